@@ -1,0 +1,330 @@
+/* rankpool: a process pool over MPI.
+ *
+ * Rank 0 is the master: it holds the task queue and the future table.  Every other rank is a worker: it receives tasks,
+ * runs registered C functions and returns their results.
+ *
+ * General rules; a comment below says where a function differs
+ *  - Everything that can fail returns rp_status.  Outputs come last and are written only on success (one exception:
+ *    *result_size with RP_ERR_SIZE).  rp_error_message() has the text of this thread's last failing call.
+ *  - Seconds are double, on the monotonic clock; sizes are bytes.  Inputs are copied unless a comment says borrowed.
+ *  - Call on rank 0, from any thread, not inside a task (RP_ERR_CONTEXT); not collective.
+ *  - Every call on a pool drives it at least one step; a step that would find nothing new may be put off for a few calls.
+ *    In a pool of one process a task runs only inside rp_apply, rp_get, rp_take, rp_wait and its relatives, rp_map, rp_drain,
+ *    rp_close, rp_progress and rp_state_of, on the calling thread, at most one a call unless the call waits.
+ *  - Structs begin with struct_size, set by their _INIT macro (RP_ERR_INVALID otherwise); 0 in a field means its default.
+ *    A field that this version does not honour yet is refused with RP_ERR_INVALID, never ignored.
+ *  - Workers are numbered from 1 (their rank in the pool's communicator); 0 is rank 0 itself.  A pool of one process has
+ *    one worker, number 1, which is the process itself.
+ *  - A pool pointer dies with rp_close / rp_terminate, which set it to NULL; NULL gives RP_ERR_INVALID everywhere.
+ *  - Undefined: a pool pointer kept by hand after its end; a pool used in a forked child; data races on caller's buffers. */
+#ifndef RANKPOOL_H
+#define RANKPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RP_VERSION_MAJOR 0
+#define RP_VERSION_MINOR 1
+#define RP_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define RP_API          __attribute__((visibility("default")))
+#define RP_MUST_USE     __attribute__((warn_unused_result))
+#define RP_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#define RP_API
+#define RP_MUST_USE
+#define RP_PRINTF(f, a)
+#endif
+
+/* clang-format off */
+/* ---- status: grouped by what is broken -------------------------------------------------------------------------- */
+#define RP_STATUS_LIST(X)                                                                                            \
+    X(RP_OK, 0, "success")                                                                                           \
+    X(RP_END, 1, "nothing more will come")                          /* a stream's end; not a failure */              \
+    /* the call: nothing changed, the pool is as it was */                                                           \
+    X(RP_ERR_INVALID, 10, "invalid argument")                                                                        \
+    X(RP_ERR_NOMEM, 11, "out of memory")                                                                             \
+    X(RP_ERR_TIMEOUT, 12, "the wait ended first")                                                                    \
+    X(RP_ERR_STALE, 13, "no such future: released, or of another pool")                                              \
+    X(RP_ERR_SIZE, 14, "the buffer is smaller than the result")                                                      \
+    X(RP_ERR_UNREGISTERED, 15, "the task function is not registered")                                                \
+    X(RP_ERR_FULL, 16, "a limit is reached")                                                                         \
+    X(RP_ERR_CONTEXT, 17, "not allowed here")                       /* in a task, in a callback, on a worker ... */  \
+    /* the task: this future failed, the pool goes on */                                                             \
+    X(RP_ERR_TASK, 30, "the task failed")                           /* it returned an error; code and message tell */\
+    X(RP_ERR_CANCELLED, 31, "the task was cancelled")                                                                \
+    X(RP_ERR_DEADLINE, 32, "the task overran its time limit")                                                        \
+    X(RP_ERR_CRASHED, 33, "the task's process died")                                                                 \
+    X(RP_ERR_LOST, 34, "the task's worker was lost")                                                                 \
+    X(RP_ERR_INPUT, 35, "a task that this one depends on failed")                                                    \
+    /* the pool */                                                                                                   \
+    X(RP_ERR_BROKEN, 50, "the pool cannot go on")                   /* no worker left, a rank missing at open ... */ \
+    X(RP_ERR_MPI, 51, "an MPI call failed")                                                                          \
+    X(RP_ERR_IO, 52, "the journal cannot be read or written")
+/* clang-format on */
+
+typedef enum rp_status {
+#define RP_STATUS_ENUM(name, value, text) name = (value),
+    RP_STATUS_LIST(RP_STATUS_ENUM)
+#undef RP_STATUS_ENUM
+} rp_status;
+
+/* The short text of a status, for a person; "unknown status" for a value that is none.  Never NULL, never freed.
+ * Call anywhere, any rank and thread, inside a task too. */
+RP_API const char *rp_strerror(rp_status status);
+
+/* The whole text of this thread's last failing rp_ call: what, where, and what to do.  "" at first; valid until the thread's
+ * next failing call.  Call anywhere, any rank and thread. */
+RP_API const char *rp_error_message(void);
+
+/* The library's version, "0.1.0".  Call anywhere. */
+RP_API const char *rp_version(void);
+
+/* clang-format off */
+/* ---- types ------------------------------------------------------------------------------------------------------ */
+typedef struct rp_pool rp_pool;
+typedef struct rp_call rp_call; /* a running task, as its function sees it */
+typedef struct rp_future { uint64_t id; } rp_future; /* slot and generation, by value; {0} is never valid */
+typedef struct rp_bytes { const void *data; size_t size; } rp_bytes;
+typedef enum rp_toggle { RP_DEFAULT, RP_ON, RP_OFF } rp_toggle;
+typedef enum rp_isolation { RP_ISOLATION_DEFAULT, RP_INLINE, RP_FORK } rp_isolation;
+typedef enum rp_state { RP_STALE, RP_WAITING, RP_QUEUED, RP_SENT, RP_DONE } rp_state; /* WAITING: for its `after`; SENT: at a worker */
+typedef enum rp_when { RP_ALL, RP_FIRST_DONE, RP_FIRST_ERROR } rp_when;
+typedef enum rp_level { RP_LOG_ERROR, RP_LOG_WARNING, RP_LOG_INFO, RP_LOG_DEBUG } rp_level;
+
+#define RP_FOREVER (-1.0)
+
+/* A task function; runs on a worker.  `arg` is aligned for any type.  Its result is what it gave to rp_return (nothing: zero
+ * bytes).  RP_OK: done.  RP_ERR_CANCELLED: it stopped because it was asked to.  Any other value: failed, the outcome is RP_ERR_TASK
+ * with that value as code (rp_fail sets code and message). */
+typedef rp_status rp_fn(rp_call *call, const void *arg, size_t size);
+
+typedef struct rp_outcome {
+    size_t struct_size;
+    rp_status status;
+    int code;              /* of rp_fail, or the value the function returned, or the exit status or signal of a crash */
+    const char *message;   /* "" on success; else all a person needs; borrowed as data is */
+    const void *data;      /* borrowed: until the future is released */
+    size_t size;
+    int worker;
+    const char *host;      /* borrowed: until the pool's end */
+    int attempts;          /* starts */
+    double queued, ran;    /* seconds from submission to start, and of running; of very short tasks ran is their batch's mean */
+} rp_outcome;
+#define RP_OUTCOME_INIT { .struct_size = sizeof(rp_outcome) }
+
+typedef void rp_done(rp_pool *pool, rp_future future, const rp_outcome *outcome, void *user);
+typedef void rp_log(rp_level level, const char *line, void *user);
+typedef void *rp_alloc(void *old, size_t size, void *user); /* realloc's contract; size 0 frees */
+
+typedef struct rp_task_options {
+    size_t struct_size;
+    int32_t priority;      /* higher first; then longest cost; then order of submission */
+    int attempts;          /* starts allowed when its worker or process is lost: 0 = 3, 1 = at most once */
+    int retries;           /* more tries after a returned error or an overrun: 0 = none */
+    double time_limit;     /* seconds from its start; 0 = none */
+    int worker;            /* preferred worker, 0 = any */
+    bool worker_hard;      /* only there; RP_ERR_LOST at once when that worker is lost */
+    double cost;           /* expected seconds, 0 = unknown; longest first among equals in priority */
+    rp_bytes key;          /* names the task in the journal; empty = not journaled */
+    const rp_future *after;/* must be RP_OK before it starts */
+    size_t after_count;
+    rp_done *on_done;      /* on an application thread, inside a call that drives the pool and never rp_submit's; in order of settling, never nested, no lock held; may submit (never waits: RP_ERR_FULL), may not wait */
+    void *user;
+    bool no_wait;          /* RP_ERR_FULL instead of waiting for room */
+    bool borrow;           /* arg stays valid and unchanged until the future settles; it is sent in place */
+} rp_task_options;
+#define RP_TASK_OPTIONS_INIT { .struct_size = sizeof(rp_task_options) }
+
+typedef struct rp_map_options {
+    size_t struct_size;
+    size_t chunk;          /* items a worker takes at once; 0 = from measured time */
+    rp_status *statuses;   /* count of them, or NULL */
+    const rp_task_options *task;
+} rp_map_options;
+#define RP_MAP_OPTIONS_INIT { .struct_size = sizeof(rp_map_options) }
+
+typedef struct rp_config {
+    size_t struct_size;
+    int processes;         /* workers: under a launcher at most size-1 (0 = all); alone: 0 = run in this process, k = spawn k */
+    rp_fn *initializer;    /* once in each worker before its first task; an error is RP_ERR_BROKEN at open */
+    rp_bytes init_arg;
+    void (*finalizer)(void *worker_data);
+    rp_isolation isolation;/* default RP_INLINE */
+    uint64_t tasks_per_child; /* under RP_FORK: a fresh child after so many; 0 = never */
+    uint64_t queue_limit_tasks, queue_limit_bytes; /* of what is queued at rank 0; 0 = none */
+    rp_toggle master_works;/* default off */
+    rp_toggle background;  /* the caretaker thread */
+    uint64_t seed;
+    double open_timeout;   /* a rank missing at open; default 60 */
+    double lost_after;     /* silence that makes a worker suspect; default none */
+    double cancel_grace;   /* under RP_FORK, from rp_cancelled() to SIGKILL; default 1 */
+    int respawn;           /* lost workers replaced, at the most; default 0 */
+    const char *journal;   /* SQLite file; NULL = none */
+    bool journal_sync;     /* commit before delivery, not within 0.5 s */
+    const char *trace;     /* Chrome/Perfetto JSON file; NULL = none */
+    rp_log *log; void *log_user;       /* NULL: warnings and errors to stderr */
+    rp_alloc *alloc; void *alloc_user; /* NULL: realloc and free */
+} rp_config;
+#define RP_CONFIG_INIT { .struct_size = sizeof(rp_config) }
+
+typedef struct rp_stats {
+    size_t struct_size;
+    uint64_t submitted, done, failed, retried, cancelled, journaled; /* tasks, a map's items each; done: settled RP_OK */
+    uint64_t waiting, queued, sent;
+    int workers, lost, parked;
+    uint64_t messages_out, messages_in, bytes_out, bytes_in;
+    double open_seconds, busy_seconds; /* busy: summed over workers */
+    rp_toggle recovery, caretaker;     /* which layers are live */
+} rp_stats;
+#define RP_STATS_INIT { .struct_size = sizeof(rp_stats) }
+
+typedef struct rp_worker_info { size_t struct_size; int worker; const char *host; int64_t pid; bool lost; uint64_t done; double busy_seconds; } rp_worker_info;
+#define RP_WORKER_INFO_INIT { .struct_size = sizeof(rp_worker_info) }
+typedef struct rp_call_info { size_t struct_size; uint64_t task; int attempt; int worker; const char *host; const char *name; } rp_call_info;
+#define RP_CALL_INFO_INIT { .struct_size = sizeof(rp_call_info) }
+/* clang-format on */
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+/* Opens a pool over MPI_COMM_WORLD, or in this process alone where no launcher started it.  `config` NULL: all defaults; rank
+ * 0's config rules.  Rank 0 gets *pool.  Workers serve inside and come back with *pool == NULL and RP_OK when the pool has ended.
+ * If MPI is not initialised it is initialised, and finalised at the process's exit; pools can be opened again until then.
+ * Collective: every rank gets the same status.  Any thread that may call MPI; not inside a task.
+ * Errors: RP_ERR_INVALID (config; a name registered for two functions), RP_ERR_NOMEM, RP_ERR_CONTEXT (inside a task), RP_ERR_BROKEN
+ * (a rank missing after open_timeout, registries or protocols that differ: the message names them), RP_ERR_MPI. */
+RP_API RP_MUST_USE rp_status rp_open(const rp_config *config, rp_pool **pool);
+
+/* Waits until every task submitted so far, and by other threads meanwhile, is settled, or `timeout` seconds pass.
+ * Errors: RP_ERR_INVALID, RP_ERR_CONTEXT, RP_ERR_TIMEOUT (nothing is lost), RP_ERR_BROKEN. */
+RP_API RP_MUST_USE rp_status rp_drain(rp_pool *pool, double timeout);
+
+/* Drives the pool one step: takes what has arrived, hands out what can be; never waits.
+ * Errors: RP_ERR_INVALID, RP_ERR_CONTEXT, RP_ERR_BROKEN. */
+RP_API RP_MUST_USE rp_status rp_progress(rp_pool *pool);
+
+/* Drains the pool, ends its workers, frees it and sets *pool to NULL.  Futures not yet released are gone, outcomes' data with
+ * them.  Errors: RP_ERR_INVALID and RP_ERR_CONTEXT (the pool lives on); RP_ERR_BROKEN (it had failed before: it is freed). */
+RP_API rp_status rp_close(rp_pool **pool);
+
+/* As rp_close, but drops what has not started; waits for running tasks only.  Errors: as rp_close. */
+RP_API rp_status rp_terminate(rp_pool **pool);
+
+/* Gives a task function its name, by which ranks agree on it.  `name` is copied.  Same name and function again: no effect.
+ * Call on any rank, before rp_open, the same on all; any thread.
+ * Errors: RP_ERR_INVALID (NULL, an empty name or one over 255 bytes, a name that has another function), RP_ERR_NOMEM,
+ * RP_ERR_FULL (65,535 names). */
+RP_API RP_MUST_USE rp_status rp_register(const char *name, rp_fn *fn);
+
+/* Registers `fn` under its own name before main runs.  At file scope: RP_TASK(fn); */
+#define RP_TASK(fn)                                                                                                        \
+    __attribute__((constructor)) static void rp_register_##fn(void)                                                        \
+    {                                                                                                                      \
+        rp_register_at(#fn, fn, __FILE__, __LINE__);                                                                       \
+    }                                                                                                                      \
+    struct rp_swallow_semicolon
+/* For RP_TASK: as rp_register, with its place in the source; an error is reported by rp_open. */
+RP_API void rp_register_at(const char *name, rp_fn *fn, const char *file, int line);
+
+/* ---- one task ---------------------------------------------------------------------------------------------------- */
+
+/* Runs fn(arg) on a worker and waits for it: rp_submit and rp_get in one.  Errors: those of both; RP_ERR_SIZE drops the result. */
+RP_API RP_MUST_USE rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void *result, size_t capacity,
+                                      size_t *result_size);
+
+/* Queues fn(arg).  `arg` (NULL only with size 0; at most 4,294,967,295 bytes) is copied, unless options->borrow; `options` NULL:
+ * defaults.  *future is live until rp_get, rp_take or rp_release; future NULL: detached, a failure is logged.  Waits for room
+ * when a queue limit is reached (no_wait: RP_ERR_FULL).
+ * Errors: RP_ERR_INVALID, RP_ERR_NOMEM, RP_ERR_UNREGISTERED, RP_ERR_FULL, RP_ERR_CONTEXT, RP_ERR_BROKEN: nothing is queued. */
+RP_API RP_MUST_USE rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size,
+                                       const rp_task_options *options, rp_future *future);
+
+/* Waits for the task, copies its result into `result`, sets *result_size (if not NULL) and releases the future; returns the
+ * task's status.  The future stays live after RP_ERR_TIMEOUT and RP_ERR_SIZE (*result_size tells the size) only.
+ * `timeout`: seconds, 0 = do not wait, RP_FOREVER.
+ * Errors: RP_ERR_INVALID, RP_ERR_STALE, RP_ERR_TIMEOUT, RP_ERR_SIZE, RP_ERR_CONTEXT, RP_ERR_BROKEN; the task's own:
+ * RP_ERR_TASK and its relatives. */
+RP_API RP_MUST_USE rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, size_t capacity,
+                                    size_t *result_size);
+
+/* As rp_get, but hands over the result's buffer: the caller owns *data and frees it with rp_free (NULL for an empty result).
+ * `size` may be NULL.  Errors: as rp_get, without RP_ERR_SIZE; RP_ERR_NOMEM leaves the future live. */
+RP_API RP_MUST_USE rp_status rp_take(rp_pool *pool, rp_future future, double timeout, void **data, size_t *size);
+
+/* Frees what rp_take gave; NULL: no effect.  Call anywhere, after the pool's end too. */
+RP_API void rp_free(void *data);
+
+/* Waits until the task is settled or `timeout` seconds pass.  Returns the outcome of waiting; the task's own status is read
+ * with rp_outcome_of.  Errors: RP_ERR_INVALID, RP_ERR_STALE, RP_ERR_TIMEOUT (the future is still live), RP_ERR_CONTEXT, RP_ERR_BROKEN. */
+RP_API RP_MUST_USE rp_status rp_wait(rp_pool *pool, rp_future future, double timeout);
+
+/* Fills *outcome for a settled task; never waits.  data and message are borrowed until the future is released.
+ * Errors: RP_ERR_INVALID (struct_size too), RP_ERR_STALE, RP_ERR_TIMEOUT (not settled yet), RP_ERR_CONTEXT. */
+RP_API RP_MUST_USE rp_status rp_outcome_of(rp_pool *pool, rp_future future, rp_outcome *outcome);
+
+/* Forgets the future and frees its result; a task still runs, and its outcome is dropped.
+ * Errors: RP_ERR_INVALID, RP_ERR_STALE, RP_ERR_CONTEXT. */
+RP_API rp_status rp_release(rp_pool *pool, rp_future future);
+
+/* Where the task is now; RP_STALE for a future that is not live, for a NULL pool and where the call is not allowed. */
+RP_API rp_state rp_state_of(rp_pool *pool, rp_future future);
+
+/* ---- many tasks -------------------------------------------------------------------------------------------------- */
+
+/* Runs fn on each of `count` items of `in_size` bytes at `in` and stores each result at out + i * out_size, in order; waits for
+ * all.  All items run.  RP_OK, or the status of the lowest failing index (the message names it); out[i] of a failed item is
+ * untouched; a result of another size than out_size is RP_ERR_SIZE for that item.  `in` may be NULL when in_size is 0, `out`
+ * when out_size is 0.  Errors: as rp_submit and rp_get. */
+RP_API RP_MUST_USE rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out,
+                                    size_t out_size, const rp_map_options *options);
+
+/* Waits for `count` futures: RP_ALL until all are settled, RP_FIRST_DONE until one is, RP_FIRST_ERROR until one has failed or
+ * all are settled; or until `timeout` seconds pass.  Nothing is released.  count 0: RP_OK at once.
+ * Errors: RP_ERR_INVALID, RP_ERR_STALE (one of them; the message has its index), RP_ERR_TIMEOUT, RP_ERR_CONTEXT, RP_ERR_BROKEN. */
+RP_API RP_MUST_USE rp_status rp_wait_all(rp_pool *pool, const rp_future *futures, size_t count, rp_when when,
+                                         double timeout);
+
+/* Waits until one of `count` futures is settled; *index is the lowest that is.  O(count) for each completion.
+ * Errors: as rp_wait_all; count 0: RP_ERR_INVALID. */
+RP_API RP_MUST_USE rp_status rp_wait_any(rp_pool *pool, const rp_future *futures, size_t count, double timeout,
+                                         size_t *index);
+
+/* ---- inside a task ----------------------------------------------------------------------------------------------- */
+/* These take the call that the task was given, on the thread that runs it, and are undefined after the task's end. */
+
+/* Copies the task's result; the last call counts.  Errors: RP_ERR_INVALID, RP_ERR_NOMEM (the task then fails with it as code). */
+RP_API rp_status rp_return(rp_call *call, const void *result, size_t size);
+
+/* Room of `size` bytes for the result, to be written in place before the task returns; replaces an earlier result.  Aligned for any
+ * type.  NULL: no memory (the task then fails with RP_ERR_NOMEM as code). */
+RP_API void *rp_reserve(rp_call *call, size_t size);
+
+/* Sets code and message of the task's failure (the message is cut at 1,000 bytes) and returns RP_ERR_TASK, for `return rp_fail(...)`. */
+RP_API rp_status rp_fail(rp_call *call, int code, const char *format, ...) RP_PRINTF(3, 4);
+
+/* Tells the running task's number, attempt (from 1), worker, host and function's name.  The strings live as long as the call.
+ * A NULL argument or an unknown struct_size: no effect. */
+RP_API void rp_call_info_of(const rp_call *call, rp_call_info *info);
+
+/* ---- the rest ---------------------------------------------------------------------------------------------------- */
+
+/* The number of living workers; 0 for NULL. */
+RP_API size_t rp_workers(const rp_pool *pool);
+
+/* Tells about one worker: 1 and up, or 0 for rank 0 itself.  host lives until the pool's end.
+ * Errors: RP_ERR_INVALID (no such worker; struct_size), RP_ERR_CONTEXT. */
+RP_API rp_status rp_worker_info_of(rp_pool *pool, int worker, rp_worker_info *info);
+
+/* The pool's counters now.  Errors: RP_ERR_INVALID (struct_size too), RP_ERR_CONTEXT. */
+RP_API rp_status rp_stats_of(rp_pool *pool, rp_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

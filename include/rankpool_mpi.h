@@ -1,0 +1,20 @@
+/* rankpool over a communicator of the application's: the only public line that knows MPI. */
+#ifndef RANKPOOL_MPI_H
+#define RANKPOOL_MPI_H
+
+#include <mpi.h>
+#include <rankpool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* As rp_open, over `comm` (an intracommunicator; a duplicate is used, comm itself stays the caller's).  Two pools on two
+ * communicators may be open in one process at once.  Collective over comm; MPI must be initialised.
+ * Errors: as rp_open; RP_ERR_INVALID (MPI_COMM_NULL, an intercommunicator, MPI not initialised or already finalised). */
+RP_API RP_MUST_USE rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,26 @@
+/* Memory through the application's hook.  The only file pair that calls realloc and free. */
+#ifndef RPI_ALLOC_H
+#define RPI_ALLOC_H
+
+#include <rankpool.h>
+
+struct rpi_alloc {
+    rp_alloc *fn;
+    void *user;
+};
+
+/* `fn` NULL: realloc and free. */
+struct rpi_alloc rpi_alloc_of(rp_alloc *fn, void *user);
+
+/* NULL: no memory.  Not zeroed; size 0 is taken as 1.  Freed by rpi_free. */
+void *rpi_reserve(const struct rpi_alloc *alloc, size_t size);
+void *rpi_zeroed(const struct rpi_alloc *alloc, size_t size);
+/* NULL: no memory, and `old` is as it was. */
+void *rpi_resize(const struct rpi_alloc *alloc, void *old, size_t size);
+void rpi_free(const struct rpi_alloc *alloc, void *memory);
+
+/* A buffer that remembers its allocator, so that it can be handed to the application and freed by rp_free.  Aligned for any type. */
+void *rpi_buffer_new(const struct rpi_alloc *alloc, size_t size);
+void rpi_buffer_free(void *buffer);
+
+#endif

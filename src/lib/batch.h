@@ -1,0 +1,61 @@
+/* A batch and the buffer it is written in.  At rank 0 the buffer of a sent batch is the retained copy of its tasks, kept until their
+ * results are in; at a worker it is kept until it is sent, or, in the inbox, until its last task is done. */
+#ifndef RPI_BATCH_H
+#define RPI_BATCH_H
+
+#include "alloc.h"
+#include "list.h"
+#include "wire.h"
+
+#define RPI_PIECES 8 /* large payloads a batch announces, at the most */
+
+/* A large payload that travels behind its batch. */
+struct rpi_piece {
+    const void *data;
+    uint32_t size;
+    void *owned; /* freed with the batch; NULL: borrowed */
+};
+
+struct rpi_batch {
+    struct rpi_link link; /* free, to be sent, or in flight at its worker */
+    uint32_t index;
+    uint32_t size; /* bytes */
+    int peer;
+    uint16_t sends; /* not reported sent yet */
+    uint16_t piece_count;
+    struct rpi_piece pieces[RPI_PIECES];
+    /* at rank 0 */
+    uint32_t remaining; /* tasks without a result */
+    bool to_idle;       /* its worker had nothing else */
+    double sent_at;     /* seconds */
+    double ran;         /* seconds, of its tasks' results */
+    _Alignas(16) uint8_t bytes[];
+};
+
+struct rpi_batches {
+    struct rpi_alloc alloc;
+    struct rpi_batch **table;
+    uint32_t count, capacity;
+    uint32_t limit; /* bytes of one */
+    struct rpi_link free;
+};
+
+void rpi_batches_init(struct rpi_batches *batches, const struct rpi_alloc *alloc, uint32_t limit);
+void rpi_batches_fini(struct rpi_batches *batches);
+
+/* An empty batch; NULL: no memory. */
+struct rpi_batch *rpi_batch_get(struct rpi_batches *batches);
+/* Frees what its pieces own and keeps it for the next get. */
+void rpi_batch_put(struct rpi_batches *batches, struct rpi_batch *batch);
+
+/* A large payload whose receive is to be posted, or is: both engines ask for these. */
+struct rpi_arrival {
+    struct rpi_link link;
+    int peer;
+    bool complete;
+    uint32_t size;
+    void *buffer;           /* an rpi_buffer */
+    struct rpi_frame frame; /* that announced it */
+};
+
+#endif

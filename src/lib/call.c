@@ -1,0 +1,97 @@
+#include "call.h"
+
+#include "status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local struct rp_call *current;
+
+struct rp_call *rpi_call_current(void)
+{
+    return current;
+}
+
+struct rp_call *rpi_call_enter(struct rp_call *call)
+{
+    struct rp_call *before = current;
+    current = call;
+    return before;
+}
+
+void rpi_call_leave(struct rp_call *before)
+{
+    current = before;
+}
+
+rp_status rpi_call_forbid(const char *function)
+{
+    if (!current)
+        return RP_OK;
+    return rpi_error(RP_ERR_CONTEXT, "%s may not be called inside a task (%s)", function, current->name);
+}
+
+void *rp_reserve(rp_call *call, size_t size)
+{
+    if (!call)
+        return NULL;
+    if (call->owned) {
+        rpi_buffer_free(call->owned);
+        call->owned = NULL;
+    }
+    call->size = size;
+    call->data = call->room;
+    if (size <= call->room_size)
+        return call->data;
+    if (size <= UINT32_MAX)
+        call->data = call->owned = rpi_buffer_new(&call->alloc, size);
+    else
+        call->data = NULL;
+    if (!call->data) {
+        call->size = 0;
+        call->broken = RP_ERR_NOMEM;
+    }
+    return call->data;
+}
+
+rp_status rp_return(rp_call *call, const void *result, size_t size)
+{
+    if (!call || (!result && size > 0))
+        return rpi_error(RP_ERR_INVALID, "rp_return needs a call and a result");
+    if (size > UINT32_MAX)
+        return rpi_error(call->broken = RP_ERR_INVALID, "a result of %zu bytes is over 4,294,967,295", size);
+    void *room = rp_reserve(call, size);
+    if (!room && size > 0)
+        return rpi_no_memory("a task's result");
+    if (size > 0)
+        memmove(room, result, size);
+    return RP_OK;
+}
+
+rp_status rp_fail(rp_call *call, int code, const char *format, ...)
+{
+    va_list arguments;
+    if (!call)
+        return RP_ERR_TASK;
+    call->failed = true;
+    call->code = code;
+    call->message[0] = '\0';
+    if (format) {
+        va_start(arguments, format);
+        (void)vsnprintf(call->message, sizeof call->message, format, arguments);
+        va_end(arguments);
+    }
+    return RP_ERR_TASK;
+}
+
+void rp_call_info_of(const rp_call *call, rp_call_info *info)
+{
+    if (!call || !info || info->struct_size != sizeof *info)
+        return;
+    info->task = call->task->number;
+    info->attempt = call->task->attempt;
+    info->worker = call->worker;
+    info->host = call->host;
+    info->name = call->name;
+}

@@ -1,0 +1,48 @@
+/* A running task, as its function sees it. */
+#ifndef RPI_CALL_H
+#define RPI_CALL_H
+
+#include "alloc.h"
+#include "task.h"
+
+struct rp_call {
+    struct rpi_alloc alloc;
+    const char *name; /* of its function */
+    const char *host;
+    int worker;
+    const struct rpi_task *task;
+    /* the result so far */
+    void *data;
+    size_t size;
+    void *owned;   /* the rpi_buffer behind data, or NULL */
+    uint8_t *room; /* where short results go */
+    size_t room_size;
+    /* its failure so far */
+    rp_status broken; /* a result could not be kept */
+    bool failed;      /* rp_fail was called */
+    int code;
+    char message[RPI_MESSAGE_MAX + 1];
+};
+
+/* The task that this thread runs, or NULL. */
+struct rp_call *rpi_call_current(void);
+/* Returns the one before. */
+struct rp_call *rpi_call_enter(struct rp_call *call);
+void rpi_call_leave(struct rp_call *before);
+
+/* RP_ERR_CONTEXT, with a message, inside a task. */
+RP_MUST_USE rp_status rpi_call_forbid(const char *function);
+
+/* Makes the call ready for its next run; its result goes to `room` if it fits there, aligned for any type. */
+static inline void rpi_call_reset(struct rp_call *call, void *room, size_t room_size)
+{
+    call->data = NULL;
+    call->size = 0;
+    call->owned = NULL;
+    call->room = room;
+    call->room_size = room_size;
+    call->broken = RP_OK;
+    call->failed = false;
+}
+
+#endif

@@ -1,0 +1,45 @@
+#include "clock.h"
+
+#include <float.h>
+#include <sched.h>
+#include <time.h>
+
+#define SPIN     30e-6  /* seconds of looking again at once */
+#define YIELD    300e-6 /* then of yielding; a crowded rank yields from the start */
+#define LONGEST  1e-3   /* the longest sleep */
+#define SHARE    0.1    /* a sleep is this part of the time already waited */
+#define SHORTEST 20e-6  /* and at least this */
+
+double rpi_now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double rpi_deadline(double now, double timeout)
+{
+    return timeout < 0 ? DBL_MAX : now + timeout;
+}
+
+static void sleep_for(double seconds)
+{
+    struct timespec t = { .tv_sec = 0, .tv_nsec = (long)(seconds * 1e9) };
+    (void)nanosleep(&t, NULL); /* woken early: the caller looks again */
+}
+
+void rpi_patience_wait(struct rpi_patience *patience)
+{
+    double now = rpi_now();
+    if (!(patience->since > 0))
+        patience->since = now;
+    double waited = now - patience->since;
+    if (waited < SPIN && !patience->crowded)
+        return;
+    if (waited < YIELD) {
+        (void)sched_yield();
+        return;
+    }
+    double sleep = waited * SHARE;
+    sleep_for(sleep < SHORTEST ? SHORTEST : sleep > LONGEST ? LONGEST : sleep);
+}

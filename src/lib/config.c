@@ -1,0 +1,81 @@
+/* What an rp_config may say. */
+#include "pool.h"
+#include "status.h"
+
+#include <stdlib.h>
+
+#define OPEN_TIMEOUT 60.0
+
+static rp_status refuse(const char *what)
+{
+    return rpi_error(RP_ERR_INVALID, "config.%s is not available in this version: leave it 0", what);
+}
+
+static rp_status not_built_yet(const rp_config *config)
+{
+    const struct {
+        bool set;
+        const char *name;
+    } fields[] = {
+        { config->initializer != NULL, "initializer" },
+        { config->init_arg.size > 0, "init_arg" },
+        { config->finalizer != NULL, "finalizer" },
+        { config->isolation == RP_FORK, "isolation = RP_FORK" },
+        { config->tasks_per_child > 0, "tasks_per_child" },
+        { config->master_works == RP_ON, "master_works" },
+        { config->background == RP_ON, "background" },
+        { config->seed != 0, "seed" },
+        { config->lost_after > 0, "lost_after" },
+        { config->cancel_grace > 0, "cancel_grace" },
+        { config->respawn > 0, "respawn" },
+        { config->journal != NULL, "journal" },
+        { config->journal_sync, "journal_sync" },
+        { config->trace != NULL, "trace" },
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (fields[i].set)
+            return refuse(fields[i].name);
+    return RP_OK;
+}
+
+static bool toggle_bad(rp_toggle toggle)
+{
+    return (unsigned)toggle > RP_OFF;
+}
+
+rp_status rpi_config_check(const rp_config *config, rp_config *checked)
+{
+    static const rp_config defaults = RP_CONFIG_INIT;
+    *checked = defaults;
+    checked->open_timeout = OPEN_TIMEOUT;
+    if (!config)
+        return RP_OK;
+    if (config->struct_size != sizeof *config)
+        return rpi_error(RP_ERR_INVALID, "config.struct_size is %zu, not %zu: set it with RP_CONFIG_INIT",
+                         config->struct_size, sizeof *config);
+    *checked = *config;
+    if (config->processes < 0)
+        return rpi_error(RP_ERR_INVALID, "config.processes is %d: 0 means all", config->processes);
+    if ((unsigned)config->isolation > RP_FORK || toggle_bad(config->master_works) || toggle_bad(config->background))
+        return rpi_error(RP_ERR_INVALID, "config: isolation, master_works or background is none of its values");
+    if (!(config->open_timeout >= 0) || !(config->lost_after >= 0) || !(config->cancel_grace >= 0))
+        return rpi_error(RP_ERR_INVALID, "config: a time is negative or not a number");
+    if (!(config->open_timeout > 0))
+        checked->open_timeout = OPEN_TIMEOUT;
+    return not_built_yet(config);
+}
+
+rp_status rpi_batch_limit(uint32_t *limit)
+{
+    const char *text = getenv("RANKPOOL_BATCH_BYTES");
+    char *end = NULL;
+    *limit = RPI_BATCH_DEFAULT;
+    if (!text || !*text)
+        return RP_OK;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*end || value < RPI_BATCH_MIN || value > RPI_BATCH_MAX)
+        return rpi_error(RP_ERR_INVALID, "RANKPOOL_BATCH_BYTES is %s: it must be a number from %d to %d", text,
+                         RPI_BATCH_MIN, RPI_BATCH_MAX);
+    *limit = (uint32_t)value & ~7U;
+    return RP_OK;
+}

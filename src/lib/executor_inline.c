@@ -1,0 +1,194 @@
+#include "executor_inline.h"
+
+#include "status.h"
+#include "wire.h"
+
+#include <stdio.h>
+
+#define ALIGNMENT 16 /* of any type */
+
+rp_status rpi_executor_init(struct rpi_executor *executor, const struct rpi_alloc *alloc,
+                            const struct rpi_registry *registry, size_t room, int worker, const char *host)
+{
+    *executor = (struct rpi_executor){ .alloc = *alloc, .registry = registry, .room = room };
+    executor->call = (struct rp_call){ .alloc = *alloc, .worker = worker, .host = host, .name = "" };
+    executor->results = rpi_buffer_new(alloc, room);
+    executor->aligned = rpi_buffer_new(alloc, room);
+    if (executor->results && executor->aligned)
+        return RP_OK;
+    rpi_executor_fini(executor);
+    return rpi_no_memory("a worker's results");
+}
+
+void rpi_executor_fini(struct rpi_executor *executor)
+{
+    rpi_buffer_free(executor->results);
+    rpi_buffer_free(executor->aligned);
+    rpi_free(&executor->alloc, executor->failures);
+    executor->results = executor->aligned = executor->failures = NULL;
+}
+
+/* A batch aligns arguments to 8; a type that needs more has a size that is a multiple of it. */
+static const void *align(struct rpi_executor *executor, const struct rpi_task *task)
+{
+    size_t item = task->is_chunk ? task->chunk.in_size : task->size;
+    if ((uintptr_t)task->arg % ALIGNMENT == 0 || item < ALIGNMENT || item % 8 != 0 || task->size > executor->room)
+        return task->arg;
+    memcpy(executor->aligned, task->arg, task->size);
+    return executor->aligned;
+}
+
+/* What the function returned, and what it told rp_fail, as an outcome. */
+static void judge(struct rp_call *call, rp_status returned, struct rpi_result *result)
+{
+    result->status = RP_OK;
+    result->message = "";
+    result->code = 0;
+    if (returned == RP_OK && call->broken == RP_OK)
+        return;
+    result->status = returned == RP_ERR_CANCELLED ? RP_ERR_CANCELLED : RP_ERR_TASK;
+    result->code = (int)returned;
+    if (returned == RP_ERR_TASK && call->failed) {
+        result->code = call->code;
+        result->message = call->message;
+    } else if (call->broken != RP_OK) {
+        result->code = (int)call->broken;
+        result->message = "its result could not be kept: out of memory, or over 4 GiB";
+    }
+}
+
+static void run(struct rpi_executor *executor, rp_fn *fn, const void *arg, size_t size, struct rpi_result *result)
+{
+    judge(&executor->call, fn(&executor->call, arg, size), result);
+}
+
+static void run_one(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
+{
+    struct rp_call *call = &executor->call;
+    rpi_call_reset(call, executor->results, executor->room);
+    run(executor, fn, align(executor, task), task->size, result);
+    if (result->status != RP_OK) {
+        rpi_buffer_free(call->owned);
+        return;
+    }
+    result->data = call->data;
+    result->size = call->size;
+    result->owned = call->owned;
+}
+
+/* ---- chunks */
+
+static bool add_failure(struct rpi_executor *executor, const struct rpi_item_failure *failure)
+{
+    uint32_t size = rpi_item_failure_size(failure->length);
+    if (size > executor->failures_capacity - executor->failures_size) {
+        uint32_t capacity = 2 * executor->failures_capacity + size;
+        uint8_t *failures = rpi_resize(&executor->alloc, executor->failures, capacity);
+        if (!failures)
+            return false;
+        executor->failures = failures;
+        executor->failures_capacity = capacity;
+    }
+    rpi_item_failure_put(executor->failures + executor->failures_size, failure);
+    executor->failures_size += size;
+    return true;
+}
+
+/* Runs item `i`; its result goes straight to its place. */
+static bool run_item(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, const uint8_t *items,
+                     uint8_t *results, uint32_t i, struct rpi_result *total)
+{
+    struct rp_call *call = &executor->call;
+    size_t in = task->chunk.in_size, out = task->chunk.out_size;
+    char text[100];
+    struct rpi_result one;
+    rpi_call_reset(call, results + i * out, out);
+    run(executor, fn, items + i * in, in, &one);
+    size_t size = call->size;
+    if (call->owned) {
+        rpi_buffer_free(call->owned);
+        call->owned = NULL;
+    }
+    if (one.status == RP_OK && size == out)
+        return true;
+    if (one.status == RP_OK) {
+        one.status = RP_ERR_SIZE;
+        (void)snprintf(text, sizeof text, "its result has %zu bytes, the map takes %zu", size, out);
+        one.message = text;
+    }
+    struct rpi_item_failure failure = { .item = i, .status = one.status, .code = one.code, .message = one.message };
+    failure.length = (uint32_t)strlen(one.message);
+    total->failures++;
+    return add_failure(executor, &failure);
+}
+
+static void out_of_memory(struct rpi_result *result)
+{
+    *result = (struct rpi_result){ .status = RP_ERR_TASK,
+                                   .code = RP_ERR_NOMEM,
+                                   .message = "the worker has no memory for a chunk's results" };
+}
+
+/* Puts the failures behind the results, in a buffer of their own where the room is too small. */
+static void append_failures(struct rpi_executor *executor, struct rpi_result *result, uint8_t *results, size_t results_size)
+{
+    size_t before = (results_size + 7U) & ~(size_t)7;
+    size_t size = before + executor->failures_size;
+    if (result->owned || size > executor->room) {
+        void *buffer = size > UINT32_MAX ? NULL : rpi_buffer_new(&executor->alloc, size);
+        if (buffer && results_size)
+            memcpy(buffer, results, results_size);
+        rpi_buffer_free(result->owned);
+        result->owned = results = buffer;
+        if (!buffer) {
+            out_of_memory(result);
+            return;
+        }
+    }
+    memset(results + results_size, 0, before - results_size);
+    memcpy(results + before, executor->failures, executor->failures_size);
+    result->data = results;
+    result->size = size;
+}
+
+static void run_chunk(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
+{
+    size_t size = (size_t)task->chunk.count * task->chunk.out_size;
+    uint8_t *results = executor->results;
+    const uint8_t *items = align(executor, task);
+    bool kept = true;
+    if (size > executor->room)
+        results = result->owned = rpi_buffer_new(&executor->alloc, size);
+    if (!results) {
+        out_of_memory(result);
+        return;
+    }
+    executor->failures_size = 0;
+    for (uint32_t i = 0; i < task->chunk.count; i++)
+        kept = run_item(executor, fn, task, items, results, i, result) && kept;
+    result->data = results;
+    result->size = size;
+    if (kept && !result->failures)
+        return;
+    if (kept) {
+        append_failures(executor, result, results, size);
+        return;
+    }
+    rpi_buffer_free(result->owned);
+    out_of_memory(result);
+}
+
+void rpi_execute_inline(struct rpi_executor *executor, const struct rpi_task *task, struct rpi_result *result)
+{
+    struct rp_call *call = &executor->call;
+    rp_fn *fn = executor->registry->functions[task->function];
+    *result = (struct rpi_result){ .status = RP_OK, .message = "" };
+    call->name = executor->registry->names[task->function];
+    call->task = task;
+    struct rp_call *before = rpi_call_enter(call);
+    if (task->is_chunk)
+        run_chunk(executor, fn, task, result);
+    else
+        run_one(executor, fn, task, result);
+    rpi_call_leave(before);
+}

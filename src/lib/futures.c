@@ -1,0 +1,92 @@
+#include "futures.h"
+
+#include <string.h>
+
+void rpi_futures_init(struct rpi_futures *futures, const struct rpi_alloc *alloc, uint32_t first_generation)
+{
+    *futures = (struct rpi_futures){ .alloc = *alloc,
+                                     .free = RPI_NO_SLOT,
+                                     .first_generation = first_generation ? first_generation : 1 };
+}
+
+static bool add_segment(struct rpi_futures *futures)
+{
+    if (futures->segment_count == futures->segment_capacity) {
+        uint32_t capacity = futures->segment_capacity ? 2 * futures->segment_capacity : 64;
+        struct rpi_future **segments = rpi_resize(&futures->alloc, futures->segments,
+                                                  capacity * sizeof(struct rpi_future *));
+        if (!segments)
+            return false;
+        futures->segments = segments;
+        futures->segment_capacity = capacity;
+    }
+    struct rpi_future *segment = rpi_reserve(&futures->alloc, RPI_SEGMENT * sizeof *segment);
+    if (!segment)
+        return false;
+    futures->segments[futures->segment_count++] = segment;
+    return true;
+}
+
+/* A slot that was never used; RPI_NO_SLOT: no memory, or all of 2^32 - 1 are live. */
+static uint32_t touch(struct rpi_futures *futures)
+{
+    uint32_t index = futures->touched;
+    if (index == RPI_NO_SLOT)
+        return RPI_NO_SLOT;
+    if (index >> RPI_SEGMENT_BITS == futures->segment_count && !add_segment(futures))
+        return RPI_NO_SLOT;
+    futures->touched++;
+    rpi_future_slot(futures, index)->generation = futures->first_generation;
+    return index;
+}
+
+struct rpi_future *rpi_future_new(struct rpi_futures *futures, uint64_t *id)
+{
+    uint32_t index = futures->free;
+    if (index != RPI_NO_SLOT)
+        futures->free = rpi_future_slot(futures, index)->link;
+    else if ((index = touch(futures)) == RPI_NO_SLOT)
+        return NULL;
+    struct rpi_future *future = rpi_future_slot(futures, index);
+    uint32_t generation = future->generation;
+    memset(future, 0, sizeof *future);
+    future->generation = generation;
+    future->state = RP_QUEUED;
+    futures->live++;
+    *id = (uint64_t)generation << 32 | index;
+    return future;
+}
+
+static void drop_data(struct rpi_futures *futures, const struct rpi_future *future)
+{
+    if (future->state != RP_DONE)
+        return;
+    if (future->flags & RPI_FUTURE_BUFFER)
+        rpi_buffer_free(future->done.data);
+    else if (future->flags & RPI_FUTURE_FAILURE)
+        rpi_free(&futures->alloc, future->done.data);
+}
+
+void rpi_future_free(struct rpi_futures *futures, uint64_t id, struct rpi_future *future)
+{
+    if (future->flags & (RPI_FUTURE_BUFFER | RPI_FUTURE_FAILURE))
+        drop_data(futures, future);
+    future->state = RP_STALE;
+    futures->live--;
+    if (++future->generation == 0)
+        future->generation = 1; /* so that the id 0 is never valid */
+    if (future->generation == futures->first_generation)
+        return; /* used 2^32 times: retired, or an old id would be live again */
+    future->link = futures->free;
+    futures->free = (uint32_t)id;
+}
+
+void rpi_futures_fini(struct rpi_futures *futures)
+{
+    for (uint32_t i = 0; i < futures->touched; i++)
+        drop_data(futures, rpi_future_slot(futures, i));
+    for (uint32_t i = 0; i < futures->segment_count; i++)
+        rpi_free(&futures->alloc, futures->segments[i]);
+    rpi_free(&futures->alloc, futures->segments);
+    *futures = (struct rpi_futures){ .alloc = futures->alloc, .free = RPI_NO_SLOT };
+}

@@ -1,0 +1,271 @@
+/* A pool's beginning and end. */
+#include "pool.h"
+#include "status.h"
+#include "transport_local.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* The process's open pools, for its end. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_once_t once;
+    struct rpi_link pools;
+} open_pools = { .lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT };
+
+static void init_open_pools(void)
+{
+    rpi_list_init(&open_pools.pools);
+}
+
+static void enlist(rp_pool *pool)
+{
+    (void)pthread_once(&open_pools.once, init_open_pools);
+    (void)pthread_mutex_lock(&open_pools.lock);
+    rpi_list_append(&open_pools.pools, &pool->link);
+    (void)pthread_mutex_unlock(&open_pools.lock);
+}
+
+static void strike_out(rp_pool *pool)
+{
+    (void)pthread_mutex_lock(&open_pools.lock);
+    rpi_list_remove(&pool->link);
+    (void)pthread_mutex_unlock(&open_pools.lock);
+}
+
+/* ---- beginning */
+
+static void pause_lock(void *context)
+{
+    rp_pool *pool = context;
+    (void)pthread_mutex_unlock(&pool->lock);
+}
+
+static void resume_lock(void *context)
+{
+    rp_pool *pool = context;
+    (void)pthread_mutex_lock(&pool->lock);
+}
+
+/* The worker of a pool of one process. */
+static rp_status make_server(rp_pool *pool, uint32_t batch_limit)
+{
+    rp_status status = rpi_transport_local_open(&pool->alloc, &pool->transport, &pool->worker_end);
+    if (status != RP_OK)
+        return status;
+    struct rpi_server *server = rpi_reserve(&pool->alloc, sizeof *server);
+    if (!server) {
+        status = rpi_no_memory("a worker");
+        goto close_transport;
+    }
+    struct rpi_server_config config = { .alloc = pool->alloc,
+                                        .registry = &pool->registry,
+                                        .transport = pool->worker_end,
+                                        .batch_limit = batch_limit,
+                                        .number = 1,
+                                        .host = pool->hosts };
+    status = rpi_server_init(server, &config);
+    if (status != RP_OK)
+        goto free_server;
+    server->pause = pause_lock;
+    server->resume = resume_lock;
+    server->context = pool;
+    pool->server = server;
+    return RP_OK;
+
+free_server:
+    rpi_free(&pool->alloc, server);
+close_transport:
+    pool->transport->ops->close(pool->transport, true);
+    pool->worker_end->ops->close(pool->worker_end, true);
+    pool->transport = NULL;
+    return status;
+}
+
+static rp_status make_hosts(rp_pool *pool, const struct rpi_pool_parts *parts)
+{
+    pool->hosts = parts->hosts;
+    if (pool->hosts)
+        return RP_OK;
+    pool->hosts = rpi_zeroed(&pool->alloc, RPI_HOST_BYTES);
+    if (!pool->hosts)
+        return rpi_no_memory("a pool");
+    (void)gethostname(pool->hosts, RPI_HOST_BYTES - 1);
+    return RP_OK;
+}
+
+static void name_workers(rp_pool *pool, const struct rpi_pool_parts *parts)
+{
+    for (int worker = 0; worker <= parts->workers; worker++) {
+        struct rpi_seat *seat = &pool->master.roster.seats[worker];
+        seat->host = parts->transport ? pool->hosts + (size_t)worker * RPI_HOST_BYTES : pool->hosts;
+        seat->pid = parts->transport && worker ? parts->pids[worker] : getpid();
+    }
+}
+
+static uint32_t random_generation(const rp_pool *pool)
+{
+    uint64_t seed = (uint64_t)(rpi_now() * 1e9) ^ (uint64_t)(uintptr_t)pool ^ (uint64_t)getpid() << 40;
+    seed = (seed ^ seed >> 31) * 0x9E3779B97F4A7C15U;
+    return (uint32_t)(seed >> 32);
+}
+
+static rp_status make_master(rp_pool *pool, const struct rpi_pool_parts *parts)
+{
+    struct rpi_master_config config = { .alloc = pool->alloc,
+                                        .log = &pool->log,
+                                        .registry = &pool->registry,
+                                        .workers = parts->workers,
+                                        .batch_limit = parts->batch_limit,
+                                        .first_generation = random_generation(pool) };
+    return rpi_master_init(&pool->master, &config);
+}
+
+rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, rp_pool **pool)
+{
+    struct rpi_alloc alloc = rpi_alloc_of(config->alloc, config->alloc_user);
+    rp_pool *new = rpi_zeroed(&alloc, sizeof *new);
+    if (!new)
+        return rpi_no_memory("a pool");
+    new->alloc = alloc;
+    new->log = (struct rpi_log){ .sink = config->log, .user = config->log_user };
+    new->registry = *parts->registry;
+    new->transport = parts->transport;
+    new->collective = parts->transport;
+    new->limit_tasks = config->queue_limit_tasks;
+    new->limit_bytes = config->queue_limit_bytes;
+    new->now = new->opened = rpi_now();
+    new->open_seconds = new->now - parts->began;
+    rp_status status = make_hosts(new, parts);
+    if (status != RP_OK)
+        goto free_pool;
+    status = make_master(new, parts);
+    if (status != RP_OK)
+        goto free_hosts;
+    if (!new->transport)
+        status = make_server(new, parts->batch_limit);
+    if (status != RP_OK)
+        goto end_master;
+    name_workers(new, parts);
+    (void)pthread_mutex_init(&new->lock, NULL);
+    enlist(new);
+    *pool = new;
+    return RP_OK;
+
+end_master:
+    rpi_master_fini(&new->master);
+free_hosts:
+    if (!parts->hosts)
+        rpi_free(&alloc, new->hosts);
+free_pool:
+    rpi_free(&alloc, new);
+    return status;
+}
+
+/* ---- end */
+
+static bool all_gone(rp_pool *pool, const void *context)
+{
+    (void)context;
+    return pool->goodbyes == pool->transport->peers;
+}
+
+static rp_status tell_workers(rp_pool *pool, uint64_t how)
+{
+    uint8_t *stop = pool->stop;
+    struct rpi_writer writer;
+    rpi_writer_open(&writer, stop, RPI_BATCH_HEADER);
+    rpi_writer_close(&writer, RPI_STOP, how);
+    for (int peer = 1; peer <= pool->transport->peers; peer++) {
+        bool done = false;
+        rp_status status = pool->transport->ops->send(pool->transport, peer, stop, RPI_BATCH_HEADER, NULL, &done);
+        if (status != RP_OK)
+            return status;
+    }
+    return RP_OK;
+}
+
+/* Tells every rank that nothing more will come, and waits for their goodbyes: what they still send is taken meanwhile. */
+static rp_status stop_workers(rp_pool *pool, bool drop)
+{
+    rp_status status = tell_workers(pool, drop ? RPI_STOP_DROP : 0);
+    return status == RP_OK ? rpi_pool_wait(pool, all_gone, NULL, RP_FOREVER) : status;
+}
+
+static void destroy(rp_pool *pool, bool together)
+{
+    struct rpi_alloc alloc = pool->alloc;
+    if (pool->server) {
+        pool->worker_end->ops->close(pool->worker_end, true);
+        rpi_server_fini(pool->server);
+        rpi_free(&alloc, pool->server);
+    }
+    pool->transport->ops->close(pool->transport, together);
+    if (!together)
+        return; /* MPI may still write into this pool's memory */
+    rpi_master_fini(&pool->master);
+    rpi_registry_fini(&pool->registry);
+    rpi_free(&alloc, pool->hosts);
+    (void)pthread_mutex_destroy(&pool->lock);
+    rpi_free(&alloc, pool);
+}
+
+static bool none_unsettled(rp_pool *pool, const void *context)
+{
+    (void)context;
+    return pool->master.unsettled == 0;
+}
+
+static rp_status end(rp_pool **pool, bool drop, const char *function)
+{
+    if (!pool)
+        return rpi_error(RP_ERR_INVALID, "%s: the pool is NULL", function);
+    rp_pool *old = *pool;
+    rp_status status = rpi_pool_enter(old, function);
+    if (status != RP_OK)
+        return status;
+    if (drop)
+        rpi_master_drop_queued(&old->master);
+    else
+        status = rpi_pool_wait(old, none_unsettled, NULL, RP_FOREVER);
+    if (status == RP_ERR_NOMEM) {
+        rpi_pool_leave(old);
+        return status;
+    }
+    if (status == RP_OK)
+        status = rpi_pool_sound(old);
+    if (status == RP_OK && old->collective)
+        status = stop_workers(old, drop);
+    else if (old->collective)
+        (void)tell_workers(old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
+    rpi_pool_leave(old);
+    strike_out(old);
+    destroy(old, status == RP_OK || !old->collective);
+    *pool = NULL;
+    return status;
+}
+
+rp_status rp_close(rp_pool **pool)
+{
+    return end(pool, false, "rp_close");
+}
+
+rp_status rp_terminate(rp_pool **pool)
+{
+    return end(pool, true, "rp_terminate");
+}
+
+void rpi_pools_terminate(void)
+{
+    (void)pthread_once(&open_pools.once, init_open_pools);
+    for (;;) {
+        (void)pthread_mutex_lock(&open_pools.lock);
+        struct rpi_link *link = rpi_list_first(&open_pools.pools);
+        (void)pthread_mutex_unlock(&open_pools.lock);
+        if (!link)
+            return;
+        rp_pool *pool = RPI_MEMBER(link, rp_pool, link);
+        if (rp_terminate(&pool) != RP_OK && pool)
+            return;
+    }
+}

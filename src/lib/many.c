@@ -1,0 +1,169 @@
+/* Many tasks: maps, and waiting for several futures. */
+#include "pool.h"
+#include "status.h"
+#include "submit.h"
+
+/* ---- maps */
+
+static rp_status check_map(const rp_pool *pool, rp_fn *fn, const rp_map_options *options, struct rpi_map_request *request)
+{
+    rp_status status = rpi_function_number(pool, fn, "rp_map", &request->function);
+    if (status != RP_OK)
+        return status;
+    if ((!request->in && request->in_size > 0 && request->count > 0) ||
+        (!request->out && request->out_size > 0 && request->count > 0))
+        return rpi_error(RP_ERR_INVALID, "rp_map: in or out is NULL, but its items have a size");
+    if (!options)
+        return RP_OK;
+    if (options->struct_size != sizeof *options)
+        return rpi_error(RP_ERR_INVALID, "rp_map: options.struct_size is %zu, not %zu: set it with RP_MAP_OPTIONS_INIT",
+                         options->struct_size, sizeof *options);
+    if (options->task && options->task->retries)
+        return rpi_error(RP_ERR_INVALID, "options.retries is not available for maps in this version: leave it 0");
+    request->chunk = options->chunk;
+    request->statuses = options->statuses;
+    return rpi_task_options(options->task, &request->options);
+}
+
+static bool map_done(rp_pool *pool, const void *context)
+{
+    return rpi_master_future(&pool->master, *(const uint64_t *)context)->state == RP_DONE;
+}
+
+static rp_status finish_map(rp_pool *pool, uint64_t id)
+{
+    rp_status status;
+    /* whatever comes, the application's arrays are written until the map's end */
+    while ((status = rpi_pool_wait(pool, map_done, &id, RP_FOREVER)) == RP_ERR_NOMEM)
+        continue;
+    if (status != RP_OK)
+        return status;
+    struct rpi_future *future = rpi_master_future(&pool->master, id);
+    if (future->status != RP_OK)
+        status = rpi_error((rp_status)future->status, "%s", ((const struct rpi_failure *)future->done.data)->message);
+    rpi_future_free(&pool->master.futures, id, future);
+    return status;
+}
+
+rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out, size_t out_size,
+                 const rp_map_options *options)
+{
+    uint64_t id;
+    rp_status status = rpi_pool_enter(pool, "rp_map");
+    if (status != RP_OK)
+        return status;
+    struct rpi_map_request request = { .in = in, .out = out, .count = count };
+    request.in_size = (uint32_t)in_size;
+    request.out_size = (uint32_t)out_size;
+    if (in_size > UINT32_MAX - 64 || out_size > UINT32_MAX - 64)
+        status = rpi_error(RP_ERR_INVALID, "rp_map: an item is over 4 GiB");
+    if (status == RP_OK)
+        status = check_map(pool, fn, options, &request);
+    if (status == RP_OK)
+        status = rpi_pool_sound(pool);
+    if (status == RP_OK && count > 0) {
+        status = rpi_master_map(&pool->master, &request, pool->now, &id);
+        if (status == RP_OK)
+            status = finish_map(pool, id);
+    }
+    rpi_pool_leave(pool);
+    return status;
+}
+
+/* ---- several futures */
+
+struct several {
+    const rp_future *futures;
+    size_t count;
+    rp_when when;
+    size_t at;       /* RP_ALL, RP_FIRST_ERROR: those before are settled, and none failed */
+    uint64_t looked; /* tasks settled at the last look at all of them, + 1 */
+    size_t found;    /* the first settled or failed one */
+    bool stale;      /* found is not live */
+};
+
+/* Looks on from where it stopped: over all calls together once at each future. */
+static bool look_on(rp_pool *pool, struct several *several)
+{
+    for (; several->at < several->count; several->at++) {
+        const struct rpi_future *future = rpi_master_future(&pool->master, several->futures[several->at].id);
+        several->found = several->at;
+        if (!future)
+            return several->stale = true;
+        if (future->state != RP_DONE)
+            return false;
+        if (several->when == RP_FIRST_ERROR && future->status != RP_OK)
+            return true;
+    }
+    return true;
+}
+
+/* Looks at all; only when something has settled since the last time. */
+static bool look_at_all(rp_pool *pool, struct several *several)
+{
+    const struct rpi_counts *counts = &pool->master.counts;
+    uint64_t settled = counts->done + counts->failed + counts->cancelled + 1;
+    if (several->looked == settled)
+        return false;
+    several->looked = settled;
+    for (size_t i = 0; i < several->count; i++) {
+        const struct rpi_future *future = rpi_master_future(&pool->master, several->futures[i].id);
+        several->found = i;
+        if (!future)
+            return several->stale = true;
+        if (future->state == RP_DONE && (several->when == RP_FIRST_DONE || future->status != RP_OK))
+            return true;
+    }
+    return false;
+}
+
+static bool several_ready(rp_pool *pool, const void *context)
+{
+    struct several *several = *(struct several *const *)context;
+    if (several->when != RP_ALL && look_at_all(pool, several))
+        return true;
+    return several->when != RP_FIRST_DONE && look_on(pool, several);
+}
+
+static rp_status wait_for(rp_pool *pool, struct several *several, double timeout, const char *function)
+{
+    struct several *context = several;
+    if (!several->futures)
+        return rpi_error(RP_ERR_INVALID, "%s: futures is NULL", function);
+    if ((unsigned)several->when > RP_FIRST_ERROR || !rpi_is_time(timeout))
+        return rpi_error(RP_ERR_INVALID, "%s: when, or the timeout, is none of its values", function);
+    rp_status status = rpi_pool_wait(pool, several_ready, &context, timeout);
+    if (status == RP_OK && several->stale)
+        status = rpi_error(RP_ERR_STALE, "%s: futures[%zu] was released, or is of another pool", function, several->found);
+    return status;
+}
+
+rp_status rp_wait_all(rp_pool *pool, const rp_future *futures, size_t count, rp_when when, double timeout)
+{
+    struct several several = { .futures = futures, .count = count, .when = when };
+    rp_status status = rpi_pool_enter(pool, "rp_wait_all");
+    if (status != RP_OK)
+        return status;
+    if (count > 0)
+        status = wait_for(pool, &several, timeout, "rp_wait_all");
+    rpi_pool_drive(pool);
+    rpi_pool_leave(pool);
+    return status;
+}
+
+rp_status rp_wait_any(rp_pool *pool, const rp_future *futures, size_t count, double timeout, size_t *index)
+{
+    struct several several = { .futures = futures, .count = count, .when = RP_FIRST_DONE };
+    rp_status status = rpi_pool_enter(pool, "rp_wait_any");
+    if (status != RP_OK)
+        return status;
+    if (count == 0 || !index)
+        status = rpi_error(RP_ERR_INVALID, "rp_wait_any: %s", index ? "there is no future to wait for" : "index is NULL");
+    else
+        status = wait_for(pool, &several, timeout, "rp_wait_any");
+    if (status == RP_OK)
+        *index = several.found;
+    rpi_pool_drive(pool);
+    rpi_pool_leave(pool);
+    return status;
+}

@@ -1,0 +1,428 @@
+#include "master.h"
+
+#include "policy.h"
+#include "settle.h"
+#include "status.h"
+
+#define FIRST_ROUND_TRIP 10e-6 /* seconds, until it is measured */
+
+rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_config *config)
+{
+    *master = (struct rpi_master){ .config = *config, .round_trip = FIRST_ROUND_TRIP };
+    rpi_futures_init(&master->futures, &config->alloc, config->first_generation);
+    rpi_taskq_init(&master->queue, &config->alloc);
+    rpi_options_init(&master->options, &config->alloc);
+    rpi_batches_init(&master->batches, &config->alloc, config->batch_limit);
+    rpi_list_init(&master->outgoing);
+    rpi_list_init(&master->incoming);
+    rpi_list_init(&master->arriving);
+    rpi_list_init(&master->maps);
+    rp_status status = rpi_roster_init(&master->roster, &config->alloc, config->workers);
+    if (status != RP_OK)
+        return status;
+    master->times = rpi_reserve(&config->alloc, config->registry->count * sizeof *master->times);
+    if (!master->times) {
+        rpi_roster_fini(&master->roster);
+        return rpi_no_memory("the functions' times");
+    }
+    for (uint32_t i = 0; i < config->registry->count; i++)
+        master->times[i] = (struct rpi_function_time){ .mean = -1 };
+    return RP_OK;
+}
+
+static void drop_entry(void *context, const struct rpi_entry *entry)
+{
+    (void)context;
+    if (entry->flags & RPI_ENTRY_OWNED)
+        rpi_buffer_free((void *)(uintptr_t)entry->data);
+}
+
+static void drop_arrivals(struct rpi_master *master, struct rpi_link *list)
+{
+    for (struct rpi_link *link; (link = rpi_list_pop(list));) {
+        struct rpi_arrival *arrival = RPI_MEMBER(link, struct rpi_arrival, link);
+        rpi_buffer_free(arrival->buffer);
+        rpi_free(&master->config.alloc, arrival);
+    }
+}
+
+void rpi_master_fini(struct rpi_master *master)
+{
+    drop_arrivals(master, &master->incoming);
+    drop_arrivals(master, &master->arriving);
+    rpi_taskq_fini(&master->queue, drop_entry, master);
+    for (struct rpi_link *link; (link = rpi_list_first(&master->maps));)
+        rpi_map_free(master, RPI_MEMBER(link, struct rpi_map, link));
+    rpi_futures_fini(&master->futures);
+    rpi_options_fini(&master->options);
+    rpi_batches_fini(&master->batches);
+    rpi_roster_fini(&master->roster);
+    rpi_free(&master->config.alloc, master->times);
+    master->times = NULL;
+}
+
+/* ---- submitting */
+
+/* An argument too long for a batch is copied once, into the buffer it is sent from. */
+static rp_status set_data(struct rpi_master *master, const struct rpi_request *request, struct rpi_entry *entry)
+{
+    entry->data = request->arg;
+    if (request->size <= rpi_inline_limit(master->config.batch_limit))
+        return RP_OK;
+    entry->flags = RPI_ENTRY_LARGE;
+    if (request->borrow)
+        return RP_OK;
+    void *copy = rpi_buffer_new(&master->config.alloc, request->size);
+    if (!copy)
+        return rpi_no_memory("a task's argument");
+    memcpy(copy, request->arg, request->size);
+    entry->data = copy;
+    entry->flags = RPI_ENTRY_LARGE | RPI_ENTRY_OWNED;
+    return RP_OK;
+}
+
+static struct rpi_rank rank_of(const struct rpi_options *options, uint64_t number, bool back)
+{
+    return (struct rpi_rank){ .priority = options->priority, .cost = options->cost, .order = number, .back = back };
+}
+
+rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request, double now, uint64_t *id)
+{
+    struct rpi_entry entry = { .size = request->size, .function = request->function };
+    uint32_t options = 0;
+    uint64_t new_id;
+    rp_status status = set_data(master, request, &entry);
+    if (status != RP_OK)
+        return status;
+    status = rpi_options_intern(&master->options, &request->options, &options);
+    if (status != RP_OK)
+        goto drop_data;
+    struct rpi_future *future = rpi_future_new(&master->futures, &new_id);
+    if (!future) {
+        status = rpi_no_memory("a future");
+        goto drop_options;
+    }
+    entry.id = new_id;
+    struct rpi_rank rank = rank_of(&request->options, master->next_number, false);
+    status = rpi_taskq_push(&master->queue, &entry, &rank);
+    if (status != RP_OK)
+        goto drop_future;
+    master->queue.tasks++;
+    master->queue.bytes += entry.size;
+    future->options = options;
+    future->pending.number = master->next_number++;
+    future->pending.submitted = now;
+    if (request->detached)
+        future->flags = RPI_FUTURE_DETACHED | RPI_FUTURE_RELEASED;
+    master->unsettled++;
+    master->counts.submitted++;
+    *id = new_id;
+    return RP_OK;
+
+drop_future:
+    rpi_future_free(&master->futures, new_id, future);
+drop_options:
+    rpi_options_release(&master->options, options);
+drop_data:
+    drop_entry(master, &entry);
+    return status;
+}
+
+rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request *request, double now, uint64_t *id)
+{
+    struct rpi_map *map = rpi_zeroed(&master->config.alloc, sizeof *map);
+    if (!map)
+        return rpi_no_memory("a map");
+    uint32_t options;
+    rp_status status = rpi_options_intern(&master->options, &request->options, &options);
+    if (status != RP_OK)
+        goto drop_map;
+    struct rpi_future *future = rpi_future_new(&master->futures, &map->id);
+    if (!future) {
+        status = rpi_no_memory("a future");
+        goto drop_options;
+    }
+    struct rpi_entry entry = { .id = map->id, .function = request->function, .flags = RPI_ENTRY_MAP, .data = map };
+    struct rpi_rank rank = rank_of(&request->options, master->next_number, false);
+    status = rpi_taskq_push(&master->queue, &entry, &rank);
+    if (status != RP_OK)
+        goto drop_future;
+    map->request = *request;
+    map->number = master->next_number++;
+    map->left = request->count;
+    map->submitted = now;
+    rpi_list_append(&master->maps, &map->link);
+    future->options = options;
+    future->flags = RPI_FUTURE_MAP;
+    future->pending.number = map->number;
+    future->pending.map = map;
+    master->queue.tasks += request->count;
+    master->queue.bytes += request->count * request->in_size;
+    master->unsettled++;
+    master->counts.submitted += request->count;
+    *id = map->id;
+    return RP_OK;
+
+drop_future:
+    rpi_future_free(&master->futures, map->id, future);
+drop_options:
+    rpi_options_release(&master->options, options);
+drop_map:
+    rpi_free(&master->config.alloc, map);
+    return status;
+}
+
+/* ---- handing out */
+
+/* A batch while it is filled. */
+struct filling {
+    struct rpi_batch *batch;
+    struct rpi_writer writer;
+    struct rpi_grant grant;
+    uint64_t base;    /* the first frame's number */
+    uint64_t tasks;   /* a map's items each */
+    double predicted; /* seconds */
+};
+
+/* The number goes into the frame only where counting from the one before would be wrong. */
+static void number_frame(struct filling *filling, struct rpi_frame *frame, uint64_t number)
+{
+    if (filling->writer.count == 0)
+        filling->base = number;
+    else if (number != filling->writer.next)
+        frame->flags |= RPI_FRAME_NUMBER;
+    frame->number = number;
+    filling->writer.next = number + 1;
+}
+
+static bool fits(const struct filling *filling, uint8_t flags, uint32_t length)
+{
+    if (flags & RPI_FRAME_LARGE && filling->batch->piece_count == RPI_PIECES)
+        return false;
+    return rpi_writer_fits(&filling->writer, rpi_frame_size(flags | RPI_FRAME_NUMBER, length));
+}
+
+static void put_frame(struct filling *filling, const struct rpi_frame *frame, const void *data, void *owned)
+{
+    uint8_t *at = rpi_writer_frame(&filling->writer, frame);
+    if (!(frame->flags & RPI_FRAME_LARGE)) {
+        rpi_put_payload(at, data, frame->length);
+        return;
+    }
+    struct rpi_batch *batch = filling->batch;
+    batch->pieces[batch->piece_count++] = (struct rpi_piece){ .data = data, .size = frame->length, .owned = owned };
+}
+
+static void mark_sent(struct filling *filling, struct rpi_future *future)
+{
+    future->state = RP_SENT;
+    future->pending.batch = filling->batch->index;
+    filling->batch->remaining++;
+}
+
+static bool put_task(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry,
+                     struct rpi_future *future)
+{
+    struct rpi_frame frame = { .id = entry->id, .function = entry->function, .length = entry->size };
+    if (entry->flags & RPI_ENTRY_LARGE)
+        frame.flags = RPI_FRAME_LARGE;
+    if (!fits(filling, frame.flags, frame.length))
+        return false;
+    frame.attempt = ++future->attempts;
+    number_frame(filling, &frame, future->pending.number);
+    void *owned = entry->flags & RPI_ENTRY_OWNED ? (void *)(uintptr_t)entry->data : NULL;
+    put_frame(filling, &frame, entry->data, owned);
+    mark_sent(filling, future);
+    filling->tasks++;
+    rpi_taskq_pop(&master->queue);
+    master->queue.tasks--;
+    master->queue.bytes -= entry->size;
+    return true;
+}
+
+/* Cuts the next chunk from a map, which stays at the head of the queue until its last item is handed out. */
+static bool put_chunk(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry)
+{
+    struct rpi_map *map = (struct rpi_map *)(uintptr_t)entry->data;
+    const struct rpi_map_request *request = &map->request;
+    if (!fits(filling, RPI_FRAME_CHUNK | RPI_FRAME_LARGE, 0))
+        return false;
+    uint32_t room = filling->writer.limit - filling->writer.used - rpi_frame_size(RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, 0);
+    uint64_t items = rpi_map_portion(map, room & ~7U, rpi_inline_limit(filling->writer.limit),
+                                     filling->grant.tasks - filling->tasks);
+    uint32_t length = (uint32_t)(items * request->in_size);
+    struct rpi_frame frame = { .function = entry->function, .attempt = 1, .flags = RPI_FRAME_CHUNK, .length = length };
+    if (rpi_padded(length) > room) {
+        if (filling->tasks > 0)
+            return false; /* in a batch of its own there is more room, or it goes as a piece */
+        frame.flags |= RPI_FRAME_LARGE;
+    }
+    struct rpi_future *chunk = rpi_future_new(&master->futures, &frame.id);
+    if (!chunk)
+        return false;
+    frame.chunk = (struct rpi_chunk){
+        .count = (uint32_t)items, .in_size = request->in_size, .out_size = request->out_size, .first = map->next
+    };
+    number_frame(filling, &frame, map->number);
+    put_frame(filling, &frame, request->in_size ? (const uint8_t *)request->in + map->next * request->in_size : NULL, NULL);
+    chunk->flags = RPI_FUTURE_CHUNK | RPI_FUTURE_RELEASED;
+    chunk->attempts = 1;
+    chunk->pending.number = map->next;
+    chunk->pending.map = map;
+    chunk->pending.items = (uint32_t)items;
+    mark_sent(filling, chunk);
+    filling->tasks += items;
+    map->next += items;
+    master->queue.tasks -= items;
+    master->queue.bytes -= length;
+    if (map->next == request->count) {
+        rpi_master_future(master, map->id)->state = RP_SENT;
+        rpi_taskq_pop(&master->queue);
+    }
+    return true;
+}
+
+/* The first entry that is still wanted. */
+static struct rpi_future *peek(struct rpi_master *master, struct rpi_entry *entry)
+{
+    while (rpi_taskq_peek(&master->queue, entry)) {
+        struct rpi_future *future = rpi_future_of(&master->futures, entry->id);
+        if (future && future->state == RP_QUEUED)
+            return future;
+        drop_entry(master, entry);
+        rpi_taskq_pop(&master->queue);
+    }
+    return NULL;
+}
+
+static void fill(struct rpi_master *master, struct filling *filling)
+{
+    struct rpi_entry entry;
+    for (struct rpi_future *future; filling->tasks < filling->grant.tasks && (future = peek(master, &entry));) {
+        double mean = master->times[entry.function].mean;
+        uint64_t before = filling->tasks;
+        if (before > 0 && (mean < 0 || filling->predicted + mean > filling->grant.seconds))
+            break;
+        bool put = entry.flags & RPI_ENTRY_MAP ? put_chunk(master, filling, &entry)
+                                               : put_task(master, filling, &entry, future);
+        if (!put)
+            break;
+        filling->predicted += (double)(filling->tasks - before) * mean;
+    }
+}
+
+static struct rpi_grant grant_for(const struct rpi_master *master, const struct rpi_entry *entry, int worker)
+{
+    struct rpi_view view = {
+        .mean = master->times[entry->function].mean,
+        .round_trip = master->round_trip,
+        .queued = master->queue.tasks,
+        .workers = (uint32_t)master->roster.workers,
+        .in_flight = master->roster.seats[worker].in_flight,
+    };
+    return rpi_policy_grant(&view);
+}
+
+static bool send_one(struct rpi_master *master, int worker, struct rpi_grant grant, double now)
+{
+    struct filling filling = { .batch = rpi_batch_get(&master->batches), .grant = grant };
+    struct rpi_batch *batch = filling.batch;
+    if (!batch)
+        return false; /* no memory: the tasks stay queued */
+    rpi_writer_open(&filling.writer, batch->bytes, master->batches.limit);
+    fill(master, &filling);
+    if (filling.writer.count == 0) {
+        rpi_batch_put(&master->batches, batch);
+        return false;
+    }
+    rpi_writer_close(&filling.writer, RPI_TASKS, filling.base);
+    batch->size = filling.writer.used;
+    batch->peer = worker;
+    batch->sends = (uint16_t)(1 + batch->piece_count);
+    batch->to_idle = master->roster.seats[worker].in_flight == 0;
+    batch->sent_at = now;
+    rpi_roster_sent(&master->roster, worker);
+    rpi_list_append(&master->outgoing, &batch->link);
+    master->counts.messages_out++;
+    master->counts.bytes_out += batch->size;
+    return true;
+}
+
+void rpi_master_dispatch(struct rpi_master *master, double now)
+{
+    struct rpi_entry entry;
+    master->now = now;
+    while (peek(master, &entry)) {
+        int worker = rpi_roster_least(&master->roster);
+        if (!worker)
+            return;
+        struct rpi_grant grant = grant_for(master, &entry, worker);
+        if (!grant.tasks || !send_one(master, worker, grant, now))
+            return;
+    }
+}
+
+void rpi_master_drop_queued(struct rpi_master *master)
+{
+    struct rpi_entry entry;
+    while (rpi_taskq_peek(&master->queue, &entry)) {
+        drop_entry(master, &entry);
+        rpi_taskq_pop(&master->queue);
+    }
+    master->queue.tasks = master->queue.bytes = 0;
+}
+
+bool rpi_master_starves(struct rpi_master *master)
+{
+    struct rpi_entry entry;
+    int worker = rpi_roster_least(&master->roster);
+    return worker && peek(master, &entry) && grant_for(master, &entry, worker).tasks;
+}
+
+struct rpi_batch *rpi_master_outgoing(struct rpi_master *master)
+{
+    struct rpi_link *link = rpi_list_pop(&master->outgoing);
+    return link ? RPI_MEMBER(link, struct rpi_batch, link) : NULL;
+}
+
+struct rpi_arrival *rpi_master_incoming(struct rpi_master *master)
+{
+    struct rpi_link *link = rpi_list_pop(&master->incoming);
+    if (!link)
+        return NULL;
+    rpi_list_append(&master->arriving, link);
+    return RPI_MEMBER(link, struct rpi_arrival, link);
+}
+
+/* ---- futures */
+
+struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t id)
+{
+    struct rpi_future *future = rpi_future_of(&master->futures, id);
+    return future && !(future->flags & RPI_FUTURE_RELEASED) ? future : NULL;
+}
+
+void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future)
+{
+    if (future->state == RP_DONE)
+        rpi_future_free(&master->futures, id, future);
+    else
+        future->flags |= RPI_FUTURE_RELEASED;
+}
+
+void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future *future, rp_outcome *outcome)
+{
+    const struct rpi_failure *failure = future->flags & RPI_FUTURE_FAILURE ? future->done.data : NULL;
+    outcome->status = (rp_status)future->status;
+    outcome->code = failure ? failure->code : 0;
+    outcome->message = failure ? failure->message : "";
+    outcome->size = failure ? 0 : future->done.size;
+    outcome->data = NULL;
+    if (outcome->size)
+        outcome->data = future->flags & RPI_FUTURE_BUFFER ? future->done.data : future->done.small;
+    outcome->worker = (int)future->done.worker;
+    outcome->host = master->roster.seats[future->done.worker].host;
+    outcome->attempts = future->attempts;
+    outcome->queued = (double)future->done.queued;
+    outcome->ran = (double)future->done.ran;
+}

@@ -1,0 +1,117 @@
+/* The master's engine: takes tasks, hands them to workers in batches, settles futures with what comes back.  Pure: an event goes in
+ * with the time it happened, effects are left to be fetched (batches to send, large payloads to receive).
+ *
+ *   rpi_master_submit ---> queue --rpi_master_dispatch--> outgoing --> (transport) --> worker
+ *                            futures <--rpi_master_receive / _arrived-- (transport) <-- worker
+ */
+#ifndef RPI_MASTER_H
+#define RPI_MASTER_H
+
+#include "batch.h"
+#include "futures.h"
+#include "log.h"
+#include "options.h"
+#include "registry.h"
+#include "roster.h"
+#include "taskq.h"
+
+struct rpi_master_config {
+    struct rpi_alloc alloc;
+    const struct rpi_log *log;           /* borrowed */
+    const struct rpi_registry *registry; /* borrowed */
+    int workers;
+    uint32_t batch_limit;      /* bytes */
+    uint32_t first_generation; /* of futures: random */
+};
+
+struct rpi_function_time {
+    double mean; /* seconds; negative: never measured */
+    uint64_t samples;
+};
+
+struct rpi_counts {
+    uint64_t submitted, done, failed, retried, cancelled;
+    uint64_t messages_out, messages_in, bytes_out, bytes_in;
+    double busy;
+};
+
+struct rpi_master {
+    struct rpi_master_config config;
+    struct rpi_futures futures;
+    struct rpi_taskq queue;
+    struct rpi_option_table options;
+    struct rpi_roster roster;
+    struct rpi_batches batches;
+    struct rpi_link outgoing;        /* batches to send */
+    struct rpi_link incoming;        /* arrivals to post */
+    struct rpi_link arriving;        /* posted */
+    struct rpi_link maps;            /* unfinished */
+    struct rpi_function_time *times; /* by function */
+    double round_trip;               /* seconds, measured */
+    double now;                      /* of the last event */
+    uint64_t next_number;
+    uint64_t unsettled; /* tasks; a map counts as one */
+    struct rpi_counts counts;
+};
+
+RP_MUST_USE rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_config *config);
+void rpi_master_fini(struct rpi_master *master);
+
+/* A task to queue. */
+struct rpi_request {
+    uint16_t function;
+    bool borrow;   /* arg outlives the task */
+    bool detached; /* nobody will ask; a failure is logged */
+    const void *arg;
+    uint32_t size;
+    struct rpi_options options;
+};
+
+/* RP_ERR_NOMEM: nothing is queued. */
+RP_MUST_USE rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request, double now,
+                                        uint64_t *id);
+
+/* A map to queue; in, out and statuses are borrowed until its future is settled. */
+struct rpi_map_request {
+    uint16_t function;
+    const void *in;
+    void *out;
+    uint32_t in_size, out_size;
+    uint64_t count; /* at least 1 */
+    uint64_t chunk; /* 0: from measured time */
+    rp_status *statuses;
+    struct rpi_options options;
+};
+RP_MUST_USE rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request *request, double now,
+                                     uint64_t *id);
+
+/* Hands out what the policy grants.  Afterwards no worker has credit while a task is queued, unless memory ran out. */
+void rpi_master_dispatch(struct rpi_master *master, double now);
+
+/* A batch came from a worker.  RP_ERR_BROKEN: it is damaged.  RP_ERR_NOMEM: give the same batch again later; what was taken
+ * from it already is not taken twice. */
+RP_MUST_USE rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *data, size_t size, double now);
+/* A posted arrival is complete.  RP_ERR_NOMEM: call again later. */
+RP_MUST_USE rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arrival, double now);
+/* The bytes of a batch, or of one of its pieces, are on their way. */
+void rpi_master_sent(struct rpi_master *master, struct rpi_batch *batch);
+
+/* The next effect, or NULL.  A batch goes to batch->peer, then its pieces; each of these is reported with rpi_master_sent. */
+struct rpi_batch *rpi_master_outgoing(struct rpi_master *master);
+/* A large payload to receive from arrival->peer into arrival->buffer; reported with rpi_master_arrived. */
+struct rpi_arrival *rpi_master_incoming(struct rpi_master *master);
+
+/* The live future the application holds, or NULL. */
+struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t id);
+/* The application lets go of it. */
+void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future);
+/* Fills all of *outcome but struct_size. */
+void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future *future, rp_outcome *outcome);
+
+/* Forgets all that is queued; its futures stay unsettled.  For the pool's end. */
+void rpi_master_drop_queued(struct rpi_master *master);
+
+/* Whether a task is queued while a worker has credit for it: never true behind rpi_master_dispatch. */
+bool rpi_master_starves(struct rpi_master *master);
+
+#endif

@@ -1,0 +1,72 @@
+#include "mpi_life.h"
+
+#include "status.h"
+
+#include <mpi.h>
+#include <signal.h>
+#include <stdlib.h>
+
+static bool ours; /* rankpool initialised MPI: a fact of the process, as MPI itself is */
+
+static bool active(void)
+{
+    int initialised = 0, finalised = 0;
+    (void)MPI_Initialized(&initialised);
+    (void)MPI_Finalized(&finalised);
+    return initialised && !finalised;
+}
+
+static bool launcher(void)
+{
+    static const char *const marks[] = { "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE" };
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (getenv(marks[i]))
+            return true;
+    return false;
+}
+
+bool rpi_mpi_launched(void)
+{
+    int initialised = 0;
+    (void)MPI_Initialized(&initialised);
+    return initialised || launcher();
+}
+
+rp_status rpi_mpi_srun_check(void)
+{
+    const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+    if (!tasks || strtol(tasks, NULL, 10) <= 1 || rpi_mpi_launched())
+        return RP_OK;
+    return rpi_error(RP_ERR_MPI,
+                     "srun started %s tasks without an interface that this MPI speaks, so each would be a pool of its own: "
+                     "use srun --mpi=pmix, or mpirun inside the job",
+                     tasks);
+}
+
+rp_status rpi_mpi_begin(void)
+{
+    int finalised = 0, provided;
+    if (active())
+        return RP_OK;
+    (void)MPI_Finalized(&finalised);
+    if (finalised)
+        return rpi_error(RP_ERR_MPI, "MPI is finalised already: a pool must be opened before MPI_Finalize");
+    int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
+    if (code != MPI_SUCCESS)
+        return rpi_error(RP_ERR_MPI, "MPI_Init_thread failed with code %d", code);
+    ours = true;
+    return RP_OK;
+}
+
+void rpi_mpi_end(void)
+{
+    if (ours && active())
+        (void)MPI_Finalize();
+    ours = false;
+}
+
+void rpi_mpi_abort(int code)
+{
+    if (active())
+        (void)MPI_Abort(MPI_COMM_WORLD, code);
+}

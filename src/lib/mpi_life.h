@@ -1,0 +1,18 @@
+/* MPI's life in this process: initialised by rankpool only if nobody else did, and then finalised once, at exit. */
+#ifndef RPI_MPI_LIFE_H
+#define RPI_MPI_LIFE_H
+
+#include <rankpool.h>
+
+/* Whether a launcher started this process, or the application has initialised MPI. */
+bool rpi_mpi_launched(void);
+/* RP_ERR_MPI where srun started several copies that this MPI would take for one process each. */
+RP_MUST_USE rp_status rpi_mpi_srun_check(void);
+/* Initialises MPI unless it is.  RP_ERR_MPI: it cannot be, or it is finalised already. */
+RP_MUST_USE rp_status rpi_mpi_begin(void);
+/* Finalises MPI if rpi_mpi_begin initialised it. */
+void rpi_mpi_end(void);
+/* Ends the whole job at once. */
+void rpi_mpi_abort(int code);
+
+#endif

@@ -1,0 +1,210 @@
+/* Opening a pool: in this process alone, or over MPI. */
+#include "clock.h"
+#include "crash.h"
+#include "mpi_life.h"
+#include "opening.h"
+#include "pool.h"
+#include "status.h"
+#include "transport_mpi.h"
+
+#include <rankpool_mpi.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- the process's end */
+
+/* exit() inside a task would leave rank 0 waiting: it ends the job, after naming the task. */
+
+static void at_exit(void)
+{
+    if (rpi_crash_exit())
+        rpi_mpi_abort(1);
+    rpi_pools_terminate();
+    rpi_mpi_end();
+}
+
+static void register_at_exit(void)
+{
+    if (atexit(at_exit) != 0)
+        (void)rpi_error(RP_ERR_NOMEM, "no room for an exit handler: MPI will not be finalised");
+}
+
+static void prepare_exit(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, register_at_exit);
+}
+
+/* ---- one process */
+
+static rp_status open_local(const rp_config *config, double began, rp_pool **pool)
+{
+    rp_config checked;
+    struct rpi_alloc alloc;
+    struct rpi_registry registry;
+    struct rpi_pool_parts parts = { .registry = &registry, .workers = 1, .began = began };
+    rp_status status = rpi_config_check(config, &checked);
+    if (status == RP_OK && checked.processes > 0)
+        status = rpi_error(RP_ERR_INVALID,
+                           "config.processes = %d in a run of one rank: spawning workers is not available in this version; "
+                           "use mpirun -n %d",
+                           checked.processes, checked.processes + 1);
+    if (status == RP_OK)
+        status = rpi_batch_limit(&parts.batch_limit);
+    if (status != RP_OK)
+        return status;
+    alloc = rpi_alloc_of(checked.alloc, checked.alloc_user);
+    status = rpi_registry_snapshot(&registry, &alloc);
+    if (status != RP_OK)
+        return status;
+    status = rpi_pool_make(&checked, &parts, pool);
+    if (status != RP_OK)
+        rpi_registry_fini(&registry);
+    return status;
+}
+
+/* ---- several ranks */
+
+/* A rank on its way into a pool. */
+struct entry {
+    rp_config config;
+    struct rpi_alloc alloc;
+    struct rpi_registry registry;
+    struct rpi_opening opening;
+    double began;
+};
+
+static bool is_crowded(int ranks)
+{
+    return ranks > sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static rp_status master(struct entry *entry, rp_pool **pool)
+{
+    struct rpi_opening *opening = &entry->opening;
+    size_t ranks = (size_t)opening->transport->peers + 1;
+    opening->hosts = rpi_zeroed(&entry->alloc, ranks * RPI_HOST_BYTES);
+    opening->pids = rpi_zeroed(&entry->alloc, ranks * sizeof *opening->pids);
+    opening->processes = entry->config.processes;
+    rp_status status = opening->hosts && opening->pids ? rpi_opening_master(opening) : rpi_no_memory("a pool");
+    if (status == RP_OK) {
+        struct rpi_pool_parts parts = { .transport = opening->transport,
+                                        .registry = &entry->registry,
+                                        .hosts = opening->hosts,
+                                        .pids = opening->pids,
+                                        .workers = opening->workers,
+                                        .batch_limit = opening->batch_limit,
+                                        .began = entry->began };
+        opening->transport->crowded = is_crowded(opening->crowd);
+        status = rpi_pool_make(&entry->config, &parts, pool);
+    }
+    rpi_free(&entry->alloc, opening->pids);
+    if (status != RP_OK)
+        rpi_free(&entry->alloc, opening->hosts);
+    return status;
+}
+
+static rp_status worker(struct entry *entry)
+{
+    struct rpi_opening *opening = &entry->opening;
+    char host[RPI_HOST_BYTES] = "";
+    struct rpi_server server;
+    rp_status status = rpi_opening_worker(opening);
+    if (status != RP_OK)
+        return status;
+    (void)gethostname(host, sizeof host - 1);
+    opening->transport->crowded = is_crowded(opening->crowd);
+    struct rpi_server_config config = { .alloc = entry->alloc,
+                                        .registry = &entry->registry,
+                                        .transport = opening->transport,
+                                        .batch_limit = opening->batch_limit,
+                                        .number = opening->rank,
+                                        .host = host };
+    status = rpi_server_init(&server, &config);
+    if (status == RP_OK) {
+        rpi_crash_watch();
+        status = rpi_server_loop(&server);
+        rpi_server_fini(&server);
+    }
+    return status;
+}
+
+static rp_status open_ranks(MPI_Comm comm, const rp_config *config, double began, rp_pool **pool)
+{
+    struct entry entry = { .began = began };
+    struct rpi_opening *opening = &entry.opening;
+    opening->status = rpi_config_check(config, &entry.config);
+    if (opening->status == RP_OK)
+        opening->status = rpi_batch_limit(&opening->batch_limit);
+    entry.alloc = rpi_alloc_of(entry.config.alloc, entry.config.alloc_user);
+    if (opening->status == RP_OK)
+        opening->status = rpi_registry_snapshot(&entry.registry, &entry.alloc);
+    opening->alloc = entry.alloc;
+    opening->registry = &entry.registry;
+    opening->timeout = entry.config.open_timeout;
+    (void)MPI_Comm_rank(comm, &opening->rank);
+    rp_status failure = opening->status; /* told to the others, who wait */
+    rp_status status = rpi_transport_mpi_open(comm, opening->timeout, &entry.alloc, &opening->transport);
+    if (status != RP_OK) {
+        rpi_registry_fini(&entry.registry);
+        return status;
+    }
+    opening->status = failure;
+    rp_pool *new = NULL;
+    status = opening->rank == 0 ? master(&entry, &new) : worker(&entry);
+    if (status != RP_OK || opening->rank > 0) {
+        opening->transport->ops->close(opening->transport, status == RP_OK);
+        rpi_registry_fini(&entry.registry);
+    }
+    if (status == RP_OK)
+        *pool = new;
+    return status;
+}
+
+static rp_status open_comm(MPI_Comm comm, const rp_config *config, double began, rp_pool **pool)
+{
+    int size;
+    if (MPI_Comm_size(comm, &size) != MPI_SUCCESS)
+        return rpi_error(RP_ERR_MPI, "MPI_Comm_size failed");
+    prepare_exit();
+    return size == 1 ? open_local(config, began, pool) : open_ranks(comm, config, began, pool);
+}
+
+rp_status rp_open(const rp_config *config, rp_pool **pool)
+{
+    double began = rpi_now();
+    if (!pool)
+        return rpi_error(RP_ERR_INVALID, "rp_open: pool is NULL");
+    rp_status status = rpi_call_forbid("rp_open");
+    if (status == RP_OK)
+        status = rpi_mpi_srun_check();
+    if (status != RP_OK)
+        return status;
+    if (!rpi_mpi_launched()) {
+        prepare_exit();
+        return open_local(config, began, pool);
+    }
+    status = rpi_mpi_begin();
+    return status == RP_OK ? open_comm(MPI_COMM_WORLD, config, began, pool) : status;
+}
+
+rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool)
+{
+    double began = rpi_now();
+    int initialised = 0, finalised = 0, inter = 0;
+    if (!pool)
+        return rpi_error(RP_ERR_INVALID, "rp_open_comm: pool is NULL");
+    rp_status status = rpi_call_forbid("rp_open_comm");
+    if (status != RP_OK)
+        return status;
+    (void)MPI_Initialized(&initialised);
+    (void)MPI_Finalized(&finalised);
+    if (!initialised || finalised)
+        return rpi_error(RP_ERR_INVALID, "rp_open_comm: MPI is not initialised, or finalised already");
+    if (comm == MPI_COMM_NULL)
+        return rpi_error(RP_ERR_INVALID, "rp_open_comm: the communicator is MPI_COMM_NULL");
+    (void)MPI_Comm_test_inter(comm, &inter);
+    if (inter)
+        return rpi_error(RP_ERR_INVALID, "rp_open_comm: the communicator is an intercommunicator");
+    return open_comm(comm, config, began, pool);
+}

@@ -1,0 +1,48 @@
+/* The wire's plain facts.  All numbers are little-endian.
+ *
+ *   batch   0 version u8   1 kind u8   2 count u16 (frames)   4 bytes u32 (of the whole batch)   8 word u64
+ *           then `count` frames, each beginning at a multiple of 8
+ *           word: TASKS: the first frame's task number; later ones count up from it, except behind a frame with RPI_FRAME_NUMBER
+ *                 RESULTS: nanoseconds that each frame without RPI_FRAME_RAN took, on the mean
+ *                 STOP: 1 = drop what has not started
+ *   frame   0 id u64   8 function u16   10 attempt u8   11 flags u8   12 length u32 (of the payload)
+ *           RPI_FRAME_NUMBER: task number u64                 (TASKS)
+ *           RPI_FRAME_RAN:    nanoseconds it ran u64          (RESULTS)
+ *           RPI_FRAME_CHUNK:  count u32, failures u32, in_size u32, out_size u32, first u64
+ *           then the payload, padded to a multiple of 8; with RPI_FRAME_LARGE it travels as a message of its own, in the
+ *           order of the frames
+ *   payload with RPI_FRAME_FAILED: status u32, code i32, then the message; of a chunk: so failed every item
+ *   payload of a chunk with failures: count * out_size bytes of results, padded to 8, then for each failure
+ *           item u32, status u32, code i32, length u32 of the message, the message padded to 8
+ */
+#ifndef RPI_MSG_H
+#define RPI_MSG_H
+
+#ifndef RPI_PROTOCOL
+#define RPI_PROTOCOL 1
+#endif
+
+#define RPI_BATCH_HEADER  16
+#define RPI_BATCH_DEFAULT 4032 /* bytes: eager over shared memory (4 KiB with MPI's header) and tcp */
+#define RPI_BATCH_MIN     2048 /* a failure with its whole message fits */
+#define RPI_BATCH_MAX     65536
+#define RPI_FRAME_HEADER  16
+#define RPI_CHUNK_FIELDS  24
+#define RPI_CHUNK_FAILURE 16 /* before a failed item's message */
+
+enum rpi_kind { RPI_TASKS = 1, RPI_RESULTS = 2, RPI_STOP = 3, RPI_HELLO = 4, RPI_VERDICT = 5 };
+
+enum rpi_stop {
+    RPI_STOP_DROP = 1,  /* what has not started is dropped */
+    RPI_STOP_ALONE = 2, /* the pool has failed: each rank leaves by itself */
+};
+
+enum rpi_frame_flag {
+    RPI_FRAME_LARGE = 1,
+    RPI_FRAME_NUMBER = 2,
+    RPI_FRAME_RAN = 4,
+    RPI_FRAME_CHUNK = 8,
+    RPI_FRAME_FAILED = 16,
+};
+
+#endif

@@ -1,0 +1,32 @@
+/* Task options, interned: a task stores a number, and tasks submitted one after another with equal options share it. */
+#ifndef RPI_OPTIONS_H
+#define RPI_OPTIONS_H
+
+#include "alloc.h"
+
+struct rpi_options {
+    int32_t priority;
+    uint32_t retries;
+    uint32_t attempts; /* as given; 0: default */
+    double cost;
+};
+
+struct rpi_interned;
+
+struct rpi_option_table {
+    struct rpi_alloc alloc;
+    struct rpi_interned *entries; /* entry 0 is unused: number 0 means no options */
+    uint32_t count, capacity, free, last;
+};
+
+void rpi_options_init(struct rpi_option_table *table, const struct rpi_alloc *alloc);
+void rpi_options_fini(struct rpi_option_table *table);
+
+/* The number of these options, held once more; 0 in *number for options that are all default. */
+RP_MUST_USE rp_status rpi_options_intern(struct rpi_option_table *table, const struct rpi_options *options,
+                                         uint32_t *number);
+/* `number` 0: the defaults. */
+const struct rpi_options *rpi_options_at(const struct rpi_option_table *table, uint32_t number);
+void rpi_options_release(struct rpi_option_table *table, uint32_t number);
+
+#endif

@@ -1,0 +1,25 @@
+/* The scheduling policy: a pure choice of how much work a worker gets now. */
+#ifndef RPI_POLICY_H
+#define RPI_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the choice is made from. */
+struct rpi_view {
+    double mean;       /* measured seconds of the first queued task's function; negative: never measured */
+    double round_trip; /* seconds from a worker's result to its next task */
+    uint64_t queued;   /* tasks */
+    uint32_t workers;
+    uint32_t in_flight; /* batches at the worker in question, who has the fewest */
+};
+
+struct rpi_grant {
+    uint32_t tasks; /* at the most, in one batch; 0: nothing now */
+    double seconds; /* of predicted work; a batch's first task goes whatever its length */
+};
+
+/* Grants less the more a worker has in flight: a refusal for the worker with the fewest batches is one for all. */
+struct rpi_grant rpi_policy_grant(const struct rpi_view *view);
+
+#endif

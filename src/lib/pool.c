@@ -1,0 +1,233 @@
+/* Driving a pool: steps, waiting, the lock. */
+#include "pool.h"
+
+#include "status.h"
+
+#include <stdio.h>
+
+#define STEP_TICKS (1 * RPI_TICKS_US) /* between two steps of calls that need none */
+
+rp_status rpi_pool_enter(rp_pool *pool, const char *function)
+{
+    if (!pool)
+        return rpi_error(RP_ERR_INVALID, "%s: the pool is NULL", function);
+    rp_status status = rpi_call_forbid(function);
+    if (status == RP_OK)
+        (void)pthread_mutex_lock(&pool->lock);
+    return status;
+}
+
+void rpi_pool_leave(rp_pool *pool)
+{
+    (void)pthread_mutex_unlock(&pool->lock);
+}
+
+void rpi_pool_break(rp_pool *pool, rp_status status)
+{
+    if (pool->broken != RP_OK)
+        return;
+    pool->broken = status;
+    (void)snprintf(pool->why, sizeof pool->why, "%s", rp_error_message());
+    rpi_say(&pool->log, RP_LOG_ERROR, "the pool cannot go on: %s", pool->why);
+}
+
+rp_status rpi_pool_sound(const rp_pool *pool)
+{
+    return pool->broken == RP_OK ? RP_OK : rpi_error(RP_ERR_BROKEN, "the pool cannot go on: %s", pool->why);
+}
+
+/* ---- what the transport reports */
+
+/* Tells a shortage of memory, which passes, from an end. */
+static bool taken(rp_pool *pool, rp_status status)
+{
+    if (status == RP_ERR_NOMEM) {
+        pool->shortage = status;
+        return false;
+    }
+    if (status != RP_OK)
+        rpi_pool_break(pool, status);
+    return true;
+}
+
+static bool on_batch(void *context, int peer, const void *data, size_t size)
+{
+    rp_pool *pool = context;
+    struct rpi_reader reader;
+    if (rpi_reader_open(&reader, data, size) == RP_OK && reader.kind == RPI_STOP) {
+        pool->goodbyes++;
+        return true;
+    }
+    if (peer < 1 || peer > pool->master.roster.workers)
+        return true;
+    rp_status status = rpi_master_receive(&pool->master, peer, data, size, pool->now);
+    if (status != RP_OK && status != RP_ERR_NOMEM)
+        status = rpi_error(RP_ERR_BROKEN, "worker %d (%s): %s", peer, pool->master.roster.seats[peer].host,
+                           rp_error_message());
+    return taken(pool, status);
+}
+
+static void on_sent(void *context, void *cookie)
+{
+    rp_pool *pool = context;
+    if (cookie)
+        rpi_master_sent(&pool->master, cookie);
+}
+
+static bool on_received(void *context, void *cookie)
+{
+    rp_pool *pool = context;
+    return taken(pool, rpi_master_arrived(&pool->master, cookie, pool->now));
+}
+
+/* ---- handing the transport what the engine has for it */
+
+static void send_batch(rp_pool *pool, struct rpi_batch *batch)
+{
+    struct rpi_transport *transport = pool->transport;
+    bool done = false;
+    rp_status status = transport->ops->send(transport, batch->peer, batch->bytes, batch->size, batch, &done);
+    uint16_t sent = done ? 1 : 0;
+    for (uint16_t i = 0, pieces = batch->piece_count; status == RP_OK && i < pieces; i++) {
+        done = false;
+        status = transport->ops->send_large(transport, batch->peer, batch->pieces[i].data, batch->pieces[i].size, batch,
+                                            &done);
+        sent = (uint16_t)(sent + done);
+    }
+    for (; sent > 0; sent--)
+        rpi_master_sent(&pool->master, batch);
+    if (status != RP_OK)
+        rpi_pool_break(pool, status);
+}
+
+static void pump(rp_pool *pool)
+{
+    struct rpi_transport *transport = pool->transport;
+    struct rpi_arrival *arrival;
+    struct rpi_batch *batch;
+    while (pool->broken == RP_OK && (arrival = rpi_master_incoming(&pool->master))) {
+        rp_status status = transport->ops->receive_large(transport, arrival->peer, arrival->buffer, arrival->size, arrival);
+        if (status != RP_OK)
+            rpi_pool_break(pool, status);
+    }
+    while (pool->broken == RP_OK && (batch = rpi_master_outgoing(&pool->master)))
+        send_batch(pool, batch);
+}
+
+void rpi_pool_dispatch(rp_pool *pool)
+{
+    rpi_master_dispatch(&pool->master, pool->now);
+    pump(pool);
+}
+
+/* ---- steps */
+
+static bool poll_transport(rp_pool *pool)
+{
+    struct rpi_events events = { .batch = on_batch, .sent = on_sent, .received = on_received, .context = pool };
+    bool any = false;
+    rp_status status = pool->transport->ops->poll(pool->transport, &events, &any);
+    if (status != RP_OK)
+        rpi_pool_break(pool, status);
+    return any;
+}
+
+/* The worker in this process: takes what came, runs a task, answers. */
+static bool run_here(rp_pool *pool)
+{
+    struct rpi_events events = rpi_server_events(pool->server);
+    bool any = false;
+    pool->executing = true;
+    rp_status status = pool->worker_end->ops->poll(pool->worker_end, &events, &any);
+    if (status == RP_OK)
+        status = rpi_server_pump(pool->server);
+    if (status == RP_OK && rpi_server_run(pool->server, 1))
+        any = true;
+    pool->executing = false;
+    if (status == RP_OK)
+        status = pool->server->broken;
+    if (status != RP_OK)
+        rpi_pool_break(pool, status);
+    return poll_transport(pool) || any;
+}
+
+bool rpi_pool_step(rp_pool *pool, bool run)
+{
+    if (pool->broken != RP_OK)
+        return false;
+    pool->shortage = RP_OK;
+    pool->stepped = rpi_ticks();
+    pool->now = rpi_now();
+    bool any = poll_transport(pool);
+    rpi_pool_dispatch(pool);
+    if (run && pool->server && !pool->executing && pool->broken == RP_OK) {
+        any = run_here(pool) || any;
+        rpi_pool_dispatch(pool);
+    }
+    return any;
+}
+
+void rpi_pool_drive(rp_pool *pool)
+{
+    if (rpi_ticks() - pool->stepped > STEP_TICKS)
+        (void)rpi_pool_step(pool, false);
+}
+
+rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
+                        double timeout)
+{
+    struct rpi_patience patience = { .crowded = pool->transport->crowded };
+    double deadline = 0;
+    while (!ready(pool, context)) {
+        rp_status status = rpi_pool_sound(pool);
+        if (status != RP_OK)
+            return status;
+        bool any = rpi_pool_step(pool, true);
+        if (deadline <= 0)
+            deadline = rpi_deadline(pool->now, timeout);
+        if (ready(pool, context))
+            return RP_OK;
+        if (pool->shortage != RP_OK)
+            return rpi_no_memory("what came from the workers; it waits");
+        if (pool->now >= deadline)
+            return rpi_error(RP_ERR_TIMEOUT, "not settled within %g s", timeout);
+        if (any) {
+            rpi_patience_reset(&patience);
+            continue;
+        }
+        rpi_pool_leave(pool);
+        rpi_patience_wait(&patience);
+        (void)pthread_mutex_lock(&pool->lock);
+    }
+    return RP_OK;
+}
+
+rp_status rp_progress(rp_pool *pool)
+{
+    rp_status status = rpi_pool_enter(pool, "rp_progress");
+    if (status != RP_OK)
+        return status;
+    (void)rpi_pool_step(pool, true);
+    status = rpi_pool_sound(pool);
+    rpi_pool_leave(pool);
+    return status;
+}
+
+static bool all_settled(rp_pool *pool, const void *context)
+{
+    (void)context;
+    return pool->master.unsettled == 0;
+}
+
+rp_status rp_drain(rp_pool *pool, double timeout)
+{
+    rp_status status = rpi_pool_enter(pool, "rp_drain");
+    if (status != RP_OK)
+        return status;
+    status = rpi_pool_wait(pool, all_settled, NULL, timeout);
+    if (status == RP_ERR_TIMEOUT)
+        status = rpi_error(RP_ERR_TIMEOUT, "rp_drain: %llu tasks are not settled after %g s",
+                           (unsigned long long)pool->master.unsettled, timeout);
+    rpi_pool_leave(pool);
+    return status;
+}

@@ -1,0 +1,77 @@
+/* The pool behind the public interface: drives engine and transport.  What its files share. */
+#ifndef RPI_POOL_H
+#define RPI_POOL_H
+
+#include "clock.h"
+#include "master.h"
+#include "serve.h"
+
+#include <pthread.h>
+
+struct rp_pool {
+    pthread_mutex_t lock; /* guards all below */
+    struct rpi_link link; /* among the process's open pools */
+    struct rpi_alloc alloc;
+    struct rpi_log log;
+    struct rpi_registry registry;
+    struct rpi_master master;
+    struct rpi_transport *transport;
+    char *hosts; /* one string a rank, HOST_BYTES apart */
+    /* the pool of one process: its worker, at the other end of a local transport */
+    struct rpi_server *server;
+    struct rpi_transport *worker_end;
+    bool executing; /* a thread is inside one of its tasks */
+    uint64_t limit_tasks, limit_bytes;
+    uint64_t stepped; /* ticks of the last step */
+    double now;       /* seconds, at the last step */
+    double opened, open_seconds;
+    int goodbyes;                   /* ranks that have ended their service */
+    uint8_t stop[RPI_BATCH_HEADER]; /* the last message to every rank */
+    bool collective;                /* the peers are processes that close together */
+    rp_status broken;               /* RP_OK while the pool can go on */
+    char why[512];
+    rp_status shortage; /* RP_ERR_NOMEM: the last step could not take all that came */
+};
+
+#define RPI_HOST_BYTES 64
+
+/* Puts a checked request into a pool: NULL, a task's context.  Locks; every path out unlocks. */
+RP_MUST_USE rp_status rpi_pool_enter(rp_pool *pool, const char *function);
+void rpi_pool_leave(rp_pool *pool);
+
+/* One step, if the last is a while ago.  The lock is held. */
+void rpi_pool_drive(rp_pool *pool);
+/* One step now; `run`: a task too, in a pool of one process, which lets the lock go meanwhile.  Returns whether anything happened. */
+bool rpi_pool_step(rp_pool *pool, bool run);
+/* Hands out what was queued, without looking at what has come. */
+void rpi_pool_dispatch(rp_pool *pool);
+/* Steps until ready(context) or `timeout` seconds have passed.  The lock is held, but let go in between.
+ * RP_ERR_TIMEOUT, RP_ERR_NOMEM, RP_ERR_BROKEN. */
+RP_MUST_USE rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
+                                    double timeout);
+/* RP_ERR_BROKEN, with the reason, for a pool that cannot go on. */
+RP_MUST_USE rp_status rpi_pool_sound(const rp_pool *pool);
+void rpi_pool_break(rp_pool *pool, rp_status status);
+
+/* What rp_open has found out when a pool can be made. */
+struct rpi_pool_parts {
+    struct rpi_transport *transport; /* taken over; NULL: a pool of one process */
+    struct rpi_registry *registry;   /* taken over */
+    char *hosts;                     /* taken over; NULL for one process */
+    const int64_t *pids;             /* by rank */
+    int workers;
+    uint32_t batch_limit;
+    double began; /* rp_open, seconds */
+};
+/* On failure nothing is taken over. */
+RP_MUST_USE rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, rp_pool **pool);
+
+/* The config that holds for `config`, checked: RP_ERR_INVALID names what is wrong. */
+RP_MUST_USE rp_status rpi_config_check(const rp_config *config, rp_config *checked);
+/* RANKPOOL_BATCH_BYTES, or the default. */
+RP_MUST_USE rp_status rpi_batch_limit(uint32_t *limit);
+
+/* Ends every pool still open: for a process's end. */
+void rpi_pools_terminate(void);
+
+#endif

@@ -1,0 +1,185 @@
+#include "registry.h"
+
+#include "status.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+struct name {
+    char *text;
+    rp_fn *fn;
+    const char *file; /* NULL: given to rp_register */
+    int line;
+};
+
+/* The exception to "no globals": names are given before main, when no pool exists. */
+static struct {
+    pthread_mutex_t lock;
+    struct name *names;
+    size_t count, capacity;
+    rp_status error; /* of the first rp_register_at that failed, for rp_open to tell */
+    char message[1024];
+} table = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static struct name *find(const char *name)
+{
+    for (size_t i = 0; i < table.count; i++)
+        if (strcmp(table.names[i].text, name) == 0)
+            return &table.names[i];
+    return NULL;
+}
+
+static void place(const struct name *name, char *text, size_t size)
+{
+    if (name->file)
+        (void)snprintf(text, size, "%s:%d", name->file, name->line);
+    else
+        (void)snprintf(text, size, "an rp_register call");
+}
+
+static rp_status clash(const struct name *old, const struct name *new)
+{
+    char first[300], second[300];
+    place(old, first, sizeof first);
+    place(new, second, sizeof second);
+    return rpi_error(RP_ERR_INVALID, "the name %s is given to two task functions, at %s and at %s: rename one", old->text,
+                     first, second);
+}
+
+static rp_status append(const struct name *new)
+{
+    struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
+    if (table.count == UINT16_MAX)
+        return rpi_error(RP_ERR_FULL, "no room for the task function %s: %d are registered", new->text, UINT16_MAX);
+    if (table.count == table.capacity) {
+        size_t capacity = table.capacity ? 2 * table.capacity : 16;
+        struct name *names = rpi_resize(&alloc, table.names, capacity * sizeof *names);
+        if (!names)
+            return rpi_no_memory("the names of task functions");
+        table.names = names;
+        table.capacity = capacity;
+    }
+    size_t length = strlen(new->text) + 1;
+    char *text = rpi_reserve(&alloc, length);
+    if (!text)
+        return rpi_no_memory("the name of a task function");
+    memcpy(text, new->text, length);
+    table.names[table.count] = *new;
+    table.names[table.count++].text = text;
+    return RP_OK;
+}
+
+static rp_status add(const struct name *new)
+{
+    if (!new->text || !*new->text || !new->fn)
+        return rpi_error(RP_ERR_INVALID, "a task function needs a name and a function");
+    if (strlen(new->text) > RPI_NAME_MAX)
+        return rpi_error(RP_ERR_INVALID, "the name of a task function is over %d bytes: %.40s...", RPI_NAME_MAX, new->text);
+    const struct name *old = find(new->text);
+    if (!old)
+        return append(new);
+    return old->fn == new->fn ? RP_OK : clash(old, new);
+}
+
+rp_status rp_register(const char *name, rp_fn *fn)
+{
+    struct name new = { .text = (char *)(uintptr_t)name, .fn = fn };
+    (void)pthread_mutex_lock(&table.lock);
+    rp_status status = add(&new);
+    (void)pthread_mutex_unlock(&table.lock);
+    return status;
+}
+
+void rp_register_at(const char *name, rp_fn *fn, const char *file, int line)
+{
+    struct name new = { .text = (char *)(uintptr_t)name, .fn = fn, .file = file, .line = line };
+    (void)pthread_mutex_lock(&table.lock);
+    rp_status status = add(&new);
+    if (status != RP_OK && table.error == RP_OK) {
+        table.error = status;
+        (void)snprintf(table.message, sizeof table.message, "%s", rp_error_message());
+    }
+    (void)pthread_mutex_unlock(&table.lock);
+}
+
+/* Sorts by name: few hundred at the most, once an open. */
+static void insert_sorted(struct rpi_registry *registry, const struct name *name)
+{
+    uint32_t i = registry->count++;
+    for (; i > 0 && strcmp(registry->names[i - 1], name->text) > 0; i--) {
+        registry->names[i] = registry->names[i - 1];
+        registry->functions[i] = registry->functions[i - 1];
+    }
+    registry->names[i] = name->text;
+    registry->functions[i] = name->fn;
+}
+
+static void index_functions(struct rpi_registry *registry)
+{
+    for (uint32_t i = 0; i <= registry->mask; i++)
+        registry->slots[i] = RPI_NO_FUNCTION;
+    for (uint32_t number = 0; number < registry->count; number++) {
+        uint32_t i = rpi_registry_slot(registry->functions[number]) & registry->mask;
+        while (registry->slots[i] != RPI_NO_FUNCTION &&
+               registry->functions[registry->slots[i]] != registry->functions[number])
+            i = (i + 1) & registry->mask;
+        if (registry->slots[i] == RPI_NO_FUNCTION) /* else one function has two names: the first stands */
+            registry->slots[i] = (uint16_t)number;
+    }
+}
+
+static void hash_names(struct rpi_registry *registry)
+{
+    uint64_t hash = 0xCBF29CE484222325U;
+    for (uint32_t i = 0; i < registry->count; i++) {
+        const char *c = registry->names[i];
+        do {
+            hash = (hash ^ (uint8_t)*c) * 0x100000001B3U;
+        } while (*c++); /* the zero too, so that "ab","c" is not "a","bc" */
+    }
+    registry->hash = hash;
+}
+
+static rp_status snapshot_locked(struct rpi_registry *registry)
+{
+    const struct rpi_alloc *alloc = &registry->alloc;
+    uint32_t slots = 64;
+    if (table.error != RP_OK)
+        return rpi_error(table.error, "%s", table.message);
+    while (slots < 4 * table.count)
+        slots *= 2;
+    registry->mask = slots - 1;
+    registry->names = rpi_reserve(alloc, table.count * sizeof *registry->names);
+    registry->functions = rpi_reserve(alloc, table.count * sizeof *registry->functions);
+    registry->slots = rpi_reserve(alloc, slots * sizeof *registry->slots);
+    if (!registry->names || !registry->functions || !registry->slots)
+        return rpi_no_memory("the registry of task functions");
+    for (size_t i = 0; i < table.count; i++)
+        insert_sorted(registry, &table.names[i]);
+    index_functions(registry);
+    hash_names(registry);
+    return RP_OK;
+}
+
+rp_status rpi_registry_snapshot(struct rpi_registry *registry, const struct rpi_alloc *alloc)
+{
+    *registry = (struct rpi_registry){ .alloc = *alloc };
+    (void)pthread_mutex_lock(&table.lock);
+    rp_status status = snapshot_locked(registry);
+    (void)pthread_mutex_unlock(&table.lock);
+    if (status != RP_OK)
+        rpi_registry_fini(registry);
+    return status;
+}
+
+void rpi_registry_fini(struct rpi_registry *registry)
+{
+    rpi_free(&registry->alloc, registry->names);
+    rpi_free(&registry->alloc, registry->functions);
+    rpi_free(&registry->alloc, registry->slots);
+    registry->names = NULL;
+    registry->functions = NULL;
+    registry->slots = NULL;
+    registry->count = 0;
+}

@@ -1,0 +1,215 @@
+#include "serve.h"
+
+#include "clock.h"
+#include "status.h"
+
+#define TURN        100e-6 /* seconds of tasks between two looks at the transport */
+#define STALE       20e-6  /* seconds a finished result waits for others at the most */
+#define BRIEF       500e-9 /* seconds: shorter tasks share looks at the clock */
+#define BRIEF_TASKS 16     /* so many */
+
+rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_config *config)
+{
+    struct rpi_worker_config worker = { .alloc = config->alloc,
+                                        .batch_limit = config->batch_limit,
+                                        .functions = config->registry->count };
+    *server = (struct rpi_server){ .transport = config->transport };
+    rpi_worker_init(&server->worker, &worker);
+    return rpi_executor_init(&server->executor, &config->alloc, config->registry, rpi_inline_limit(config->batch_limit),
+                             config->number, config->host);
+}
+
+void rpi_server_fini(struct rpi_server *server)
+{
+    rpi_worker_fini(&server->worker);
+    rpi_executor_fini(&server->executor);
+}
+
+/* ---- what the transport reports */
+
+static bool on_batch(void *context, int peer, const void *data, size_t size)
+{
+    struct rpi_server *server = context;
+    (void)peer;
+    rp_status status = rpi_worker_receive(&server->worker, data, size);
+    if (status == RP_ERR_NOMEM)
+        return false;
+    if (status != RP_OK)
+        server->broken = status;
+    return true;
+}
+
+static void on_sent(void *context, void *cookie)
+{
+    struct rpi_server *server = context;
+    rpi_worker_sent(&server->worker, cookie);
+}
+
+static bool on_received(void *context, void *cookie)
+{
+    struct rpi_server *server = context;
+    rpi_worker_arrived(&server->worker, cookie);
+    return true;
+}
+
+struct rpi_events rpi_server_events(struct rpi_server *server)
+{
+    return (struct rpi_events){ .batch = on_batch, .sent = on_sent, .received = on_received, .context = server };
+}
+
+/* ---- running */
+
+/* The clock's looks of one turn. */
+struct turn {
+    double began, last; /* seconds; last: what ran before it has its time */
+    double sent;        /* the results before it are sent */
+    uint32_t untimed;   /* tasks since `last` */
+};
+
+static void look(struct rpi_server *server, struct turn *turn)
+{
+    double now = rpi_now();
+    if (turn->untimed) {
+        rpi_worker_spent(&server->worker, now - turn->last);
+        server->brief = now - turn->last < BRIEF * turn->untimed;
+        turn->untimed = 0;
+    }
+    turn->last = now;
+}
+
+static void flush(struct rpi_server *server, struct turn *turn)
+{
+    rpi_worker_flush(&server->worker);
+    (void)rpi_server_pump(server); /* an error is kept in server->broken */
+    turn->sent = turn->last;
+}
+
+static void finish(struct rpi_server *server, struct turn *turn, const struct rpi_task *task,
+                   const struct rpi_result *result)
+{
+    double ran = -1;
+    if (task->is_chunk || result->owned || !server->brief) {
+        if (turn->untimed == 0) {
+            double now = rpi_now();
+            ran = now - turn->last;
+            turn->last = now;
+            server->brief = ran < BRIEF && !task->is_chunk;
+        } else {
+            turn->untimed++;
+            look(server, turn);
+            turn->untimed = 0;
+        }
+    } else {
+        turn->untimed++;
+    }
+    if (!rpi_worker_fits(&server->worker, result)) {
+        look(server, turn);
+        flush(server, turn);
+    }
+    rpi_worker_done(&server->worker, task, result, ran);
+}
+
+uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
+{
+    struct rpi_task task;
+    struct rpi_result result;
+    uint32_t count = 0;
+    if (!rpi_worker_next(&server->worker, &task))
+        return 0;
+    struct turn turn = { .began = rpi_now() };
+    turn.last = turn.sent = turn.began;
+    do {
+        if (task.is_chunk && turn.untimed)
+            look(server, &turn);
+        if (server->pause)
+            server->pause(server->context);
+        rpi_execute_inline(&server->executor, &task, &result);
+        if (server->resume)
+            server->resume(server->context);
+        finish(server, &turn, &task, &result);
+        if (turn.untimed >= BRIEF_TASKS)
+            look(server, &turn);
+        if (turn.last - turn.sent > STALE)
+            flush(server, &turn);
+    } while (++count < most && turn.last - turn.began < TURN && rpi_worker_next(&server->worker, &task));
+    look(server, &turn);
+    flush(server, &turn);
+    return count;
+}
+
+static rp_status send_batch(struct rpi_server *server, struct rpi_batch *batch)
+{
+    struct rpi_transport *transport = server->transport;
+    bool done = false;
+    rp_status status = transport->ops->send(transport, batch->peer, batch->bytes, batch->size, batch, &done);
+    /* after its batch no piece may be left out: the master waits for it */
+    for (uint16_t i = 0, pieces = batch->piece_count; status == RP_OK && i < pieces; i++) {
+        bool piece_done = false;
+        status = transport->ops->send_large(transport, batch->peer, batch->pieces[i].data, batch->pieces[i].size, batch,
+                                            &piece_done);
+        if (piece_done)
+            batch->sends--;
+    }
+    if (done)
+        rpi_worker_sent(&server->worker, batch);
+    return status;
+}
+
+rp_status rpi_server_pump(struct rpi_server *server)
+{
+    struct rpi_transport *transport = server->transport;
+    struct rpi_batch *batch;
+    struct rpi_arrival *arrival;
+    while (server->broken == RP_OK && (arrival = rpi_worker_incoming(&server->worker)))
+        server->broken = transport->ops->receive_large(transport, 0, arrival->buffer, arrival->size, arrival);
+    while (server->broken == RP_OK && (batch = rpi_worker_outgoing(&server->worker)))
+        server->broken = send_batch(server, batch);
+    return server->broken;
+}
+
+static rp_status say_goodbye(struct rpi_server *server)
+{
+    uint8_t bytes[RPI_BATCH_HEADER];
+    struct rpi_writer writer;
+    bool done = false;
+    rpi_writer_open(&writer, bytes, sizeof bytes);
+    rpi_writer_close(&writer, RPI_STOP, 0);
+    struct rpi_batch *batch = server->worker.spare ? server->worker.spare : rpi_batch_get(&server->worker.batches);
+    if (!batch)
+        return rpi_no_memory("a worker's goodbye");
+    server->worker.spare = NULL;
+    memcpy(batch->bytes, bytes, sizeof bytes);
+    batch->sends = 1;
+    rp_status status = server->transport->ops->send(server->transport, 0, batch->bytes, sizeof bytes, batch, &done);
+    if (done)
+        rpi_worker_sent(&server->worker, batch);
+    return status;
+}
+
+rp_status rpi_server_loop(struct rpi_server *server)
+{
+    struct rpi_transport *transport = server->transport;
+    struct rpi_events events = rpi_server_events(server);
+    struct rpi_patience patience = { .crowded = transport->crowded };
+    bool said = false;
+    while (!said || !rpi_worker_finished(&server->worker)) {
+        bool any = false;
+        rp_status status = transport->ops->poll(transport, &events, &any);
+        if (status != RP_OK)
+            return status;
+        if (rpi_server_pump(server) != RP_OK)
+            return server->broken;
+        if (server->worker.alone)
+            return rpi_error(RP_ERR_BROKEN, "rank 0 says that the pool has failed; its own message tells why");
+        if (rpi_server_run(server, UINT32_MAX) || any)
+            rpi_patience_reset(&patience);
+        else if (!said && rpi_worker_finished(&server->worker)) {
+            status = say_goodbye(server);
+            if (status != RP_OK)
+                return status;
+            said = true;
+        } else
+            rpi_patience_wait(&patience);
+    }
+    return RP_OK;
+}

@@ -1,0 +1,46 @@
+/* A worker at work: the worker's engine, an executor and a transport, driven together. */
+#ifndef RPI_SERVE_H
+#define RPI_SERVE_H
+
+#include "executor_inline.h"
+#include "log.h"
+#include "transport.h"
+#include "worker.h"
+
+struct rpi_server {
+    struct rpi_worker worker;
+    struct rpi_executor executor;
+    struct rpi_transport *transport; /* borrowed; peer 0 is the master */
+    rp_status broken;                /* RP_OK while it can go on */
+    void (*pause)(void *context);    /* NULL, or called before a task's function runs ... */
+    void (*resume)(void *context);   /* ... and after it */
+    void *context;
+    bool brief; /* the last tasks were so short that a look at the clock is shared by several */
+};
+
+struct rpi_server_config {
+    struct rpi_alloc alloc;
+    const struct rpi_registry *registry; /* borrowed */
+    struct rpi_transport *transport;     /* borrowed */
+    uint32_t batch_limit;                /* bytes */
+    int number;                          /* of this worker */
+    const char *host;                    /* borrowed */
+};
+
+RP_MUST_USE rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_config *config);
+void rpi_server_fini(struct rpi_server *server);
+
+/* How the transport reports to this server. */
+struct rpi_events rpi_server_events(struct rpi_server *server);
+
+/* Runs tasks until none is there, `most` have run, or a while has passed; their results are sent where that is due.  Returns how
+ * many ran. */
+uint32_t rpi_server_run(struct rpi_server *server, uint32_t most);
+
+/* Hands the transport what the engine has for it. */
+rp_status rpi_server_pump(struct rpi_server *server);
+
+/* A worker rank's life: serves until rank 0 says stop, then says goodbye.  RP_ERR_BROKEN, RP_ERR_MPI: it could not go on. */
+RP_MUST_USE rp_status rpi_server_loop(struct rpi_server *server);
+
+#endif

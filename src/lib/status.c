@@ -1,0 +1,47 @@
+#include "status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static _Thread_local char last_error[1536];
+
+const char *rp_strerror(rp_status status)
+{
+    switch (status) {
+#define STATUS_CASE(name, value, text)                                                                                     \
+    case name:                                                                                                             \
+        return text;
+        RP_STATUS_LIST(STATUS_CASE)
+#undef STATUS_CASE
+    }
+    return "unknown status";
+}
+
+const char *rp_error_message(void)
+{
+    return last_error;
+}
+
+#define VERSION_TEXT(a, b, c) #a "." #b "." #c
+#define VERSION(a, b, c)      VERSION_TEXT(a, b, c)
+
+const char *rp_version(void)
+{
+    return VERSION(RP_VERSION_MAJOR, RP_VERSION_MINOR, RP_VERSION_PATCH);
+}
+
+rp_status rpi_error(rp_status status, const char *format, ...)
+{
+    char text[sizeof last_error]; /* an argument may be last_error itself */
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    (void)snprintf(last_error, sizeof last_error, "%s", text);
+    return status;
+}
+
+rp_status rpi_no_memory(const char *what)
+{
+    return rpi_error(RP_ERR_NOMEM, "out of memory for %s", what);
+}

@@ -1,0 +1,136 @@
+/* Submitting tasks. */
+#include "pool.h"
+#include "status.h"
+#include "submit.h"
+
+#define MOST_RETRIES 250 /* an attempt's number travels in a byte */
+
+static rp_status refuse(const char *what)
+{
+    return rpi_error(RP_ERR_INVALID, "options.%s is not available in this version: leave it 0", what);
+}
+
+static rp_status not_built_yet(const rp_task_options *options)
+{
+    if (options->time_limit > 0 || options->time_limit < 0)
+        return refuse("time_limit");
+    if (options->worker || options->worker_hard)
+        return refuse("worker");
+    if (options->key.size)
+        return refuse("key");
+    if (options->after_count)
+        return refuse("after");
+    if (options->on_done)
+        return refuse("on_done");
+    return RP_OK;
+}
+
+/* Checks the application's options and takes what the engine keeps. */
+rp_status rpi_task_options(const rp_task_options *given, struct rpi_options *options)
+{
+    *options = (struct rpi_options){ 0 };
+    if (!given)
+        return RP_OK;
+    if (given->struct_size != sizeof *given)
+        return rpi_error(RP_ERR_INVALID, "options.struct_size is %zu, not %zu: set it with RP_TASK_OPTIONS_INIT",
+                         given->struct_size, sizeof *given);
+    if (given->attempts < 0 || given->attempts > MOST_RETRIES || given->retries < 0 || given->retries > MOST_RETRIES)
+        return rpi_error(RP_ERR_INVALID, "options.attempts and retries go from 0 to %d", MOST_RETRIES);
+    if (!(given->cost >= 0))
+        return rpi_error(RP_ERR_INVALID, "options.cost is negative or not a number");
+    options->priority = given->priority;
+    options->retries = (uint32_t)given->retries;
+    options->attempts = (uint32_t)given->attempts;
+    options->cost = given->cost;
+    return not_built_yet(given);
+}
+
+rp_status rpi_function_number(const rp_pool *pool, rp_fn *fn, const char *caller, uint16_t *number)
+{
+    if (!fn)
+        return rpi_error(RP_ERR_INVALID, "%s: the function is NULL", caller);
+    *number = rpi_registry_find(&pool->registry, fn);
+    if (*number == RPI_NO_FUNCTION)
+        return rpi_error(RP_ERR_UNREGISTERED,
+                         "%s: the function at %p is not registered: put RP_TASK(its name); at file scope, or call "
+                         "rp_register before rp_open on every rank",
+                         caller, (void *)(uintptr_t)fn);
+    return RP_OK;
+}
+
+static bool has_room(rp_pool *pool, const void *context)
+{
+    uint64_t size = *(const size_t *)context;
+    if (pool->limit_tasks && pool->master.queue.tasks >= pool->limit_tasks)
+        return false;
+    return !pool->limit_bytes || pool->master.queue.tasks == 0 || pool->master.queue.bytes + size <= pool->limit_bytes;
+}
+
+static rp_status make_room(rp_pool *pool, size_t size, bool wait)
+{
+    if (has_room(pool, &size))
+        return RP_OK;
+    if (!wait)
+        (void)rpi_pool_step(pool, false);
+    if (!wait && !has_room(pool, &size))
+        return rpi_error(RP_ERR_FULL, "the queue is full: %llu tasks, %llu bytes",
+                         (unsigned long long)pool->master.queue.tasks, (unsigned long long)pool->master.queue.bytes);
+    return wait ? rpi_pool_wait(pool, has_room, &size, RP_FOREVER) : RP_OK;
+}
+
+/* The lock is held. */
+static rp_status submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options,
+                        uint64_t *id, bool detached)
+{
+    struct rpi_request request = { .arg = arg, .size = (uint32_t)size, .detached = detached };
+    rp_status status = rpi_function_number(pool, fn, "rp_submit", &request.function);
+    if (status != RP_OK)
+        return status;
+    if ((!arg && size > 0) || size > UINT32_MAX)
+        return rpi_error(RP_ERR_INVALID, "rp_submit: an argument of %zu bytes %s", size,
+                         arg ? "is over 4,294,967,295" : "is NULL");
+    if (options) {
+        request.borrow = options->borrow;
+        status = rpi_task_options(options, &request.options);
+        if (status != RP_OK)
+            return status;
+    }
+    status = rpi_pool_sound(pool);
+    if (status == RP_OK && (pool->limit_tasks || pool->limit_bytes))
+        status = make_room(pool, size, !(options && options->no_wait));
+    if (status == RP_OK)
+        status = rpi_master_submit(&pool->master, &request, pool->now, id);
+    if (status != RP_OK)
+        return status;
+    if (rpi_roster_has_idle(&pool->master.roster))
+        rpi_pool_dispatch(pool);
+    rpi_pool_drive(pool);
+    return RP_OK;
+}
+
+rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options,
+                    rp_future *future)
+{
+    uint64_t id;
+    rp_status status = rpi_pool_enter(pool, "rp_submit");
+    if (status != RP_OK)
+        return status;
+    status = submit(pool, fn, arg, size, options, &id, !future);
+    if (status == RP_OK && future)
+        future->id = id;
+    rpi_pool_leave(pool);
+    return status;
+}
+
+rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void *result, size_t capacity,
+                   size_t *result_size)
+{
+    rp_future future;
+    rp_status status = rp_submit(pool, fn, arg, size, NULL, &future);
+    if (status != RP_OK)
+        return status;
+    status = rp_get(pool, future, RP_FOREVER, result, capacity, result_size);
+    if (status == RP_ERR_SIZE)
+        (void)rp_release(pool, future); /* the message stays rp_get's */
+    return status;
+}

@@ -1,0 +1,298 @@
+#include "worker.h"
+
+#include "status.h"
+
+void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *config)
+{
+    *worker = (struct rpi_worker){ .config = *config };
+    rpi_batches_init(&worker->batches, &config->alloc, config->batch_limit);
+    rpi_list_init(&worker->inbox);
+    rpi_list_init(&worker->outgoing);
+    rpi_list_init(&worker->incoming);
+    rpi_list_init(&worker->arriving);
+}
+
+static void drop_arrival(struct rpi_worker *worker, struct rpi_arrival *arrival)
+{
+    rpi_list_remove(&arrival->link);
+    rpi_buffer_free(arrival->buffer);
+    rpi_free(&worker->config.alloc, arrival);
+}
+
+static void drop_list(struct rpi_worker *worker, struct rpi_link *list)
+{
+    for (struct rpi_link *link; (link = rpi_list_first(list));)
+        drop_arrival(worker, RPI_MEMBER(link, struct rpi_arrival, link));
+}
+
+void rpi_worker_fini(struct rpi_worker *worker)
+{
+    drop_list(worker, &worker->incoming);
+    drop_list(worker, &worker->arriving);
+    if (worker->current)
+        drop_arrival(worker, worker->current);
+    rpi_batches_fini(&worker->batches);
+}
+
+/* ---- in */
+
+/* Makes room for the large arguments that the batch announces, all or none. */
+static rp_status expect_pieces(struct rpi_worker *worker, const struct rpi_batch *batch, struct rpi_link *arrivals)
+{
+    struct rpi_reader reader;
+    rp_status status = rpi_reader_open(&reader, batch->bytes, batch->size);
+    while (status == RP_OK && reader.left) {
+        struct rpi_frame frame;
+        status = rpi_reader_frame(&reader, &frame);
+        if (status == RP_OK && frame.function >= worker->config.functions)
+            status = rpi_reader_bad("its function has no such number");
+        if (status == RP_OK && frame.flags & RPI_FRAME_CHUNK &&
+            frame.length != (uint64_t)frame.chunk.count * frame.chunk.in_size)
+            status = rpi_reader_bad("a chunk has another size than its items");
+        if (status != RP_OK || !(frame.flags & RPI_FRAME_LARGE))
+            continue;
+        struct rpi_arrival *arrival = rpi_zeroed(&worker->config.alloc, sizeof *arrival);
+        if (!arrival)
+            return rpi_no_memory("a large argument");
+        arrival->size = frame.length;
+        arrival->buffer = rpi_buffer_new(&worker->config.alloc, frame.length);
+        rpi_list_append(arrivals, &arrival->link);
+        if (!arrival->buffer)
+            return rpi_no_memory("a large argument");
+    }
+    return status;
+}
+
+static void drop_inbox(struct rpi_worker *worker)
+{
+    for (struct rpi_link *link; (link = rpi_list_first(&worker->inbox));)
+        rpi_batch_put(&worker->batches, RPI_MEMBER(link, struct rpi_batch, link));
+    worker->reading = false;
+}
+
+rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t size)
+{
+    struct rpi_reader reader;
+    struct rpi_link arrivals;
+    rpi_list_init(&arrivals);
+    rp_status status = rpi_reader_open(&reader, data, size);
+    if (status != RP_OK)
+        return status;
+    if (reader.kind == RPI_STOP) {
+        worker->stopping = true;
+        worker->alone = reader.word & RPI_STOP_ALONE;
+        if (reader.word & RPI_STOP_DROP)
+            drop_inbox(worker);
+        return RP_OK;
+    }
+    if (reader.kind != RPI_TASKS || size > worker->config.batch_limit)
+        return rpi_reader_bad("rank 0 sends tasks only, in batches of the agreed size");
+    struct rpi_batch *batch = rpi_batch_get(&worker->batches);
+    if (!batch)
+        return rpi_no_memory("a batch of tasks");
+    memcpy(batch->bytes, data, size);
+    batch->size = (uint32_t)size;
+    status = expect_pieces(worker, batch, &arrivals);
+    if (status != RP_OK) {
+        drop_list(worker, &arrivals);
+        rpi_batch_put(&worker->batches, batch);
+        return status;
+    }
+    for (struct rpi_link *link; (link = rpi_list_pop(&arrivals));)
+        rpi_list_append(&worker->incoming, link);
+    rpi_list_append(&worker->inbox, &batch->link);
+    return RP_OK;
+}
+
+struct rpi_arrival *rpi_worker_incoming(struct rpi_worker *worker)
+{
+    struct rpi_link *link = rpi_list_pop(&worker->incoming);
+    if (!link)
+        return NULL;
+    rpi_list_append(&worker->arriving, link);
+    return RPI_MEMBER(link, struct rpi_arrival, link);
+}
+
+void rpi_worker_arrived(struct rpi_worker *worker, struct rpi_arrival *arrival)
+{
+    (void)worker;
+    arrival->complete = true;
+}
+
+/* ---- tasks */
+
+static bool have_room(struct rpi_worker *worker)
+{
+    if (!worker->out) {
+        worker->out = rpi_batch_get(&worker->batches);
+        if (!worker->out)
+            return false;
+        rpi_writer_open(&worker->writer, worker->out->bytes, worker->config.batch_limit);
+    }
+    if (!worker->spare)
+        worker->spare = rpi_batch_get(&worker->batches);
+    return worker->spare;
+}
+
+/* The inbox's first batch that has a task left, opened. */
+static struct rpi_batch *open_inbox(struct rpi_worker *worker)
+{
+    for (struct rpi_link *link; (link = rpi_list_first(&worker->inbox));) {
+        struct rpi_batch *batch = RPI_MEMBER(link, struct rpi_batch, link);
+        if (!worker->reading && rpi_reader_open(&worker->reader, batch->bytes, batch->size) == RP_OK)
+            worker->reading = true;
+        if (worker->reading && worker->reader.left)
+            return batch;
+        worker->reading = false;
+        rpi_batch_put(&worker->batches, batch);
+    }
+    return NULL;
+}
+
+bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
+{
+    struct rpi_frame frame;
+    if (!open_inbox(worker) || !have_room(worker))
+        return false;
+    struct rpi_reader reader = worker->reader;
+    if (rpi_reader_frame(&reader, &frame) != RP_OK)
+        return false; /* cannot be: it was read through when it came */
+    task->arg = frame.payload;
+    if (frame.flags & RPI_FRAME_LARGE) {
+        struct rpi_link *link = rpi_list_first(&worker->arriving);
+        struct rpi_arrival *arrival = link ? RPI_MEMBER(link, struct rpi_arrival, link) : NULL;
+        if (!arrival || !arrival->complete)
+            return false;
+        rpi_list_remove(link);
+        worker->current = arrival;
+        task->arg = arrival->buffer;
+    }
+    worker->reader = reader;
+    task->id = frame.id;
+    task->number = frame.number;
+    task->function = frame.function;
+    task->attempt = frame.attempt;
+    task->is_chunk = frame.flags & RPI_FRAME_CHUNK;
+    if (task->is_chunk)
+        task->chunk = frame.chunk;
+    task->size = frame.length;
+    return true;
+}
+
+/* ---- results */
+
+static size_t payload_size(const struct rpi_result *result)
+{
+    return result->status == RP_OK ? result->size : rpi_failure_size(strlen(result->message));
+}
+
+static uint8_t flags_of(const struct rpi_worker *worker, const struct rpi_result *result)
+{
+    return payload_size(result) > rpi_inline_limit(worker->config.batch_limit) ? RPI_FRAME_LARGE : 0;
+}
+
+bool rpi_worker_fits(const struct rpi_worker *worker, const struct rpi_result *result)
+{
+    uint8_t flags = flags_of(worker, result);
+    if (flags && worker->out->piece_count == RPI_PIECES)
+        return false;
+    return rpi_writer_fits(&worker->writer,
+                           rpi_frame_size(flags | RPI_FRAME_RAN | RPI_FRAME_CHUNK, (uint32_t)payload_size(result)));
+}
+
+static void put_payload(struct rpi_worker *worker, uint8_t *at, const struct rpi_frame *frame,
+                        const struct rpi_result *result)
+{
+    if (result->status != RP_OK) {
+        size_t length = strlen(result->message);
+        rpi_failure_put(at, result->status, result->code, result->message, length);
+        memset(at + frame->length, 0, rpi_padded(frame->length) - frame->length);
+    } else if (frame->flags & RPI_FRAME_LARGE) {
+        struct rpi_batch *out = worker->out;
+        out->pieces[out->piece_count++] = (struct rpi_piece){ .data = result->data,
+                                                              .size = frame->length,
+                                                              .owned = result->owned };
+    } else {
+        rpi_put_payload(at, result->data, frame->length);
+        if (result->owned)
+            rpi_buffer_free(result->owned);
+    }
+}
+
+void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task, const struct rpi_result *result, double ran)
+{
+    struct rpi_frame frame = {
+        .id = task->id, .function = task->function, .attempt = task->attempt, .failures = result->failures
+    };
+    frame.length = (uint32_t)payload_size(result);
+    frame.flags = flags_of(worker, result);
+    if (result->status != RP_OK)
+        frame.flags |= RPI_FRAME_FAILED;
+    if (task->is_chunk) {
+        frame.flags |= RPI_FRAME_CHUNK;
+        frame.chunk = task->chunk;
+    }
+    if (ran >= 0) {
+        frame.flags |= RPI_FRAME_RAN;
+        frame.ran = (uint64_t)(ran * 1e9);
+    } else {
+        worker->untimed++;
+    }
+    uint8_t *at = rpi_writer_frame(&worker->writer, &frame);
+    put_payload(worker, at, &frame, result);
+    if (worker->current) {
+        drop_arrival(worker, worker->current);
+        worker->current = NULL;
+    }
+}
+
+void rpi_worker_spent(struct rpi_worker *worker, double seconds)
+{
+    worker->untimed_seconds += seconds;
+}
+
+void rpi_worker_flush(struct rpi_worker *worker)
+{
+    struct rpi_batch *out = worker->out;
+    if (!out || worker->writer.count == 0)
+        return;
+    double mean = worker->untimed ? worker->untimed_seconds / worker->untimed : 0;
+    rpi_writer_close(&worker->writer, RPI_RESULTS, (uint64_t)(mean * 1e9));
+    out->size = worker->writer.used;
+    out->peer = 0;
+    out->sends = (uint16_t)(1 + out->piece_count);
+    rpi_list_append(&worker->outgoing, &out->link);
+    worker->untimed = 0;
+    worker->untimed_seconds = 0;
+    worker->out = worker->spare;
+    worker->spare = NULL;
+    if (worker->out)
+        rpi_writer_open(&worker->writer, worker->out->bytes, worker->config.batch_limit);
+}
+
+struct rpi_batch *rpi_worker_outgoing(struct rpi_worker *worker)
+{
+    struct rpi_link *link = rpi_list_pop(&worker->outgoing);
+    return link ? RPI_MEMBER(link, struct rpi_batch, link) : NULL;
+}
+
+void rpi_worker_sent(struct rpi_worker *worker, struct rpi_batch *batch)
+{
+    if (--batch->sends == 0)
+        rpi_batch_put(&worker->batches, batch);
+}
+
+bool rpi_worker_finished(const struct rpi_worker *worker)
+{
+    uint32_t kept = (worker->out ? 1U : 0U) + (worker->spare ? 1U : 0U);
+    uint32_t free = 0;
+    if (!worker->stopping || !rpi_list_empty(&worker->inbox) || !rpi_list_empty(&worker->outgoing) ||
+        !rpi_list_empty(&worker->incoming))
+        return false;
+    for (const struct rpi_link *link = worker->arriving.next; link != &worker->arriving; link = link->next)
+        if (!RPI_MEMBER(link, struct rpi_arrival, link)->complete)
+            return false; /* of a task that was dropped: its bytes are still coming */
+    for (const struct rpi_link *link = worker->batches.free.next; link != &worker->batches.free; link = link->next)
+        free++;
+    return free + kept == worker->batches.count; /* none is still being sent */
+}
