@@ -1,0 +1,184 @@
+# rankpool: plain make, no configure step.
+#
+#   make            the libraries and the examples
+#   make demo       real work under mpirun (DIR=/usr/include); installs what is missing first
+#   make check      every test; installs what is missing first
+#   make bench      speed figures (not a test)
+#   make lint       every static check; make format rewrites the sources
+#
+# Settings: CC CFLAGS CPPFLAGS LDFLAGS BUILD MPICC MPI_CFLAGS MPI_LIBS, V=1 (show commands), WERROR=1,
+# SANITIZE=address,undefined (or thread).
+
+BUILD ?= build
+CFLAGS ?= -O2 -g
+MPICC ?= mpicc
+DIR ?= /usr/include
+SOVERSION := 0
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+# ---- flags --------------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-align -Wformat=2 -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wfloat-equal -Wnested-externs -Wvla -Wundef -Wswitch-enum \
+	-Wwrite-strings
+ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null)),)
+WARNINGS += -Wshorten-64-to-32
+else
+WARNINGS += -Wlogical-op
+endif
+
+override CPPFLAGS += -D_GNU_SOURCE -Iinclude
+override CFLAGS += -std=c11 -fPIC -fvisibility=hidden -pthread $(WARNINGS) $(if $(WERROR),-Werror)
+override LDFLAGS += -pthread -Wl,--as-needed
+SO_LDFLAGS := -shared -Wl,-soname,librankpool.so.$(SOVERSION) -Wl,--version-script=src/lib/librankpool.map
+ifeq ($(SANITIZE),)
+SO_LDFLAGS += -Wl,-z,defs
+else
+override CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+
+# Asked for once, and only when a recipe needs them: a machine without MPI can still parse this file.
+# MPI's own headers are system headers, so that our warnings are about our code.
+ifeq ($(origin MPI_CFLAGS),undefined)
+MPI_CFLAGS = $(eval MPI_CFLAGS := $$(patsubst -I%,-isystem %,$$(shell $(MPICC) --showme:compile)))$(MPI_CFLAGS)
+endif
+ifeq ($(origin MPI_LIBS),undefined)
+MPI_LIBS = $(eval MPI_LIBS := $$(shell $(MPICC) --showme:link))$(MPI_LIBS)
+endif
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-5s %s\n'
+endif
+
+# ---- what there is ------------------------------------------------------------------------------------------------
+
+LIB_SRC := $(sort $(wildcard src/lib/*.c))
+LIB_MPI_SRC := $(sort $(wildcard src/lib/transport_mpi*.c src/lib/mpi_*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
+LIB_MPI_OBJ := $(LIB_MPI_SRC:%.c=$(BUILD)/%.o)
+LIB_PURE_OBJ := $(filter-out $(LIB_MPI_OBJ),$(LIB_OBJ))
+
+EXAMPLES := $(patsubst src/examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard src/examples/*.c)))
+SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
+SIM_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c))))
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c tests/self/test_*.c)))
+SIM_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/sim/test_*.c)))
+MPI_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/mpi/*.c)))
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+
+STATIC := $(BUILD)/librankpool.a
+SHARED := $(BUILD)/librankpool.so
+PURE := $(BUILD)/librankpool_pure.a
+SUPPORT := $(BUILD)/libsupport.a
+
+# What each example needs beside the library.
+LDLIBS_filehash := -lcrypto
+LDLIBS_mandelbrot := -lpng -lm
+
+.PHONY: all libs examples tests demo demo-run check check-run bench bench-run lint lint-flags format clean FORCE
+.SECONDARY:
+
+all: libs examples
+libs: $(STATIC) $(SHARED)
+examples: $(EXAMPLES)
+tests: $(UNIT_TESTS) $(SIM_TESTS) $(MPI_TESTS)
+
+# ---- the library --------------------------------------------------------------------------------------------------
+
+$(STATIC): $(LIB_OBJ)
+$(PURE): $(LIB_PURE_OBJ)
+$(SUPPORT): $(SUPPORT_OBJ)
+$(STATIC) $(PURE) $(SUPPORT):
+	$(say) AR $@
+	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
+
+$(SHARED).$(SOVERSION): $(LIB_OBJ) src/lib/librankpool.map
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) $(SO_LDFLAGS) -o $@ $(LIB_OBJ) $(MPI_LIBS)
+
+$(SHARED): $(SHARED).$(SOVERSION)
+	$(Q)ln -sf $(<F) $@
+
+# ---- objects ------------------------------------------------------------------------------------------------------
+
+# Internal headers are for the library and its tests; the examples see what a user sees.
+INTERNAL := -Isrc/lib
+$(LIB_OBJ): ADD = $(INTERNAL)
+$(LIB_MPI_OBJ): ADD = $(INTERNAL) $(MPI_CFLAGS)
+$(BUILD)/tests/%.o: ADD = $(INTERNAL) -Itests/support
+$(BUILD)/tests/sim/%.o: ADD = $(INTERNAL) -Itests/support -Itests/sim
+$(BUILD)/tests/mpi/%.o $(BUILD)/tests/bench/%.o: ADD = $(INTERNAL) -Itests/support $(MPI_CFLAGS)
+$(BUILD)/src/examples/%.o: ADD = $(MPI_CFLAGS)
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	$(say) CC $<
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(ADD) -MMD -MP -c -o $@ $<
+
+# Objects are rebuilt when the compiler or the flags change.
+FLAGS = $(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS))
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- programs -----------------------------------------------------------------------------------------------------
+
+# No MPI in these: tests/support has a stand-in for the MPI transport.
+$(UNIT_TESTS): %: %.o $(SUPPORT) $(PURE)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(SUPPORT) $(PURE) -Wl,--end-group -lcunit -lm
+
+$(SIM_TESTS): %: %.o $(SIM_OBJ) $(SUPPORT) $(PURE)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SIM_OBJ) -Wl,--start-group $(SUPPORT) $(PURE) -Wl,--end-group -lcunit -lm
+
+$(MPI_TESTS) $(BENCHES): %: %.o $(SUPPORT) $(STATIC)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SUPPORT) $(STATIC) $(MPI_LIBS) -lcunit -lm
+
+$(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/src/examples/%.o $(STATIC)
+	$(say) LD $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(MPI_LIBS) $(LDLIBS_$*)
+
+# ---- running ------------------------------------------------------------------------------------------------------
+
+# Two steps: only after scripts/bootstrap is there an mpicc to ask. The second builds on every core unless a -j was given.
+demo check bench:
+	@scripts/bootstrap check
+	@+$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) $@-run
+
+demo-run: $(BUILD)/examples/squares $(BUILD)/examples/filehash
+	@echo "squares, on 4 ranks:"
+	@TIMEOUT=60 scripts/mpirun.sh -n 4 $(BUILD)/examples/squares
+	@echo "filehash of $(DIR), on 4 ranks, into $(BUILD)/filehash.txt:"
+	@TIMEOUT=3600 scripts/mpirun.sh -n 4 $(BUILD)/examples/filehash -s '$(DIR)' >$(BUILD)/filehash.txt
+
+check-run: libs examples tests
+	@MAKEFLAGS= BUILD=$(BUILD) tests/run $(GROUP)
+
+bench-run: $(BENCHES)
+	@BUILD=$(BUILD) tests/bench/run
+
+lint:
+	@scripts/bootstrap lint
+	@+BUILD=$(BUILD) scripts/lint
+
+# For scripts/lint: what every source is compiled with, then what MPI adds.
+lint-flags:
+	@echo '$(filter-out -W%,$(CPPFLAGS) $(CFLAGS)) $(INTERNAL) -Itests/support -Itests/sim'
+	@echo '$(MPI_CFLAGS)'
+
+format:
+	@scripts/bootstrap lint
+	clang-format -i $(sort $(wildcard include/*.h src/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
+
+clean:
+	rm -rf $(BUILD)
