@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Proves that tests/run goes red: each program of tests/self that must fail, fails, is counted, and says why.
+. tests/support/shell.sh
+
+says() # NAME STATUS "LAST LINE" PATTERN [TEST=...] [LIMIT=...]
+{
+    local name=$1 status=$2 last=$3 pattern=$4 rc
+    shift 4
+    run env TEST="$name" "$@" tests/run self
+    cp "$TMP/out" "$TMP/err"
+    if [ "$rc" != "$status" ]; then
+        not_ok "$name" "status $rc, not $status"
+    elif [ "$(tail -n 1 "$TMP/out")" != "$last" ]; then
+        not_ok "$name" "its last line is not '$last'"
+    elif ! grep -Eq "$pattern" "$TMP/out"; then
+        not_ok "$name" "nothing like '$pattern' in what it says"
+    else
+        ok "$name"
+    fi
+}
+
+says pass 0 "2 passed, 0 failed" "test_pass: 2 passed"
+says pass/second 0 "1 passed, 0 failed" "test_pass: 1 passed"
+says fail 1 "0 passed, 1 failed" "test_fail.c:[0-9]+: .*1 \+ 1,"
+says hang 1 "0 passed, 1 failed" "still running after 1 s" LIMIT=1
+says crash 1 "0 passed, 1 failed" "died in test: crashes|status 134"
+says silent 1 "0 passed, 1 failed" "without saying"
+says bad_script 1 "1 passed, 2 failed" "not ok false: status 1"
+says dead_script 1 "1 passed, 1 failed" "status 3"
+says nothing_of_that_name 1 "0 passed, 1 failed" "no such test"
+if nm "$BUILD/tests/self/test_leak" | grep -q __asan_init; then
+    says leak 1 "1 passed, 1 failed" "LeakSanitizer" ASAN_OPTIONS=detect_leaks=1
+else
+    says leak 0 "1 passed, 0 failed" "test_leak: 1 passed"
+fi

@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# For test scripts, which tests/run starts in the top directory with BUILD set:  . tests/support/shell.sh
+#   check NAME COMMAND...              ok when the command succeeds
+#   expect NAME FILE COMMAND...        ok when it succeeds and its standard output is the file's content
+#   refuse NAME PATTERN COMMAND...     ok when it fails and its output has a line that matches the pattern (grep -E)
+#   skip WHY                           ends the script
+# Every result is one line, "ok NAME" or "not ok NAME: why", which tests/run counts. $TMP is a directory of the script's own.
+
+set -u
+: "${BUILD:=build}"
+TMP=$(mktemp -d) || exit 1
+trap 'rm -rf "$TMP"' EXIT
+
+ok()
+{
+    echo "ok $1"
+}
+
+not_ok() # NAME WHY
+{
+    echo "not ok $1: $2"
+    tail -n 30 "$TMP/err" 2>/dev/null | sed 's/^/    /' >&2
+}
+
+skip()
+{
+    echo "skip: $1"
+    exit 77
+}
+
+run() # COMMAND...: its output in $TMP/out and $TMP/err, its status in $rc
+{
+    rc=0
+    "$@" >"$TMP/out" 2>"$TMP/err" </dev/null || rc=$?
+}
+
+check()
+{
+    local name=$1 rc
+    shift
+    run "$@"
+    if [ "$rc" = 0 ]; then ok "$name"; else not_ok "$name" "status $rc"; fi
+}
+
+expect()
+{
+    local name=$1 file=$2 rc
+    shift 2
+    run "$@"
+    if [ "$rc" != 0 ]; then
+        not_ok "$name" "status $rc"
+    elif ! cmp -s "$file" "$TMP/out"; then
+        diff "$file" "$TMP/out" | head -n 20 >>"$TMP/err"
+        not_ok "$name" "other output than $file"
+    else
+        ok "$name"
+    fi
+}
+
+refuse()
+{
+    local name=$1 pattern=$2 rc
+    shift 2
+    run "$@"
+    cat "$TMP/out" >>"$TMP/err"
+    if [ "$rc" = 0 ]; then
+        not_ok "$name" "succeeded, which it should not"
+    elif [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
+        not_ok "$name" "hung"
+    elif ! grep -Eq -- "$pattern" "$TMP/err"; then
+        not_ok "$name" "no message like: $pattern"
+    else
+        ok "$name"
+    fi
+}
