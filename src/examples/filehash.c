@@ -34,9 +34,12 @@ static int digest_file(int fd, EVP_MD_CTX *digest)
     unsigned char buffer[READ_SIZE];
     for (;;) {
         ssize_t got = read(fd, buffer, sizeof buffer);
-        if (got == 0) return 0;
-        if (got < 0 && errno != EINTR) return errno;
-        if (got > 0 && !EVP_DigestUpdate(digest, buffer, (size_t)got)) return ENOTSUP;
+        if (got == 0)
+            return 0;
+        if (got < 0 && errno != EINTR)
+            return errno;
+        if (got > 0 && !EVP_DigestUpdate(digest, buffer, (size_t)got))
+            return ENOTSUP;
     }
 }
 
@@ -53,9 +56,11 @@ static int hash_path(const char *path, unsigned char *hash)
         error = ENOTSUP;
     else
         error = digest_file(fd, digest);
-    if (error == 0 && !EVP_DigestFinal_ex(digest, hash, NULL)) error = ENOTSUP;
+    if (error == 0 && !EVP_DigestFinal_ex(digest, hash, NULL))
+        error = ENOTSUP;
     EVP_MD_CTX_free(digest);
-    if (fd >= 0) (void)close(fd); /* it was only read */
+    if (fd >= 0)
+        (void)close(fd); /* it was only read */
     return error;
 }
 
@@ -65,7 +70,8 @@ static rp_status hash_file(rp_call *call, const void *arg, size_t size)
     unsigned char hash[HASH_SIZE];
     int error = hash_path(arg, hash);
     (void)size;
-    if (error != 0) return rp_fail(call, error, "%s", strerror(error));
+    if (error != 0)
+        return rp_fail(call, error, "%s", strerror(error));
     return rp_return(call, hash, sizeof hash);
 }
 RP_TASK(hash_file);
@@ -89,19 +95,22 @@ static bool add_file(struct files *files, const char *path, off_t size)
     if (files->count == files->room) {
         size_t room = files->room == 0 ? 1024 : 2 * files->room;
         struct file *at = reallocarray(files->at, room, sizeof *at);
-        if (at == NULL) return false;
+        if (at == NULL)
+            return false;
         files->at = at;
         files->room = room;
     }
     files->at[files->count] = (struct file){ .path = strdup(path), .size = size };
-    if (files->at[files->count].path == NULL) return false;
+    if (files->at[files->count].path == NULL)
+        return false;
     files->count++;
     return true;
 }
 
 static void free_files(struct files *files)
 {
-    for (size_t i = 0; i < files->count; i++) free(files->at[i].path);
+    for (size_t i = 0; i < files->count; i++)
+        free(files->at[i].path);
     free(files->at);
 }
 
@@ -111,18 +120,26 @@ static bool visit(const FTSENT *entry, struct files *files)
     const char *problem = NULL;
     switch (entry->fts_info) {
     case FTS_F:
-        if (!add_file(files, entry->fts_path, entry->fts_statp->st_size)) problem = strerror(ENOMEM);
+        if (!add_file(files, entry->fts_path, entry->fts_statp->st_size))
+            problem = strerror(ENOMEM);
         break;
     case FTS_SL:
-        if (entry->fts_level == FTS_ROOTLEVEL) problem = "a symbolic link is not followed (with a / at its end it is)";
+        if (entry->fts_level == FTS_ROOTLEVEL)
+            problem = "a symbolic link is not followed (with a / at its end it is)";
         break;
     case FTS_DNR:
     case FTS_ERR:
-    case FTS_NS: problem = strerror(entry->fts_errno); break;
-    case FTS_DC: problem = "a directory that contains itself"; break;
-    default: break; /* directories, and what holds no data of its own */
+    case FTS_NS:
+        problem = strerror(entry->fts_errno);
+        break;
+    case FTS_DC:
+        problem = "a directory that contains itself";
+        break;
+    default:
+        break; /* directories, and what holds no data of its own */
     }
-    if (problem != NULL) fprintf(stderr, "filehash: %s: %s\n", entry->fts_path, problem);
+    if (problem != NULL)
+        fprintf(stderr, "filehash: %s: %s\n", entry->fts_path, problem);
     return problem == NULL;
 }
 
@@ -135,7 +152,8 @@ static bool list_files(char *directory, struct files *files)
     FTSENT *entry;
     bool good = true;
 
-    while (walk != NULL && (entry = fts_read(walk)) != NULL) good &= visit(entry, files);
+    while (walk != NULL && (entry = fts_read(walk)) != NULL)
+        good &= visit(entry, files);
     if (walk == NULL || errno != 0) { /* fts_read sets it to 0 at the end */
         fprintf(stderr, "filehash: %s: %s\n", directory, strerror(errno));
         good = false;
@@ -150,7 +168,8 @@ static bool list_files(char *directory, struct files *files)
 static int larger_first(const void *left, const void *right)
 {
     const struct file *a = left, *b = right;
-    if (a->size != b->size) return a->size > b->size ? -1 : 1;
+    if (a->size != b->size)
+        return a->size > b->size ? -1 : 1;
     return strcmp(a->path, b->path);
 }
 
@@ -162,7 +181,8 @@ static int by_path(const void *left, const void *right)
 
 static void sort_files(struct files *files, int order(const void *, const void *))
 {
-    if (files->count > 0) qsort(files->at, files->count, sizeof *files->at, order);
+    if (files->count > 0)
+        qsort(files->at, files->count, sizeof *files->at, order);
 }
 
 /* ---- hashing ----------------------------------------------------------------------------------------------------- */
@@ -200,7 +220,8 @@ static void free_run(struct run *run)
 static rp_status submit(struct run *run, struct file *file)
 {
     rp_status status = rp_submit(run->pool, hash_file, file->path, strlen(file->path) + 1, NULL, &run->futures[run->count]);
-    if (status == RP_OK) run->files[run->count++] = file;
+    if (status == RP_OK)
+        run->files[run->count++] = file;
     return status;
 }
 
@@ -215,7 +236,8 @@ static void note(struct run *run, struct file *file, const rp_outcome *outcome)
     file->hashed = true;
     run->hashed++;
     run->bytes += (double)file->size;
-    if ((size_t)outcome->worker <= run->workers) run->worker_bytes[outcome->worker] += (double)file->size;
+    if ((size_t)outcome->worker <= run->workers)
+        run->worker_bytes[outcome->worker] += (double)file->size;
 }
 
 /* Takes over the outcome of a task that is done; the last one moves into its place. */
@@ -225,7 +247,8 @@ static rp_status settle(struct run *run, size_t index)
     rp_outcome outcome = RP_OUTCOME_INIT;
     rp_status status = rp_outcome_of(run->pool, future, &outcome);
 
-    if (status != RP_OK) return status;
+    if (status != RP_OK)
+        return status;
     note(run, run->files[index], &outcome);
     run->count--;
     run->futures[index] = run->futures[run->count];
@@ -252,10 +275,13 @@ static rp_status hash_files(struct run *run, struct files *files)
 {
     rp_status status = RP_OK;
     for (size_t i = 0; i < files->count && status == RP_OK; i++) {
-        if (run->count == run->room) status = settle_some(run);
-        if (status == RP_OK) status = submit(run, &files->at[i]);
+        if (run->count == run->room)
+            status = settle_some(run);
+        if (status == RP_OK)
+            status = submit(run, &files->at[i]);
     }
-    while (run->count > 0 && status == RP_OK) status = settle_some(run);
+    while (run->count > 0 && status == RP_OK)
+        status = settle_some(run);
     return status;
 }
 
@@ -264,8 +290,10 @@ static rp_status hash_files(struct run *run, struct files *files)
 /* As sha256sum writes a name that would break its line: a backslash in front of the line, and escapes. */
 static void print_hash(const struct file *file)
 {
-    if (file->path[strcspn(file->path, "\\\n\r")] != '\0') putchar('\\');
-    for (size_t i = 0; i < sizeof file->hash; i++) printf("%02x", file->hash[i]);
+    if (file->path[strcspn(file->path, "\\\n\r")] != '\0')
+        putchar('\\');
+    for (size_t i = 0; i < sizeof file->hash; i++)
+        printf("%02x", file->hash[i]);
     fputs("  ", stdout);
     for (const char *c = file->path; *c != '\0'; c++) {
         if (*c == '\\')
@@ -284,9 +312,11 @@ static bool print_hashes(struct files *files)
 {
     sort_files(files, by_path);
     for (size_t i = 0; i < files->count; i++) {
-        if (files->at[i].hashed) print_hash(&files->at[i]);
+        if (files->at[i].hashed)
+            print_hash(&files->at[i]);
     }
-    if (fflush(stdout) == 0 && !ferror(stdout)) return true;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
     perror("filehash: standard output");
     return false;
 }
@@ -298,11 +328,15 @@ static void print_shares(const struct run *run)
     fprintf(stderr, "; share of %zu worker%s:", run->workers, run->workers == 1 ? "" : "s");
     for (size_t i = 1; i <= run->workers; i++) {
         double share = run->worker_bytes[i] / unit;
-        if (run->workers <= MAX_SHARES) fprintf(stderr, " %.1f %%", share);
-        if (share < least) least = share;
-        if (share > most) most = share;
+        if (run->workers <= MAX_SHARES)
+            fprintf(stderr, " %.1f %%", share);
+        if (share < least)
+            least = share;
+        if (share > most)
+            most = share;
     }
-    if (run->workers > MAX_SHARES) fprintf(stderr, " %.2f to %.2f %% each", least, most);
+    if (run->workers > MAX_SHARES)
+        fprintf(stderr, " %.2f to %.2f %% each", least, most);
     fputc('\n', stderr);
 }
 
@@ -338,13 +372,21 @@ static bool parse_options(int argc, char **argv, struct options *options)
     *options = (struct options){ .directory = default_directory };
     while ((option = getopt_long(argc, argv, "qsh", names, NULL)) != -1) {
         switch (option) {
-        case 'q': options->quiet = true; break;
-        case 's': options->summary = true; break;
-        case 'h': options->help = true; break;
-        default: return false;
+        case 'q':
+            options->quiet = true;
+            break;
+        case 's':
+            options->summary = true;
+            break;
+        case 'h':
+            options->help = true;
+            break;
+        default:
+            return false;
         }
     }
-    if (optind < argc) options->directory = argv[optind++];
+    if (optind < argc)
+        options->directory = argv[optind++];
     return optind == argc;
 }
 
@@ -370,7 +412,8 @@ static bool hash_and_print(rp_pool *pool, struct files *files, const struct opti
     } else {
         double seconds = now() - start;
         good = (options->quiet || print_hashes(files)) && run.good;
-        if (options->summary) print_summary(&run, seconds);
+        if (options->summary)
+            print_summary(&run, seconds);
     }
     free_run(&run);
     return good;
@@ -387,7 +430,8 @@ static int master(rp_pool *pool, int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    if (options.help) return fputs(usage, stdout) < 0 || fflush(stdout) != 0;
+    if (options.help)
+        return fputs(usage, stdout) < 0 || fflush(stdout) != 0;
     listed = list_files(options.directory, &files);
     hashed = hash_and_print(pool, &files, &options);
     free_files(&files);
@@ -404,7 +448,8 @@ int main(int argc, char **argv)
         return 1;
     }
     /* What stands before rp_open runs in the workers too: so the files are listed, and options complained about, after it. */
-    if (pool == NULL) return 0;
+    if (pool == NULL)
+        return 0;
     status = master(pool, argc, argv);
     if (status != 0) {
         (void)rp_terminate(&pool); /* the first error is the one that counts */

@@ -57,7 +57,8 @@ static struct colour colour_of(double time)
 {
     static const double tau = 6.283185307179586;
     double turn = 0.32 * log2(time + 1.0);
-    if (time < 0.0) return (struct colour){ 0.0, 0.0, 0.0 };
+    if (time < 0.0)
+        return (struct colour){ 0.0, 0.0, 0.0 };
     return (struct colour){ .red = 128.0 - 116.0 * cos(tau * (turn + 0.02)),
                             .green = 130.0 - 114.0 * cos(tau * (turn - 0.10)),
                             .blue = 140.0 - 104.0 * cos(tau * (turn - 0.22)) };
@@ -93,7 +94,8 @@ static rp_status draw_row(rp_call *call, const void *arg, size_t size)
     struct row task = *(const struct row *)arg;
     unsigned char *pixels = rp_reserve(call, (size_t)task.width * CHANNELS);
     (void)size;
-    if (pixels == NULL) return RP_ERR_NOMEM;
+    if (pixels == NULL)
+        return RP_ERR_NOMEM;
     for (uint32_t column = 0; column < task.width; column++) {
         draw_pixel(&task, column, pixels);
         pixels += CHANNELS;
@@ -157,12 +159,14 @@ static uint32_t parse_number(const char *text, long most)
 static bool parse_arguments(int argc, char **argv, struct row *shape)
 {
     *shape = (struct row){ .width = 960, .height = 720, .iterations = 1000 };
-    if (argc != 2 && argc != 4 && argc != 5) return false;
+    if (argc != 2 && argc != 4 && argc != 5)
+        return false;
     if (argc >= 4) {
         shape->width = parse_number(argv[2], MAX_SIDE);
         shape->height = parse_number(argv[3], MAX_SIDE);
     }
-    if (argc == 5) shape->iterations = parse_number(argv[4], MAX_ITERATIONS);
+    if (argc == 5)
+        shape->iterations = parse_number(argv[4], MAX_ITERATIONS);
     return shape->width != 0 && shape->height != 0 && shape->iterations != 0;
 }
 
@@ -203,7 +207,8 @@ int main(int argc, char **argv)
         return 1;
     }
     /* What stands before rp_open runs in the workers too: so arguments are looked at, and complained about, after it. */
-    if (pool == NULL) return 0;
+    if (pool == NULL)
+        return 0;
     status = master(pool, argc, argv);
     if (status != 0) {
         (void)rp_terminate(&pool); /* the first error is the one that counts */

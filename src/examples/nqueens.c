@@ -41,7 +41,8 @@ static struct board place(const struct board *board, uint32_t queen)
 static uint64_t count_from(const struct board *board)
 {
     uint64_t count = 0;
-    if (board->placed == board->queens) return 1;
+    if (board->placed == board->queens)
+        return 1;
     for (uint32_t open = free_columns(board); open != 0; open &= open - 1) {
         struct board next = place(board, open & -open);
         count += count_from(&next);
@@ -84,8 +85,10 @@ static rp_status count_solutions(rp_pool *pool, uint32_t queens, uint64_t *total
 
     rp_status status = rp_map(pool, count_completions, beginnings, sizeof beginnings[0], count, counts, sizeof counts[0],
                               NULL);
-    if (status != RP_OK) return status;
-    for (size_t i = 0; i < count; i++) sum += counts[i];
+    if (status != RP_OK)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        sum += counts[i];
     *total = sum;
     return RP_OK;
 }
@@ -129,7 +132,8 @@ int main(int argc, char **argv)
         return 1;
     }
     /* What stands before rp_open runs in the workers too: so arguments are looked at, and complained about, after it. */
-    if (pool == NULL) return 0;
+    if (pool == NULL)
+        return 0;
     status = master(pool, argc, argv);
     if (status != 0) {
         (void)rp_terminate(&pool); /* the first error is the one that counts */

@@ -1,3 +1,4 @@
+/* The first program of README.md.  clang-format off */
 #include <rankpool.h>
 #include <stdio.h>
 

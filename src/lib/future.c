@@ -47,6 +47,13 @@ static rp_status verdict(const struct rpi_future *future)
     return rpi_error((rp_status)future->status, "%s", failure->message);
 }
 
+/* Done, with a result of exactly RPI_SMALL_RESULT bytes that lies in the slot. */
+static bool is_small_success(const struct rpi_future *future, size_t capacity)
+{
+    return future->state == RP_DONE && future->flags == 0 && future->done.size == RPI_SMALL_RESULT &&
+           capacity >= RPI_SMALL_RESULT;
+}
+
 static rp_status get(rp_pool *pool, rp_future handle, double timeout, void *result, size_t capacity, size_t *result_size)
 {
     struct rpi_future *future;
@@ -61,9 +68,7 @@ static rp_status get(rp_pool *pool, rp_future handle, double timeout, void *resu
         return rpi_error(RP_ERR_SIZE, "rp_get: the result has %zu bytes, the buffer %zu", size, capacity);
     }
     if (status == RP_OK) {
-        if (size == RPI_SMALL_RESULT && !(future->flags & RPI_FUTURE_BUFFER))
-            memcpy(result, future->done.small, RPI_SMALL_RESULT);
-        else if (size)
+        if (size)
             memcpy(result, data_of(future), size);
         if (result_size)
             *result_size = size;
@@ -77,7 +82,13 @@ rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, 
     rp_status status = rpi_pool_enter(pool, "rp_get");
     if (status != RP_OK)
         return status;
-    if (!result && capacity > 0)
+    struct rpi_future *settled_future = rpi_future_of(&pool->master.futures, future.id);
+    if (settled_future && is_small_success(settled_future, capacity)) { /* nearly every one */
+        memcpy(result, settled_future->done.small, RPI_SMALL_RESULT);
+        if (result_size)
+            *result_size = RPI_SMALL_RESULT;
+        rpi_future_free(&pool->master.futures, future.id, settled_future);
+    } else if (!result && capacity > 0)
         status = rpi_error(RP_ERR_INVALID, "rp_get: the result is NULL, but has room for %zu bytes", capacity);
     else
         status = get(pool, future, timeout, result, capacity, result_size);
@@ -140,7 +151,7 @@ rp_status rp_outcome_of(rp_pool *pool, rp_future handle, rp_outcome *outcome)
     rp_status status = rpi_pool_enter(pool, "rp_outcome_of");
     if (status != RP_OK)
         return status;
-    rpi_pool_drive(pool);
+    rpi_pool_drive_now(pool);
     const struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
     if (!outcome || outcome->struct_size != sizeof *outcome)
         status = rpi_error(RP_ERR_INVALID, "rp_outcome_of: set outcome.struct_size with RP_OUTCOME_INIT");
@@ -164,7 +175,7 @@ rp_status rp_release(rp_pool *pool, rp_future handle)
         rpi_master_release(&pool->master, handle.id, future);
     else
         status = stale("rp_release", handle.id);
-    rpi_pool_drive(pool);
+    rpi_pool_drive_now(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -176,7 +187,7 @@ rp_state rp_state_of(rp_pool *pool, rp_future handle)
     if (pool->server)
         (void)rpi_pool_step(pool, true);
     else
-        rpi_pool_drive(pool);
+        rpi_pool_drive_now(pool);
     const struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
     rp_state state = future ? (rp_state)future->state : RP_STALE;
     rpi_pool_leave(pool);

@@ -3,7 +3,7 @@
 #include "status.h"
 #include "transport_local.h"
 
-#include <stdio.h>
+#include <pthread.h>
 #include <unistd.h>
 
 /* The process's open pools, for its end. */
@@ -38,13 +38,13 @@ static void strike_out(rp_pool *pool)
 static void pause_lock(void *context)
 {
     rp_pool *pool = context;
-    (void)pthread_mutex_unlock(&pool->lock);
+    rpi_lock_give(&pool->lock);
 }
 
 static void resume_lock(void *context)
 {
     rp_pool *pool = context;
-    (void)pthread_mutex_lock(&pool->lock);
+    rpi_lock_take(&pool->lock);
 }
 
 /* The worker of a pool of one process. */
@@ -147,7 +147,6 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (status != RP_OK)
         goto end_master;
     name_workers(new, parts);
-    (void)pthread_mutex_init(&new->lock, NULL);
     enlist(new);
     *pool = new;
     return RP_OK;
@@ -206,7 +205,6 @@ static void destroy(rp_pool *pool, bool together)
     rpi_master_fini(&pool->master);
     rpi_registry_fini(&pool->registry);
     rpi_free(&alloc, pool->hosts);
-    (void)pthread_mutex_destroy(&pool->lock);
     rpi_free(&alloc, pool);
 }
 

@@ -318,6 +318,7 @@ static struct rpi_grant grant_for(const struct rpi_master *master, const struct 
         .round_trip = master->round_trip,
         .queued = master->queue.tasks,
         .workers = (uint32_t)master->roster.workers,
+        .fills = master->queue.bytes + master->queue.tasks * RPI_FRAME_HEADER >= master->config.batch_limit,
         .in_flight = master->roster.seats[worker].in_flight,
     };
     return rpi_policy_grant(&view);

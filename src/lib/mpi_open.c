@@ -8,6 +8,7 @@
 #include "transport_mpi.h"
 
 #include <rankpool_mpi.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -21,19 +21,27 @@ static struct rpi_grant one_by_one(const struct rpi_view *view)
     return view->queued > view->workers ? one : none;
 }
 
-/* Short tasks share batches; towards the end of the queue the batches shrink, so that every worker has a part. */
+/* At least one, and no more than a batch can count. */
+static uint32_t tasks_in(double seconds, double mean)
+{
+    double tasks = mean > 1e-9 ? seconds / mean : UINT16_MAX;
+    return tasks < 1 ? 1 : tasks > UINT16_MAX ? UINT16_MAX : (uint32_t)tasks;
+}
+
+/* Short tasks share batches; towards the end of the queue the batches shrink, so that every worker has a part, but not below a round
+ * trip's worth of work.  A worker that has something is given more only by the full batch: what comes meanwhile shares the next. */
 struct rpi_grant rpi_policy_grant(const struct rpi_view *view)
 {
+    const struct rpi_grant none = { 0 };
     if (view->mean < 0 || view->mean > LONG * view->round_trip)
         return one_by_one(view);
-    if (view->in_flight >= RPI_DEPTH ||
-        (view->in_flight > 0 && view->mean > view->round_trip && view->queued <= view->workers))
-        return (struct rpi_grant){ 0 };
+    bool brief = view->mean < view->round_trip;
+    if (view->in_flight >= RPI_DEPTH || (view->in_flight > 0 && (brief ? !view->fills : view->queued <= view->workers)))
+        return none;
     double seconds = LONG * view->round_trip > SLICE ? LONG * view->round_trip : SLICE;
-    double tasks = view->mean > 1e-9 ? seconds / view->mean : UINT16_MAX;
+    uint32_t most = tasks_in(seconds, view->mean), least = tasks_in(view->round_trip, view->mean);
     uint64_t share = view->queued / (2 * (uint64_t)view->workers);
-    uint32_t most = tasks < 1 ? 1 : tasks > UINT16_MAX ? UINT16_MAX : (uint32_t)tasks;
-    if (share < most)
-        most = share ? (uint32_t)share : 1;
-    return (struct rpi_grant){ .tasks = most, .seconds = seconds };
+    if (share < least)
+        share = least;
+    return (struct rpi_grant){ .tasks = share < most ? (uint32_t)share : most, .seconds = seconds };
 }

@@ -11,6 +11,7 @@ struct rpi_view {
     double round_trip; /* seconds from a worker's result to its next task */
     uint64_t queued;   /* tasks */
     uint32_t workers;
+    bool fills;         /* what is queued fills a batch */
     uint32_t in_flight; /* batches at the worker in question, who has the fewest */
 };
 

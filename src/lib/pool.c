@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#define STEP_TICKS (1 * RPI_TICKS_US) /* between two steps of calls that need none */
+#define STEP_TICKS ((uint64_t)RPI_TICKS_US) /* between two steps of calls that need none */
 
 rp_status rpi_pool_enter(rp_pool *pool, const char *function)
 {
@@ -13,13 +13,13 @@ rp_status rpi_pool_enter(rp_pool *pool, const char *function)
         return rpi_error(RP_ERR_INVALID, "%s: the pool is NULL", function);
     rp_status status = rpi_call_forbid(function);
     if (status == RP_OK)
-        (void)pthread_mutex_lock(&pool->lock);
+        rpi_lock_take(&pool->lock);
     return status;
 }
 
 void rpi_pool_leave(rp_pool *pool)
 {
-    (void)pthread_mutex_unlock(&pool->lock);
+    rpi_lock_give(&pool->lock);
 }
 
 void rpi_pool_break(rp_pool *pool, rp_status status)
@@ -167,7 +167,7 @@ bool rpi_pool_step(rp_pool *pool, bool run)
     return any;
 }
 
-void rpi_pool_drive(rp_pool *pool)
+void rpi_pool_drive_now(rp_pool *pool)
 {
     if (rpi_ticks() - pool->stepped > STEP_TICKS)
         (void)rpi_pool_step(pool, false);
@@ -197,7 +197,7 @@ rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *
         }
         rpi_pool_leave(pool);
         rpi_patience_wait(&patience);
-        (void)pthread_mutex_lock(&pool->lock);
+        rpi_lock_take(&pool->lock);
     }
     return RP_OK;
 }

@@ -2,14 +2,12 @@
 #ifndef RPI_POOL_H
 #define RPI_POOL_H
 
-#include "clock.h"
+#include "lock.h"
 #include "master.h"
 #include "serve.h"
 
-#include <pthread.h>
-
 struct rp_pool {
-    pthread_mutex_t lock; /* guards all below */
+    struct rpi_lock lock; /* guards all below */
     struct rpi_link link; /* among the process's open pools */
     struct rpi_alloc alloc;
     struct rpi_log log;
@@ -22,6 +20,7 @@ struct rp_pool {
     struct rpi_transport *worker_end;
     bool executing; /* a thread is inside one of its tasks */
     uint64_t limit_tasks, limit_bytes;
+    unsigned calls;   /* that may have driven it */
     uint64_t stepped; /* ticks of the last step */
     double now;       /* seconds, at the last step */
     double opened, open_seconds;
@@ -39,8 +38,16 @@ struct rp_pool {
 RP_MUST_USE rp_status rpi_pool_enter(rp_pool *pool, const char *function);
 void rpi_pool_leave(rp_pool *pool);
 
-/* One step, if the last is a while ago.  The lock is held. */
-void rpi_pool_drive(rp_pool *pool);
+#define RPI_CALLS 8 /* calls that share one look at the time */
+
+/* One step, if the last is a microsecond ago.  The lock is held.  While much is queued, not every call looks at the time: it costs a
+ * quarter of a call. */
+void rpi_pool_drive_now(rp_pool *pool);
+static inline void rpi_pool_drive(rp_pool *pool)
+{
+    if (++pool->calls % RPI_CALLS == 0 || pool->master.queue.tasks - 1 < RPI_CALLS)
+        rpi_pool_drive_now(pool);
+}
 /* One step now; `run`: a task too, in a pool of one process, which lets the lock go meanwhile.  Returns whether anything happened. */
 bool rpi_pool_step(rp_pool *pool, bool run);
 /* Hands out what was queued, without looking at what has come. */

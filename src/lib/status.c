@@ -30,7 +30,7 @@ const char *rp_version(void)
     return VERSION(RP_VERSION_MAJOR, RP_VERSION_MINOR, RP_VERSION_PATCH);
 }
 
-rp_status rpi_error(rp_status status, const char *format, ...)
+void rpi_note(const char *format, ...)
 {
     char text[sizeof last_error]; /* an argument may be last_error itself */
     va_list arguments;
@@ -38,10 +38,4 @@ rp_status rpi_error(rp_status status, const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     (void)snprintf(last_error, sizeof last_error, "%s", text);
-    return status;
-}
-
-rp_status rpi_no_memory(const char *what)
-{
-    return rpi_error(RP_ERR_NOMEM, "out of memory for %s", what);
 }

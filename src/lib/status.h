@@ -4,10 +4,13 @@
 
 #include <rankpool.h>
 
-/* Whoever first decides that a call fails says so here; callers that only pass it up stay silent.  Returns `status`. */
-rp_status rpi_error(rp_status status, const char *format, ...) RP_PRINTF(2, 3);
+/* Sets the text of this thread's last failure. */
+void rpi_note(const char *format, ...) RP_PRINTF(1, 2);
+
+/* Whoever first decides that a call fails says so here; callers that only pass it up stay silent.  Its value is `status`. */
+#define rpi_error(status, ...) (rpi_note(__VA_ARGS__), (rp_status)(status))
 
 /* RP_ERR_NOMEM, with what the memory was for. */
-rp_status rpi_no_memory(const char *what);
+#define rpi_no_memory(what) rpi_error(RP_ERR_NOMEM, "out of memory for %s", what)
 
 #endif

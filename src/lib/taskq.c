@@ -115,15 +115,8 @@ static bool peek_plain(struct rpi_taskq *queue, struct rpi_entry *entry)
     entry->data = from + sizeof header;
     if (header.flags & RPI_ENTRY_POINTS)
         memcpy(&entry->data, from + sizeof header, sizeof entry->data);
+    queue->peeked = (uint32_t)sizeof header + body_size(entry);
     return true;
-}
-
-static void pop_plain(struct rpi_taskq *queue)
-{
-    struct header header;
-    memcpy(&header, queue->head->bytes + queue->at, sizeof header);
-    struct rpi_entry entry = { .size = header.size, .flags = header.flags };
-    queue->at += (uint32_t)sizeof header + body_size(&entry);
 }
 
 /* ---- the heap */
@@ -205,15 +198,16 @@ bool rpi_taskq_peek(struct rpi_taskq *queue, struct rpi_entry *entry)
     if (!ranked_first(queue))
         return peek_plain(queue, entry);
     *entry = queue->heap[0].entry;
+    queue->peeked = 0;
     return true;
 }
 
 void rpi_taskq_pop(struct rpi_taskq *queue)
 {
-    if (ranked_first(queue))
-        pop_ranked(queue);
+    if (queue->peeked)
+        queue->at += queue->peeked;
     else
-        pop_plain(queue);
+        pop_ranked(queue);
 }
 
 void rpi_taskq_fini(struct rpi_taskq *queue, void (*drop)(void *context, const struct rpi_entry *entry), void *context)

@@ -39,7 +39,8 @@ struct rpi_ranked;
 struct rpi_taskq {
     struct rpi_alloc alloc;
     struct rpi_block *head, *tail, *spare;
-    uint32_t at; /* in head */
+    uint32_t at;     /* in head */
+    uint32_t peeked; /* bytes in head of what was peeked at; 0: it is in the heap */
     struct rpi_ranked *heap;
     size_t ranked, capacity;
     uint64_t tasks; /* a map counts as its items */

@@ -1,7 +1,5 @@
 #include "wire.h"
 
-#include "status.h"
-
 void rpi_writer_close(struct rpi_writer *writer, enum rpi_kind kind, uint64_t word)
 {
     uint8_t *at = writer->base;
@@ -10,11 +8,6 @@ void rpi_writer_close(struct rpi_writer *writer, enum rpi_kind kind, uint64_t wo
     rpi_put16(at + 2, writer->count);
     rpi_put32(at + 4, writer->used);
     rpi_put64(at + 8, word);
-}
-
-rp_status rpi_reader_bad(const char *what)
-{
-    return rpi_error(RP_ERR_BROKEN, "a message is damaged: %s", what);
 }
 
 rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t size)

@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "msg.h"
+#include "status.h"
 #include "task.h"
 
 #include <string.h>
@@ -116,7 +117,7 @@ struct rpi_reader {
 /* RP_ERR_BROKEN, with a message, for what is no batch. */
 RP_MUST_USE rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t size);
 
-rp_status rpi_reader_bad(const char *what);
+#define rpi_reader_bad(what) rpi_error(RP_ERR_BROKEN, "a message is damaged: %s", what)
 
 /* Decodes the next frame; call only while reader->left.  RP_ERR_BROKEN when it does not fit. */
 RP_MUST_USE static inline rp_status rpi_reader_frame(struct rpi_reader *reader, struct rpi_frame *frame)

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TASKS 2000000
-#define ROUNDS 5
-#define TRIPS 100000
+#define TASKS   2000000
+#define ROUNDS  5
+#define TRIPS   100000
 #define APPLIES 50000
 
 static rp_status twice(rp_call *call, const void *arg, size_t size)
@@ -126,7 +126,8 @@ static double apply_trip(rp_pool *pool)
 }
 
 /* One row: the raw figures, the pool's, the raw figures again; the pool is open only in between. */
-static void row(int rank, double (*measure)(rp_pool *, rp_future *), rp_future *futures, double *rate, double *echo, double *trip)
+static void row(int rank, double (*measure)(rp_pool *, rp_future *), rp_future *futures, double *rate, double *echo,
+                double *trip)
 {
     rp_pool *pool;
     double echo_before = best_echo(MPI_COMM_WORLD, rank), trip_before = ping_pong(MPI_COMM_WORLD, rank);
@@ -184,7 +185,8 @@ int main(void)
         apply_ratio[i] = apply[i] / trip[i];
     }
     if (rank == 0) {
-        (void)printf("bench submit-first %.2f Mtasks/s  windowed-echo %.2f  ratio %.2f\n", first_round / 1e6, echo[0] / 1e6, first_round / echo[0]);
+        (void)printf("bench submit-first %.2f Mtasks/s  windowed-echo %.2f  ratio %.2f\n", first_round / 1e6, echo[0] / 1e6,
+                     first_round / echo[0]);
         (void)printf("bench submit %.2f Mtasks/s", median(submit, ROUNDS) / 1e6);
         (void)printf("  windowed-echo %.2f", median(echo, ROUNDS) / 1e6);
         (void)printf("  ratio %.2f\n", median(submit_ratio, ROUNDS));

@@ -4,7 +4,8 @@
 
 static void hangs(void)
 {
-    for (;;) pause();
+    for (;;)
+        pause();
 }
 
 static CU_TestInfo tests[] = { { "hangs", hangs }, CU_TEST_INFO_NULL };

@@ -16,7 +16,8 @@ static int rank_by_launcher(void)
     static const char *const names[] = { "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = getenv(names[i]);
-        if (value != NULL) return (int)strtol(value, NULL, 10);
+        if (value != NULL)
+            return (int)strtol(value, NULL, 10);
     }
     return 0;
 }
@@ -115,7 +116,8 @@ int harness_main(int argc, char **argv, CU_SuiteInfo *suites)
     CU_set_suite_init_failure_handler(on_suite_setup_failed);
     CU_set_suite_cleanup_failure_handler(on_suite_cleanup_failed);
     CU_set_fail_on_inactive(CU_FALSE);
-    if (only != NULL && *only != '\0') select_test();
+    if (only != NULL && *only != '\0')
+        select_test();
     CU_run_all_tests();
     int status = report(argv[0]);
     CU_cleanup_registry();

@@ -1,0 +1,22 @@
+/* An allocator for the library's hook that counts what is live and can fail: the nth time, from then on, or by chance.  New memory
+ * and freed memory are filled with junk, so that using either shows. */
+#ifndef MEMORY_H
+#define MEMORY_H
+
+#include "alloc.h"
+
+struct memory {
+    uint64_t live;     /* blocks */
+    uint64_t bytes;    /* in them */
+    uint64_t calls;    /* that asked for memory */
+    uint64_t refused;  /* of them */
+    uint64_t fail_at;  /* the call that is refused, from 1; 0: none */
+    bool fail_on;      /* and every one after it */
+    uint32_t fail_ppm; /* calls refused by chance, in a million */
+    uint64_t random;
+};
+
+void *memory_alloc(void *old, size_t size, void *memory);
+struct rpi_alloc memory_hook(struct memory *memory);
+
+#endif
