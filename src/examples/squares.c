@@ -1,4 +1,5 @@
-/* The first program of README.md.  clang-format off */
+/* The first program of README.md. */
+/* clang-format off */
 #include <rankpool.h>
 #include <stdio.h>
 
