@@ -11,7 +11,7 @@ double rpi_now(void);
 /* Whether it is a number. */
 static inline bool rpi_is_time(double seconds)
 {
-    return seconds < 0 || seconds >= 0;
+    return !__builtin_isnan(seconds);
 }
 
 /* The deadline `timeout` seconds from `now`; a negative timeout (RP_FOREVER) never comes. */

@@ -169,12 +169,13 @@ static double measure_apply(rp_pool *pool, rp_future *futures)
 int main(void)
 {
     int rank, size, provided;
-    double submit[ROUNDS], echo[ROUNDS], submit_ratio[ROUNDS], apply[ROUNDS], trip[ROUNDS], apply_ratio[ROUNDS], unused;
+    double submit[ROUNDS] = { 0 }, echo[ROUNDS] = { 0 }, submit_ratio[ROUNDS], apply[ROUNDS] = { 0 }, trip[ROUNDS] = { 0 };
+    double apply_ratio[ROUNDS], unused;
     (void)MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
-    rp_future *futures = malloc(TASKS * sizeof *futures);
-    if (size != 2 || !futures) {
+    static rp_future futures[TASKS];
+    if (size != 2) {
         (void)fprintf(stderr, "throughput: run it with mpirun -n 2\n");
         return 2;
     }
@@ -194,6 +195,5 @@ int main(void)
         (void)printf("  ping-pong %.3f", median(trip, ROUNDS) * 1e6);
         (void)printf("  ratio %.2f\n", median(apply_ratio, ROUNDS));
     }
-    free(futures);
     return MPI_Finalize();
 }
