@@ -144,6 +144,7 @@ static bool run_here(rp_pool *pool)
     if (status == RP_OK && rpi_server_run(pool->server, 1))
         any = true;
     pool->executing = false;
+    pool->now = rpi_now();
     if (status == RP_OK)
         status = pool->server->broken;
     if (status != RP_OK)
@@ -224,7 +225,8 @@ rp_status rp_drain(rp_pool *pool, double timeout)
     rp_status status = rpi_pool_enter(pool, "rp_drain");
     if (status != RP_OK)
         return status;
-    status = rpi_pool_wait(pool, all_settled, NULL, timeout);
+    status = rpi_is_time(timeout) ? rpi_pool_wait(pool, all_settled, NULL, timeout)
+                                  : rpi_error(RP_ERR_INVALID, "rp_drain: the timeout is not a number");
     if (status == RP_ERR_TIMEOUT)
         status = rpi_error(RP_ERR_TIMEOUT, "rp_drain: %llu tasks are not settled after %g s",
                            (unsigned long long)pool->master.unsettled, timeout);
