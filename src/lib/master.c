@@ -276,7 +276,7 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling, const 
     master->queue.tasks -= items;
     master->queue.bytes -= length;
     if (map->next == request->count) {
-        rpi_master_future(master, map->id)->state = RP_SENT;
+        rpi_future_of(&master->futures, map->id)->state = RP_SENT; /* it may be released */
         rpi_taskq_pop(&master->queue);
     }
     return true;
@@ -371,6 +371,7 @@ void rpi_master_drop_queued(struct rpi_master *master)
         rpi_taskq_pop(&master->queue);
     }
     master->queue.tasks = master->queue.bytes = 0;
+    master->dropped = true;
 }
 
 bool rpi_master_starves(struct rpi_master *master)

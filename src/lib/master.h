@@ -51,6 +51,7 @@ struct rpi_master {
     double now;                      /* of the last event */
     uint64_t next_number;
     uint64_t unsettled; /* tasks; a map counts as one */
+    bool dropped;       /* the workers are told to stop: nothing is queued again */
     struct rpi_counts counts;
 };
 

@@ -149,32 +149,55 @@ static bool find_frame(const struct rpi_batch *batch, uint64_t id, struct rpi_fr
     return false;
 }
 
-/* Queues a task again from the copy that its batch retains. */
-static bool queue_again(struct rpi_master *master, uint64_t id, struct rpi_future *future, double ran)
+/* Gives the queue an argument that travelled as a piece.  While its send is not reported, the batch keeps the bytes. */
+static rp_status reuse_piece(struct rpi_master *master, const struct rpi_batch *batch, const struct rpi_piece *piece,
+                             struct rpi_entry *entry)
+{
+    entry->data = piece->data;
+    entry->flags = (uint16_t)(RPI_ENTRY_LARGE | (piece->owned ? RPI_ENTRY_OWNED : 0));
+    if (!piece->owned || batch->sends == 0)
+        return RP_OK;
+    void *copy = rpi_buffer_new(&master->config.alloc, piece->size);
+    if (!copy)
+        return rpi_no_memory("a task's argument");
+    memcpy(copy, piece->data, piece->size);
+    entry->data = copy;
+    return RP_OK;
+}
+
+/* Queues a task again from the copy that its batch retains.  RP_ERR_NOMEM: nothing changed. */
+static rp_status queue_again(struct rpi_master *master, uint64_t id, struct rpi_future *future, double ran)
 {
     struct rpi_batch *batch = master->batches.table[future->pending.batch];
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
     struct rpi_frame frame;
     uint16_t piece;
     if (!find_frame(batch, id, &frame, &piece))
-        return false;
+        return rpi_reader_bad("it answers a task that its batch has not");
     struct rpi_entry entry = { .id = id, .size = frame.length, .function = frame.function, .data = frame.payload };
-    if (frame.flags & RPI_FRAME_LARGE) {
-        entry.data = batch->pieces[piece].data;
-        entry.flags = (uint16_t)(RPI_ENTRY_LARGE | (batch->pieces[piece].owned ? RPI_ENTRY_OWNED : 0));
-    }
+    bool large = frame.flags & RPI_FRAME_LARGE;
+    rp_status status = large ? reuse_piece(master, batch, &batch->pieces[piece], &entry) : RP_OK;
+    if (status != RP_OK)
+        return status;
+    bool copied = large && entry.data != batch->pieces[piece].data;
     struct rpi_rank rank = {
         .priority = options->priority, .cost = options->cost, .order = future->pending.number, .back = true
     };
-    if (rpi_taskq_push(&master->queue, &entry, &rank) != RP_OK)
-        return false;
-    if (frame.flags & RPI_FRAME_LARGE)
+    status = rpi_taskq_push(&master->queue, &entry, &rank);
+    if (status != RP_OK) {
+        if (copied)
+            rpi_buffer_free((void *)(uintptr_t)entry.data);
+        return status;
+    }
+    if (large && !copied)
         batch->pieces[piece].owned = NULL; /* the queue has it now */
     master->queue.tasks++;
     master->queue.bytes += entry.size;
     leave_batch(master, future->pending.batch, ran);
     future->state = RP_QUEUED;
-    return true;
+    future->pending.retried++;
+    master->counts.retried++;
+    return RP_OK;
 }
 
 static struct rpi_failure *describe(struct rpi_master *master, uint64_t number, const struct rpi_settled *how)
@@ -198,12 +221,8 @@ rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id, struct rpi_
                              const struct rpi_settled *how)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    if (how->status == RP_ERR_TASK && future->pending.retried < options->retries &&
-        queue_again(master, id, future, how->ran)) {
-        future->pending.retried++;
-        master->counts.retried++;
-        return RP_OK;
-    }
+    if (how->status == RP_ERR_TASK && !master->dropped && future->pending.retried < options->retries)
+        return queue_again(master, id, future, how->ran);
     struct rpi_failure *failure = describe(master, future->pending.number, how);
     if (!failure)
         return rpi_no_memory("a failure's message");
