@@ -70,3 +70,16 @@ struct rpi_alloc memory_hook(struct memory *memory)
 {
     return rpi_alloc_of(memory_alloc, memory);
 }
+
+void *test_room(void *old, size_t size)
+{
+    void *room = realloc(old, size ? size : 1);
+    if (!room)
+        abort();
+    return room;
+}
+
+void *test_zeroed(size_t size)
+{
+    return memset(test_room(NULL, size), 0, size);
+}

@@ -19,4 +19,8 @@ struct memory {
 void *memory_alloc(void *old, size_t size, void *memory);
 struct rpi_alloc memory_hook(struct memory *memory);
 
+/* For the tests' own needs: realloc that never fails, and zeroed memory.  Freed by free. */
+void *test_room(void *old, size_t size);
+void *test_zeroed(size_t size);
+
 #endif

@@ -1,0 +1,172 @@
+/* The application: random calls, as rp_submit, rp_map, rp_get and rp_release make them. */
+#include "inside.h"
+
+#include <stdlib.h>
+
+static uint32_t random_size(struct sim *sim)
+{
+    struct chance *chance = &sim->chance;
+    if (sim->plan.plain)
+        return 8;
+    switch (chance_below(chance, 16)) {
+    case 0:
+        return 0;
+    case 1:
+    case 2:
+        return chance_below(chance, 64);
+    case 3:
+        return chance_below(chance, sim->plan.large + 1);
+    case 4: /* about where arguments begin to travel alone */
+        return rpi_inline_limit(sim->plan.batch_limit) - 20 + chance_below(chance, 40);
+    default:
+        return 8;
+    }
+}
+
+static void random_options(struct sim *sim, struct rpi_options *options)
+{
+    struct chance *chance = &sim->chance;
+    if (sim->plan.plain || chance_is(chance, 0.5))
+        return;
+    if (chance_is(chance, 0.5))
+        options->priority = (int32_t)chance_below(chance, 5) - 2;
+    if (chance_is(chance, 0.3))
+        options->cost = chance_below(chance, 4);
+    if (chance_is(chance, 0.3))
+        options->retries = chance_below(chance, 4);
+    if (chance_is(chance, 0.1))
+        options->attempts = chance_below(chance, 4);
+}
+
+static struct model_task *new_task(struct sim *sim)
+{
+    struct model_task *task = model_add(&sim->model);
+    task->function = sim->plan.function >= 0 ? sim->plan.function : (int)chance_below(&sim->chance, MODEL_FUNCTIONS);
+    task->plain = sim->plan.plain;
+    task->largest = sim->plan.large;
+    random_options(sim, &task->options);
+    if (!task->plain && chance_is(&sim->chance, 0.2))
+        task->failing = 1 + chance_below(&sim->chance, 3);
+    return task;
+}
+
+/* The call was refused or not: nothing may have changed, or all. */
+static bool accepted(struct sim *sim, rp_status status, uint64_t unsettled, uint64_t refused)
+{
+    const struct rpi_master *master = &sim->master;
+    uint64_t number = sim->model.count - 1;
+    if (status == RP_OK && master->next_number == number + 1 && master->unsettled == unsettled + 1)
+        return true;
+    if (status == RP_ERR_NOMEM && sim->memory.refused > refused && master->next_number == number &&
+        master->unsettled == unsettled)
+        model_forget_last(&sim->model);
+    else
+        model_fail(&sim->model, "submitting task %llu gave %d, and the engine counts %llu tasks",
+                   (unsigned long long)number, status, (unsigned long long)master->next_number);
+    return false;
+}
+
+static void submit(struct sim *sim)
+{
+    struct model_task *task = new_task(sim);
+    uint64_t unsettled = sim->master.unsettled, refused = sim->memory.refused;
+    bool borrow = !sim->plan.plain && chance_is(&sim->chance, 0.3);
+    task->size = random_size(sim);
+    task->detached = task->released = !sim->plan.plain && chance_is(&sim->chance, 0.1);
+    uint8_t *arg = test_room(NULL, task->size);
+    pattern_fill(arg, task->size, task->seed);
+    struct rpi_request request = { .function = (uint16_t)task->function,
+                                   .borrow = borrow,
+                                   .detached = task->detached,
+                                   .arg = arg,
+                                   .size = task->size,
+                                   .options = task->options };
+    if (sim_fault_now(sim, SIM_WRONG_RANK))
+        request.options.priority += 5;
+    if (borrow)
+        task->arg = arg;
+    rp_status status = rpi_master_submit(&sim->master, &request, sim->now, &task->id);
+    if (!borrow) {
+        pattern_fill(arg, task->size, ~task->seed); /* it was copied */
+        free(arg);
+    }
+    (void)accepted(sim, status, unsettled, refused);
+}
+
+static void submit_map(struct sim *sim)
+{
+    struct chance *chance = &sim->chance;
+    struct model_task *task = new_task(sim);
+    uint64_t unsettled = sim->master.unsettled, refused = sim->memory.refused;
+    uint64_t count = 1 + chance_below(chance, 4 * sim->plan.burst);
+    uint32_t in_size = random_size(sim), out_size = random_size(sim);
+    task->options.retries = 0; /* maps refuse it */
+    if (in_size + out_size > 1000)
+        count = 1 + count % 16;
+    model_make_map(task, chance, count, in_size, out_size);
+    if (chance_is(chance, 0.5))
+        task->map->chunk = 1 + chance_below(chance, (uint32_t)count + 3);
+    struct rpi_map_request request = { .function = (uint16_t)task->function,
+                                       .in = in_size ? task->map->in : NULL,
+                                       .out = out_size ? task->map->out : NULL,
+                                       .in_size = in_size,
+                                       .out_size = out_size,
+                                       .count = count,
+                                       .chunk = task->map->chunk,
+                                       .statuses = task->map->statuses,
+                                       .options = task->options };
+    rp_status status = rpi_master_map(&sim->master, &request, sim->now, &task->id);
+    (void)accepted(sim, status, unsettled, refused);
+}
+
+/* Lets go of a task, whether it is settled or not; one that is settled is looked at before. */
+static void release(struct sim *sim, uint64_t number)
+{
+    struct model_task *task = sim->model.tasks[number];
+    check_future(sim, number);
+    struct rpi_future *future = rpi_master_future(&sim->master, task->id);
+    if (task->released || !future)
+        return;
+    task->released = true;
+    rpi_master_release(&sim->master, task->id, future);
+    if (rpi_master_future(&sim->master, task->id))
+        model_fail(&sim->model, "task %llu: its future is live after its release", (unsigned long long)number);
+}
+
+static void release_some(struct sim *sim)
+{
+    struct model *model = &sim->model;
+    uint64_t open = model->count - model->first;
+    if (!open)
+        return;
+    for (uint32_t i = 1 + chance_below(&sim->chance, 4); i > 0; i--)
+        release(sim, model->first + chance_below(&sim->chance, (uint32_t)open));
+}
+
+/* Lets go of all that is settled, as an application that gets its results. */
+static void collect(struct sim *sim)
+{
+    for (uint64_t i = sim->model.first; i < sim->model.count; i++)
+        if (sim->model.tasks[i]->settled)
+            release(sim, i);
+}
+
+bool app_act(struct sim *sim)
+{
+    struct chance *chance = &sim->chance;
+    if (sim->actions >= sim->plan.actions)
+        return false;
+    sim->actions++;
+    uint32_t what = sim->plan.plain ? 0 : chance_below(chance, 10);
+    uint32_t burst = sim->plan.plain ? sim->plan.burst : 1 + chance_below(chance, sim->plan.burst);
+    if (what == 9)
+        submit_map(sim);
+    else if (what == 8)
+        release_some(sim);
+    else if (what == 7)
+        collect(sim);
+    else
+        while (burst-- && !sim->model.violation[0])
+            submit(sim);
+    return true;
+}

@@ -1,0 +1,361 @@
+/* What must hold after every step, whatever the engines do inside. */
+#include "checks_map.h"
+#include "inside.h"
+
+#include <stdlib.h>
+
+/* Written here a second time, from DESIGN.md section 5: what the policy promises. */
+#define LONG  10.0 /* round trips: longer tasks go alone */
+#define APART 50.0 /* round trips: longer ones are not prefetched */
+
+#define NUMBER(n) ((unsigned long long)(n))
+
+/* ---- settled once, with what its last run came to */
+
+static uint64_t sum_of(const rp_outcome *outcome)
+{
+    const uint8_t *bytes = outcome->data;
+    size_t step = 1 + outcome->size / 64; /* of long ones a sample will do */
+    uint64_t sum = chance_mix((uint64_t)outcome->status * 65536 + (uint64_t)outcome->attempts, (uint64_t)outcome->code);
+    for (size_t i = 0; i < outcome->size; i += step)
+        sum = chance_mix(sum, bytes[i]);
+    return chance_mix(sum, (uint64_t)outcome->worker);
+}
+
+static void check_message(struct sim *sim, uint64_t number, const rp_outcome *outcome)
+{
+    const struct promise *promise = &sim->model.tasks[number]->last.promise;
+    char words[RPI_MESSAGE_MAX + 1] = "";
+    if (promise->kind == PROMISE_FAIL && outcome->code == promise->code)
+        promise_message(promise, words);
+    if (!strstr(outcome->message, words) || !strstr(outcome->message, "failed on worker"))
+        model_fail(&sim->model, "task %llu: its failure says \"%s\"", NUMBER(number), outcome->message);
+}
+
+static void check_task_outcome(struct sim *sim, uint64_t number, const rp_outcome *outcome)
+{
+    const struct model_task *task = sim->model.tasks[number];
+    const struct model_run *last = &task->last;
+    if (outcome->status != last->status || outcome->code != last->code)
+        model_fail(&sim->model, "task %llu settled with status %d and code %d, its last run came to %d and %d",
+                   NUMBER(number), outcome->status, outcome->code, last->status, last->code);
+    else if (outcome->attempts != (int)task->runs || outcome->worker != last->worker)
+        model_fail(&sim->model, "task %llu settled after %d attempts at worker %d, it ran %u times, last at %d",
+                   NUMBER(number), outcome->attempts, outcome->worker, task->runs, last->worker);
+    else if (last->status != RP_OK)
+        check_message(sim, number, outcome);
+    else if (outcome->size != last->promise.size || !pattern_matches(outcome->data, outcome->size, last->promise.pattern))
+        model_fail(&sim->model, "task %llu settled with other bytes than it returned", NUMBER(number));
+}
+
+/* It may settle only when it has run, and has no try left. */
+static void check_settling(struct sim *sim, uint64_t number)
+{
+    struct model_task *task = sim->model.tasks[number];
+    task->settled = true;
+    task->running = false;
+    if (task->map)
+        check_map_items(sim, number);
+    else if (task->runs == 0)
+        model_fail(&sim->model, "task %llu settled, but never ran", NUMBER(number));
+    else if (task->last.status == RP_ERR_TASK && task->runs <= task->options.retries && !sim->dropped)
+        model_fail(&sim->model, "task %llu settled after %u runs, it had a try left", NUMBER(number), task->runs);
+    if (sim->master.unsettled == 0)
+        sim->report->seconds = sim->now;
+}
+
+static void settle(struct sim *sim, uint64_t number, const struct rpi_future *future)
+{
+    struct model_task *task = sim->model.tasks[number];
+    check_settling(sim, number);
+    rpi_master_outcome(&sim->master, future, &task->outcome);
+    if (task->map)
+        check_map_outcome(sim, number, &task->outcome);
+    else
+        check_task_outcome(sim, number, &task->outcome);
+    task->outcome_sum = sum_of(&task->outcome);
+}
+
+static void check_unchanged(struct sim *sim, uint64_t number, const struct rpi_future *future)
+{
+    const struct model_task *task = sim->model.tasks[number];
+    rp_outcome outcome = RP_OUTCOME_INIT;
+    rpi_master_outcome(&sim->master, future, &outcome);
+    if (outcome.data != task->outcome.data || outcome.message != task->outcome.message ||
+        sum_of(&outcome) != task->outcome_sum)
+        model_fail(&sim->model, "task %llu: its outcome changed after it was settled", NUMBER(number));
+}
+
+void check_future(struct sim *sim, uint64_t number)
+{
+    struct model_task *task = sim->model.tasks[number];
+    const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
+    const struct rpi_future *held = rpi_master_future(&sim->master, task->id);
+    if (task->released) {
+        if (held || (task->settled && future))
+            model_fail(&sim->model, "task %llu: it was released, but its future is live", NUMBER(number));
+        else if (!task->settled && !future)
+            check_settling(sim, number);
+    } else if (!held) {
+        model_fail(&sim->model, "task %llu: its future is gone", NUMBER(number));
+    } else if (held->state == RP_DONE) {
+        if (task->settled)
+            check_unchanged(sim, number, held);
+        else
+            settle(sim, number, held);
+    } else if (task->settled || (held->state != RP_QUEUED && held->state != RP_SENT)) {
+        model_fail(&sim->model, "task %llu: it %s settled, now its state is %d", NUMBER(number),
+                   task->settled ? "was" : "is not", held->state);
+    }
+}
+
+static void check_futures(struct sim *sim)
+{
+    struct model *model = &sim->model;
+    bool open = false;
+    for (uint64_t i = model->first; i < model->count; i++) {
+        check_future(sim, i);
+        open = open || !model->tasks[i]->settled || !model->tasks[i]->released;
+        if (!open)
+            model->first = i + 1;
+    }
+}
+
+/* ---- credit: batches at a worker */
+
+static bool is_out(const struct sim *sim, uint64_t id, uint8_t attempt)
+{
+    const struct rpi_future *future = rpi_future_of(&sim->master.futures, id);
+    return future && future->state == RP_SENT && future->attempts == attempt;
+}
+
+static bool has_landed(const struct sim *sim, struct flight *flight)
+{
+    while (flight->first < flight->count && !is_out(sim, flight->ids[flight->first], flight->attempts[flight->first]))
+        flight->first++;
+    return flight->first == flight->count;
+}
+
+static void free_flight(struct flight *flight)
+{
+    free(flight->ids);
+    free(flight->attempts);
+}
+
+static void forget_landed(struct sim *sim, struct sim_worker *worker)
+{
+    int kept = 0;
+    for (int i = 0; i < worker->flight_count; i++) {
+        if (has_landed(sim, &worker->flights[i]))
+            free_flight(&worker->flights[i]);
+        else
+            worker->flights[kept++] = worker->flights[i];
+    }
+    worker->flight_count = kept;
+}
+
+static void check_credit(struct sim *sim, int number)
+{
+    struct sim_worker *worker = &sim->workers[number];
+    uint32_t counted = sim->master.roster.seats[number].in_flight;
+    forget_landed(sim, worker);
+    if (counted != (uint32_t)worker->flight_count || counted > RPI_DEPTH)
+        model_fail(&sim->model, "worker %d: the roster counts %u batches in flight, there are %d", number, counted,
+                   worker->flight_count);
+}
+
+static struct flight *new_flight(struct sim *sim, int worker, uint16_t count)
+{
+    struct sim_worker *self = &sim->workers[worker];
+    forget_landed(sim, self);
+    if (self->flight_count == RPI_DEPTH)
+        return NULL;
+    struct flight *flight = &self->flights[self->flight_count++];
+    *flight = (struct flight){ .ids = test_zeroed(count * sizeof *flight->ids), .attempts = test_zeroed(count) };
+    return flight;
+}
+
+/* ---- handing out */
+
+static void check_frame(struct sim *sim, const struct rpi_frame *frame)
+{
+    struct model *model = &sim->model;
+    uint64_t number = frame->number;
+    if (number >= model->count || model->tasks[number]->settled) {
+        model_fail(model, "task %llu is handed out, but was %s", NUMBER(number),
+                   number < model->count ? "settled" : "never submitted");
+        return;
+    }
+    struct model_task *task = model->tasks[number];
+    if (sim->last_rank && model_before(model, number, sim->last_rank - 1))
+        model_fail(model, "task %llu is handed out behind task %llu, which ranks lower", NUMBER(number),
+                   NUMBER(sim->last_rank - 1));
+    sim->last_rank = number + 1;
+    if (task->map && (frame->chunk.first != task->map->handed || frame->chunk.count == 0 || frame->attempt != 1))
+        model_fail(model, "task %llu: item %llu is handed out, not %llu", NUMBER(number), NUMBER(frame->chunk.first),
+                   NUMBER(task->map->handed));
+    if (task->map) {
+        task->map->handed += frame->chunk.count;
+        return;
+    }
+    if (frame->attempt > 1 &&
+        (frame->attempt != task->runs + 1 || task->last.status != RP_ERR_TASK || task->runs > task->options.retries))
+        model_fail(model, "task %llu is handed out as attempt %u after %u runs", NUMBER(number), frame->attempt,
+                   task->runs);
+    task->running = false; /* its result was heard of, or it is its first time */
+}
+
+void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
+{
+    struct rpi_reader reader;
+    struct rpi_frame frame = { 0 };
+    uint16_t pieces = 0;
+    if (batch->peer < 1 || batch->peer > sim->plan.workers || batch->size > sim->plan.batch_limit ||
+        rpi_reader_open(&reader, batch->bytes, batch->size) != RP_OK || reader.left == 0) {
+        model_fail(&sim->model, "a batch of %u bytes to worker %d is none", batch->size, batch->peer);
+        return;
+    }
+    if (sim->workers[batch->peer].told)
+        model_fail(&sim->model, "worker %d was told to stop, and gets a batch of tasks", batch->peer);
+    struct flight *flight = new_flight(sim, batch->peer, reader.left);
+    if (!flight) {
+        model_fail(&sim->model, "worker %d gets a batch more than %d", batch->peer, RPI_DEPTH);
+        return;
+    }
+    while (reader.left && rpi_reader_frame(&reader, &frame) == RP_OK) {
+        flight->ids[flight->count] = frame.id;
+        flight->attempts[flight->count++] = frame.attempt;
+        check_frame(sim, &frame);
+        pieces = (uint16_t)(pieces + (frame.flags & RPI_FRAME_LARGE ? 1 : 0));
+    }
+    if (reader.left || reader.at != reader.end || pieces != batch->piece_count)
+        model_fail(&sim->model, "a batch to worker %d is not whole", batch->peer);
+}
+
+/* ---- no worker waits while a task does */
+
+/* What is queued, by the model. */
+struct waiting {
+    uint64_t head; /* the first; the count of tasks when there is none */
+    uint64_t tasks, bytes;
+};
+
+static struct waiting look_at_queue(struct sim *sim)
+{
+    const struct model *model = &sim->model;
+    struct waiting waiting = { .head = model->count };
+    for (uint64_t i = model->first; i < model->count; i++) {
+        const struct model_task *task = model->tasks[i];
+        const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
+        if (!future || future->state != RP_QUEUED)
+            continue;
+        uint64_t items = task->map ? task->map->count - task->map->handed : 1;
+        waiting.tasks += items;
+        waiting.bytes += items * (task->map ? task->map->in_size : task->size);
+        if (waiting.head == model->count || model_before(model, i, waiting.head))
+            waiting.head = i;
+    }
+    return waiting;
+}
+
+/* How many batches each worker has at the least while this is queued. */
+static uint32_t depth_due(const struct sim *sim, const struct waiting *waiting)
+{
+    const struct rpi_master *master = &sim->master;
+    double mean = master->times[sim->model.tasks[waiting->head]->function].mean;
+    bool enough = waiting->tasks > (uint64_t)sim->plan.workers;
+    bool fills = waiting->bytes + waiting->tasks * RPI_FRAME_HEADER >= sim->plan.batch_limit;
+    if (mean < 0 || mean > APART * master->round_trip)
+        return 1;
+    if (mean > LONG * master->round_trip)
+        return enough ? 2 : 1;
+    return (mean < master->round_trip ? fills : enough) ? RPI_DEPTH : 1;
+}
+
+void check_dispatched(struct sim *sim, bool refused)
+{
+    struct waiting waiting = look_at_queue(sim);
+    const struct rpi_taskq *queue = &sim->master.queue;
+    if (sim->dropped)
+        return; /* what was queued stays so for good */
+    if (waiting.tasks != queue->tasks || waiting.bytes != queue->bytes)
+        model_fail(&sim->model, "the queue counts %llu tasks of %llu bytes, there are %llu of %llu", NUMBER(queue->tasks),
+                   NUMBER(queue->bytes), NUMBER(waiting.tasks), NUMBER(waiting.bytes));
+    if (waiting.head == sim->model.count)
+        return;
+    if (sim->last_rank && model_before(&sim->model, waiting.head, sim->last_rank - 1))
+        model_fail(&sim->model, "task %llu is handed out, task %llu of higher rank is queued", NUMBER(sim->last_rank - 1),
+                   NUMBER(waiting.head));
+    uint32_t due = depth_due(sim, &waiting);
+    for (int worker = 1; !refused && worker <= sim->plan.workers; worker++) {
+        uint32_t has = sim->master.roster.seats[worker].in_flight;
+        if (has < due)
+            model_fail(&sim->model, "worker %d has %u batches, of %u due, while task %llu and %llu more are queued", worker,
+                       has, due, NUMBER(waiting.head), NUMBER(waiting.tasks - 1));
+    }
+    if (!refused && rpi_master_starves(&sim->master))
+        model_fail(&sim->model, "rpi_master_starves: task %llu is queued", NUMBER(waiting.head));
+}
+
+/* ---- all together */
+
+void check_step(struct sim *sim, int worker)
+{
+    uint64_t every = sim->plan.check_every ? sim->plan.check_every : 1;
+    if (sim->transport.wrong[0])
+        model_fail(&sim->model, "%s", sim->transport.wrong);
+    if (worker)
+        check_credit(sim, worker);
+    if (sim->report->steps % every)
+        return;
+    check_futures(sim);
+    for (int i = 1; i <= sim->plan.workers; i++)
+        check_credit(sim, i);
+}
+
+static void check_counts(struct sim *sim)
+{
+    const struct rpi_counts *counts = &sim->master.counts;
+    struct rpi_counts ours = { 0 };
+    uint64_t detached_fails = 0;
+    for (uint64_t i = 0; i < sim->model.count; i++) {
+        const struct model_task *task = sim->model.tasks[i];
+        if (task->map) {
+            ours.submitted += task->map->count;
+            ours.failed += check_map_failures(sim, i);
+            continue;
+        }
+        ours.submitted++;
+        ours.failed += task->last.status == RP_ERR_TASK ? 1 : 0;
+        ours.cancelled += task->last.status == RP_ERR_CANCELLED ? 1 : 0;
+        ours.retried += task->runs - 1;
+        detached_fails += task->detached && task->last.status != RP_OK ? 1 : 0;
+    }
+    if (counts->submitted != ours.submitted || counts->cancelled != ours.cancelled || counts->retried != ours.retried ||
+        counts->done + counts->failed + counts->cancelled != ours.submitted || counts->failed != ours.failed)
+        model_fail(&sim->model, "counted %llu submitted, %llu done, %llu failed, %llu cancelled, %llu retried",
+                   NUMBER(counts->submitted), NUMBER(counts->done), NUMBER(counts->failed), NUMBER(counts->cancelled),
+                   NUMBER(counts->retried));
+    if (detached_fails != sim->detached_fails)
+        model_fail(&sim->model, "%llu detached tasks failed, %llu were logged", NUMBER(detached_fails),
+                   NUMBER(sim->detached_fails));
+    sim->report->retried = counts->retried;
+}
+
+void check_end(struct sim *sim)
+{
+    if (sim->plan.ending == SIM_ABANDON)
+        return;
+    check_futures(sim);
+    for (uint64_t i = 0; i < sim->model.count && sim->plan.ending == SIM_CLOSE; i++)
+        if (!sim->model.tasks[i]->settled)
+            model_fail(&sim->model, "task %llu is lost: nothing is on its way any more", NUMBER(i));
+    for (int i = 1; i <= sim->plan.workers; i++)
+        if (!rpi_worker_finished(&sim->workers[i].engine))
+            model_fail(&sim->model, "worker %d was told to stop, but has not finished", i);
+    if (sim->plan.ending != SIM_CLOSE || sim->model.violation[0])
+        return;
+    if (sim->master.unsettled || sim->master.queue.tasks || sim->master.queue.bytes)
+        model_fail(&sim->model, "all is settled, but the engine counts %llu", NUMBER(sim->master.unsettled));
+    check_counts(sim);
+}

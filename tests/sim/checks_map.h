@@ -1,0 +1,14 @@
+/* What must hold of a settled map. */
+#ifndef CHECKS_MAP_H
+#define CHECKS_MAP_H
+
+#include "inside.h"
+
+/* Every item ran once; its result, and its status if asked for, are what it gave. */
+void check_map_items(struct sim *sim, uint64_t number);
+/* The map's own outcome is that of its lowest failing item. */
+void check_map_outcome(struct sim *sim, uint64_t number, const rp_outcome *outcome);
+/* How many items failed. */
+uint64_t check_map_failures(const struct sim *sim, uint64_t number);
+
+#endif

@@ -1,0 +1,78 @@
+/* A run of the simulator: what its files share. */
+#ifndef INSIDE_H
+#define INSIDE_H
+
+#include "executor_inline.h"
+#include "master.h"
+#include "memory.h"
+#include "model.h"
+#include "sim.h"
+#include "transport_sim.h"
+#include "worker.h"
+
+/* A batch of tasks at a worker, as the checks know it. */
+struct flight {
+    uint64_t *ids; /* of the frames' futures */
+    uint8_t *attempts;
+    uint16_t count, first; /* those before `first` have come back */
+};
+
+struct sim_worker {
+    struct rpi_worker engine;
+    struct rpi_executor executor;
+    double busy_until; /* it looks at no message before */
+    bool told;         /* to stop */
+    struct flight flights[RPI_DEPTH];
+    int flight_count;
+};
+
+struct sim {
+    struct sim_plan plan;
+    struct sim_report *report;
+    struct model model;
+    struct transport_sim transport;
+    struct memory memory; /* of the engines */
+    struct rpi_alloc alloc;
+    struct rpi_registry registry;
+    struct rpi_log log;
+    struct rpi_master master;
+    struct sim_worker *workers; /* [1 .. plan.workers] */
+    struct chance chance;
+    double now;
+    uint32_t actions;        /* of the application, so far */
+    uint64_t detached_fails; /* detached tasks that failed, by the log */
+    bool stopping, dropped, step_due;
+    uint32_t occasions; /* for the plan's fault */
+    void *leaked;
+    uint64_t last_rank; /* + 1: of the task handed out last in this dispatch */
+    /* the running task */
+    struct sim_worker *at;
+    const struct rpi_task *task;
+    uint64_t item; /* the next, in its map */
+};
+
+/* Whether the plan's fault is `fault` and its occasion is now. */
+bool sim_fault_now(struct sim *sim, enum sim_fault fault);
+
+/* ---- app.c: one random action of the application; false: it has nothing more to do. */
+bool app_act(struct sim *sim);
+
+/* ---- work.c: a worker's turn: runs what it has, and sends what is due. */
+void work_turn(struct sim *sim, int worker);
+void work_pump(struct sim *sim, int worker, double now);
+/* Makes the task functions known to the process. */
+void work_register(void);
+
+/* ---- checks.c: what must hold. */
+/* After every step; `worker`: that it was about, or 0. */
+void check_step(struct sim *sim, int worker);
+/* Behind rpi_master_dispatch; `refused`: memory was, meanwhile. */
+void check_dispatched(struct sim *sim, bool refused);
+/* A batch goes to a worker. */
+void check_handed_out(struct sim *sim, const struct rpi_batch *batch);
+/* Nothing more will happen. */
+void check_end(struct sim *sim);
+/* Looks at one future; what it has settled with is kept. */
+void check_future(struct sim *sim, uint64_t number);
+
+#endif

@@ -1,0 +1,105 @@
+/* What the application asked for and what must come of it, kept apart from the engines: what each task is to return, how often it
+ * ran, how it settled.  Tasks stand by their number of submission. */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include "chance.h"
+#include "options.h"
+
+#define MODEL_FUNCTIONS 4
+#define MODEL_UNTOUCHED 0xA5 /* what a map's results are filled with before it runs */
+
+/* What one run of a task, or of a map's item, does. */
+enum promise_kind {
+    PROMISE_RETURN,  /* rp_return */
+    PROMISE_RESERVE, /* rp_reserve, written in place */
+    PROMISE_FAIL,    /* rp_fail with a code and a message */
+    PROMISE_CODE,    /* returns another value */
+    PROMISE_CANCEL,  /* RP_ERR_CANCELLED */
+};
+
+struct promise {
+    enum promise_kind kind;
+    uint32_t size;    /* of its result */
+    uint64_t pattern; /* of its bytes */
+    int code;
+    uint32_t length; /* of its message */
+};
+
+/* What is known of one run. */
+struct model_run {
+    rp_status status;
+    int code;
+    struct promise promise;
+    int worker;
+};
+
+struct model_map {
+    uint64_t count, chunk;
+    uint32_t in_size, out_size;
+    uint8_t *in, *out;
+    rp_status *statuses; /* NULL: not asked for */
+    uint8_t *runs;       /* by item */
+    bool *refused;       /* memory was refused while it ran: it may have failed of that */
+    uint64_t handed;     /* items in batches so far */
+};
+
+struct model_task {
+    uint64_t id;
+    uint64_t seed; /* of argument and promises */
+    int function;
+    uint32_t size; /* of its argument */
+    uint8_t *arg;  /* borrowed by the engine; else NULL */
+    struct rpi_options options;
+    uint32_t failing; /* its first so many runs fail */
+    uint32_t largest; /* result, bytes */
+    bool detached, released, plain;
+    bool settled;
+    bool running; /* a worker has begun a run whose end rank 0 has not heard of */
+    uint32_t runs;
+    struct model_run last;
+    rp_outcome outcome; /* when settled and not released */
+    uint64_t outcome_sum;
+    struct model_map *map; /* NULL: one task */
+};
+
+struct model {
+    uint64_t seed;
+    struct model_task **tasks; /* never move: a map's arrays are borrowed */
+    uint64_t count, capacity;
+    uint64_t first; /* tasks before it are settled and released */
+    uint64_t runs;  /* of tasks and items */
+    char violation[400];
+};
+
+void model_init(struct model *model, uint64_t seed);
+void model_fini(struct model *model);
+
+/* Keeps the first violation. */
+void model_fail(struct model *model, const char *format, ...) RP_PRINTF(2, 3);
+
+/* A new task with the next number. */
+struct model_task *model_add(struct model *model);
+/* Forgets the newest: it was refused. */
+void model_forget_last(struct model *model);
+/* Gives a task the arrays of a map. */
+void model_make_map(struct model_task *task, struct chance *chance, uint64_t count, uint32_t in_size, uint32_t out_size);
+
+/* Writes `size` bytes that follow from `pattern`, or looks whether they are there. */
+void pattern_fill(void *to, size_t size, uint64_t pattern);
+bool pattern_matches(const void *from, size_t size, uint64_t pattern);
+
+/* What run `attempt` of the task, or its item, is to do. */
+struct promise model_promise(const struct model_task *task, uint64_t item, uint32_t attempt);
+/* The status and code that rank 0 is to hear of it; for a map's item a wrong size is RP_ERR_SIZE. */
+rp_status promise_status(const struct promise *promise, int *code);
+/* The words a failure says; of promise->length bytes. */
+void promise_message(const struct promise *promise, char *to);
+
+/* A run begins: the argument and the attempt must be right. */
+void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t attempt, const void *arg, size_t size);
+
+/* Whether task a goes before task b when both are queued. */
+bool model_before(const struct model *model, uint64_t a, uint64_t b);
+
+#endif

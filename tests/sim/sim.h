@@ -1,0 +1,71 @@
+/* One master's engine and any number of workers' in one process, in virtual time, driven from a seed.
+ *
+ * A plan says what happens: how an application behaves, how slow the network is, how often memory is refused.  A run follows the
+ * plan and checks, after every step, what must hold whatever happens (checks.h); the first violation ends it. */
+#ifndef SIM_H
+#define SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How a run ends. */
+enum sim_ending {
+    SIM_CLOSE,     /* everything settles, then the workers are stopped */
+    SIM_TERMINATE, /* at a random moment what is queued is dropped, and the workers are told to drop what they have not begun */
+    SIM_ABANDON, /* at a random moment all ends at once */
+};
+
+/* What goes wrong on purpose, to prove that the checks see it. */
+enum sim_fault {
+    SIM_NO_FAULT,
+    SIM_LOSE_TASKS,    /* a batch of tasks never arrives */
+    SIM_LOSE_RESULTS,  /* nor a batch of results */
+    SIM_RUN_TWICE,     /* a batch of tasks arrives twice */
+    SIM_RESULTS_TWICE, /* a batch of results arrives twice: this one must do no harm */
+    SIM_DAMAGE_RESULT, /* a byte of a result changes on its way */
+    SIM_SKIP_DISPATCH, /* the master does not hand out what it could */
+    SIM_CHANGE_DONE,   /* a settled future changes */
+    SIM_LEAK,          /* a block is not given back */
+    SIM_OVERCREDIT,    /* a worker seems to have a batch more than it has */
+    SIM_LOSE_SENT,     /* a worker never hears that its batch is on its way */
+    SIM_TOUCH_SENT,    /* a batch is changed while it is being sent */
+    SIM_WRONG_RANK,    /* a task is queued with another priority than was asked for */
+    SIM_FAULTS
+};
+
+struct sim_plan {
+    uint64_t seed;
+    int workers;
+    uint32_t batch_limit; /* bytes */
+    uint32_t actions;     /* of the application */
+    uint32_t burst;       /* tasks that one action submits, at the most */
+    double pace;          /* mean seconds between two actions */
+    double latency;       /* mean seconds of a message's way */
+    double lazy;          /* part of the master's steps that hand nothing out */
+    uint32_t fail_ppm;    /* allocations refused, in a million */
+    uint32_t large;       /* bytes that an argument or a result has at the most */
+    bool plain;           /* every task has 8 bytes, returns 8 bytes and no options; no maps */
+    int function;         /* that all tasks have; -1: any */
+    enum sim_ending ending;
+    enum sim_fault fault;
+    uint32_t fault_at;    /* its occasion, from 1 */
+    uint32_t check_every; /* steps between two looks at every future; 0: each step */
+};
+
+struct sim_report {
+    char violation[400]; /* "": none */
+    bool faulted;        /* the plan's fault has happened */
+    double seconds;      /* virtual, until the last task was settled */
+    uint64_t steps, tasks, runs, messages, refused, retried, pieces;
+};
+
+/* A random plan. */
+struct sim_plan sim_plan_of(uint64_t seed);
+
+/* Follows the plan; false: a violation. */
+bool sim_run(const struct sim_plan *plan, struct sim_report *report);
+
+/* Virtual seconds that a task runs; of a map: one item. */
+double sim_duration(uint64_t seed, int function, uint64_t number, uint64_t item);
+
+#endif

@@ -1,0 +1,218 @@
+#include "transport_sim.h"
+
+#include "memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SLOW      0.03 /* part of the messages that are much slower */
+#define SLOWER    30.0
+#define LATE_SENT 0.1 /* part of the sends that are reported long after */
+#define LATE      200.0
+
+void transport_sim_init(struct transport_sim *transport, uint64_t seed, double latency, int workers)
+{
+    *transport = (struct transport_sim){ .chance = { seed }, .latency = latency, .workers = workers };
+    for (int side = 0; side < 2; side++) {
+        transport->lanes[side] = test_zeroed(((size_t)workers + 1) * sizeof(struct sim_lane));
+        for (int worker = 0; worker <= workers; worker++) {
+            rpi_list_init(&transport->lanes[side][worker].batches);
+            rpi_list_init(&transport->lanes[side][worker].pieces);
+        }
+    }
+}
+
+static struct sim_message *message_of(struct rpi_link *link)
+{
+    return RPI_MEMBER(link, struct sim_message, link);
+}
+
+void transport_sim_drop(struct sim_message *message)
+{
+    if (!message)
+        return;
+    rpi_list_remove(&message->link);
+    free(message->bytes);
+    free(message);
+}
+
+static void drop_all(struct rpi_link *list)
+{
+    for (struct rpi_link *link; (link = rpi_list_first(list));)
+        transport_sim_drop(message_of(link));
+}
+
+void transport_sim_fini(struct transport_sim *transport)
+{
+    struct sim_event event;
+    while (transport_sim_next(transport, &event))
+        transport_sim_drop(event.message);
+    free(transport->heap);
+    for (int side = 0; side < 2; side++) {
+        for (int worker = 0; worker <= transport->workers; worker++) {
+            drop_all(&transport->lanes[side][worker].batches);
+            drop_all(&transport->lanes[side][worker].pieces);
+            free(transport->lanes[side][worker].rooms);
+        }
+        free(transport->lanes[side]);
+    }
+}
+
+/* ---- events: a heap by time */
+
+static bool earlier(const struct sim_event *a, const struct sim_event *b)
+{
+    return a->at < b->at || (!(b->at < a->at) && a->order < b->order);
+}
+
+void transport_sim_add(struct transport_sim *transport, struct sim_event event)
+{
+    if (transport->count == transport->capacity) {
+        transport->capacity = transport->capacity ? 2 * transport->capacity : 256;
+        transport->heap = test_room(transport->heap, transport->capacity * sizeof *transport->heap);
+    }
+    size_t i = transport->count++;
+    event.order = transport->order++;
+    for (; i > 0 && earlier(&event, &transport->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        transport->heap[i] = transport->heap[(i - 1) / 2];
+    transport->heap[i] = event;
+}
+
+bool transport_sim_next(struct transport_sim *transport, struct sim_event *event)
+{
+    if (!transport->count)
+        return false;
+    *event = transport->heap[0];
+    struct sim_event last = transport->heap[--transport->count];
+    size_t i = 0;
+    for (size_t child = 1; child < transport->count; child = 2 * i + 1) {
+        if (child + 1 < transport->count && earlier(&transport->heap[child + 1], &transport->heap[child]))
+            child++;
+        if (!earlier(&transport->heap[child], &last))
+            break;
+        transport->heap[i] = transport->heap[child];
+        i = child;
+    }
+    transport->heap[i] = last;
+    return true;
+}
+
+/* ---- messages */
+
+static uint64_t sum_of(const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    uint64_t sum = size;
+    for (; size >= 8; size -= 8, bytes += 8)
+        sum = (sum ^ rpi_get64(bytes)) * 0x9E3779B97F4A7C15U;
+    for (; size > 0; size--, bytes++)
+        sum = (sum ^ *bytes) * 0x9E3779B97F4A7C15U;
+    return sum;
+}
+
+/* `copied` false: only what the sender's bytes were. */
+static struct sim_message *message_new(const void *data, size_t size, bool copied)
+{
+    struct sim_message *message = test_zeroed(sizeof *message);
+    rpi_list_init(&message->link);
+    message->source = data;
+    message->size = size;
+    message->sum = sum_of(data, size);
+    message->bytes = copied ? test_room(NULL, size) : NULL;
+    if (copied && size)
+        memcpy(message->bytes, data, size);
+    return message;
+}
+
+bool transport_sim_unchanged(const struct sim_message *message)
+{
+    return message->sum == sum_of(message->source, message->size);
+}
+
+double transport_sim_delay(struct transport_sim *transport)
+{
+    double delay = transport->latency / 2 + chance_exponential(&transport->chance, transport->latency / 2);
+    return chance_is(&transport->chance, SLOW) ? SLOWER * delay : delay;
+}
+
+static struct sim_lane *lane_to(struct transport_sim *transport, enum sim_side side, int worker)
+{
+    return &transport->lanes[side][worker];
+}
+
+void transport_sim_send_bytes(struct transport_sim *transport, enum sim_side from, int worker, const void *data,
+                              size_t size, double now)
+{
+    enum sim_side to = from == SIM_MASTER ? SIM_WORKER : SIM_MASTER;
+    struct sim_lane *lane = lane_to(transport, to, worker);
+    double at = now + transport_sim_delay(transport);
+    if (at > lane->last)
+        lane->last = at;
+    rpi_list_append(&lane->batches, &message_new(data, size, true)->link);
+    transport_sim_add(transport, (struct sim_event){ .at = lane->last, .kind = SIM_BATCH, .side = to, .worker = worker });
+}
+
+static void report_sent(struct transport_sim *transport, enum sim_side from, int worker, struct rpi_batch *batch,
+                        const void *data, size_t size, double now)
+{
+    double delay = chance_is(&transport->chance, 0.3) ? 0 : transport_sim_delay(transport);
+    if (chance_is(&transport->chance, LATE_SENT))
+        delay *= LATE;
+    transport_sim_add(transport, (struct sim_event){ .at = now + delay,
+                                                     .kind = SIM_SENT,
+                                                     .side = from,
+                                                     .worker = worker,
+                                                     .message = message_new(data, size, false),
+                                                     .cookie = batch });
+}
+
+/* Large payloads that have been sent, and that a receive waits for, come in a while. */
+static void match(struct transport_sim *transport, enum sim_side side, int worker, double now)
+{
+    struct sim_lane *lane = lane_to(transport, side, worker);
+    for (struct rpi_link *link; lane->room_count && (link = rpi_list_pop(&lane->pieces));) {
+        struct rpi_arrival *arrival = lane->rooms[0];
+        memmove(lane->rooms, lane->rooms + 1, --lane->room_count * sizeof(struct rpi_arrival *));
+        if (arrival->size != message_of(link)->size)
+            (void)snprintf(transport->wrong, sizeof transport->wrong, "worker %d: room for %u bytes meets a payload of %zu",
+                           worker, arrival->size, message_of(link)->size);
+        transport_sim_add(transport, (struct sim_event){ .at = now + transport_sim_delay(transport),
+                                                         .kind = SIM_PIECE,
+                                                         .side = side,
+                                                         .worker = worker,
+                                                         .message = message_of(link),
+                                                         .cookie = arrival });
+    }
+}
+
+void transport_sim_send(struct transport_sim *transport, enum sim_side from, int worker, struct rpi_batch *batch,
+                        double now)
+{
+    enum sim_side to = from == SIM_MASTER ? SIM_WORKER : SIM_MASTER;
+    transport_sim_send_bytes(transport, from, worker, batch->bytes, batch->size, now);
+    report_sent(transport, from, worker, batch, batch->bytes, batch->size, now);
+    for (uint16_t i = 0; i < batch->piece_count; i++) {
+        const struct rpi_piece *piece = &batch->pieces[i];
+        rpi_list_append(&lane_to(transport, to, worker)->pieces, &message_new(piece->data, piece->size, true)->link);
+        report_sent(transport, from, worker, batch, piece->data, piece->size, now);
+    }
+    match(transport, to, worker, now);
+}
+
+void transport_sim_post(struct transport_sim *transport, enum sim_side side, int worker, struct rpi_arrival *arrival,
+                        double now)
+{
+    struct sim_lane *lane = lane_to(transport, side, worker);
+    if (lane->room_count == lane->room_capacity) {
+        lane->room_capacity = lane->room_capacity ? 2 * lane->room_capacity : 8;
+        lane->rooms = test_room(lane->rooms, lane->room_capacity * sizeof(struct rpi_arrival *));
+    }
+    lane->rooms[lane->room_count++] = arrival;
+    match(transport, side, worker, now);
+}
+
+struct sim_message *transport_sim_first(const struct transport_sim *transport, enum sim_side side, int worker)
+{
+    struct rpi_link *link = rpi_list_first(&transport->lanes[side][worker].batches);
+    return link ? message_of(link) : NULL;
+}

@@ -1,0 +1,204 @@
+/* The workers' side: the task functions, and a worker's turns, after src/lib/serve.c but in virtual time. */
+#include "inside.h"
+
+#include <stdlib.h>
+
+#define TURN  100e-6 /* seconds of tasks between two looks at the transport */
+#define STALE 20e-6  /* seconds a finished result waits for others */
+
+static struct sim *playing; /* the run that the task functions are in */
+
+/* ---- task functions */
+
+static rp_status fail(rp_call *call, const struct promise *promise)
+{
+    char message[RPI_MESSAGE_MAX + 1];
+    promise_message(promise, message);
+    return rp_fail(call, promise->code, "%s", message);
+}
+
+static rp_status give(rp_call *call, const struct promise *promise)
+{
+    void *room = promise->kind == PROMISE_RESERVE ? rp_reserve(call, promise->size) : test_room(NULL, promise->size);
+    if (!room)
+        return RP_OK; /* refused memory: the pool makes it a failure by itself */
+    pattern_fill(room, promise->size, promise->pattern);
+    if (promise->kind == PROMISE_RESERVE)
+        return RP_OK;
+    (void)rp_return(call, room, promise->size);
+    free(room);
+    return RP_OK;
+}
+
+static rp_status play(rp_call *call, const void *arg, size_t size)
+{
+    struct model *model = &playing->model;
+    rp_call_info info = RP_CALL_INFO_INIT;
+    rp_call_info_of(call, &info);
+    uint64_t item = playing->item++;
+    model_begin(model, info.task, item, (uint32_t)info.attempt, arg, size);
+    if (model->violation[0])
+        return RP_OK;
+    struct promise promise = model_promise(model->tasks[info.task], item, (uint32_t)info.attempt);
+    switch (promise.kind) {
+    case PROMISE_FAIL:
+        return fail(call, &promise);
+    case PROMISE_CODE:
+        return (rp_status)promise.code;
+    case PROMISE_CANCEL:
+        return RP_ERR_CANCELLED;
+    case PROMISE_RETURN:
+    case PROMISE_RESERVE:
+        return give(call, &promise);
+    }
+    return RP_OK;
+}
+
+#define PLAY(name)                                                                                                         \
+    static rp_status name(rp_call *call, const void *arg, size_t size)                                                     \
+    {                                                                                                                      \
+        return play(call, arg, size);                                                                                      \
+    }                                                                                                                      \
+    struct swallow_semicolon
+PLAY(tiny);
+PLAY(brief);
+PLAY(mixed);
+PLAY(tailed);
+
+void work_register(void)
+{
+    static const struct {
+        const char *name;
+        rp_fn *fn;
+    } functions[MODEL_FUNCTIONS] = {
+        { "a_tiny", tiny }, { "b_brief", brief }, { "c_mixed", mixed }, { "d_tailed", tailed }
+    };
+    for (int i = 0; i < MODEL_FUNCTIONS; i++)
+        if (rp_register(functions[i].name, functions[i].fn) != RP_OK)
+            abort();
+}
+
+double sim_duration(uint64_t seed, int function, uint64_t number, uint64_t item)
+{
+    struct chance chance = { chance_mix(chance_mix(seed, number), item + 1) };
+    switch (function) {
+    case 0:
+        return 50e-9 + 250e-9 * chance_unit(&chance);
+    case 1:
+        return chance_exponential(&chance, 10e-6);
+    case 2:
+        return chance_is(&chance, 0.05) ? 1e-3 : 2e-6;
+    default:
+        return chance_lognormal(&chance, 2e-3, 1.2);
+    }
+}
+
+/* ---- turns */
+
+struct turn {
+    double began, now, sent; /* seconds */
+};
+
+void work_pump(struct sim *sim, int worker, double now)
+{
+    struct rpi_worker *engine = &sim->workers[worker].engine;
+    struct rpi_arrival *arrival;
+    struct rpi_batch *batch;
+    while ((arrival = rpi_worker_incoming(engine)))
+        transport_sim_post(&sim->transport, SIM_WORKER, worker, arrival, now);
+    while ((batch = rpi_worker_outgoing(engine))) {
+        if (batch->peer != 0 || batch->size > sim->plan.batch_limit)
+            model_fail(&sim->model, "worker %d sends %u bytes to peer %d", worker, batch->size, batch->peer);
+        sim->report->messages++;
+        sim->report->pieces += batch->piece_count;
+        transport_sim_send(&sim->transport, SIM_WORKER, worker, batch, now);
+        if (sim_fault_now(sim, SIM_TOUCH_SENT))
+            batch->bytes[batch->size - 1] ^= 1;
+    }
+}
+
+static void flush(struct sim *sim, int worker, struct turn *turn)
+{
+    rpi_worker_flush(&sim->workers[worker].engine);
+    work_pump(sim, worker, turn->now);
+    turn->sent = turn->now;
+}
+
+/* Takes down what a run came to; what it was to come to is known, unless memory was refused. */
+static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi_result *result, bool refused)
+{
+    struct model_task *expected = sim->model.tasks[task->number];
+    struct model_run *last = &expected->last;
+    if (expected->map) {
+        for (uint64_t i = 0; refused && i < task->chunk.count; i++)
+            expected->map->refused[task->chunk.first + i] = true;
+        return;
+    }
+    last->promise = model_promise(expected, 0, task->attempt);
+    last->status = promise_status(&last->promise, &last->code);
+    if (refused && result->status == RP_ERR_TASK && result->code == RP_ERR_NOMEM) {
+        last->status = RP_ERR_TASK;
+        last->code = RP_ERR_NOMEM;
+    }
+    if (result->status != last->status || result->code != last->code)
+        model_fail(&sim->model, "task %llu: its run came to status %d, code %d", (unsigned long long)task->number,
+                   result->status, result->code);
+}
+
+static double duration_of(const struct sim *sim, const struct rpi_task *task)
+{
+    int function = sim->model.tasks[task->number]->function;
+    if (!task->is_chunk)
+        return sim_duration(sim->plan.seed, function, task->number, 0);
+    double seconds = 0;
+    for (uint64_t i = 0; i < task->chunk.count; i++)
+        seconds += sim_duration(sim->plan.seed, function, task->number, task->chunk.first + i);
+    return seconds;
+}
+
+static void run_one(struct sim *sim, int worker, const struct rpi_task *task, struct turn *turn)
+{
+    struct sim_worker *self = &sim->workers[worker];
+    struct rpi_result result;
+    uint64_t refused = sim->memory.refused;
+    playing = sim;
+    sim->item = task->is_chunk ? task->chunk.first : 0;
+    rpi_execute_inline(&self->executor, task, &result);
+    if (sim->model.violation[0])
+        return;
+    judge(sim, task, &result, sim->memory.refused != refused);
+    sim->model.tasks[task->number]->last.worker = worker;
+    double ran = duration_of(sim, task);
+    bool timed = task->is_chunk || chance_is(&sim->chance, 0.5);
+    turn->now += ran;
+    if (!rpi_worker_fits(&self->engine, &result))
+        flush(sim, worker, turn);
+    rpi_worker_done(&self->engine, task, &result, timed ? ran : -1);
+    if (!timed)
+        rpi_worker_spent(&self->engine, ran);
+}
+
+void work_turn(struct sim *sim, int worker)
+{
+    struct sim_worker *self = &sim->workers[worker];
+    struct turn turn = { .began = sim->now, .now = sim->now, .sent = sim->now };
+    struct rpi_task task;
+    uint64_t refused = sim->memory.refused;
+    bool next = true;
+    while (!sim->model.violation[0] && turn.now - turn.began < TURN && (next = rpi_worker_next(&self->engine, &task))) {
+        run_one(sim, worker, &task, &turn);
+        if (turn.now - turn.sent > STALE || chance_is(&sim->chance, 0.02))
+            flush(sim, worker, &turn);
+        refused = sim->memory.refused;
+    }
+    if (sim->model.violation[0])
+        return;
+    flush(sim, worker, &turn);
+    self->busy_until = turn.now;
+    if (!next && refused != sim->memory.refused)
+        turn.now += 20e-6; /* no room for the next result: it looks again */
+    else if (!(turn.now > sim->now))
+        return;
+    transport_sim_add(&sim->transport,
+                      (struct sim_event){ .at = turn.now, .kind = SIM_TURN, .side = SIM_WORKER, .worker = worker });
+}
