@@ -27,7 +27,7 @@ static rp_status not_built_yet(const rp_config *config)
         { config->seed != 0, "seed" },
         { config->lost_after > 0, "lost_after" },
         { config->cancel_grace > 0, "cancel_grace" },
-        { config->respawn > 0, "respawn" },
+        { config->respawn != 0, "respawn" },
         { config->journal != NULL, "journal" },
         { config->journal_sync, "journal_sync" },
         { config->trace != NULL, "trace" },
@@ -43,6 +43,24 @@ static bool toggle_bad(rp_toggle toggle)
     return (unsigned)toggle > RP_OFF;
 }
 
+/* What is none of its field's values; NULL: nothing. */
+static const char *strange(const rp_config *config)
+{
+    if ((unsigned)config->isolation > RP_FORK)
+        return "isolation is none of its values";
+    if (toggle_bad(config->master_works))
+        return "master_works is none of its values";
+    if (toggle_bad(config->background))
+        return "background is none of its values";
+    if (!(config->open_timeout >= 0))
+        return "open_timeout is negative or not a number";
+    if (!(config->lost_after >= 0))
+        return "lost_after is negative or not a number";
+    if (!(config->cancel_grace >= 0))
+        return "cancel_grace is negative or not a number";
+    return NULL;
+}
+
 rp_status rpi_config_check(const rp_config *config, rp_config *checked)
 {
     static const rp_config defaults = RP_CONFIG_INIT;
@@ -54,14 +72,13 @@ rp_status rpi_config_check(const rp_config *config, rp_config *checked)
         return rpi_error(RP_ERR_INVALID, "config.struct_size is %zu, not %zu: set it with RP_CONFIG_INIT",
                          config->struct_size, sizeof *config);
     *checked = *config;
+    if (!(config->open_timeout > 0))
+        checked->open_timeout = OPEN_TIMEOUT; /* a refusal too is told to the others, who may come late */
     if (config->processes < 0)
         return rpi_error(RP_ERR_INVALID, "config.processes is %d: 0 means all", config->processes);
-    if ((unsigned)config->isolation > RP_FORK || toggle_bad(config->master_works) || toggle_bad(config->background))
-        return rpi_error(RP_ERR_INVALID, "config: isolation, master_works or background is none of its values");
-    if (!(config->open_timeout >= 0) || !(config->lost_after >= 0) || !(config->cancel_grace >= 0))
-        return rpi_error(RP_ERR_INVALID, "config: a time is negative or not a number");
-    if (!(config->open_timeout > 0))
-        checked->open_timeout = OPEN_TIMEOUT;
+    const char *bad = strange(config);
+    if (bad)
+        return rpi_error(RP_ERR_INVALID, "config.%s", bad);
     return not_built_yet(config);
 }
 

@@ -12,10 +12,12 @@ static rp_status refuse(const char *what)
 
 static rp_status not_built_yet(const rp_task_options *options)
 {
-    if (options->time_limit > 0 || options->time_limit < 0)
+    if (!(options->time_limit <= 0 && options->time_limit >= 0))
         return refuse("time_limit");
-    if (options->worker || options->worker_hard)
+    if (options->worker)
         return refuse("worker");
+    if (options->worker_hard)
+        return refuse("worker_hard");
     if (options->key.size)
         return refuse("key");
     if (options->after_count)

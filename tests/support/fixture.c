@@ -130,18 +130,26 @@ rp_status returns(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(returns);
 
+static int64_t ordinals;
+
 rp_status ordinal(rp_call *call, const void *arg, size_t size)
 {
-    static int64_t count;
-    int64_t value = 0;
-    if (size == sizeof value)
-        memcpy(&value, arg, sizeof value);
-    if (value < 0)
-        count = 0;
-    value = count++;
-    return rp_return(call, &value, sizeof value);
+    (void)arg;
+    (void)size;
+    ordinals++;
+    return rp_return(call, &ordinals, sizeof ordinals);
 }
 RP_TASK(ordinal);
+
+rp_status begin_ordinals(rp_call *call, const void *arg, size_t size)
+{
+    (void)call;
+    (void)arg;
+    (void)size;
+    ordinals = 0;
+    return RP_OK;
+}
+RP_TASK(begin_ordinals);
 
 rp_status stranger(rp_call *call, const void *arg, size_t size)
 {

@@ -40,12 +40,13 @@ rp_future submit(rp_fn *fn, const void *arg, size_t size);
 
 /* ---- tasks ---- */
 
-rp_fn echo;     /* gives its argument back */
-rp_fn nothing;  /* gives nothing */
-rp_fn twice;    /* int64_t: doubles it */
-rp_fn nap;      /* double: sleeps so many seconds */
-rp_fn returns;  /* int: returns that as its status */
-rp_fn ordinal;  /* int64_t: how many ordinals this process has run before; ordinal with int64_t -1 begins anew */
+rp_fn echo;    /* gives its argument back */
+rp_fn nothing; /* gives nothing */
+rp_fn twice;   /* int64_t: doubles it */
+rp_fn nap;     /* double: sleeps so many seconds */
+rp_fn returns; /* int: returns that as its status */
+rp_fn ordinal; /* gives an int64_t: this process's 1st, 2nd, ... since begin_ordinals */
+rp_fn begin_ordinals;
 rp_fn stranger; /* not registered */
 
 /* A task that runs until the gate is opened: it keeps a worker busy; several may wait at the one gate.  With one process there is nothing to keep busy, and the gate
