@@ -61,12 +61,14 @@ rp_status rp_return(rp_call *call, const void *result, size_t size)
         return rpi_error(RP_ERR_INVALID, "rp_return needs a call and a result");
     if (size > UINT32_MAX)
         return rpi_error(call->broken = RP_ERR_INVALID, "a result of %zu bytes is over 4,294,967,295", size);
+    void *before = call->owned; /* `result` may lie in it: room that was reserved, and not all of it used */
+    call->owned = NULL;
     void *room = rp_reserve(call, size);
-    if (!room && size > 0)
-        return rpi_no_memory("a task's result");
-    if (size > 0)
+    if (room && size > 0)
         memmove(room, result, size);
-    return RP_OK;
+    if (before)
+        rpi_buffer_free(before);
+    return room || size == 0 ? RP_OK : rpi_no_memory("a task's result");
 }
 
 rp_status rp_fail(rp_call *call, int code, const char *format, ...)

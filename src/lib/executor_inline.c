@@ -28,11 +28,12 @@ void rpi_executor_fini(struct rpi_executor *executor)
     executor->results = executor->aligned = executor->failures = NULL;
 }
 
-/* A batch aligns arguments to 8; a type that needs more has a size that is a multiple of it. */
+/* A batch aligns arguments to 8.  Of a map's items, one after the other, only the size tells what their type needs. */
 static const void *align(struct rpi_executor *executor, const struct rpi_task *task)
 {
     size_t item = task->is_chunk ? task->chunk.in_size : task->size;
-    if ((uintptr_t)task->arg % ALIGNMENT == 0 || item < ALIGNMENT || item % 8 != 0 || task->size > executor->room)
+    if ((uintptr_t)task->arg % ALIGNMENT == 0 || item < ALIGNMENT || (task->is_chunk && item % ALIGNMENT != 0) ||
+        task->size > executor->room)
         return task->arg;
     memcpy(executor->aligned, task->arg, task->size);
     return executor->aligned;
