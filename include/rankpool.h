@@ -89,6 +89,7 @@ RP_API const char *rp_version(void);
 /* clang-format off */
 /* ---- types ------------------------------------------------------------------------------------------------------ */
 typedef struct rp_pool rp_pool;
+typedef struct rp_stream rp_stream;
 typedef struct rp_call rp_call; /* a running task, as its function sees it */
 typedef struct rp_future { uint64_t id; } rp_future; /* slot and generation, by value; {0} is never valid */
 typedef struct rp_bytes { const void *data; size_t size; } rp_bytes;
@@ -105,12 +106,14 @@ typedef enum rp_level { RP_LOG_ERROR, RP_LOG_WARNING, RP_LOG_INFO, RP_LOG_DEBUG 
  * with that value as code (rp_fail sets code and message). */
 typedef rp_status rp_fn(rp_call *call, const void *arg, size_t size);
 
+typedef bool rp_source(void *context, rp_bytes *next); /* sets *next (copied before the next question) and returns true; false: no more */
+
 typedef struct rp_outcome {
     size_t struct_size;
     rp_status status;
     int code;              /* of rp_fail, or the value the function returned, or the exit status or signal of a crash */
     const char *message;   /* "" on success; else all a person needs; borrowed as data is */
-    const void *data;      /* borrowed: until the future is released */
+    const void *data;      /* borrowed: until the future is released, or the stream's next call */
     size_t size;
     int worker;
     const char *host;      /* borrowed: until the pool's end */
@@ -128,9 +131,9 @@ typedef struct rp_task_options {
     int32_t priority;      /* higher first; then longest cost; then order of submission */
     int attempts;          /* starts allowed when its worker or process is lost: 0 = 3, 1 = at most once */
     int retries;           /* more tries after a returned error or an overrun: 0 = none */
-    double time_limit;     /* seconds from its start; 0 = none */
+    double time_limit;     /* seconds from its start; 0 = none.  When it is over rp_cancelled() says so, and a late return is RP_ERR_DEADLINE; of a map: for each item */
     int worker;            /* preferred worker, 0 = any */
-    bool worker_hard;      /* only there; RP_ERR_LOST at once when that worker is lost */
+    bool worker_hard;      /* only there */
     double cost;           /* expected seconds, 0 = unknown; longest first among equals in priority */
     rp_bytes key;          /* names the task in the journal; empty = not journaled */
     const rp_future *after;/* must be RP_OK before it starts */
@@ -150,12 +153,29 @@ typedef struct rp_map_options {
 } rp_map_options;
 #define RP_MAP_OPTIONS_INIT { .struct_size = sizeof(rp_map_options) }
 
+typedef struct rp_stream_options {
+    size_t struct_size;
+    bool ordered;          /* results in order of submission */
+    size_t in_flight;      /* unfinished and undelivered items at the most; 0 = chosen */
+    bool skip_empty;       /* a successful task without a result makes no item */
+    const rp_task_options *task;
+} rp_stream_options;
+#define RP_STREAM_OPTIONS_INIT { .struct_size = sizeof(rp_stream_options) }
+
+typedef struct rp_item {
+    size_t struct_size;
+    uint64_t index;        /* of submission into the stream */
+    uint32_t depth;        /* 0 */
+    const rp_outcome *outcome; /* borrowed until the stream's next call */
+} rp_item;
+#define RP_ITEM_INIT { .struct_size = sizeof(rp_item) }
+
 typedef struct rp_config {
     size_t struct_size;
     int processes;         /* workers: under a launcher at most size-1 (0 = all); alone: 0 = run in this process, k = spawn k */
-    rp_fn *initializer;    /* once in each worker before its first task; an error is RP_ERR_BROKEN at open */
+    rp_fn *initializer;    /* registered; once in each worker before its first task; an error is RP_ERR_BROKEN at open, with its message */
     rp_bytes init_arg;
-    void (*finalizer)(void *worker_data);
+    void (*finalizer)(void *worker_data); /* each rank's own: once in each worker at the pool's end, after a successful initializer or where there is none */
     rp_isolation isolation;/* default RP_INLINE */
     uint64_t tasks_per_child; /* under RP_FORK: a fresh child after so many; 0 = never */
     uint64_t queue_limit_tasks, queue_limit_bytes; /* of what is queued at rank 0; 0 = none */
@@ -272,6 +292,15 @@ RP_API RP_MUST_USE rp_status rp_outcome_of(rp_pool *pool, rp_future future, rp_o
  * Errors: RP_ERR_INVALID, RP_ERR_STALE, RP_ERR_CONTEXT. */
 RP_API rp_status rp_release(rp_pool *pool, rp_future future);
 
+/* Asks that the task be cancelled; RP_OK means that it was asked, also for a settled task (no effect).  Queued: it is settled
+ * RP_ERR_CANCELLED now.  In a worker's inbox: when it comes up there.  Running: rp_cancelled() says so, and what the task then
+ * returns counts.  A map's future: all its unsettled items.  It is not retried.
+ * Errors: RP_ERR_INVALID, RP_ERR_STALE, RP_ERR_CONTEXT, RP_ERR_NOMEM (not asked). */
+RP_API rp_status rp_cancel(rp_pool *pool, rp_future future);
+
+/* rp_cancel of every unsettled task.  Errors: RP_ERR_INVALID, RP_ERR_CONTEXT, RP_ERR_NOMEM (some may be cancelled). */
+RP_API rp_status rp_cancel_all(rp_pool *pool);
+
 /* Where the task is now; RP_STALE for a future that is not live, for a NULL pool and where the call is not allowed. */
 RP_API rp_state rp_state_of(rp_pool *pool, rp_future future);
 
@@ -284,6 +313,15 @@ RP_API rp_state rp_state_of(rp_pool *pool, rp_future future);
 RP_API RP_MUST_USE rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out,
                                     size_t out_size, const rp_map_options *options);
 
+/* As rp_map, but returns at once: `in`, `out` and options->statuses belong to the pool until *all is settled.  rp_get of *all (with no
+ * buffer) gives what rp_map returns.  Errors: as rp_map, when nothing was started. */
+RP_API RP_MUST_USE rp_status rp_map_async(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out,
+                                          size_t out_size, const rp_map_options *options, rp_future *all);
+
+/* Runs fn(arg) once on each worker and waits for all.  statuses[i] (NULL, or rp_workers() of them) is worker i + 1's.  RP_OK, or the
+ * status of the lowest worker that failed.  Errors: as rp_submit and rp_get. */
+RP_API RP_MUST_USE rp_status rp_on_each_worker(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, rp_status *statuses);
+
 /* Waits for `count` futures: RP_ALL until all are settled, RP_FIRST_DONE until one is, RP_FIRST_ERROR until one has failed or
  * all are settled; or until `timeout` seconds pass.  Nothing is released.  count 0: RP_OK at once.
  * Errors: RP_ERR_INVALID, RP_ERR_STALE (one of them; the message has its index), RP_ERR_TIMEOUT, RP_ERR_CONTEXT, RP_ERR_BROKEN. */
@@ -294,6 +332,38 @@ RP_API RP_MUST_USE rp_status rp_wait_all(rp_pool *pool, const rp_future *futures
  * Errors: as rp_wait_all; count 0: RP_ERR_INVALID. */
 RP_API RP_MUST_USE rp_status rp_wait_any(rp_pool *pool, const rp_future *futures, size_t count, double timeout,
                                          size_t *index);
+
+/* ---- streams: results as they finish, or in order ---------------------------------------------------------------- */
+
+/* Opens a stream on the pool; freed by rp_stream_close, or with the pool.  A task in a stream is delivered by it, failures too: they
+ * are not logged.  options->task: for items submitted without options of their own.
+ * Errors: RP_ERR_INVALID, RP_ERR_NOMEM, RP_ERR_CONTEXT, RP_ERR_BROKEN. */
+RP_API RP_MUST_USE rp_status rp_stream_open(rp_pool *pool, const rp_stream_options *options, rp_stream **stream);
+
+/* As rp_submit, into the stream; `future` may be NULL.  RP_ERR_FULL: in_flight items are under way, take one first.
+ * Errors: as rp_submit; RP_ERR_CONTEXT behind rp_stream_end. */
+RP_API RP_MUST_USE rp_status rp_stream_submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t size,
+                                              const rp_task_options *options, rp_future *future);
+
+/* Moves a future into the stream, which delivers and releases it: the application's handle is stale from now on.
+ * Errors: RP_ERR_INVALID (it is in a stream), RP_ERR_STALE, RP_ERR_NOMEM, RP_ERR_CONTEXT. */
+RP_API RP_MUST_USE rp_status rp_stream_add(rp_stream *stream, rp_future future);
+
+/* No more items will come in.  Errors: RP_ERR_INVALID, RP_ERR_CONTEXT. */
+RP_API rp_status rp_stream_end(rp_stream *stream);
+
+/* Waits for the next item: the next to finish, or the next in order.  *item and its outcome are valid until the stream's next call.
+ * RP_END: rp_stream_end was called and the last item is delivered.  A stream that was not ended waits, for another thread may submit.
+ * Errors: RP_ERR_INVALID, RP_ERR_TIMEOUT, RP_ERR_CONTEXT, RP_ERR_NOMEM, RP_ERR_BROKEN; the item is not lost. */
+RP_API RP_MUST_USE rp_status rp_stream_next(rp_stream *stream, double timeout, rp_item *item);
+
+/* Ends the stream, cancels what is left of it, frees it and sets *stream to NULL.  Errors: RP_ERR_INVALID, RP_ERR_CONTEXT. */
+RP_API rp_status rp_stream_close(rp_stream **stream);
+
+/* A stream of fn applied to what `source` gives.  The source is called inside rp_stream_next, with no lock held, as room frees: input
+ * of any length runs in bounded memory.  The stream ends itself when the source does.  Errors: as rp_stream_open, RP_ERR_UNREGISTERED. */
+RP_API RP_MUST_USE rp_status rp_imap(rp_pool *pool, rp_fn *fn, rp_source *source, void *context,
+                                     const rp_stream_options *options, rp_stream **stream);
 
 /* ---- inside a task ----------------------------------------------------------------------------------------------- */
 /* These take the call that the task was given, on the thread that runs it, and are undefined after the task's end. */
@@ -307,6 +377,17 @@ RP_API void *rp_reserve(rp_call *call, size_t size);
 
 /* Sets code and message of the task's failure (the message is cut at 1,000 bytes) and returns RP_ERR_TASK, for `return rp_fail(...)`. */
 RP_API rp_status rp_fail(rp_call *call, int code, const char *format, ...) RP_PRINTF(3, 4);
+
+/* Whether the task is to stop: it was cancelled, the pool is being terminated, or its time limit is over.  Cheap; looks for news at
+ * most every 50 us.  Return RP_ERR_CANCELLED then, or finish. */
+RP_API bool rp_cancelled(const rp_call *call);
+
+/* A seed for the task's random numbers, from the pool's seed and the task's identity (its number of submission; in a map the item's
+ * index too): the same on any number of workers and for every attempt. */
+RP_API uint64_t rp_seed(const rp_call *call);
+
+/* The worker's own slot: kept between tasks, set by the initializer, given to the finalizer.  NULL at first. */
+RP_API void **rp_worker_data(rp_call *call);
 
 /* Tells the running task's number, attempt (from 1), worker, host and function's name.  The strings live as long as the call.
  * A NULL argument or an unknown struct_size: no effect. */

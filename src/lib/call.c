@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include "clock.h"
 #include "status.h"
 
 #include <stdarg.h>
@@ -85,6 +86,43 @@ rp_status rp_fail(rp_call *call, int code, const char *format, ...)
         va_end(arguments);
     }
     return RP_ERR_TASK;
+}
+
+#define LOOK_TICKS ((uint64_t)50 * RPI_TICKS_US) /* between two looks for news */
+
+/* It may be asked from a const call; what changes belongs to the worker. */
+bool rp_cancelled(const rp_call *const_call)
+{
+    rp_call *call = (rp_call *)(uintptr_t)const_call;
+    if (!call)
+        return false;
+    if (call->look && !atomic_load_explicit(call->cancel, memory_order_relaxed) &&
+        rpi_ticks() - call->looked > LOOK_TICKS) {
+        call->look(call->look_context);
+        call->looked = rpi_ticks();
+    }
+    return atomic_load_explicit(call->cancel, memory_order_relaxed) || (call->deadline > 0 && rpi_now() > call->deadline);
+}
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9U; /* the finaliser of splitmix64 (Steele, Lea, Flood 2014) */
+    x = (x ^ x >> 27) * 0x94D049BB133111EBU;
+    return x ^ x >> 31;
+}
+
+uint64_t rp_seed(const rp_call *call)
+{
+    const uint64_t step = 0x9E3779B97F4A7C15U;
+    if (!call)
+        return 0;
+    uint64_t seed = mix(mix(call->seed + step) ^ (call->task->number + 1) * step);
+    return call->task->is_chunk ? mix(seed ^ (call->item + 1) * step) : seed;
+}
+
+void **rp_worker_data(rp_call *call)
+{
+    return call ? call->worker_data : NULL;
 }
 
 void rp_call_info_of(const rp_call *call, rp_call_info *info)

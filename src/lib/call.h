@@ -5,12 +5,22 @@
 #include "alloc.h"
 #include "task.h"
 
+#include <stdatomic.h>
+
 struct rp_call {
     struct rpi_alloc alloc;
     const char *name; /* of its function */
     const char *host;
     int worker;
     const struct rpi_task *task;
+    void **worker_data;
+    uint64_t seed;        /* the pool's */
+    uint64_t item;        /* of a map */
+    double deadline;      /* of its time limit, on the monotonic clock; 0: none */
+    atomic_bool *cancel;  /* set: it is to stop */
+    void (*look)(void *); /* asks the transport for news, so that a cancel is heard; NULL: there is none */
+    void *look_context;
+    uint64_t looked; /* ticks */
     /* the result so far */
     void *data;
     size_t size;

@@ -17,14 +17,10 @@ static rp_status not_built_yet(const rp_config *config)
         bool set;
         const char *name;
     } fields[] = {
-        { config->initializer != NULL, "initializer" },
-        { config->init_arg.size > 0, "init_arg" },
-        { config->finalizer != NULL, "finalizer" },
         { config->isolation == RP_FORK, "isolation = RP_FORK" },
         { config->tasks_per_child > 0, "tasks_per_child" },
         { config->master_works == RP_ON, "master_works" },
         { config->background == RP_ON, "background" },
-        { config->seed != 0, "seed" },
         { config->lost_after > 0, "lost_after" },
         { config->cancel_grace > 0, "cancel_grace" },
         { config->respawn != 0, "respawn" },
@@ -79,6 +75,8 @@ rp_status rpi_config_check(const rp_config *config, rp_config *checked)
     const char *bad = strange(config);
     if (bad)
         return rpi_error(RP_ERR_INVALID, "config.%s", bad);
+    if ((config->init_arg.size && !config->init_arg.data) || config->init_arg.size > UINT32_MAX)
+        return rpi_error(RP_ERR_INVALID, "config.init_arg is NULL, or over 4,294,967,295 bytes");
     return not_built_yet(config);
 }
 

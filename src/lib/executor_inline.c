@@ -1,5 +1,6 @@
 #include "executor_inline.h"
 
+#include "clock.h"
 #include "status.h"
 #include "wire.h"
 
@@ -12,6 +13,8 @@ rp_status rpi_executor_init(struct rpi_executor *executor, const struct rpi_allo
 {
     *executor = (struct rpi_executor){ .alloc = *alloc, .registry = registry, .room = room };
     executor->call = (struct rp_call){ .alloc = *alloc, .worker = worker, .host = host, .name = "" };
+    executor->call.worker_data = &executor->worker_data;
+    executor->call.cancel = &executor->never;
     executor->results = rpi_buffer_new(alloc, room);
     executor->aligned = rpi_buffer_new(alloc, room);
     if (executor->results && executor->aligned)
@@ -58,16 +61,34 @@ static void judge(struct rp_call *call, rp_status returned, struct rpi_result *r
     }
 }
 
-static void run(struct rpi_executor *executor, rp_fn *fn, const void *arg, size_t size, struct rpi_result *result)
+/* A task that came back after its time failed, whatever it says. */
+static void check_deadline(struct rpi_executor *executor, double limit, struct rpi_result *result)
 {
-    judge(&executor->call, fn(&executor->call, arg, size), result);
+    struct rp_call *call = &executor->call;
+    double late = rpi_now() - call->deadline;
+    if (late <= 0)
+        return;
+    result->status = RP_ERR_DEADLINE;
+    result->code = 0;
+    (void)snprintf(call->message, sizeof call->message, "it ran %.3g s, its limit is %.3g s", limit + late, limit);
+    result->message = call->message;
+}
+
+static void run(struct rpi_executor *executor, rp_fn *fn, const void *arg, size_t size, double limit,
+                struct rpi_result *result)
+{
+    struct rp_call *call = &executor->call;
+    call->deadline = limit > 0 ? rpi_now() + limit : 0;
+    judge(call, fn(call, arg, size), result);
+    if (limit > 0)
+        check_deadline(executor, limit, result);
 }
 
 static void run_one(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
 {
     struct rp_call *call = &executor->call;
     rpi_call_reset(call, executor->results, executor->room);
-    run(executor, fn, align(executor, task), task->size, result);
+    run(executor, fn, align(executor, task), task->size, task->limit, result);
     if (result->status != RP_OK) {
         rpi_buffer_free(call->owned);
         return;
@@ -104,7 +125,11 @@ static bool run_item(struct rpi_executor *executor, rp_fn *fn, const struct rpi_
     char text[100];
     struct rpi_result one;
     rpi_call_reset(call, results + i * out, out);
-    run(executor, fn, items + i * in, in, &one);
+    call->item = task->chunk.first + i;
+    if (atomic_load_explicit(call->cancel, memory_order_relaxed))
+        one = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
+    else
+        run(executor, fn, items + i * in, in, task->limit, &one);
     size_t size = call->size;
     if (call->owned) {
         rpi_buffer_free(call->owned);

@@ -9,6 +9,8 @@ struct rpi_executor {
     struct rpi_alloc alloc;
     const struct rpi_registry *registry; /* borrowed */
     struct rp_call call;
+    void *worker_data;
+    atomic_bool never; /* what call.cancel points at until somebody can cancel */
     size_t room;       /* bytes of a result that needs no buffer of its own */
     uint8_t *results;  /* room for one, aligned for any type */
     uint8_t *aligned;  /* room for an argument, likewise */

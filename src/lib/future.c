@@ -73,7 +73,7 @@ static rp_status get(rp_pool *pool, rp_future handle, double timeout, void *resu
         if (result_size)
             *result_size = size;
     }
-    rpi_future_free(&pool->master.futures, handle.id, future);
+    rpi_master_release(&pool->master, handle.id, future);
     return status;
 }
 
@@ -93,6 +93,8 @@ rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, 
     else
         status = get(pool, future, timeout, result, capacity, result_size);
     rpi_pool_drive(pool);
+    if (pool->master.called.count)
+        rpi_pool_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -105,21 +107,22 @@ static rp_status take(rp_pool *pool, rp_future handle, double timeout, void **da
     if (status != RP_OK)
         return status;
     status = verdict(future);
-    if (status == RP_OK && future->flags & RPI_FUTURE_BUFFER) {
+    if (status == RP_OK && future->flags & RPI_FUTURE_BUFFER && !future->options &&
+        !(future->flags & RPI_FUTURE_STREAMED)) {
         buffer = future->done.data;
         future->flags &= (uint8_t)~RPI_FUTURE_BUFFER;
     } else if (status == RP_OK && future->done.size > 0) {
         buffer = rpi_buffer_new(&pool->alloc, future->done.size);
         if (!buffer)
             return rpi_no_memory("a result");
-        memcpy(buffer, future->done.small, future->done.size);
+        memcpy(buffer, data_of(future), future->done.size);
     }
     if (status == RP_OK) {
         *data = buffer;
         if (size)
             *size = future->done.size;
     }
-    rpi_future_free(&pool->master.futures, handle.id, future);
+    rpi_master_release(&pool->master, handle.id, future);
     return status;
 }
 
@@ -130,6 +133,8 @@ rp_status rp_take(rp_pool *pool, rp_future future, double timeout, void **data, 
         return status;
     status = data ? take(pool, future, timeout, data, size) : rpi_error(RP_ERR_INVALID, "rp_take: data is NULL");
     rpi_pool_drive(pool);
+    if (pool->master.called.count)
+        rpi_pool_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -142,6 +147,8 @@ rp_status rp_wait(rp_pool *pool, rp_future future, double timeout)
         return status;
     status = await(pool, future.id, timeout, "rp_wait", &settled_future);
     rpi_pool_drive(pool);
+    if (pool->master.called.count)
+        rpi_pool_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -152,6 +159,7 @@ rp_status rp_outcome_of(rp_pool *pool, rp_future handle, rp_outcome *outcome)
     if (status != RP_OK)
         return status;
     rpi_pool_drive_now(pool);
+    rpi_pool_deliver(pool);
     const struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
     if (!outcome || outcome->struct_size != sizeof *outcome)
         status = rpi_error(RP_ERR_INVALID, "rp_outcome_of: set outcome.struct_size with RP_OUTCOME_INIT");
@@ -176,6 +184,7 @@ rp_status rp_release(rp_pool *pool, rp_future handle)
     else
         status = stale("rp_release", handle.id);
     rpi_pool_drive_now(pool);
+    rpi_pool_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -188,8 +197,36 @@ rp_state rp_state_of(rp_pool *pool, rp_future handle)
         (void)rpi_pool_step(pool, true);
     else
         rpi_pool_drive_now(pool);
+    rpi_pool_deliver(pool);
     const struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
     rp_state state = future ? (rp_state)future->state : RP_STALE;
     rpi_pool_leave(pool);
     return state;
+}
+
+rp_status rp_cancel(rp_pool *pool, rp_future handle)
+{
+    rp_status status = rpi_pool_enter(pool, "rp_cancel");
+    if (status != RP_OK)
+        return status;
+    struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
+    status = future ? rpi_master_cancel(&pool->master, handle.id, future, pool->now) : stale("rp_cancel", handle.id);
+    rpi_pool_dispatch(pool);
+    rpi_pool_drive_now(pool);
+    rpi_pool_deliver(pool);
+    rpi_pool_leave(pool);
+    return status;
+}
+
+rp_status rp_cancel_all(rp_pool *pool)
+{
+    rp_status status = rpi_pool_enter(pool, "rp_cancel_all");
+    if (status != RP_OK)
+        return status;
+    (void)rpi_pool_step(pool, false); /* what is done already is not cancelled */
+    status = rpi_master_cancel_all(&pool->master, pool->now);
+    rpi_pool_dispatch(pool);
+    rpi_pool_deliver(pool);
+    rpi_pool_leave(pool);
+    return status;
 }

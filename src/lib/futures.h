@@ -17,7 +17,8 @@ enum rpi_future_flag {
     RPI_FUTURE_CHUNK = 8,     /* of a map; known to no application */
     RPI_FUTURE_DETACHED = 16, /* submitted without a handle: a failure is logged */
     RPI_FUTURE_MAP = 32,
-    RPI_FUTURE_ARRIVING = 64, /* its large result is on the way */
+    RPI_FUTURE_ARRIVING = 64,  /* its large result is on the way */
+    RPI_FUTURE_STREAMED = 128, /* an item of a stream, not delivered: freed by it */
 };
 
 struct rpi_failure {
@@ -33,7 +34,7 @@ struct rpi_future {
     uint8_t attempts;
     uint8_t flags;
     uint32_t options; /* interned; 0: none */
-    uint32_t link;    /* the next free slot */
+    uint32_t link;    /* the next free slot; of a stream's task: its index there, modulo 2^32 */
     union {
         struct {
             uint64_t number; /* of submission; of a chunk: its first item */
@@ -41,7 +42,10 @@ struct rpi_future {
                 double submitted;
                 struct rpi_map *map;
             };
-            uint32_t batch; /* RP_SENT: that carries it */
+            union {
+                uint32_t batch;    /* RP_SENT: that carries it */
+                uint16_t function; /* RP_QUEUED */
+            };
             union {
                 uint32_t items; /* of a chunk */
                 uint32_t retried;

@@ -15,6 +15,7 @@ rp_status rp_worker_info_of(rp_pool *pool, int worker, rp_worker_info *info)
     if (status != RP_OK)
         return status;
     rpi_pool_drive_now(pool);
+    rpi_pool_deliver(pool);
     if (!info || info->struct_size != sizeof *info)
         status = rpi_error(RP_ERR_INVALID, "rp_worker_info_of: set info.struct_size with RP_WORKER_INFO_INIT");
     else if (worker < 0 || worker > pool->master.roster.workers)
@@ -39,6 +40,7 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
     if (status != RP_OK)
         return status;
     rpi_pool_drive_now(pool);
+    rpi_pool_deliver(pool);
     if (!stats || stats->struct_size != sizeof *stats) {
         status = rpi_error(RP_ERR_INVALID, "rp_stats_of: set stats.struct_size with RP_STATS_INIT");
     } else {
@@ -50,8 +52,8 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
         stats->failed = counts->failed;
         stats->retried = counts->retried;
         stats->cancelled = counts->cancelled;
-        stats->queued = master->queue.tasks;
-        stats->sent = counts->submitted - counts->done - counts->failed - counts->cancelled - master->queue.tasks;
+        stats->queued = rpi_master_queued(master);
+        stats->sent = counts->submitted - counts->done - counts->failed - counts->cancelled - stats->queued;
         stats->workers = master->roster.workers;
         stats->messages_out = counts->messages_out;
         stats->messages_in = counts->messages_in;

@@ -1,6 +1,8 @@
 /* A pool's beginning and end. */
 #include "pool.h"
 #include "status.h"
+#include "stream.h"
+#include "submit.h"
 #include "transport_local.h"
 
 #include <pthread.h>
@@ -48,9 +50,13 @@ static void resume_lock(void *context)
 }
 
 /* The worker of a pool of one process. */
-static rp_status make_server(rp_pool *pool, uint32_t batch_limit)
+static rp_status make_server(rp_pool *pool, uint32_t batch_limit, const rp_config *config)
 {
-    rp_status status = rpi_transport_local_open(&pool->alloc, &pool->transport, &pool->worker_end);
+    uint16_t initializer = RPI_NO_FUNCTION;
+    rp_status status = config->initializer ? rpi_function_number(pool, config->initializer, "rp_open", &initializer)
+                                           : RP_OK;
+    if (status == RP_OK)
+        status = rpi_transport_local_open(&pool->alloc, &pool->transport, &pool->worker_end);
     if (status != RP_OK)
         return status;
     struct rpi_server *server = rpi_reserve(&pool->alloc, sizeof *server);
@@ -58,20 +64,28 @@ static rp_status make_server(rp_pool *pool, uint32_t batch_limit)
         status = rpi_no_memory("a worker");
         goto close_transport;
     }
-    struct rpi_server_config config = { .alloc = pool->alloc,
-                                        .registry = &pool->registry,
-                                        .transport = pool->worker_end,
-                                        .batch_limit = batch_limit,
-                                        .number = 1,
-                                        .host = pool->hosts };
-    status = rpi_server_init(server, &config);
+    struct rpi_server_config server_config = { .alloc = pool->alloc,
+                                               .registry = &pool->registry,
+                                               .transport = pool->worker_end,
+                                               .batch_limit = batch_limit,
+                                               .number = 1,
+                                               .seed = config->seed,
+                                               .host = pool->hosts };
+    status = rpi_server_init(server, &server_config);
     if (status != RP_OK)
         goto free_server;
     server->pause = pause_lock;
     server->resume = resume_lock;
     server->context = pool;
     pool->server = server;
-    return RP_OK;
+    if (config->initializer)
+        status = rpi_server_initialise(server, initializer, config->init_arg.data, config->init_arg.size);
+    if (status == RP_OK) {
+        server->finalizer = config->finalizer;
+        return RP_OK;
+    }
+    pool->server = NULL;
+    rpi_server_fini(server);
 
 free_server:
     rpi_free(&pool->alloc, server);
@@ -128,6 +142,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (!new)
         return rpi_no_memory("a pool");
     new->alloc = alloc;
+    rpi_list_init(&new->streams);
     new->log = (struct rpi_log){ .sink = config->log, .user = config->log_user };
     new->registry = *parts->registry;
     new->transport = parts->transport;
@@ -143,7 +158,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (status != RP_OK)
         goto free_hosts;
     if (!new->transport)
-        status = make_server(new, parts->batch_limit);
+        status = make_server(new, parts->batch_limit, config);
     if (status != RP_OK)
         goto end_master;
     name_workers(new, parts);
@@ -202,6 +217,7 @@ static void destroy(rp_pool *pool, bool together)
     pool->transport->ops->close(pool->transport, together);
     if (!together)
         return; /* MPI may still write into this pool's memory */
+    rpi_streams_free(pool);
     rpi_master_fini(&pool->master);
     rpi_registry_fini(&pool->registry);
     rpi_free(&alloc, pool->hosts);
@@ -222,6 +238,10 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
     rp_status status = rpi_pool_enter(old, function);
     if (status != RP_OK)
         return status;
+    if (rpi_pool_in_callback()) {
+        rpi_pool_leave(old);
+        return rpi_error(RP_ERR_CONTEXT, "%s may not be called by an on_done function", function);
+    }
     if (drop)
         rpi_master_drop_queued(&old->master);
     else

@@ -22,7 +22,10 @@ static rp_status check_map(const rp_pool *pool, rp_fn *fn, const rp_map_options 
         return rpi_error(RP_ERR_INVALID, "options.retries is not available for maps in this version: leave it 0");
     request->chunk = options->chunk;
     request->statuses = options->statuses;
-    return rpi_task_options(options->task, &request->options);
+    rp_status checked = rpi_task_options(options->task, pool, &request->options);
+    if (checked == RP_OK && request->options.hard)
+        checked = rpi_error(RP_ERR_INVALID, "rp_map: options.worker_hard is for single tasks");
+    return checked;
 }
 
 static bool map_done(rp_pool *pool, const void *context)
@@ -41,31 +44,57 @@ static rp_status finish_map(rp_pool *pool, uint64_t id)
     struct rpi_future *future = rpi_master_future(&pool->master, id);
     if (future->status != RP_OK)
         status = rpi_error((rp_status)future->status, "%s", ((const struct rpi_failure *)future->done.data)->message);
-    rpi_future_free(&pool->master.futures, id, future);
+    rpi_master_release(&pool->master, id, future);
+    return status;
+}
+
+/* The lock is held. */
+static rp_status start_map(rp_pool *pool, rp_fn *fn, struct rpi_map_request *request, size_t in_size, size_t out_size,
+                           const rp_map_options *options, uint64_t *id)
+{
+    if (in_size > UINT32_MAX - 64 || out_size > UINT32_MAX - 64)
+        return rpi_error(RP_ERR_INVALID, "rp_map: an item is over 4 GiB");
+    request->in_size = (uint32_t)in_size;
+    request->out_size = (uint32_t)out_size;
+    rp_status status = check_map(pool, fn, options, request);
+    if (status == RP_OK)
+        status = rpi_pool_sound(pool);
+    if (status == RP_OK)
+        status = rpi_master_map(&pool->master, request, pool->now, id);
     return status;
 }
 
 rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out, size_t out_size,
                  const rp_map_options *options)
 {
+    struct rpi_map_request request = { .in = in, .out = out, .count = count };
     uint64_t id;
     rp_status status = rpi_pool_enter(pool, "rp_map");
     if (status != RP_OK)
         return status;
+    if (rpi_pool_in_callback())
+        status = rpi_error(RP_ERR_CONTEXT, "an on_done function may not wait");
+    else
+        status = start_map(pool, fn, &request, in_size, out_size, options, &id);
+    if (status == RP_OK)
+        status = finish_map(pool, id);
+    rpi_pool_leave(pool);
+    return status;
+}
+
+rp_status rp_map_async(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out, size_t out_size,
+                       const rp_map_options *options, rp_future *all)
+{
     struct rpi_map_request request = { .in = in, .out = out, .count = count };
-    request.in_size = (uint32_t)in_size;
-    request.out_size = (uint32_t)out_size;
-    if (in_size > UINT32_MAX - 64 || out_size > UINT32_MAX - 64)
-        status = rpi_error(RP_ERR_INVALID, "rp_map: an item is over 4 GiB");
+    uint64_t id;
+    rp_status status = rpi_pool_enter(pool, "rp_map_async");
+    if (status != RP_OK)
+        return status;
+    status = all ? start_map(pool, fn, &request, in_size, out_size, options, &id)
+                 : rpi_error(RP_ERR_INVALID, "rp_map_async: all is NULL");
     if (status == RP_OK)
-        status = check_map(pool, fn, options, &request);
-    if (status == RP_OK)
-        status = rpi_pool_sound(pool);
-    if (status == RP_OK && count > 0) {
-        status = rpi_master_map(&pool->master, &request, pool->now, &id);
-        if (status == RP_OK)
-            status = finish_map(pool, id);
-    }
+        all->id = id;
+    rpi_pool_drive_now(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -147,6 +176,7 @@ rp_status rp_wait_all(rp_pool *pool, const rp_future *futures, size_t count, rp_
     if (count > 0)
         status = wait_for(pool, &several, timeout, "rp_wait_all");
     rpi_pool_drive(pool);
+    rpi_pool_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -164,6 +194,47 @@ rp_status rp_wait_any(rp_pool *pool, const rp_future *futures, size_t count, dou
     if (status == RP_OK)
         *index = several.found;
     rpi_pool_drive(pool);
+    rpi_pool_deliver(pool);
     rpi_pool_leave(pool);
     return status;
+}
+
+/* ---- every worker */
+
+static rp_status get_all(rp_pool *pool, const rp_future *futures, size_t count, rp_status *statuses)
+{
+    rp_status first = RP_OK;
+    for (size_t i = count; i-- > 0;) { /* backwards: the last message set is that of the lowest worker */
+        rp_status status = rp_get(pool, futures[i], RP_FOREVER, NULL, 0, NULL);
+        if (status == RP_ERR_SIZE) { /* its result is not asked for */
+            (void)rp_release(pool, futures[i]);
+            status = RP_OK;
+        }
+        if (statuses)
+            statuses[i] = status;
+        if (status != RP_OK)
+            first = status;
+    }
+    return first;
+}
+
+rp_status rp_on_each_worker(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, rp_status *statuses)
+{
+    rp_status status = rpi_pool_enter(pool, "rp_on_each_worker");
+    if (status != RP_OK)
+        return status;
+    size_t count = (size_t)pool->master.roster.workers, started = 0;
+    rp_future *futures = rpi_reserve(&pool->alloc, count * sizeof *futures);
+    rpi_pool_leave(pool);
+    if (!futures)
+        return rpi_no_memory("one task for each worker");
+    for (; status == RP_OK && started < count; started += status == RP_OK) {
+        rp_task_options options = RP_TASK_OPTIONS_INIT;
+        options.worker = (int)started + 1;
+        options.worker_hard = true;
+        status = rp_submit(pool, fn, arg, size, &options, &futures[started]);
+    }
+    rp_status failed = get_all(pool, futures, started, statuses);
+    rpi_free(&pool->alloc, futures);
+    return status == RP_OK ? failed : status;
 }

@@ -99,19 +99,19 @@ void rpi_map_free(struct rpi_master *master, struct rpi_map *map)
 }
 
 /* The map's own future: RP_OK, or the lowest failing item's failure. */
-static rp_status settle_map(struct rpi_master *master, struct rpi_map *map)
+rp_status rpi_map_settle(struct rpi_master *master, struct rpi_map *map)
 {
     struct rpi_future *future = rpi_future_of(&master->futures, map->id);
     const struct rpi_registry *registry = master->config.registry;
     struct rpi_failure *failure = NULL;
     if (map->failures) {
         char text[RPI_MESSAGE_MAX + 512];
-        int length = snprintf(
-            text, sizeof text,
-            "item %llu of a map of %s failed on worker %d (%s) with code %d%s%s; %llu of %llu items failed",
-            (unsigned long long)map->failed, registry->names[map->request.function], map->worker,
-            master->roster.seats[map->worker].host, map->code, map->message[0] ? ": " : "", map->message,
-            (unsigned long long)map->failures, (unsigned long long)map->request.count);
+        int length = snprintf(text, sizeof text,
+                              "item %llu of a map of %s %s on worker %d (%s) with code %d%s%s; %llu of %llu items failed",
+                              (unsigned long long)map->failed, registry->names[map->request.function],
+                              map->status == RP_ERR_CANCELLED ? "was cancelled" : "failed", map->worker,
+                              master->roster.seats[map->worker].host, map->code, map->message[0] ? ": " : "", map->message,
+                              (unsigned long long)map->failures, (unsigned long long)map->request.count);
         size_t size = (size_t)length < sizeof text ? (size_t)length + 1 : sizeof text;
         failure = rpi_reserve(&master->config.alloc, sizeof *failure + size);
         if (!failure)
@@ -120,8 +120,6 @@ static rp_status settle_map(struct rpi_master *master, struct rpi_map *map)
         memcpy(failure->message, text, size);
         failure->message[size - 1] = '\0';
     }
-    rpi_options_release(&master->options, future->options);
-    future->options = 0;
     future->state = RP_DONE;
     future->status = (uint8_t)(map->failures ? map->status : RP_OK);
     future->flags = (uint8_t)((future->flags & ~RPI_FUTURE_MAP) | (failure ? RPI_FUTURE_FAILURE : 0));
@@ -132,9 +130,25 @@ static rp_status settle_map(struct rpi_master *master, struct rpi_map *map)
     master->unsettled--;
     uint64_t id = map->id;
     rpi_map_free(master, map);
-    if (future->flags & RPI_FUTURE_RELEASED)
-        rpi_future_free(&master->futures, id, future);
+    rpi_settle_end(master, id, future);
     return RP_OK;
+}
+
+rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map)
+{
+    struct rpi_item_failure failure = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    uint64_t waiting = map->request.count - map->next;
+    for (uint64_t i = map->next; i < map->request.count; i++)
+        note_failure(map, &failure, i, 0);
+    if (waiting) {
+        rpi_future_of(&master->futures, map->id)->state = RP_SENT; /* its entry in the queue is void now */
+        master->queue.tasks -= waiting;
+        master->queue.bytes -= waiting * map->request.in_size;
+        master->counts.cancelled += waiting;
+        map->next = map->request.count;
+        map->left -= waiting;
+    }
+    return map->left ? RP_OK : rpi_map_settle(master, map);
 }
 
 /* Every check comes before the first change, but for memory: a chunk that could not settle its map comes again. */
@@ -169,7 +183,7 @@ rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *
         return status;
     if (map->left == items) {
         uint64_t all = map->failures;
-        status = settle_map(master, map);
+        status = rpi_map_settle(master, map);
         if (status != RP_OK) {
             map->failures = failures; /* counted again next time */
             return status;

@@ -6,6 +6,13 @@
 
 #define FIRST_ROUND_TRIP 10e-6 /* seconds, until it is measured */
 
+/* The tasks that one worker alone may run. */
+struct rpi_own {
+    struct rpi_taskq queue;
+    struct rpi_link link; /* in master->awake, or alone */
+    int worker;
+};
+
 rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_config *config)
 {
     *master = (struct rpi_master){ .config = *config, .round_trip = FIRST_ROUND_TRIP };
@@ -17,6 +24,7 @@ rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_con
     rpi_list_init(&master->incoming);
     rpi_list_init(&master->arriving);
     rpi_list_init(&master->maps);
+    rpi_list_init(&master->awake);
     rp_status status = rpi_roster_init(&master->roster, &config->alloc, config->workers);
     if (status != RP_OK)
         return status;
@@ -51,8 +59,15 @@ void rpi_master_fini(struct rpi_master *master)
     drop_arrivals(master, &master->incoming);
     drop_arrivals(master, &master->arriving);
     rpi_taskq_fini(&master->queue, drop_entry, master);
+    for (int worker = 1; master->own && worker <= master->roster.workers; worker++) {
+        if (master->own[worker])
+            rpi_taskq_fini(&master->own[worker]->queue, drop_entry, master);
+        rpi_free(&master->config.alloc, master->own[worker]);
+    }
+    rpi_free(&master->config.alloc, master->own);
     for (struct rpi_link *link; (link = rpi_list_first(&master->maps));)
         rpi_map_free(master, RPI_MEMBER(link, struct rpi_map, link));
+    rpi_ring_fini(&master->called, &master->config.alloc);
     rpi_futures_fini(&master->futures);
     rpi_options_fini(&master->options);
     rpi_batches_fini(&master->batches);
@@ -86,6 +101,68 @@ static struct rpi_rank rank_of(const struct rpi_options *options, uint64_t numbe
     return (struct rpi_rank){ .priority = options->priority, .cost = options->cost, .order = number, .back = back };
 }
 
+static struct rpi_own *own_of(struct rpi_master *master, int worker)
+{
+    const struct rpi_alloc *alloc = &master->config.alloc;
+    if (!master->own)
+        master->own = rpi_zeroed(alloc, ((size_t)master->roster.workers + 1) * sizeof(struct rpi_own *));
+    if (!master->own)
+        return NULL;
+    if (!master->own[worker]) {
+        struct rpi_own *own = rpi_reserve(alloc, sizeof *own);
+        if (!own)
+            return NULL;
+        rpi_taskq_init(&own->queue, alloc);
+        rpi_list_init(&own->link);
+        own->worker = worker;
+        master->own[worker] = own;
+    }
+    return master->own[worker];
+}
+
+static void wake(struct rpi_master *master, struct rpi_own *own)
+{
+    rpi_list_remove(&own->link);
+    rpi_list_append(&master->awake, &own->link);
+}
+
+void rpi_master_wake(struct rpi_master *master, int worker)
+{
+    if (master->own && master->own[worker])
+        wake(master, master->own[worker]);
+}
+
+static void count(struct rpi_master *master, struct rpi_taskq *queue, int64_t tasks, int64_t bytes)
+{
+    queue->tasks += (uint64_t)tasks;
+    queue->bytes += (uint64_t)bytes;
+    if (queue != &master->queue) {
+        master->own_tasks += (uint64_t)tasks;
+        master->own_bytes += (uint64_t)bytes;
+    }
+}
+
+void rpi_master_void(struct rpi_master *master, const struct rpi_options *options)
+{
+    count(master, options->hard ? &master->own[options->worker]->queue : &master->queue, -1, 0);
+}
+
+/* Puts a task where its options want it, and counts it. */
+rp_status rpi_master_enqueue(struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_options *options,
+                             const struct rpi_rank *rank)
+{
+    struct rpi_own *own = options->hard ? own_of(master, options->worker) : NULL;
+    if (options->hard && !own)
+        return rpi_no_memory("a worker's own queue");
+    rp_status status = rpi_taskq_push(own ? &own->queue : &master->queue, entry, rank);
+    if (status != RP_OK)
+        return status;
+    count(master, own ? &own->queue : &master->queue, 1, (int64_t)entry->size);
+    if (own)
+        wake(master, own);
+    return RP_OK;
+}
+
 rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request, double now, uint64_t *id)
 {
     struct rpi_entry entry = { .size = request->size, .function = request->function };
@@ -94,7 +171,10 @@ rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request 
     rp_status status = set_data(master, request, &entry);
     if (status != RP_OK)
         return status;
-    status = rpi_options_intern(&master->options, &request->options, &options);
+    if (request->options.on_done)
+        status = rpi_ring_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
+    if (status == RP_OK)
+        status = rpi_options_intern(&master->options, &request->options, &options);
     if (status != RP_OK)
         goto drop_data;
     struct rpi_future *future = rpi_future_new(&master->futures, &new_id);
@@ -104,18 +184,21 @@ rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request 
     }
     entry.id = new_id;
     struct rpi_rank rank = rank_of(&request->options, master->next_number, false);
-    status = rpi_taskq_push(&master->queue, &entry, &rank);
+    status = rpi_master_enqueue(master, &entry, &request->options, &rank);
     if (status != RP_OK)
         goto drop_future;
-    master->queue.tasks++;
-    master->queue.bytes += entry.size;
     future->options = options;
+    future->link = request->link;
+    future->pending.function = request->function;
     future->pending.number = master->next_number++;
     future->pending.submitted = now;
-    if (request->detached)
+    if (request->options.outbox)
+        future->flags = (uint8_t)(RPI_FUTURE_STREAMED | (request->released ? RPI_FUTURE_RELEASED : 0));
+    else if (request->released)
         future->flags = RPI_FUTURE_DETACHED | RPI_FUTURE_RELEASED;
     master->unsettled++;
     master->counts.submitted++;
+    master->calls_due += request->options.on_done != NULL;
     *id = new_id;
     return RP_OK;
 
@@ -133,8 +216,12 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     struct rpi_map *map = rpi_zeroed(&master->config.alloc, sizeof *map);
     if (!map)
         return rpi_no_memory("a map");
-    uint32_t options;
-    rp_status status = rpi_options_intern(&master->options, &request->options, &options);
+    uint32_t options = 0;
+    rp_status status = RP_OK;
+    if (request->options.on_done)
+        status = rpi_ring_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
+    if (status == RP_OK)
+        status = rpi_options_intern(&master->options, &request->options, &options);
     if (status != RP_OK)
         goto drop_map;
     struct rpi_future *future = rpi_future_new(&master->futures, &map->id);
@@ -160,8 +247,9 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     master->queue.bytes += request->count * request->in_size;
     master->unsettled++;
     master->counts.submitted += request->count;
+    master->calls_due += request->options.on_done != NULL;
     *id = map->id;
-    return RP_OK;
+    return request->count ? RP_OK : rpi_map_settle(master, map); /* nothing failed: it needs no memory */
 
 drop_future:
     rpi_future_free(&master->futures, map->id, future);
@@ -177,6 +265,8 @@ drop_map:
 /* A batch while it is filled. */
 struct filling {
     struct rpi_batch *batch;
+    struct rpi_taskq *queue; /* that it is filled from */
+    int worker;
     struct rpi_writer writer;
     struct rpi_grant grant;
     uint64_t base;    /* the first frame's number */
@@ -220,12 +310,24 @@ static void mark_sent(struct filling *filling, struct rpi_future *future)
     filling->batch->remaining++;
 }
 
+/* A time limit travels with the task. */
+static void limit_frame(const struct rpi_master *master, struct rpi_frame *frame, const struct rpi_future *future)
+{
+    const struct rpi_options *options = rpi_options_at(&master->options, future->options);
+    if (options->time_limit > 0) {
+        frame->flags |= RPI_FRAME_RAN;
+        frame->ran = options->time_limit < 1e9 ? (uint64_t)(options->time_limit * 1e9) : (uint64_t)1e18;
+    }
+}
+
 static bool put_task(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry,
                      struct rpi_future *future)
 {
     struct rpi_frame frame = { .id = entry->id, .function = entry->function, .length = entry->size };
     if (entry->flags & RPI_ENTRY_LARGE)
         frame.flags = RPI_FRAME_LARGE;
+    if (future->options)
+        limit_frame(master, &frame, future);
     if (!fits(filling, frame.flags, frame.length))
         return false;
     frame.attempt = ++future->attempts;
@@ -234,9 +336,8 @@ static bool put_task(struct rpi_master *master, struct filling *filling, const s
     put_frame(filling, &frame, entry->data, owned);
     mark_sent(filling, future);
     filling->tasks++;
-    rpi_taskq_pop(&master->queue);
-    master->queue.tasks--;
-    master->queue.bytes -= entry->size;
+    rpi_taskq_pop(filling->queue);
+    count(master, filling->queue, -1, -(int64_t)entry->size);
     return true;
 }
 
@@ -245,9 +346,10 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling, const 
 {
     struct rpi_map *map = (struct rpi_map *)(uintptr_t)entry->data;
     const struct rpi_map_request *request = &map->request;
-    if (!fits(filling, RPI_FRAME_CHUNK | RPI_FRAME_LARGE, 0))
+    if (!fits(filling, RPI_FRAME_CHUNK | RPI_FRAME_LARGE | RPI_FRAME_RAN, 0))
         return false;
-    uint32_t room = filling->writer.limit - filling->writer.used - rpi_frame_size(RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, 0);
+    uint32_t room = filling->writer.limit - filling->writer.used -
+                    rpi_frame_size(RPI_FRAME_CHUNK | RPI_FRAME_NUMBER | RPI_FRAME_RAN, 0);
     uint64_t items = rpi_map_portion(map, room & ~7U, rpi_inline_limit(filling->writer.limit),
                                      filling->grant.tasks - filling->tasks);
     uint32_t length = (uint32_t)(items * request->in_size);
@@ -257,6 +359,7 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling, const 
             return false; /* in a batch of its own there is more room, or it goes as a piece */
         frame.flags |= RPI_FRAME_LARGE;
     }
+    limit_frame(master, &frame, rpi_future_of(&master->futures, map->id));
     struct rpi_future *chunk = rpi_future_new(&master->futures, &frame.id);
     if (!chunk)
         return false;
@@ -283,25 +386,36 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling, const 
 }
 
 /* The first entry that is still wanted. */
-static struct rpi_future *peek(struct rpi_master *master, struct rpi_entry *entry)
+static struct rpi_future *peek(struct rpi_master *master, struct rpi_taskq *queue, struct rpi_entry *entry)
 {
-    while (rpi_taskq_peek(&master->queue, entry)) {
+    while (rpi_taskq_peek(queue, entry)) {
         struct rpi_future *future = rpi_future_of(&master->futures, entry->id);
         if (future && future->state == RP_QUEUED)
             return future;
         drop_entry(master, entry);
-        rpi_taskq_pop(&master->queue);
+        count(master, queue, 0, -(int64_t)entry->size);
+        rpi_taskq_pop(queue);
     }
     return NULL;
+}
+
+/* The worker that this task would rather have, or `otherwise`. */
+static int wanted(const struct rpi_master *master, const struct rpi_future *future, int otherwise)
+{
+    int worker = rpi_options_at(&master->options, future->options)->worker;
+    return worker ? worker : otherwise;
 }
 
 static void fill(struct rpi_master *master, struct filling *filling)
 {
     struct rpi_entry entry;
-    for (struct rpi_future *future; filling->tasks < filling->grant.tasks && (future = peek(master, &entry));) {
+    for (struct rpi_future *future;
+         filling->tasks < filling->grant.tasks && (future = peek(master, filling->queue, &entry));) {
         double mean = master->times[entry.function].mean;
         uint64_t before = filling->tasks;
         if (before > 0 && (mean < 0 || filling->predicted + mean > filling->grant.seconds))
+            break;
+        if (before > 0 && future->options && wanted(master, future, filling->worker) != filling->worker)
             break;
         bool put = entry.flags & RPI_ENTRY_MAP ? put_chunk(master, filling, &entry)
                                                : put_task(master, filling, &entry, future);
@@ -311,22 +425,23 @@ static void fill(struct rpi_master *master, struct filling *filling)
     }
 }
 
-static struct rpi_grant grant_for(const struct rpi_master *master, const struct rpi_entry *entry, int worker)
+static struct rpi_grant grant_for(const struct rpi_master *master, const struct rpi_taskq *queue,
+                                  const struct rpi_entry *entry, int worker)
 {
     struct rpi_view view = {
         .mean = master->times[entry->function].mean,
         .round_trip = master->round_trip,
-        .queued = master->queue.tasks,
-        .workers = (uint32_t)master->roster.workers,
-        .fills = master->queue.bytes + master->queue.tasks * RPI_FRAME_HEADER >= master->config.batch_limit,
+        .queued = queue->tasks,
+        .workers = queue == &master->queue ? (uint32_t)master->roster.workers : 1,
+        .fills = queue->bytes + queue->tasks * RPI_FRAME_HEADER >= master->config.batch_limit,
         .in_flight = master->roster.seats[worker].in_flight,
     };
     return rpi_policy_grant(&view);
 }
 
-static bool send_one(struct rpi_master *master, int worker, struct rpi_grant grant, double now)
+static bool send_one(struct rpi_master *master, struct rpi_taskq *queue, int worker, struct rpi_grant grant, double now)
 {
-    struct filling filling = { .batch = rpi_batch_get(&master->batches), .grant = grant };
+    struct filling filling = { .batch = rpi_batch_get(&master->batches), .grant = grant, .queue = queue, .worker = worker };
     struct rpi_batch *batch = filling.batch;
     if (!batch)
         return false; /* no memory: the tasks stay queued */
@@ -349,36 +464,79 @@ static bool send_one(struct rpi_master *master, int worker, struct rpi_grant gra
     return true;
 }
 
+/* Tasks that one worker alone may run: as long as it has credit. */
+static void dispatch_own(struct rpi_master *master, struct rpi_own *own, double now)
+{
+    struct rpi_entry entry;
+    while (master->roster.seats[own->worker].in_flight < RPI_DEPTH && peek(master, &own->queue, &entry)) {
+        struct rpi_grant grant = grant_for(master, &own->queue, &entry, own->worker);
+        if (!grant.tasks || !send_one(master, &own->queue, own->worker, grant, now))
+            return; /* a batch that it finishes wakes this queue again */
+    }
+}
+
+/* Where the first task goes now; 0: it waits. */
+static int choose(const struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_future *future,
+                  struct rpi_grant *grant)
+{
+    int least = rpi_roster_least(&master->roster);
+    int worker = future->options ? wanted(master, future, least) : least;
+    if (worker && worker != least && master->roster.seats[worker].in_flight < RPI_DEPTH) {
+        *grant = grant_for(master, &master->queue, entry, worker);
+        if (grant->tasks)
+            return worker;
+    }
+    if (least)
+        *grant = grant_for(master, &master->queue, entry, least);
+    return least && grant->tasks ? least : 0;
+}
+
 void rpi_master_dispatch(struct rpi_master *master, double now)
 {
     struct rpi_entry entry;
+    struct rpi_grant grant;
     master->now = now;
-    while (peek(master, &entry)) {
-        int worker = rpi_roster_least(&master->roster);
-        if (!worker)
-            return;
-        struct rpi_grant grant = grant_for(master, &entry, worker);
-        if (!grant.tasks || !send_one(master, worker, grant, now))
+    for (struct rpi_link *link; (link = rpi_list_pop(&master->awake));)
+        dispatch_own(master, RPI_MEMBER(link, struct rpi_own, link), now);
+    for (const struct rpi_future *future; (future = peek(master, &master->queue, &entry));) {
+        int worker = choose(master, &entry, future, &grant);
+        if (!worker || !send_one(master, &master->queue, worker, grant, now))
             return;
     }
 }
 
-void rpi_master_drop_queued(struct rpi_master *master)
+static void drop_queue(struct rpi_master *master, struct rpi_taskq *queue)
 {
     struct rpi_entry entry;
-    while (rpi_taskq_peek(&master->queue, &entry)) {
+    while (rpi_taskq_peek(queue, &entry)) {
         drop_entry(master, &entry);
-        rpi_taskq_pop(&master->queue);
+        rpi_taskq_pop(queue);
     }
-    master->queue.tasks = master->queue.bytes = 0;
+    queue->tasks = queue->bytes = 0;
+}
+
+void rpi_master_drop_queued(struct rpi_master *master)
+{
+    drop_queue(master, &master->queue);
+    for (int worker = 1; master->own && worker <= master->roster.workers; worker++)
+        if (master->own[worker])
+            drop_queue(master, &master->own[worker]->queue);
+    master->own_tasks = master->own_bytes = 0;
     master->dropped = true;
 }
 
 bool rpi_master_starves(struct rpi_master *master)
 {
     struct rpi_entry entry;
-    int worker = rpi_roster_least(&master->roster);
-    return worker && peek(master, &entry) && grant_for(master, &entry, worker).tasks;
+    struct rpi_grant grant;
+    for (int worker = 1; master->own && worker <= master->roster.workers; worker++) {
+        struct rpi_own *own = master->own[worker];
+        if (own && master->roster.seats[worker].in_flight < RPI_DEPTH && peek(master, &own->queue, &entry) &&
+            grant_for(master, &own->queue, &entry, worker).tasks)
+            return true;
+    }
+    const struct rpi_future *future = peek(master, &master->queue, &entry);
+    return future && choose(master, &entry, future, &grant);
 }
 
 struct rpi_batch *rpi_master_outgoing(struct rpi_master *master)
@@ -404,9 +562,16 @@ struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t i
     return future && !(future->flags & RPI_FUTURE_RELEASED) ? future : NULL;
 }
 
+void rpi_master_forget_options(struct rpi_master *master, struct rpi_future *future)
+{
+    rpi_options_release(&master->options, future->options);
+    future->options = 0;
+}
+
 void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
-    if (future->state == RP_DONE)
+    if (future->state == RP_DONE && !future->options &&
+        !(future->flags & RPI_FUTURE_STREAMED)) /* else on_done or a stream has it */
         rpi_future_free(&master->futures, id, future);
     else
         future->flags |= RPI_FUTURE_RELEASED;

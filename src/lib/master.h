@@ -11,6 +11,7 @@
 #include "futures.h"
 #include "log.h"
 #include "options.h"
+#include "outbox.h"
 #include "registry.h"
 #include "roster.h"
 #include "taskq.h"
@@ -39,12 +40,17 @@ struct rpi_master {
     struct rpi_master_config config;
     struct rpi_futures futures;
     struct rpi_taskq queue;
+    struct rpi_own **own;  /* by worker: tasks for that one only; NULL: none yet */
+    struct rpi_link awake; /* of these, those whose worker may have credit */
+    uint64_t own_tasks, own_bytes;
     struct rpi_option_table options;
     struct rpi_roster roster;
     struct rpi_batches batches;
     struct rpi_link outgoing;        /* batches to send */
     struct rpi_link incoming;        /* arrivals to post */
     struct rpi_link arriving;        /* posted */
+    struct rpi_ring called;          /* settled futures whose on_done is due */
+    size_t calls_due;                /* futures with on_done, not delivered */
     struct rpi_link maps;            /* unfinished */
     struct rpi_function_time *times; /* by function */
     double round_trip;               /* seconds, measured */
@@ -58,11 +64,18 @@ struct rpi_master {
 RP_MUST_USE rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_config *config);
 void rpi_master_fini(struct rpi_master *master);
 
+/* Tasks that wait at rank 0; a map counts as its items. */
+static inline uint64_t rpi_master_queued(const struct rpi_master *master)
+{
+    return master->queue.tasks + master->own_tasks;
+}
+
 /* A task to queue. */
 struct rpi_request {
     uint16_t function;
     bool borrow;   /* arg outlives the task */
-    bool detached; /* nobody will ask; a failure is logged */
+    uint32_t link; /* kept with the future */
+    bool released; /* nobody holds the future; a failure that no stream delivers is logged */
     const void *arg;
     uint32_t size;
     struct rpi_options options;
@@ -78,7 +91,7 @@ struct rpi_map_request {
     const void *in;
     void *out;
     uint32_t in_size, out_size;
-    uint64_t count; /* at least 1 */
+    uint64_t count; /* 0: done at once */
     uint64_t chunk; /* 0: from measured time */
     rp_status *statuses;
     struct rpi_options options;
@@ -106,6 +119,13 @@ struct rpi_arrival *rpi_master_incoming(struct rpi_master *master);
 struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t id);
 /* The application lets go of it. */
 void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future);
+/* Its options are needed no more. */
+void rpi_master_forget_options(struct rpi_master *master, struct rpi_future *future);
+
+/* Asks that it be cancelled: queued, it is settled now; at a worker, the worker is told.  RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_future *future, double now);
+RP_MUST_USE rp_status rpi_master_cancel_all(struct rpi_master *master, double now);
+
 /* Fills all of *outcome but struct_size. */
 void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future *future, rp_outcome *outcome);
 

@@ -87,6 +87,15 @@ static rp_status master(struct entry *entry, rp_pool **pool)
     opening->hosts = rpi_zeroed(&entry->alloc, ranks * RPI_HOST_BYTES);
     opening->pids = rpi_zeroed(&entry->alloc, ranks * sizeof *opening->pids);
     opening->processes = entry->config.processes;
+    opening->seed = entry->config.seed;
+    opening->init_arg = entry->config.init_arg;
+    opening->initializer = RPI_NO_FUNCTION;
+    if (opening->status == RP_OK && entry->config.initializer) {
+        opening->initializer = rpi_registry_find(&entry->registry, entry->config.initializer);
+        if (opening->initializer == RPI_NO_FUNCTION)
+            opening->status = rpi_error(RP_ERR_UNREGISTERED,
+                                        "config.initializer is not registered: put RP_TASK(its name); at file scope");
+    }
     rp_status status = opening->hosts && opening->pids ? rpi_opening_master(opening) : rpi_no_memory("a pool");
     if (status == RP_OK) {
         struct rpi_pool_parts parts = { .transport = opening->transport,
@@ -105,6 +114,22 @@ static rp_status master(struct entry *entry, rp_pool **pool)
     return status;
 }
 
+/* Ranks beyond the pool's workers have nothing to initialise, but take part in the talk. */
+static rp_status initialise(struct entry *entry, struct rpi_server *server)
+{
+    struct rpi_opening *opening = &entry->opening;
+    bool is_worker = opening->rank <= opening->workers;
+    rp_status status = RP_OK;
+    if (opening->initializer != RPI_NO_FUNCTION) {
+        if (is_worker)
+            status = rpi_server_initialise(server, opening->initializer, opening->init_arg.data, opening->init_arg.size);
+        status = rpi_opening_report(opening, status);
+    }
+    if (status == RP_OK && is_worker)
+        server->finalizer = entry->config.finalizer;
+    return status;
+}
+
 static rp_status worker(struct entry *entry)
 {
     struct rpi_opening *opening = &entry->opening;
@@ -120,13 +145,17 @@ static rp_status worker(struct entry *entry)
                                         .transport = opening->transport,
                                         .batch_limit = opening->batch_limit,
                                         .number = opening->rank,
+                                        .seed = opening->seed,
                                         .host = host };
     status = rpi_server_init(&server, &config);
     if (status == RP_OK) {
         rpi_crash_watch();
-        status = rpi_server_loop(&server);
+        status = initialise(entry, &server);
+        if (status == RP_OK)
+            status = rpi_server_loop(&server);
         rpi_server_fini(&server);
     }
+    rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
     return status;
 }
 

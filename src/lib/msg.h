@@ -5,9 +5,10 @@
  *           word: TASKS: the first frame's task number; later ones count up from it, except behind a frame with RPI_FRAME_NUMBER
  *                 RESULTS: nanoseconds that each frame without RPI_FRAME_RAN took, on the mean
  *                 STOP: 1 = drop what has not started
+ *           CANCEL: with a frame: that task, or with RPI_FRAME_NUMBER the chunks of that map; without: all that is there
  *   frame   0 id u64   8 function u16   10 attempt u8   11 flags u8   12 length u32 (of the payload)
- *           RPI_FRAME_NUMBER: task number u64                 (TASKS)
- *           RPI_FRAME_RAN:    nanoseconds it ran u64          (RESULTS)
+ *           RPI_FRAME_NUMBER: task number u64                 (TASKS, CANCEL)
+ *           RPI_FRAME_RAN:    nanoseconds it ran u64          (RESULTS); TASKS: that it may run (its time limit)
  *           RPI_FRAME_CHUNK:  count u32, failures u32, in_size u32, out_size u32, first u64
  *           then the payload, padded to a multiple of 8; with RPI_FRAME_LARGE it travels as a message of its own, in the
  *           order of the frames
@@ -30,7 +31,7 @@
 #define RPI_CHUNK_FIELDS  24
 #define RPI_CHUNK_FAILURE 16 /* before a failed item's message */
 
-enum rpi_kind { RPI_TASKS = 1, RPI_RESULTS = 2, RPI_STOP = 3, RPI_HELLO = 4, RPI_VERDICT = 5 };
+enum rpi_kind { RPI_TASKS = 1, RPI_RESULTS = 2, RPI_STOP = 3, RPI_HELLO = 4, RPI_VERDICT = 5, RPI_CANCEL = 6 };
 
 enum rpi_stop {
     RPI_STOP_DROP = 1,  /* what has not started is dropped */
@@ -43,6 +44,7 @@ enum rpi_frame_flag {
     RPI_FRAME_RAN = 4,
     RPI_FRAME_CHUNK = 8,
     RPI_FRAME_FAILED = 16,
+    RPI_FRAME_CANCELLED = 32, /* never travels: a worker's mark on a task in its inbox */
 };
 
 #endif

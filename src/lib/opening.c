@@ -8,7 +8,7 @@
 
 #define MESSAGE_BYTES (RPI_BATCH_DEFAULT)
 #define HELLO_FIXED   (RPI_BATCH_HEADER + 24)
-#define VERDICT_FIXED (RPI_BATCH_HEADER + 16)
+#define VERDICT_FIXED (RPI_BATCH_HEADER + 32)
 
 /* ---- texts in messages */
 
@@ -71,8 +71,9 @@ static void on_sent(void *context, void *cookie)
 
 static bool on_received(void *context, void *cookie)
 {
-    (void)context;
+    struct talk *talk = context;
     (void)cookie;
+    talk->sending--; /* it counts as one message under way */
     return true;
 }
 
@@ -242,7 +243,10 @@ static size_t write_verdict(const struct talk *talk, uint8_t *bytes, int crowd)
     rpi_put32(at + 4, (uint32_t)talk->opening->workers);
     rpi_put32(at + 8, talk->opening->batch_limit);
     rpi_put32(at + 12, (uint32_t)crowd);
-    at = put_text(at + 16, talk->message, sizeof talk->message);
+    rpi_put64(at + 16, talk->opening->seed);
+    rpi_put32(at + 24, talk->opening->initializer);
+    rpi_put32(at + 28, (uint32_t)talk->opening->init_arg.size);
+    at = put_text(at + 32, talk->message, sizeof talk->message);
     return close_message(bytes, at, RPI_VERDICT);
 }
 
@@ -268,6 +272,26 @@ static rp_status send_verdicts(struct talk *talk)
     return status;
 }
 
+/* Sends each rank the initializer's argument, hears what came of it, and says it to all.  It may take its time. */
+static rp_status initialise_workers(struct talk *talk)
+{
+    const struct rpi_opening *opening = talk->opening;
+    struct rpi_transport *transport = opening->transport;
+    int peers = transport->peers;
+    rp_status status = RP_OK;
+    for (int rank = 1; status == RP_OK && opening->init_arg.size && rank <= peers; rank++) {
+        bool done = false;
+        status = transport->ops->send_large(transport, rank, opening->init_arg.data, opening->init_arg.size, NULL, &done);
+        if (status == RP_OK && !done)
+            talk->sending++;
+    }
+    memset(talk->came, 0, ((size_t)peers + 1) * sizeof *talk->came);
+    talk->heard = 0;
+    if (status == RP_OK)
+        status = listen(talk, on_hello, peers, RP_FOREVER);
+    return status == RP_OK ? send_verdicts(talk) : status;
+}
+
 rp_status rpi_opening_master(struct rpi_opening *opening)
 {
     int peers = opening->transport->peers;
@@ -287,6 +311,8 @@ rp_status rpi_opening_master(struct rpi_opening *opening)
     opening->workers = opening->processes && opening->processes < peers ? opening->processes : peers;
     if (status == RP_OK)
         status = send_verdicts(&talk);
+    if (status == RP_OK && talk.status == RP_OK && opening->initializer != RPI_NO_FUNCTION)
+        status = initialise_workers(&talk);
     if (talk.status != RP_OK)
         status = rpi_error(talk.status, "%s", talk.message);
     rpi_free(&opening->alloc, talk.came);
@@ -310,8 +336,9 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
                              bytes[0], talk->opening->rank, RPI_PROTOCOL));
         return true;
     }
-    if (rpi_reader_open(&reader, data, size) != RP_OK || reader.kind != RPI_VERDICT || reader.end - reader.at < 16 ||
-        !get_text(reader.at + 16, reader.end, talk->message, sizeof talk->message)) {
+    if (rpi_reader_open(&reader, data, size) != RP_OK || reader.kind != RPI_VERDICT ||
+        reader.end - reader.at < VERDICT_FIXED - RPI_BATCH_HEADER ||
+        !get_text(reader.at + 32, reader.end, talk->message, sizeof talk->message)) {
         fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
         return true;
     }
@@ -319,6 +346,9 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
     talk->opening->workers = (int)rpi_get32(reader.at + 4);
     talk->opening->batch_limit = rpi_get32(reader.at + 8);
     talk->opening->crowd = (int)rpi_get32(reader.at + 12);
+    talk->opening->seed = rpi_get64(reader.at + 16);
+    talk->opening->initializer = (uint16_t)rpi_get32(reader.at + 24);
+    talk->opening->init_arg.size = rpi_get32(reader.at + 28);
     return true;
 }
 
@@ -344,17 +374,53 @@ static size_t write_hello(const struct rpi_opening *opening, uint8_t *bytes)
     return close_message(bytes, at, RPI_HELLO);
 }
 
-rp_status rpi_opening_worker(struct rpi_opening *opening)
+static rp_status hello_and_verdict(struct rpi_opening *opening, double timeout)
 {
     struct talk talk = { .opening = opening };
     uint8_t *bytes = rpi_reserve(&opening->alloc, MESSAGE_BYTES);
     if (!bytes)
         return rpi_no_memory("a pool's opening");
     rp_status status = send(&talk, 0, bytes, write_hello(opening, bytes));
-    if (status == RP_OK) /* rank 0 waits for the last hello before it answers */
-        status = listen(&talk, on_verdict, 1, 2 * opening->timeout);
+    if (status == RP_OK)
+        status = listen(&talk, on_verdict, 1, timeout);
     rpi_free(&opening->alloc, bytes);
     if (status == RP_OK && talk.status != RP_OK)
         status = rpi_error(talk.status, "%s", talk.message);
     return status;
+}
+
+static bool nothing_yet(void *context, int peer, const void *data, size_t size)
+{
+    (void)context;
+    (void)peer;
+    (void)data;
+    (void)size;
+    return false;
+}
+
+static rp_status receive_argument(struct rpi_opening *opening)
+{
+    struct talk talk = { .opening = opening, .sending = 1 };
+    void *buffer = rpi_buffer_new(&opening->alloc, opening->init_arg.size);
+    if (!buffer)
+        return rpi_no_memory("the initializer's argument");
+    opening->init_arg.data = buffer;
+    struct rpi_transport *transport = opening->transport;
+    rp_status status = transport->ops->receive_large(transport, 0, buffer, opening->init_arg.size, NULL);
+    return status == RP_OK ? listen(&talk, nothing_yet, 0, RP_FOREVER) : status;
+}
+
+rp_status rpi_opening_worker(struct rpi_opening *opening)
+{
+    rp_status status = hello_and_verdict(opening,
+                                         2 * opening->timeout); /* rank 0 waits for the last hello before it answers */
+    if (status == RP_OK && opening->initializer != RPI_NO_FUNCTION && opening->init_arg.size)
+        status = receive_argument(opening);
+    return status;
+}
+
+rp_status rpi_opening_report(struct rpi_opening *opening, rp_status status)
+{
+    opening->status = status;
+    return hello_and_verdict(opening, RP_FOREVER); /* the slowest initializer decides */
 }

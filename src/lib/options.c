@@ -23,10 +23,16 @@ void rpi_options_fini(struct rpi_option_table *table)
     table->entries = NULL;
 }
 
+static bool equal(double a, double b)
+{
+    return !(a < b || a > b);
+}
+
 static bool same(const struct rpi_options *a, const struct rpi_options *b)
 {
     return a->priority == b->priority && a->retries == b->retries && a->attempts == b->attempts &&
-           !(a->cost < b->cost || a->cost > b->cost);
+           equal(a->cost, b->cost) && equal(a->time_limit, b->time_limit) && a->on_done == b->on_done &&
+           a->user == b->user && a->worker == b->worker && a->hard == b->hard && a->outbox == b->outbox;
 }
 
 static uint32_t new_entry(struct rpi_option_table *table)
@@ -78,4 +84,11 @@ void rpi_options_release(struct rpi_option_table *table, uint32_t number)
         return;
     table->entries[number].next = table->free;
     table->free = number;
+}
+
+void rpi_options_detach(struct rpi_option_table *table, const struct rpi_outbox *outbox)
+{
+    for (uint32_t i = 1; i < table->count && table->entries; i++)
+        if (table->entries[i].held && table->entries[i].options.outbox == outbox)
+            table->entries[i].options.outbox = NULL;
 }

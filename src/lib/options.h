@@ -4,11 +4,19 @@
 
 #include "alloc.h"
 
+struct rpi_outbox;
+
 struct rpi_options {
     int32_t priority;
     uint32_t retries;
     uint32_t attempts; /* as given; 0: default */
     double cost;
+    double time_limit; /* seconds; 0: none */
+    rp_done *on_done;
+    void *user;
+    int32_t worker;            /* wanted; 0: any */
+    bool hard;                 /* and no other */
+    struct rpi_outbox *outbox; /* of the stream that its outcome goes to */
 };
 
 struct rpi_interned;
@@ -28,5 +36,7 @@ RP_MUST_USE rp_status rpi_options_intern(struct rpi_option_table *table, const s
 /* `number` 0: the defaults. */
 const struct rpi_options *rpi_options_at(const struct rpi_option_table *table, uint32_t number);
 void rpi_options_release(struct rpi_option_table *table, uint32_t number);
+/* The outbox is gone: no task goes there any more. */
+void rpi_options_detach(struct rpi_option_table *table, const struct rpi_outbox *outbox);
 
 #endif

@@ -174,6 +174,42 @@ void rpi_pool_drive_now(rp_pool *pool)
         (void)rpi_pool_step(pool, false);
 }
 
+static _Thread_local bool in_callback;
+
+bool rpi_pool_in_callback(void)
+{
+    return in_callback;
+}
+
+static void call_on_done(rp_pool *pool, uint64_t id)
+{
+    struct rpi_master *master = &pool->master;
+    struct rpi_future *future = rpi_future_of(&master->futures, id);
+    struct rpi_options options = *rpi_options_at(&master->options, future->options);
+    rp_outcome outcome = RP_OUTCOME_INIT;
+    rpi_master_outcome(master, future, &outcome);
+    rpi_pool_leave(pool);
+    in_callback = true;
+    options.on_done(pool, (rp_future){ id }, &outcome, options.user);
+    in_callback = false;
+    rpi_lock_take(&pool->lock);
+    rpi_master_forget_options(master, future); /* until now nobody could free it */
+    if (future->flags & RPI_FUTURE_RELEASED)
+        rpi_master_release(master, id, future);
+}
+
+void rpi_pool_deliver(rp_pool *pool)
+{
+    if (pool->delivering || in_callback)
+        return;
+    pool->delivering = true;
+    while (pool->master.called.count) {
+        pool->master.calls_due--;
+        call_on_done(pool, rpi_ring_pop(&pool->master.called));
+    }
+    pool->delivering = false;
+}
+
 rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
                         double timeout)
 {
@@ -181,9 +217,13 @@ rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *
     double deadline = 0;
     while (!ready(pool, context)) {
         rp_status status = rpi_pool_sound(pool);
+        if (status == RP_OK && in_callback)
+            status = rpi_error(RP_ERR_CONTEXT, "an on_done function may not wait");
         if (status != RP_OK)
             return status;
         bool any = rpi_pool_step(pool, true);
+        if (pool->master.called.count)
+            rpi_pool_deliver(pool);
         if (deadline <= 0)
             deadline = rpi_deadline(pool->now, timeout);
         if (ready(pool, context))
@@ -209,6 +249,7 @@ rp_status rp_progress(rp_pool *pool)
     if (status != RP_OK)
         return status;
     (void)rpi_pool_step(pool, true);
+    rpi_pool_deliver(pool);
     status = rpi_pool_sound(pool);
     rpi_pool_leave(pool);
     return status;

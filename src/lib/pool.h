@@ -8,6 +8,8 @@
 
 struct rp_pool {
     struct rpi_lock lock; /* guards all below */
+    struct rpi_link streams;
+    bool delivering;      /* a thread is calling on_done functions */
     struct rpi_link link; /* among the process's open pools */
     struct rpi_alloc alloc;
     struct rpi_log log;
@@ -56,6 +58,10 @@ void rpi_pool_dispatch(rp_pool *pool);
  * RP_ERR_TIMEOUT, RP_ERR_NOMEM, RP_ERR_BROKEN. */
 RP_MUST_USE rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
                                     double timeout);
+/* Calls the on_done functions that are due, with the lock let go.  Not nested, and by one thread at a time. */
+void rpi_pool_deliver(rp_pool *pool);
+/* Whether this thread is inside an on_done function. */
+bool rpi_pool_in_callback(void);
 /* RP_ERR_BROKEN, with the reason, for a pool that cannot go on. */
 RP_MUST_USE rp_status rpi_pool_sound(const rp_pool *pool);
 void rpi_pool_break(rp_pool *pool, rp_status status);

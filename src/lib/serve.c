@@ -8,6 +8,22 @@
 #define BRIEF       500e-9 /* seconds: shorter tasks share looks at the clock */
 #define BRIEF_TASKS 16     /* so many */
 
+/* A task asks whether it is cancelled: what has come is taken in, so that it can be told. */
+static void look_for_news(void *context)
+{
+    struct rpi_server *server = context;
+    struct rpi_events events = rpi_server_events(server);
+    bool any = false;
+    if (server->resume)
+        server->resume(server->context);
+    rp_status status = server->transport->ops->poll(server->transport, &events, &any);
+    if (status != RP_OK)
+        server->broken = status;
+    (void)rpi_server_pump(server); /* an error is kept in server->broken */
+    if (server->pause)
+        server->pause(server->context);
+}
+
 rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_config *config)
 {
     struct rpi_worker_config worker = { .alloc = config->alloc,
@@ -15,12 +31,33 @@ rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_con
                                         .functions = config->registry->count };
     *server = (struct rpi_server){ .transport = config->transport };
     rpi_worker_init(&server->worker, &worker);
-    return rpi_executor_init(&server->executor, &config->alloc, config->registry, rpi_inline_limit(config->batch_limit),
-                             config->number, config->host);
+    rp_status status = rpi_executor_init(&server->executor, &config->alloc, config->registry,
+                                         rpi_inline_limit(config->batch_limit), config->number, config->host);
+    server->executor.call.cancel = &server->worker.cancel;
+    server->executor.call.look = look_for_news;
+    server->executor.call.look_context = server;
+    server->executor.call.seed = config->seed;
+    return status;
+}
+
+rp_status rpi_server_initialise(struct rpi_server *server, uint16_t function, const void *arg, size_t size)
+{
+    const struct rp_call *call = &server->executor.call;
+    struct rpi_task task = { .function = function, .attempt = 1, .arg = arg, .size = size };
+    struct rpi_result result;
+    rpi_execute_inline(&server->executor, &task, &result);
+    if (result.status == RP_OK) {
+        rpi_buffer_free(result.owned);
+        return RP_OK;
+    }
+    return rpi_error(RP_ERR_BROKEN, "the initializer %s failed on worker %d (%s) with code %d%s%s", call->name,
+                     call->worker, call->host, result.code, result.message[0] ? ": " : "", result.message);
 }
 
 void rpi_server_fini(struct rpi_server *server)
 {
+    if (server->finalizer)
+        server->finalizer(server->executor.worker_data);
     rpi_worker_fini(&server->worker);
     rpi_executor_fini(&server->executor);
 }
@@ -109,6 +146,19 @@ static void finish(struct rpi_server *server, struct turn *turn, const struct rp
     rpi_worker_done(&server->worker, task, result, ran);
 }
 
+static void execute(struct rpi_server *server, const struct rpi_task *task, struct rpi_result *result)
+{
+    if (task->cancelled) {
+        *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
+        return;
+    }
+    if (server->pause)
+        server->pause(server->context);
+    rpi_execute_inline(&server->executor, task, result);
+    if (server->resume)
+        server->resume(server->context);
+}
+
 uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
 {
     struct rpi_task task;
@@ -121,11 +171,7 @@ uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
     do {
         if (task.is_chunk && turn.untimed)
             look(server, &turn);
-        if (server->pause)
-            server->pause(server->context);
-        rpi_execute_inline(&server->executor, &task, &result);
-        if (server->resume)
-            server->resume(server->context);
+        execute(server, &task, &result);
         finish(server, &turn, &task, &result);
         if (turn.untimed >= BRIEF_TASKS)
             look(server, &turn);

@@ -15,7 +15,8 @@ struct rpi_server {
     void (*pause)(void *context);    /* NULL, or called before a task's function runs ... */
     void (*resume)(void *context);   /* ... and after it */
     void *context;
-    bool brief; /* the last tasks were so short that a look at the clock is shared by several */
+    void (*finalizer)(void *worker_data); /* NULL, or called at the end */
+    bool brief;                           /* the last tasks were so short that a look at the clock is shared by several */
 };
 
 struct rpi_server_config {
@@ -24,11 +25,15 @@ struct rpi_server_config {
     struct rpi_transport *transport;     /* borrowed */
     uint32_t batch_limit;                /* bytes */
     int number;                          /* of this worker */
+    uint64_t seed;                       /* the pool's */
     const char *host;                    /* borrowed */
 };
 
 RP_MUST_USE rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_config *config);
 void rpi_server_fini(struct rpi_server *server);
+
+/* Runs the pool's initializer, which has this number.  RP_ERR_BROKEN: it failed; the message says where and how. */
+RP_MUST_USE rp_status rpi_server_initialise(struct rpi_server *server, uint16_t function, const void *arg, size_t size);
 
 /* How the transport reports to this server. */
 struct rpi_events rpi_server_events(struct rpi_server *server);

@@ -56,6 +56,7 @@ static void leave_batch(struct rpi_master *master, uint32_t index, double ran)
     if (batch->to_idle)
         measured_round_trip(master, batch);
     rpi_roster_done(&master->roster, batch->peer);
+    rpi_master_wake(master, batch->peer);
     retire(master, batch);
 }
 
@@ -73,11 +74,8 @@ static void account(struct rpi_master *master, const struct rpi_settled *how, ui
 static void become_done(struct rpi_master *master, struct rpi_future *future, const struct rpi_settled *how)
 {
     double queued = master->now - future->pending.submitted - how->ran;
-    leave_batch(master, future->pending.batch, how->ran);
-    if (future->options) {
-        rpi_options_release(&master->options, future->options);
-        future->options = 0;
-    }
+    if (future->state == RP_SENT) /* else it was cancelled before */
+        leave_batch(master, future->pending.batch, how->ran);
     future->state = RP_DONE;
     future->status = (uint8_t)how->status;
     future->flags &= (uint8_t)~RPI_FUTURE_ARRIVING;
@@ -87,9 +85,32 @@ static void become_done(struct rpi_master *master, struct rpi_future *future, co
     master->unsettled--;
 }
 
-static void free_if_released(struct rpi_master *master, uint64_t id, struct rpi_future *future)
+/* The options know who waits. */
+static void tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
-    if (future->flags & RPI_FUTURE_RELEASED)
+    const struct rpi_options *options = rpi_options_at(&master->options, future->options);
+    struct rpi_outbox *outbox = options->outbox;
+    bool called = options->on_done;
+    if (outbox && outbox->skip_empty && future->status == RP_OK && future->done.size == 0) {
+        outbox->open--;
+        outbox = NULL;
+        future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
+    }
+    if (outbox && !outbox->ordered)
+        rpi_ring_push(&outbox->ready, id);
+    if (called)
+        rpi_ring_push(&master->called, id);
+    else
+        rpi_master_forget_options(master, future);
+    if (future->flags & RPI_FUTURE_RELEASED && !(future->flags & RPI_FUTURE_STREAMED) && !called)
+        rpi_future_free(&master->futures, id, future);
+}
+
+void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *future)
+{
+    if (future->options)
+        tell_waiting(master, id, future); /* frees it when all that is due has been delivered */
+    else if (future->flags & RPI_FUTURE_RELEASED)
         rpi_future_free(&master->futures, id, future);
 }
 
@@ -103,7 +124,7 @@ static void settle_small(struct rpi_master *master, uint64_t id, struct rpi_futu
     else if (size)
         memcpy(future->done.small, data, size);
     master->counts.done++;
-    free_if_released(master, id, future);
+    rpi_settle_end(master, id, future);
 }
 
 void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future, void *buffer, uint32_t size,
@@ -114,7 +135,7 @@ void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future
     future->done.data = buffer;
     future->flags |= RPI_FUTURE_BUFFER;
     master->counts.done++;
-    free_if_released(master, id, future);
+    rpi_settle_end(master, id, future);
 }
 
 static rp_status settle_result(struct rpi_master *master, uint64_t id, struct rpi_future *future, const uint8_t *data,
@@ -183,7 +204,7 @@ static rp_status queue_again(struct rpi_master *master, uint64_t id, struct rpi_
     struct rpi_rank rank = {
         .priority = options->priority, .cost = options->cost, .order = future->pending.number, .back = true
     };
-    status = rpi_taskq_push(&master->queue, &entry, &rank);
+    status = rpi_master_enqueue(master, &entry, options, &rank);
     if (status != RP_OK) {
         if (copied)
             rpi_buffer_free((void *)(uintptr_t)entry.data);
@@ -191,29 +212,47 @@ static rp_status queue_again(struct rpi_master *master, uint64_t id, struct rpi_
     }
     if (large && !copied)
         batch->pieces[piece].owned = NULL; /* the queue has it now */
-    master->queue.tasks++;
-    master->queue.bytes += entry.size;
     leave_batch(master, future->pending.batch, ran);
     future->state = RP_QUEUED;
+    future->pending.function = entry.function;
     future->pending.retried++;
     master->counts.retried++;
     return RP_OK;
 }
 
+/* What happened, for a person. */
+static size_t tell(const struct rpi_master *master, uint64_t number, const struct rpi_settled *how, char *text, size_t size)
+{
+    const struct rpi_registry *registry = master->config.registry;
+    const char *name = how->function < registry->count ? registry->names[how->function] : "?";
+    char place[RPI_NAME_MAX + 64] = " before it started", what[64] = "was cancelled";
+    if (how->worker)
+        (void)snprintf(place, sizeof place, " on worker %d (%s)", how->worker, master->roster.seats[how->worker].host);
+    if (how->status == RP_ERR_DEADLINE)
+        (void)snprintf(what, sizeof what, "overran its time limit");
+    else if (how->status != RP_ERR_CANCELLED)
+        (void)snprintf(what, sizeof what, "failed");
+    int length = snprintf(text, size, "task %s (number %llu) %s%s", name, (unsigned long long)number, what, place);
+    size_t used = (size_t)length < size ? (size_t)length : size - 1;
+    if (how->status == RP_ERR_TASK)
+        length = snprintf(text + used, size - used, " with code %d", how->code);
+    else
+        length = 0;
+    used = (size_t)length < size - used ? used + (size_t)length : size - 1;
+    if (how->message[0])
+        (void)snprintf(text + used, size - used, ": %s", how->message);
+    return strlen(text);
+}
+
 static struct rpi_failure *describe(struct rpi_master *master, uint64_t number, const struct rpi_settled *how)
 {
     char text[RPI_MESSAGE_MAX + 512];
-    const char *name = how->function < master->config.registry->count ? master->config.registry->names[how->function] : "?";
-    int length = snprintf(text, sizeof text, "task %s (number %llu) failed on worker %d (%s) with code %d%s%s", name,
-                          (unsigned long long)number, how->worker, master->roster.seats[how->worker].host, how->code,
-                          how->message[0] ? ": " : "", how->message);
-    size_t size = (size_t)length < sizeof text ? (size_t)length + 1 : sizeof text;
-    struct rpi_failure *failure = rpi_reserve(&master->config.alloc, sizeof *failure + size);
+    size_t length = tell(master, number, how, text, sizeof text);
+    struct rpi_failure *failure = rpi_reserve(&master->config.alloc, sizeof *failure + length + 1);
     if (!failure)
         return NULL;
     failure->code = how->code;
-    memcpy(failure->message, text, size);
-    failure->message[size - 1] = '\0';
+    memcpy(failure->message, text, length + 1);
     return failure;
 }
 
@@ -221,7 +260,8 @@ rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id, struct rpi_
                              const struct rpi_settled *how)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    if (how->status == RP_ERR_TASK && !master->dropped && future->pending.retried < options->retries)
+    if ((how->status == RP_ERR_TASK || how->status == RP_ERR_DEADLINE) && !master->dropped &&
+        future->pending.retried < options->retries)
         return queue_again(master, id, future, how->ran);
     struct rpi_failure *failure = describe(master, future->pending.number, how);
     if (!failure)
@@ -236,7 +276,7 @@ rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id, struct rpi_
         master->counts.cancelled++;
     else
         master->counts.failed++;
-    free_if_released(master, id, future);
+    rpi_settle_end(master, id, future);
     return RP_OK;
 }
 

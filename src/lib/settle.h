@@ -37,6 +37,22 @@ RP_MUST_USE rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id,
 void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future, void *buffer, uint32_t size,
                        const struct rpi_settled *how);
 
+/* Queues a task where its options want it.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_master_enqueue(struct rpi_master *master, const struct rpi_entry *entry,
+                                         const struct rpi_options *options, const struct rpi_rank *rank);
+/* A queued task with these options is void: it counts no more, and its entry is dropped when it comes up. */
+void rpi_master_void(struct rpi_master *master, const struct rpi_options *options);
+/* A worker has credit again: the tasks that only it may run are looked at. */
+void rpi_master_wake(struct rpi_master *master, int worker);
+
+/* The end of settling: who waits for it is told, and what nobody holds is freed. */
+void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *future);
+
+/* Settles a map whose items all are.  RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_map_settle(struct rpi_master *master, struct rpi_map *map);
+/* Cancels the items not handed out yet; settles the map if none is at a worker. */
+RP_MUST_USE rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map);
+
 /* The next chunk of a map: how many items, at least one, go into a batch with `room` bytes left and `tasks` to go. */
 uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t result_room, uint64_t tasks);
 /* Scatters a chunk's results and frees its future; `payload` has frame->length bytes.  RP_ERR_BROKEN: it is damaged. */

@@ -12,39 +12,49 @@ static rp_status refuse(const char *what)
 
 static rp_status not_built_yet(const rp_task_options *options)
 {
-    if (!(options->time_limit <= 0 && options->time_limit >= 0))
-        return refuse("time_limit");
-    if (options->worker)
-        return refuse("worker");
-    if (options->worker_hard)
-        return refuse("worker_hard");
     if (options->key.size)
         return refuse("key");
     if (options->after_count)
         return refuse("after");
-    if (options->on_done)
-        return refuse("on_done");
     return RP_OK;
 }
 
-/* Checks the application's options and takes what the engine keeps. */
-rp_status rpi_task_options(const rp_task_options *given, struct rpi_options *options)
+static rp_status check(const rp_task_options *given, const rp_pool *pool)
 {
-    *options = (struct rpi_options){ 0 };
-    if (!given)
-        return RP_OK;
     if (given->struct_size != sizeof *given)
         return rpi_error(RP_ERR_INVALID, "options.struct_size is %zu, not %zu: set it with RP_TASK_OPTIONS_INIT",
                          given->struct_size, sizeof *given);
     if (given->attempts < 0 || given->attempts > MOST_RETRIES || given->retries < 0 || given->retries > MOST_RETRIES)
         return rpi_error(RP_ERR_INVALID, "options.attempts and retries go from 0 to %d", MOST_RETRIES);
-    if (!(given->cost >= 0))
-        return rpi_error(RP_ERR_INVALID, "options.cost is negative or not a number");
+    if (!(given->cost >= 0) || !(given->time_limit >= 0))
+        return rpi_error(RP_ERR_INVALID, "options.%s is negative or not a number",
+                         given->cost >= 0 ? "time_limit" : "cost");
+    if (given->worker < 0 || given->worker > pool->master.roster.workers)
+        return rpi_error(RP_ERR_INVALID, "options.worker is %d: 0 means any, and there are %d", given->worker,
+                         pool->master.roster.workers);
+    if (given->worker_hard && !given->worker)
+        return rpi_error(RP_ERR_INVALID, "options.worker_hard needs options.worker");
+    return not_built_yet(given);
+}
+
+rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool, struct rpi_options *options)
+{
+    *options = (struct rpi_options){ 0 };
+    if (!given)
+        return RP_OK;
+    rp_status status = check(given, pool);
+    if (status != RP_OK)
+        return status;
     options->priority = given->priority;
     options->retries = (uint32_t)given->retries;
     options->attempts = (uint32_t)given->attempts;
     options->cost = given->cost;
-    return not_built_yet(given);
+    options->time_limit = given->time_limit;
+    options->worker = given->worker;
+    options->hard = given->worker_hard;
+    options->on_done = given->on_done;
+    options->user = given->on_done ? given->user : NULL;
+    return RP_OK;
 }
 
 rp_status rpi_function_number(const rp_pool *pool, rp_fn *fn, const char *caller, uint16_t *number)
@@ -63,9 +73,10 @@ rp_status rpi_function_number(const rp_pool *pool, rp_fn *fn, const char *caller
 static bool has_room(rp_pool *pool, const void *context)
 {
     uint64_t size = *(const size_t *)context;
-    if (pool->limit_tasks && pool->master.queue.tasks >= pool->limit_tasks)
+    if (pool->limit_tasks && rpi_master_queued(&pool->master) >= pool->limit_tasks)
         return false;
-    return !pool->limit_bytes || pool->master.queue.tasks == 0 || pool->master.queue.bytes + size <= pool->limit_bytes;
+    return !pool->limit_bytes || rpi_master_queued(&pool->master) == 0 ||
+           pool->master.queue.bytes + pool->master.own_bytes + size <= pool->limit_bytes;
 }
 
 static rp_status make_room(rp_pool *pool, size_t size, bool wait)
@@ -80,26 +91,29 @@ static rp_status make_room(rp_pool *pool, size_t size, bool wait)
     return wait ? rpi_pool_wait(pool, has_room, &size, RP_FOREVER) : RP_OK;
 }
 
-/* The lock is held. */
-static rp_status submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options,
-                        uint64_t *id, bool detached)
+rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission, uint64_t *id)
 {
-    struct rpi_request request = { .arg = arg, .size = (uint32_t)size, .detached = detached };
-    rp_status status = rpi_function_number(pool, fn, "rp_submit", &request.function);
+    const rp_task_options *options = submission->options;
+    size_t size = submission->size;
+    struct rpi_request request = {
+        .arg = submission->arg, .size = (uint32_t)size, .released = !submission->held, .link = submission->link
+    };
+    rp_status status = rpi_function_number(pool, submission->fn, "rp_submit", &request.function);
     if (status != RP_OK)
         return status;
-    if ((!arg && size > 0) || size > UINT32_MAX)
+    if ((!request.arg && size > 0) || size > UINT32_MAX)
         return rpi_error(RP_ERR_INVALID, "rp_submit: an argument of %zu bytes %s", size,
-                         arg ? "is over 4,294,967,295" : "is NULL");
+                         request.arg ? "is over 4,294,967,295" : "is NULL");
     if (options) {
         request.borrow = options->borrow;
-        status = rpi_task_options(options, &request.options);
+        status = rpi_task_options(options, pool, &request.options);
         if (status != RP_OK)
             return status;
     }
+    request.options.outbox = submission->outbox;
     status = rpi_pool_sound(pool);
     if (status == RP_OK && (pool->limit_tasks || pool->limit_bytes))
-        status = make_room(pool, size, !(options && options->no_wait));
+        status = make_room(pool, size, !(options && options->no_wait) && !rpi_pool_in_callback());
     if (status == RP_OK)
         status = rpi_master_submit(&pool->master, &request, pool->now, id);
     if (status != RP_OK)
@@ -113,11 +127,12 @@ static rp_status submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, 
 rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options,
                     rp_future *future)
 {
+    const struct rpi_submission submission = { .fn = fn, .arg = arg, .size = size, .options = options, .held = future };
     uint64_t id;
     rp_status status = rpi_pool_enter(pool, "rp_submit");
     if (status != RP_OK)
         return status;
-    status = submit(pool, fn, arg, size, options, &id, !future);
+    status = rpi_pool_submit(pool, &submission, &id);
     if (status == RP_OK && future)
         future->id = id;
     rpi_pool_leave(pool);

@@ -4,8 +4,22 @@
 
 #include "pool.h"
 
-/* Checks the application's options (NULL: defaults) and takes what the engine keeps of them.  RP_ERR_INVALID. */
-RP_MUST_USE rp_status rpi_task_options(const rp_task_options *given, struct rpi_options *options);
+/* Checks the application's options (NULL: defaults) against the pool and takes what the engine keeps of them.  RP_ERR_INVALID. */
+RP_MUST_USE rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool, struct rpi_options *options);
+
+/* A task as the application gives it. */
+struct rpi_submission {
+    rp_fn *fn;
+    const void *arg;
+    size_t size;
+    const rp_task_options *options; /* NULL: defaults */
+    struct rpi_outbox *outbox;      /* of the stream it belongs to, or NULL */
+    uint32_t link;                  /* its index there */
+    bool held;                      /* the application keeps the future */
+};
+
+/* Checks it, makes room for it and queues it.  The lock is held. */
+RP_MUST_USE rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission, uint64_t *id);
 
 /* RP_ERR_INVALID (NULL), RP_ERR_UNREGISTERED. */
 RP_MUST_USE rp_status rpi_function_number(const rp_pool *pool, rp_fn *fn, const char *caller, uint16_t *number);

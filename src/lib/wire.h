@@ -13,7 +13,7 @@
 struct rpi_frame {
     uint64_t id;
     uint64_t number; /* of a task */
-    uint64_t ran;    /* nanoseconds, with RPI_FRAME_RAN */
+    uint64_t ran;    /* nanoseconds it ran or, of a task, may run; with RPI_FRAME_RAN */
     uint16_t function;
     uint8_t attempt;
     uint8_t flags;
@@ -45,7 +45,9 @@ static inline void rpi_writer_open(struct rpi_writer *writer, void *buffer, uint
 static inline uint32_t rpi_frame_size(uint8_t flags, uint32_t length)
 {
     uint32_t size = RPI_FRAME_HEADER;
-    if (flags & (RPI_FRAME_NUMBER | RPI_FRAME_RAN))
+    if (flags & RPI_FRAME_NUMBER)
+        size += 8;
+    if (flags & RPI_FRAME_RAN)
         size += 8;
     if (flags & RPI_FRAME_CHUNK)
         size += RPI_CHUNK_FIELDS;
@@ -55,7 +57,7 @@ static inline uint32_t rpi_frame_size(uint8_t flags, uint32_t length)
 /* The longest payload that travels inside a batch of `limit` bytes, whatever flags its frame has. */
 static inline uint32_t rpi_inline_limit(uint32_t limit)
 {
-    return (limit - RPI_BATCH_HEADER - RPI_FRAME_HEADER - 8 - RPI_CHUNK_FIELDS) & ~7U;
+    return (limit - RPI_BATCH_HEADER - RPI_FRAME_HEADER - 16 - RPI_CHUNK_FIELDS) & ~7U;
 }
 
 static inline bool rpi_writer_fits(const struct rpi_writer *writer, uint32_t frame_size)
@@ -75,8 +77,12 @@ static inline uint8_t *rpi_writer_frame(struct rpi_writer *writer, const struct 
     at[11] = frame->flags;
     rpi_put32(at + 12, frame->length);
     at += RPI_FRAME_HEADER;
-    if (frame->flags & (RPI_FRAME_NUMBER | RPI_FRAME_RAN)) {
-        rpi_put64(at, frame->flags & RPI_FRAME_NUMBER ? frame->number : frame->ran);
+    if (frame->flags & RPI_FRAME_NUMBER) {
+        rpi_put64(at, frame->number);
+        at += 8;
+    }
+    if (frame->flags & RPI_FRAME_RAN) {
+        rpi_put64(at, frame->ran);
         at += 8;
     }
     if (frame->flags & RPI_FRAME_CHUNK) {
@@ -141,8 +147,12 @@ RP_MUST_USE static inline rp_status rpi_reader_frame(struct rpi_reader *reader, 
     reader->at = at + size;
     reader->left--;
     at += RPI_FRAME_HEADER;
-    if (frame->flags & (RPI_FRAME_NUMBER | RPI_FRAME_RAN)) {
-        frame->number = frame->ran = rpi_get64(at);
+    if (frame->flags & RPI_FRAME_NUMBER) {
+        frame->number = rpi_get64(at);
+        at += 8;
+    }
+    if (frame->flags & RPI_FRAME_RAN) {
+        frame->ran = rpi_get64(at);
         at += 8;
     }
     reader->next = frame->number + 1;

@@ -63,11 +63,77 @@ static rp_status expect_pieces(struct rpi_worker *worker, const struct rpi_batch
     return status;
 }
 
+/* A running task's argument lies in the first batch, which stays until the task is done. */
 static void drop_inbox(struct rpi_worker *worker)
 {
-    for (struct rpi_link *link; (link = rpi_list_first(&worker->inbox));)
-        rpi_batch_put(&worker->batches, RPI_MEMBER(link, struct rpi_batch, link));
-    worker->reading = false;
+    struct rpi_link *kept = worker->busy ? rpi_list_first(&worker->inbox) : NULL;
+    if (kept)
+        worker->reader.left = 0;
+    else
+        worker->reading = false;
+    for (struct rpi_link *link = worker->inbox.next, *next; link != &worker->inbox; link = next) {
+        next = link->next;
+        if (link != kept)
+            rpi_batch_put(&worker->batches, RPI_MEMBER(link, struct rpi_batch, link));
+    }
+}
+
+/* ---- cancelling */
+
+/* What a CANCEL message means. */
+struct cancel {
+    bool all, map;
+    uint64_t id, number;
+};
+
+static bool meant(const struct cancel *cancel, uint64_t id, uint64_t number, bool is_chunk)
+{
+    return cancel->all || (cancel->map ? is_chunk && number == cancel->number : id == cancel->id);
+}
+
+/* Marks what is meant among the tasks that the reader has not reached. */
+static void mark(struct rpi_reader reader, const struct cancel *cancel)
+{
+    while (reader.left) {
+        struct rpi_frame frame = { 0 };
+        uint8_t *at = (uint8_t *)(uintptr_t)reader.at; /* the inbox is ours */
+        if (rpi_reader_frame(&reader, &frame) != RP_OK)
+            return;
+        if (meant(cancel, frame.id, frame.number, frame.flags & RPI_FRAME_CHUNK))
+            at[11] |= RPI_FRAME_CANCELLED;
+    }
+}
+
+static void cancel_inbox(struct rpi_worker *worker, const struct cancel *cancel)
+{
+    if (worker->busy && meant(cancel, worker->running.id, worker->running.number, worker->running.is_chunk))
+        atomic_store_explicit(&worker->cancel, true, memory_order_relaxed);
+    bool first = worker->reading;
+    for (struct rpi_link *link = worker->inbox.next; link != &worker->inbox; link = link->next) {
+        const struct rpi_batch *batch = RPI_MEMBER(link, struct rpi_batch, link);
+        struct rpi_reader reader;
+        if (first)
+            mark(worker->reader, cancel);
+        else if (rpi_reader_open(&reader, batch->bytes, batch->size) == RP_OK)
+            mark(reader, cancel);
+        first = false;
+    }
+}
+
+static rp_status take_cancel(struct rpi_worker *worker, struct rpi_reader *reader)
+{
+    struct cancel cancel = { .all = reader->left == 0 };
+    if (cancel.all)
+        cancel_inbox(worker, &cancel);
+    while (reader->left) {
+        struct rpi_frame frame = { 0 };
+        rp_status status = rpi_reader_frame(reader, &frame);
+        if (status != RP_OK)
+            return status;
+        cancel = (struct cancel){ .map = frame.flags & RPI_FRAME_NUMBER, .id = frame.id, .number = frame.number };
+        cancel_inbox(worker, &cancel);
+    }
+    return RP_OK;
 }
 
 rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t size)
@@ -81,10 +147,14 @@ rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t
     if (reader.kind == RPI_STOP) {
         worker->stopping = true;
         worker->alone = reader.word & RPI_STOP_ALONE;
-        if (reader.word & RPI_STOP_DROP)
+        if (reader.word & RPI_STOP_DROP) {
             drop_inbox(worker);
+            atomic_store_explicit(&worker->cancel, worker->busy, memory_order_relaxed);
+        }
         return RP_OK;
     }
+    if (reader.kind == RPI_CANCEL)
+        return take_cancel(worker, &reader);
     if (reader.kind != RPI_TASKS || size > worker->config.batch_limit)
         return rpi_reader_bad("rank 0 sends tasks only, in batches of the agreed size");
     struct rpi_batch *batch = rpi_batch_get(&worker->batches);
@@ -151,7 +221,7 @@ static struct rpi_batch *open_inbox(struct rpi_worker *worker)
 
 bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
 {
-    struct rpi_frame frame;
+    struct rpi_frame frame = { 0 };
     if (!open_inbox(worker) || !have_room(worker))
         return false;
     struct rpi_reader reader = worker->reader;
@@ -175,7 +245,12 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
     task->is_chunk = frame.flags & RPI_FRAME_CHUNK;
     if (task->is_chunk)
         task->chunk = frame.chunk;
+    task->cancelled = frame.flags & RPI_FRAME_CANCELLED;
+    task->limit = frame.flags & RPI_FRAME_RAN ? 1e-9 * (double)frame.ran : 0;
     task->size = frame.length;
+    worker->running = *task;
+    worker->busy = true;
+    atomic_store_explicit(&worker->cancel, false, memory_order_relaxed);
     return true;
 }
 
@@ -238,6 +313,7 @@ void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task, con
     } else {
         worker->untimed++;
     }
+    worker->busy = false;
     uint8_t *at = rpi_writer_frame(&worker->writer, &frame);
     put_payload(worker, at, &frame, result);
     if (worker->current) {

@@ -5,6 +5,8 @@
 
 #include "batch.h"
 
+#include <stdatomic.h>
+
 struct rpi_worker_config {
     struct rpi_alloc alloc;
     uint32_t batch_limit; /* bytes */
@@ -25,8 +27,11 @@ struct rpi_worker {
     struct rpi_writer writer;
     uint32_t untimed;       /* results in `out` without a time of their own */
     double untimed_seconds; /* that they took together */
-    bool stopping;          /* rank 0 said that nothing more will come */
-    bool alone;             /* and that the pool has failed */
+    struct rpi_task running;
+    bool busy;          /* `running` is */
+    atomic_bool cancel; /* it is to stop: rp_cancelled() asks */
+    bool stopping;      /* rank 0 said that nothing more will come */
+    bool alone;         /* and that the pool has failed */
 };
 
 void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *config);

@@ -252,14 +252,6 @@ static void borrowed(void)
 
 /* ---- what is refused ---- */
 
-static void dummy_done(rp_pool *p, rp_future future, const rp_outcome *outcome, void *user)
-{
-    (void)p;
-    (void)future;
-    (void)outcome;
-    (void)user;
-}
-
 static void refused_options(void)
 {
     rp_future after = { 1 };
@@ -276,20 +268,18 @@ static void refused_options(void)
     REFUSE(attempts, -1);
     REFUSE(retries, -1);
     REFUSE(retries, 100000);
-    REFUSE(time_limit, 1);
     REFUSE(time_limit, -1);
     REFUSE(time_limit, (double)NAN);
-    REFUSE(worker, 1);
+    REFUSE(worker, 1000);
     REFUSE(worker, -1);
     REFUSE(worker_hard, true);
     REFUSE(cost, -1);
     REFUSE(cost, (double)NAN);
     REFUSE(key.size, 1);
     REFUSE(after_count, 1);
-    REFUSE(on_done, dummy_done);
 #undef REFUSE
-    o[14].key.data = "k";
-    o[15].after = &after;
+    o[13].key.data = "k";
+    o[14].after = &after;
     if (!open_pool(NULL))
         return;
     rp_stats stats = RP_STATS_INIT;
@@ -323,11 +313,6 @@ static void *no_alloc(void *old, size_t size, void *user)
     return NULL;
 }
 
-static void dummy_finalizer(void *data)
-{
-    (void)data;
-}
-
 static void refused_config(void)
 {
     const rp_config plain = RP_CONFIG_INIT;
@@ -341,9 +326,7 @@ static void refused_config(void)
     REFUSE(struct_size, sizeof plain - 1);
     REFUSE(struct_size, sizeof plain + 1);
     REFUSE(processes, -1);
-    REFUSE(initializer, nothing);
     REFUSE(init_arg.size, 1);
-    REFUSE(finalizer, dummy_finalizer);
     REFUSE(isolation, RP_FORK);
     REFUSE(isolation, (rp_isolation)3);
     REFUSE(isolation, (rp_isolation)-1);
@@ -352,7 +335,6 @@ static void refused_config(void)
     REFUSE(master_works, (rp_toggle)3);
     REFUSE(background, RP_ON);
     REFUSE(background, (rp_toggle)-1);
-    REFUSE(seed, 1);
     REFUSE(open_timeout, -1);
     REFUSE(open_timeout, (double)NAN);
     REFUSE(lost_after, 1);
@@ -367,7 +349,6 @@ static void refused_config(void)
     REFUSE(journal_sync, true);
     REFUSE(trace, "trace");
 #undef REFUSE
-    c[5].init_arg.data = "x";
     for (size_t i = 0; i < count; i++) {
         rp_pool *new = NULL;
         /* every rank has it, then only rank 0 */

@@ -77,7 +77,7 @@ static void submit(struct sim *sim)
     pattern_fill(arg, task->size, task->seed);
     struct rpi_request request = { .function = (uint16_t)task->function,
                                    .borrow = borrow,
-                                   .detached = task->detached,
+                                   .released = task->detached,
                                    .arg = arg,
                                    .size = task->size,
                                    .options = task->options };

@@ -28,7 +28,8 @@ static void check_message(struct sim *sim, uint64_t number, const rp_outcome *ou
     char words[RPI_MESSAGE_MAX + 1] = "";
     if (promise->kind == PROMISE_FAIL && outcome->code == promise->code)
         promise_message(promise, words);
-    if (!strstr(outcome->message, words) || !strstr(outcome->message, "failed on worker"))
+    const char *happened = outcome->status == RP_ERR_CANCELLED ? "was cancelled on worker" : "failed on worker";
+    if (!strstr(outcome->message, words) || !strstr(outcome->message, happened))
         model_fail(&sim->model, "task %llu: its failure says \"%s\"", NUMBER(number), outcome->message);
 }
 

@@ -233,7 +233,7 @@ static void fits_to_the_last_byte(void)
     CU_ASSERT_TRUE(rpi_writer_fits(&writer, room));
     CU_ASSERT_FALSE(rpi_writer_fits(&writer, room + 1));
     uint32_t limit = rpi_inline_limit(sizeof bytes);
-    uint8_t all = RPI_FRAME_RAN | RPI_FRAME_CHUNK | RPI_FRAME_FAILED;
+    uint8_t all = RPI_FRAME_NUMBER | RPI_FRAME_RAN | RPI_FRAME_CHUNK | RPI_FRAME_FAILED;
     CU_ASSERT_TRUE(rpi_writer_fits(&writer, rpi_frame_size(all, limit)));
     CU_ASSERT_FALSE(rpi_writer_fits(&writer, rpi_frame_size(all, limit + 8)));
     CU_ASSERT_TRUE(rpi_failure_size(RPI_MESSAGE_MAX) <= limit); /* a failure never travels alone */
@@ -502,7 +502,7 @@ static void headers(void)
     uint8_t bytes[RPI_BATCH_HEADER];
     struct rpi_writer writer;
     struct rpi_reader reader;
-    for (int kind = RPI_TASKS; kind <= RPI_VERDICT; kind++) {
+    for (int kind = RPI_TASKS; kind <= RPI_CANCEL; kind++) {
         rpi_writer_open(&writer, bytes, sizeof bytes);
         rpi_writer_close(&writer, (enum rpi_kind)kind, 0xAABB);
         CU_ASSERT_EQUAL(rpi_reader_open(&reader, bytes, sizeof bytes), RP_OK);
@@ -512,7 +512,7 @@ static void headers(void)
     }
     bytes[1] = 0;
     says(bytes, sizeof bytes, "kind");
-    bytes[1] = RPI_VERDICT + 1;
+    bytes[1] = RPI_CANCEL + 1;
     says(bytes, sizeof bytes, "kind");
     bytes[1] = RPI_TASKS;
     says(bytes, sizeof bytes - 1, "header");

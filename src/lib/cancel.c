@@ -1,0 +1,94 @@
+/* Cancelling at rank 0: what is queued is settled at once, workers are told about the rest. */
+#include "settle.h"
+#include "status.h"
+
+#define NEVER_AGAIN UINT32_MAX /* as many retries as any options allow */
+
+/* A message of its own; `frame` NULL: all that the worker has. */
+static rp_status tell_worker(struct rpi_master *master, int worker, const struct rpi_frame *frame)
+{
+    struct rpi_writer writer;
+    struct rpi_batch *batch = rpi_batch_get(&master->batches);
+    if (!batch)
+        return rpi_no_memory("a cancel");
+    rpi_writer_open(&writer, batch->bytes, master->batches.limit);
+    if (frame)
+        (void)rpi_writer_frame(&writer, frame);
+    rpi_writer_close(&writer, RPI_CANCEL, 0);
+    batch->size = writer.used;
+    batch->peer = worker;
+    batch->sends = 1;
+    rpi_list_append(&master->outgoing, &batch->link);
+    return RP_OK;
+}
+
+static rp_status tell_busy_workers(struct rpi_master *master, const struct rpi_frame *frame)
+{
+    rp_status status = RP_OK;
+    for (int worker = 1; status == RP_OK && worker <= master->roster.workers; worker++)
+        if (master->roster.seats[worker].in_flight)
+            status = tell_worker(master, worker, frame);
+    return status;
+}
+
+static rp_status cancel_queued(struct rpi_master *master, uint64_t id, struct rpi_future *future, uint16_t function)
+{
+    struct rpi_settled how = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "", .function = function };
+    const struct rpi_options options = *rpi_options_at(&master->options, future->options);
+    rp_status status = rpi_settle_failure(master, id, future, &how);
+    if (status == RP_OK)
+        rpi_master_void(master, &options);
+    return status;
+}
+
+static rp_status cancel_map(struct rpi_master *master, struct rpi_map *map)
+{
+    struct rpi_frame frame = { .flags = RPI_FRAME_NUMBER, .number = map->number };
+    rp_status status = map->left > map->request.count - map->next ? tell_busy_workers(master, &frame) : RP_OK;
+    return status == RP_OK ? rpi_map_cancel(master, map) : status;
+}
+
+rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_future *future, double now)
+{
+    master->now = now;
+    if (future->state == RP_DONE)
+        return RP_OK;
+    if (future->flags & RPI_FUTURE_MAP)
+        return cancel_map(master, future->pending.map);
+    if (future->state == RP_QUEUED)
+        return cancel_queued(master, id, future, future->pending.function);
+    struct rpi_frame frame = { .id = id };
+    rp_status status = tell_worker(master, master->batches.table[future->pending.batch]->peer, &frame);
+    if (status == RP_OK)
+        future->pending.retried = NEVER_AGAIN;
+    return status;
+}
+
+/* Tasks at workers are not tried again. */
+static void forbid_retries(struct rpi_master *master)
+{
+    for (uint32_t i = 0; i < master->futures.touched; i++) {
+        struct rpi_future *future = rpi_future_slot(&master->futures, i);
+        if (future->state == RP_SENT && !(future->flags & (RPI_FUTURE_CHUNK | RPI_FUTURE_MAP)))
+            future->pending.retried = NEVER_AGAIN;
+    }
+}
+
+rp_status rpi_master_cancel_all(struct rpi_master *master, double now)
+{
+    rp_status status = tell_busy_workers(master, NULL);
+    master->now = now;
+    if (status != RP_OK)
+        return status;
+    forbid_retries(master);
+    for (struct rpi_link *link = master->maps.next, *next; status == RP_OK && link != &master->maps; link = next) {
+        next = link->next;
+        status = rpi_map_cancel(master, RPI_MEMBER(link, struct rpi_map, link));
+    }
+    for (uint32_t i = 0; status == RP_OK && i < master->futures.touched; i++) {
+        struct rpi_future *future = rpi_future_slot(&master->futures, i);
+        if (future->state == RP_QUEUED)
+            status = cancel_queued(master, (uint64_t)future->generation << 32 | i, future, future->pending.function);
+    }
+    return status;
+}
