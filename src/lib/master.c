@@ -96,11 +96,6 @@ static rp_status set_data(struct rpi_master *master, const struct rpi_request *r
     return RP_OK;
 }
 
-static struct rpi_rank rank_of(const struct rpi_options *options, uint64_t number, bool back)
-{
-    return (struct rpi_rank){ .priority = options->priority, .cost = options->cost, .order = number, .back = back };
-}
-
 static struct rpi_own *own_of(struct rpi_master *master, int worker)
 {
     const struct rpi_alloc *alloc = &master->config.alloc;
@@ -149,12 +144,13 @@ void rpi_master_void(struct rpi_master *master, const struct rpi_options *option
 
 /* Puts a task where its options want it, and counts it. */
 rp_status rpi_master_enqueue(struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_options *options,
-                             const struct rpi_rank *rank)
+                             bool back, uint64_t order)
 {
+    const struct rpi_rank rank = { .priority = options->priority, .cost = options->cost, .order = order, .back = back };
     struct rpi_own *own = options->hard ? own_of(master, options->worker) : NULL;
     if (options->hard && !own)
         return rpi_no_memory("a worker's own queue");
-    rp_status status = rpi_taskq_push(own ? &own->queue : &master->queue, entry, rank);
+    rp_status status = rpi_taskq_push(own ? &own->queue : &master->queue, entry, &rank);
     if (status != RP_OK)
         return status;
     count(master, own ? &own->queue : &master->queue, 1, (int64_t)entry->size);
@@ -163,18 +159,31 @@ rp_status rpi_master_enqueue(struct rpi_master *master, const struct rpi_entry *
     return RP_OK;
 }
 
+/* Nearly every task: behind the others. */
+static rp_status enqueue_plain(struct rpi_master *master, const struct rpi_entry *entry)
+{
+    static const struct rpi_rank last;
+    rp_status status = rpi_taskq_push(&master->queue, entry, &last);
+    if (status == RP_OK) {
+        master->queue.tasks++;
+        master->queue.bytes += entry->size;
+    }
+    return status;
+}
+
 rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request, double now, uint64_t *id)
 {
     struct rpi_entry entry = { .size = request->size, .function = request->function };
+    const struct rpi_options *given = request->options;
     uint32_t options = 0;
     uint64_t new_id;
     rp_status status = set_data(master, request, &entry);
     if (status != RP_OK)
         return status;
-    if (request->options.on_done)
+    if (given && given->on_done)
         status = rpi_ring_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
-    if (status == RP_OK)
-        status = rpi_options_intern(&master->options, &request->options, &options);
+    if (given && status == RP_OK)
+        status = rpi_options_intern(&master->options, given, &options);
     if (status != RP_OK)
         goto drop_data;
     struct rpi_future *future = rpi_future_new(&master->futures, &new_id);
@@ -183,8 +192,7 @@ rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request 
         goto drop_options;
     }
     entry.id = new_id;
-    struct rpi_rank rank = rank_of(&request->options, master->next_number, false);
-    status = rpi_master_enqueue(master, &entry, &request->options, &rank);
+    status = given ? rpi_master_enqueue(master, &entry, given, false, master->next_number) : enqueue_plain(master, &entry);
     if (status != RP_OK)
         goto drop_future;
     future->options = options;
@@ -192,13 +200,13 @@ rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request 
     future->pending.function = request->function;
     future->pending.number = master->next_number++;
     future->pending.submitted = now;
-    if (request->options.outbox)
+    if (given && given->outbox)
         future->flags = (uint8_t)(RPI_FUTURE_STREAMED | (request->released ? RPI_FUTURE_RELEASED : 0));
     else if (request->released)
         future->flags = RPI_FUTURE_DETACHED | RPI_FUTURE_RELEASED;
     master->unsettled++;
     master->counts.submitted++;
-    master->calls_due += request->options.on_done != NULL;
+    master->calls_due += given && given->on_done;
     *id = new_id;
     return RP_OK;
 
@@ -230,7 +238,9 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
         goto drop_options;
     }
     struct rpi_entry entry = { .id = map->id, .function = request->function, .flags = RPI_ENTRY_MAP, .data = map };
-    struct rpi_rank rank = rank_of(&request->options, master->next_number, false);
+    struct rpi_rank rank = { .priority = request->options.priority,
+                             .cost = request->options.cost,
+                             .order = master->next_number };
     status = rpi_taskq_push(&master->queue, &entry, &rank);
     if (status != RP_OK)
         goto drop_future;

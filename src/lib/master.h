@@ -78,7 +78,7 @@ struct rpi_request {
     bool released; /* nobody holds the future; a failure that no stream delivers is logged */
     const void *arg;
     uint32_t size;
-    struct rpi_options options;
+    const struct rpi_options *options; /* NULL: defaults */
 };
 
 /* RP_ERR_NOMEM: nothing is queued. */

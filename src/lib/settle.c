@@ -201,10 +201,7 @@ static rp_status queue_again(struct rpi_master *master, uint64_t id, struct rpi_
     if (status != RP_OK)
         return status;
     bool copied = large && entry.data != batch->pieces[piece].data;
-    struct rpi_rank rank = {
-        .priority = options->priority, .cost = options->cost, .order = future->pending.number, .back = true
-    };
-    status = rpi_master_enqueue(master, &entry, options, &rank);
+    status = rpi_master_enqueue(master, &entry, options, true, future->pending.number);
     if (status != RP_OK) {
         if (copied)
             rpi_buffer_free((void *)(uintptr_t)entry.data);

@@ -37,9 +37,9 @@ RP_MUST_USE rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id,
 void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future, void *buffer, uint32_t size,
                        const struct rpi_settled *how);
 
-/* Queues a task where its options want it.  RP_ERR_NOMEM. */
+/* Queues a task where its options want it; `back`: it was queued before.  RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_master_enqueue(struct rpi_master *master, const struct rpi_entry *entry,
-                                         const struct rpi_options *options, const struct rpi_rank *rank);
+                                         const struct rpi_options *options, bool back, uint64_t order);
 /* A queued task with these options is void: it counts no more, and its entry is dropped when it comes up. */
 void rpi_master_void(struct rpi_master *master, const struct rpi_options *options);
 /* A worker has credit again: the tasks that only it may run are looked at. */

@@ -40,6 +40,7 @@ static rp_status open_stream(rp_pool *pool, const rp_stream_options *options, rp
     if (!new)
         return rpi_no_memory("a stream");
     new->pool = pool;
+    new->kept.outbox = &new->outbox;
     new->in_flight = limit_of(pool, options);
     if (options) {
         new->options = *options;
@@ -130,7 +131,7 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
                                          .arg = arg,
                                          .size = size,
                                          .options = options ? options : stream->options.task,
-                                         .outbox = &stream->outbox,
+                                         .kept = &stream->kept,
                                          .link = (uint32_t)stream->submitted,
                                          .held = future };
     uint64_t id;

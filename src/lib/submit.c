@@ -95,9 +95,12 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
 {
     const rp_task_options *options = submission->options;
     size_t size = submission->size;
-    struct rpi_request request = {
-        .arg = submission->arg, .size = (uint32_t)size, .released = !submission->held, .link = submission->link
-    };
+    struct rpi_options own;
+    struct rpi_request request = { .arg = submission->arg,
+                                   .size = (uint32_t)size,
+                                   .released = !submission->held,
+                                   .options = submission->kept,
+                                   .link = submission->link };
     rp_status status = rpi_function_number(pool, submission->fn, "rp_submit", &request.function);
     if (status != RP_OK)
         return status;
@@ -106,11 +109,12 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
                          request.arg ? "is over 4,294,967,295" : "is NULL");
     if (options) {
         request.borrow = options->borrow;
-        status = rpi_task_options(options, pool, &request.options);
+        status = rpi_task_options(options, pool, &own);
         if (status != RP_OK)
             return status;
+        own.outbox = submission->kept ? submission->kept->outbox : NULL;
+        request.options = &own;
     }
-    request.options.outbox = submission->outbox;
     status = rpi_pool_sound(pool);
     if (status == RP_OK && (pool->limit_tasks || pool->limit_bytes))
         status = make_room(pool, size, !(options && options->no_wait) && !rpi_pool_in_callback());

@@ -13,7 +13,7 @@ struct rpi_submission {
     const void *arg;
     size_t size;
     const rp_task_options *options; /* NULL: defaults */
-    struct rpi_outbox *outbox;      /* of the stream it belongs to, or NULL */
+    const struct rpi_options *kept; /* of the stream it belongs to, or NULL: what `options` does not say */
     uint32_t link;                  /* its index there */
     bool held;                      /* the application keeps the future */
 };

@@ -75,14 +75,15 @@ static void submit(struct sim *sim)
     task->detached = task->released = !sim->plan.plain && chance_is(&sim->chance, 0.1);
     uint8_t *arg = test_room(NULL, task->size);
     pattern_fill(arg, task->size, task->seed);
+    struct rpi_options options = task->options;
     struct rpi_request request = { .function = (uint16_t)task->function,
                                    .borrow = borrow,
                                    .released = task->detached,
                                    .arg = arg,
                                    .size = task->size,
-                                   .options = task->options };
+                                   .options = &options };
     if (sim_fault_now(sim, SIM_WRONG_RANK))
-        request.options.priority += 5;
+        options.priority += 5;
     if (borrow)
         task->arg = arg;
     rp_status status = rpi_master_submit(&sim->master, &request, sim->now, &task->id);
