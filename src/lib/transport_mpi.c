@@ -442,7 +442,7 @@ static rp_status set_up(struct mpi *mpi)
     int *limit, found;
     (void)MPI_Comm_set_errhandler(mpi->comm, MPI_ERRORS_RETURN);
     (void)MPI_Comm_set_name(mpi->comm, "rankpool");
-    int code = MPI_Comm_get_attr(mpi->comm, MPI_TAG_UB, &limit, &found);
+    int code = MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &limit, &found);
     if (code != MPI_SUCCESS || !found || *limit < TAG_WAITING)
         return rpi_error(RP_ERR_MPI, "this MPI allows too few message tags");
     for (int i = 0; i <= mpi->base.peers; i++)
