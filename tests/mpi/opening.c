@@ -1,0 +1,138 @@
+/* A program for opening.sh: every rank opens a pool in the way that its argument says, and prints
+ *
+ *   rank N: STATUS: MESSAGE         of a pool that was not opened
+ *   rank N: fine                    of one that worked
+ */
+#include <rankpool_mpi.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int number_in(const char *name, int otherwise)
+{
+    const char *text = getenv(name);
+    return text ? (int)strtol(text, NULL, 10) : otherwise;
+}
+
+static int rank;
+static int odd_one = 1; /* the rank that does otherwise; ODD_ONE in the environment */
+
+static rp_status common(rp_call *call, const void *arg, size_t size)
+{
+    return rp_return(call, arg, size);
+}
+RP_TASK(common);
+
+static rp_status another(rp_call *call, const void *arg, size_t size)
+{
+    (void)call;
+    (void)arg;
+    return size ? RP_ERR_INVALID : RP_OK;
+}
+
+static void report(rp_status status, rp_pool **pool)
+{
+    if (status == RP_OK && *pool) {
+        status = rp_apply(*pool, common, "x", 1, NULL, 0, NULL) == RP_ERR_SIZE ? RP_OK : RP_ERR_TASK;
+        if (status == RP_OK)
+            status = rp_close(pool);
+    }
+    if (status == RP_OK)
+        printf("rank %d: fine\n", rank);
+    else
+        printf("rank %d: %s: %s\n", rank, rp_strerror(status), rp_error_message());
+    (void)fflush(stdout);
+}
+
+static int open_plain(const rp_config *config)
+{
+    rp_pool *pool = NULL;
+    report(rp_open(config, &pool), &pool);
+    return 0;
+}
+
+/* What was wrong on the first try stays wrong. */
+static int open_twice(void)
+{
+    (void)open_plain(NULL);
+    return open_plain(NULL);
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "";
+    rp_config config = RP_CONFIG_INIT;
+    rank = number_in("OMPI_COMM_WORLD_RANK", 0);
+    odd_one = number_in("ODD_ONE", odd_one);
+    bool odd = rank == odd_one;
+
+    if (strcmp(mode, "plain") == 0)
+        return open_plain(NULL);
+    if (strcmp(mode, "one_more") == 0) { /* registered on the odd rank only */
+        if (odd && rp_register("one_more", another) != RP_OK)
+            return 3;
+        return open_twice();
+    }
+    if (strcmp(mode, "one_less") == 0) {
+        if (!odd && rp_register("one_less", another) != RP_OK)
+            return 3;
+        return open_twice();
+    }
+    if (strcmp(mode, "other_name") == 0) {
+        if (rp_register(odd ? "name_of_one" : "name_of_others", another) != RP_OK)
+            return 3;
+        return open_plain(NULL);
+    }
+    if (strcmp(mode, "many_names") == 0) { /* the difference is beyond what one message holds */
+        for (int i = 0; i < 3000; i++) {
+            char name[64];
+            (void)snprintf(name, sizeof name, "function_number_%d", i);
+            if (odd && i == 2999)
+                (void)snprintf(name, sizeof name, "z_other");
+            if (rp_register(name, another) != RP_OK)
+                return 3;
+        }
+        return open_plain(NULL);
+    }
+    if (strcmp(mode, "clash") == 0) { /* one name for two functions */
+        rp_register_at("twice_given", common, "first.c", 10);
+        if (odd || odd_one < 0)
+            rp_register_at("twice_given", another, "second.c", 20);
+        return open_twice();
+    }
+    if (strcmp(mode, "bad_name") == 0) {
+        rp_register_at("", common, "empty.c", 1);
+        return open_plain(NULL);
+    }
+    if (strcmp(mode, "missing") == 0) { /* the odd rank does not come */
+        config.open_timeout = 1;
+        (void)MPI_Init(&argc, &argv);
+        if (odd)
+            printf("rank %d: elsewhere\n", rank);
+        else
+            (void)open_plain(&config);
+        (void)sleep(6); /* the first that ends, ends all */
+        return 0;
+    }
+    if (strcmp(mode, "after_finalize") == 0) {
+        rp_pool *pool = NULL;
+        (void)MPI_Init(&argc, &argv);
+        (void)MPI_Finalize();
+        report(rp_open_comm(MPI_COMM_WORLD, NULL, &pool), &pool);
+        return open_plain(NULL);
+    }
+    if (strcmp(mode, "left_open") == 0) { /* main ends with tasks under way and a pool open */
+        rp_pool *pool = NULL;
+        if (rp_open(NULL, &pool) != RP_OK)
+            return 3;
+        printf("rank %d: %s\n", rank, pool ? "opened" : "served");
+        for (int i = 0; pool && i < 10000; i++)
+            if (rp_submit(pool, common, "hello", 5, NULL, NULL) != RP_OK)
+                return 3;
+        return pool ? number_in("LEAVE_WITH", 0) : 0;
+    }
+    (void)fprintf(stderr, "opening: no such mode: %s\n", mode);
+    return 2;
+}

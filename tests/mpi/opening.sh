@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Pools that cannot be opened say why, on every rank; and processes that end without closing theirs.
+# limit: 180
+. tests/support/shell.sh
+
+export TIMEOUT=30
+opening=$BUILD/tests/mpi/opening
+
+on() # RANKS MODE [mpirun's arguments...]
+{
+    local ranks=$1 mode=$2
+    shift 2
+    if [ "$ranks" = alone ]; then
+        timeout -k 5 "$TIMEOUT" "$opening" "$mode"
+    else
+        scripts/mpirun.sh -n "$ranks" "$@" "$opening" "$mode"
+    fi
+}
+
+# Every rank says what is expected, so many times.
+says() # NAME RANKS TIMES PATTERN COMMAND...
+{
+    local name=$1 ranks=$2 times=$3 pattern=$4 rc rank count
+    shift 4
+    run "$@"
+    if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
+        not_ok "$name" "hung"
+        return
+    fi
+    for ((rank = 0; rank < ranks; rank++)); do
+        count=$(grep -Ec -- "^rank $rank: $pattern" "$TMP/out")
+        if [ "$count" != "$times" ]; then
+            cat "$TMP/out" >>"$TMP/err"
+            not_ok "$name" "rank $rank said $count times, not $times: $pattern"
+            return
+        fi
+    done
+    ok "$name"
+}
+
+# ---- registries -----------------------------------------------------------------------------------------------------
+
+for odd in 0 1 3; do
+    export ODD_ONE=$odd
+    says "one function more on rank $odd" 4 2 'the pool cannot go on: .*one_more.* rank' on 4 one_more
+    says "one function less on rank $odd" 4 2 'the pool cannot go on: .*one_less.* rank' on 4 one_less
+done
+export ODD_ONE=2
+says "a difference names its rank" 4 2 'the pool cannot go on: .*rank 2 .*one_more' on 4 one_more
+says "another name for one function" 4 1 'the pool cannot go on: .*rank 2 .*name_of_' on 4 other_name
+says "a difference among thousands of names" 4 1 'the pool cannot go on: .*rank 2 ' on 4 many_names
+ODD_ONE=-1 says "thousands of names" 4 1 'fine' on 4 many_names
+for odd in -1 0 2; do
+    ODD_ONE=$odd says "one name for two functions on rank $odd" 3 2 \
+        'invalid argument: .*twice_given.*first.c:10.*second.c:20' on 3 clash
+done
+says "one name for two functions alone" 1 2 'invalid argument: .*twice_given.*first.c:10.*second.c:20' \
+    env ODD_ONE=0 timeout -k 5 30 "$opening" clash
+says "a function without a name" 2 1 'invalid argument: .*name' on 2 bad_name
+
+# ---- another protocol: the same sources, built with another version ----------------------------------------------------
+
+other=$TMP/other
+build_other()
+{
+    # shellcheck disable=SC2046 # flags are words
+    ${MPICC:-mpicc} -std=c11 -D_GNU_SOURCE -DRPI_PROTOCOL=2 -O1 -pthread ${SANITIZE:+-fsanitize=$SANITIZE} \
+        -Iinclude -Isrc/lib -o "$other" tests/mpi/opening.c $(ls src/lib/*.c)
+}
+check "another version is built" build_other
+says "another version on rank 1" 3 1 'the pool cannot go on: .*protocol version' \
+    scripts/mpirun.sh -n 1 "$opening" plain : -n 1 "$other" plain : -n 1 "$opening" plain
+says "another version on rank 0" 3 1 'the pool cannot go on: .*protocol version' \
+    scripts/mpirun.sh -n 1 "$other" plain : -n 2 "$opening" plain
+says "another version everywhere" 3 1 'fine' scripts/mpirun.sh -n 3 "$other" plain
+
+# ---- who does not come ------------------------------------------------------------------------------------------------
+
+export ODD_ONE=1
+run on 3 missing
+cat "$TMP/out" >>"$TMP/err"
+if [ "$rc" = 124 ]; then
+    not_ok "a rank that does not come" "hung"
+elif ! grep -Eq '^rank 0: the pool cannot go on: .*rank 1([^0-9]|$)' "$TMP/out"; then
+    not_ok "a rank that does not come" "rank 0 does not name it"
+elif ! grep -Eq '^rank 2: the pool cannot go on: ' "$TMP/out"; then
+    not_ok "a rank that does not come" "rank 2 does not know"
+else
+    ok "a rank that does not come"
+fi
+
+# ---- launchers and MPI's life -------------------------------------------------------------------------------------------
+
+says "srun without an interface for MPI" 1 1 'an MPI call failed: .*srun.*mpirun' \
+    env SLURM_STEP_NUM_TASKS=2 timeout -k 5 30 "$opening" plain
+says "srun of one task" 1 1 'fine' env SLURM_STEP_NUM_TASKS=1 timeout -k 5 30 "$opening" plain
+says "mpirun inside srun's environment" 2 1 'fine' env SLURM_STEP_NUM_TASKS=2 scripts/mpirun.sh -n 2 "$opening" plain
+says "after MPI_Finalize" 2 2 '(invalid argument|an MPI call failed): .*finali' on 2 after_finalize
+says "after MPI_Finalize alone" 1 2 '(invalid argument|an MPI call failed): .*finali' on alone after_finalize
+
+for ranks in alone 1 3; do
+    for status in 0 7; do
+        export LEAVE_WITH=$status
+        run on $ranks left_open
+        served=$(grep -c '^rank [0-9]: served' "$TMP/out")
+        if [ "$rc" != $status ]; then
+            not_ok "exit $status without rp_close, $ranks" "status $rc"
+        elif [ "$served" != $((${ranks/alone/1} - 1)) ]; then
+            not_ok "exit $status without rp_close, $ranks" "$served workers came back"
+        else
+            ok "exit $status without rp_close, $ranks"
+        fi
+    done
+done
