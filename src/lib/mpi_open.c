@@ -9,17 +9,21 @@
 
 #include <rankpool_mpi.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* ---- the process's end */
 
-/* exit() inside a task would leave rank 0 waiting: it ends the job, after naming the task. */
-
+/* exit() inside a task would leave rank 0 waiting: it ends the job, after naming the task.  In a process alone it must not pass for
+ * success: what was still to do is not done. */
 static void at_exit(void)
 {
-    if (rpi_crash_exit())
+    if (rpi_crash_exit()) {
+        (void)fflush(NULL);
         rpi_mpi_abort(1);
+        _exit(1);
+    }
     rpi_pools_terminate();
     rpi_mpi_end();
 }
@@ -59,7 +63,9 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     if (status != RP_OK)
         return status;
     status = rpi_pool_make(&checked, &parts, pool);
-    if (status != RP_OK)
+    if (status == RP_OK)
+        rpi_crash_watch();
+    else
         rpi_registry_fini(&registry);
     return status;
 }
