@@ -13,9 +13,11 @@ struct block {
     size_t size;
 };
 
-static bool refused(struct memory *memory)
+static bool refused(struct memory *memory, size_t size)
 {
     memory->calls++;
+    if (memory->most && size > memory->most)
+        return true;
     if (memory->fail_at && (memory->calls == memory->fail_at || (memory->fail_on && memory->calls > memory->fail_at)))
         return true;
     memory->random = memory->random * 6364136223846793005U + 1442695040888963407U;
@@ -48,7 +50,7 @@ void *memory_alloc(void *old, size_t size, void *user)
             give_back(memory, old);
         return NULL;
     }
-    struct block *block = refused(memory) ? NULL : malloc(sizeof *block + size);
+    struct block *block = refused(memory, size) ? NULL : malloc(sizeof *block + size);
     if (!block) {
         memory->refused++;
         return NULL;

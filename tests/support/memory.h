@@ -13,6 +13,7 @@ struct memory {
     uint64_t fail_at;  /* the call that is refused, from 1; 0: none */
     bool fail_on;      /* and every one after it */
     uint32_t fail_ppm; /* calls refused by chance, in a million */
+    size_t most;       /* a block of more bytes is refused; 0: none is */
     uint64_t random;
 };
 

@@ -48,8 +48,10 @@ static void new_one_is_empty(void)
         expected.state = RP_QUEUED;
         expected.generation = (uint32_t)(id >> 32);
         CU_ASSERT_EQUAL(memcmp(future, &expected, sizeof expected), 0);
-        memset((char *)future + 4, 0xFF, sizeof *future - 4); /* all but the generation */
-        future->flags = 0;
+        memset(&expected, 0xFF, sizeof expected);
+        expected.generation = future->generation;
+        expected.flags = 0;
+        *future = expected; /* junk, for the next one to find */
         drop(id);
     }
     end();

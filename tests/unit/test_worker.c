@@ -1,0 +1,547 @@
+/* The worker's engine: batches in, tasks one by one, results out. */
+#include "harness.h"
+#include "memory.h"
+#include "worker.h"
+
+#include <stdlib.h>
+
+#define LIMIT     RPI_BATCH_MIN
+#define FUNCTIONS 4
+
+static struct memory memory;
+static struct rpi_worker worker;
+
+/* ---- batches of tasks, as rank 0 writes them */
+
+static uint8_t bytes[LIMIT];
+static struct rpi_writer writer;
+
+static void open_batch(void)
+{
+    rpi_writer_open(&writer, bytes, LIMIT);
+}
+
+static uint8_t *add_frame(struct rpi_frame frame)
+{
+    CU_ASSERT_TRUE_FATAL(rpi_writer_fits(&writer, rpi_frame_size(frame.flags, frame.length)));
+    return rpi_writer_frame(&writer, &frame);
+}
+
+static void add_task(uint64_t id, const char *arg)
+{
+    uint32_t length = (uint32_t)strlen(arg);
+    rpi_put_payload(add_frame((struct rpi_frame){ .id = id, .function = 1, .attempt = 1, .length = length }), arg, length);
+}
+
+static void add_large(uint64_t id, uint32_t size)
+{
+    (void)add_frame((struct rpi_frame){ .id = id, .attempt = 1, .flags = RPI_FRAME_LARGE, .length = size });
+}
+
+static rp_status give(void)
+{
+    rpi_writer_close(&writer, RPI_TASKS, 100);
+    uint8_t *exact = test_room(NULL, writer.used);
+    memcpy(exact, bytes, writer.used);
+    rp_status status = rpi_worker_receive(&worker, exact, writer.used);
+    memset(exact, 0x66, writer.used); /* it was copied */
+    free(exact);
+    return status;
+}
+
+static rp_status stop(uint64_t how)
+{
+    rpi_writer_open(&writer, bytes, LIMIT);
+    rpi_writer_close(&writer, RPI_STOP, how);
+    return rpi_worker_receive(&worker, bytes, writer.used);
+}
+
+static void begin(void)
+{
+    memory = (struct memory){ .most = 1 << 24 };
+    struct rpi_worker_config config = { .alloc = memory_hook(&memory), .batch_limit = LIMIT, .functions = FUNCTIONS };
+    rpi_worker_init(&worker, &config);
+    open_batch();
+}
+
+static void end(void)
+{
+    rpi_worker_fini(&worker);
+    CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+/* ---- its results */
+
+static struct rpi_task next_task(uint64_t id)
+{
+    struct rpi_task task = { .id = 0 };
+    CU_ASSERT_TRUE_FATAL(rpi_worker_next(&worker, &task));
+    CU_ASSERT_EQUAL(task.id, id);
+    return task;
+}
+
+static void no_task(void)
+{
+    struct rpi_task task;
+    CU_ASSERT_FALSE(rpi_worker_next(&worker, &task));
+}
+
+static void answer(const struct rpi_task *task, const void *data, size_t size, double ran)
+{
+    struct rpi_result result = { .status = RP_OK, .message = "", .data = data, .size = size };
+    if (!rpi_worker_fits(&worker, &result))
+        rpi_worker_flush(&worker);
+    CU_ASSERT_TRUE(rpi_worker_fits(&worker, &result));
+    rpi_worker_done(&worker, task, &result, ran);
+}
+
+static void run_next(uint64_t id, double ran)
+{
+    struct rpi_task task = next_task(id);
+    answer(&task, task.arg, task.size, ran);
+}
+
+static struct rpi_batch *sent_batch(struct rpi_reader *reader)
+{
+    struct rpi_batch *batch = rpi_worker_outgoing(&worker);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(batch);
+    CU_ASSERT_EQUAL(batch->peer, 0);
+    CU_ASSERT_EQUAL_FATAL(rpi_reader_open(reader, batch->bytes, batch->size), RP_OK);
+    CU_ASSERT_EQUAL(reader->kind, RPI_RESULTS);
+    return batch;
+}
+
+static struct rpi_frame next_frame(struct rpi_reader *reader, uint64_t id)
+{
+    struct rpi_frame frame = { 0 };
+    CU_ASSERT_TRUE_FATAL(reader->left > 0);
+    CU_ASSERT_EQUAL_FATAL(rpi_reader_frame(reader, &frame), RP_OK);
+    CU_ASSERT_EQUAL(frame.id, id);
+    return frame;
+}
+
+/* ---- tests */
+
+static void tasks_in_their_order(void)
+{
+    struct rpi_reader reader;
+    begin();
+    no_task();
+    add_task(11, "eleven");
+    add_task(12, "");
+    add_frame((struct rpi_frame){ .id = 13, .function = 3, .attempt = 9, .flags = RPI_FRAME_NUMBER, .number = 77 });
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    open_batch();
+    add_task(14, "fourteen");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(11);
+    CU_ASSERT_TRUE(task.number == 100 && task.function == 1 && task.attempt == 1 && !task.is_chunk);
+    CU_ASSERT_TRUE(task.size == 6 && memcmp(task.arg, "eleven", 6) == 0);
+    answer(&task, "XI", 2, -1);
+    task = next_task(12);
+    CU_ASSERT_TRUE(task.number == 101 && task.size == 0);
+    answer(&task, "", 0, -1);
+    task = next_task(13);
+    CU_ASSERT_TRUE(task.number == 77 && task.function == 3 && task.attempt == 9);
+    answer(&task, "XIII", 4, 2e-6);
+    task = next_task(14);
+    answer(&task, "XIV", 3, -1);
+    no_task();
+    rpi_worker_spent(&worker, 1e-6);
+    rpi_worker_spent(&worker, 5e-6);
+    rpi_worker_flush(&worker);
+    struct rpi_batch *batch = sent_batch(&reader);
+    CU_ASSERT_EQUAL(reader.word, 2000); /* ns: 6 us for three */
+    CU_ASSERT_EQUAL(reader.left, 4);
+    struct rpi_frame frame = next_frame(&reader, 11);
+    CU_ASSERT_TRUE(frame.length == 2 && frame.function == 1 && memcmp(frame.payload, "XI", 2) == 0);
+    frame = next_frame(&reader, 12);
+    CU_ASSERT_TRUE(frame.length == 0 && frame.flags == 0);
+    frame = next_frame(&reader, 13);
+    CU_ASSERT_TRUE(frame.flags == RPI_FRAME_RAN && frame.ran == 2000 && frame.attempt == 9);
+    (void)next_frame(&reader, 14);
+    rpi_worker_sent(&worker, batch);
+    CU_ASSERT_PTR_NULL(rpi_worker_outgoing(&worker));
+    end();
+}
+
+static void nothing_to_flush(void)
+{
+    begin();
+    rpi_worker_flush(&worker);
+    CU_ASSERT_PTR_NULL(rpi_worker_outgoing(&worker));
+    add_task(1, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    (void)next_task(1);
+    rpi_worker_flush(&worker);
+    CU_ASSERT_PTR_NULL(rpi_worker_outgoing(&worker));
+    end();
+}
+
+static void failures(void)
+{
+    struct rpi_reader reader;
+    char message[RPI_MESSAGE_MAX + 1], longest[RPI_MESSAGE_MAX + 1];
+    rp_status status;
+    int code;
+    memset(longest, 'm', RPI_MESSAGE_MAX);
+    longest[RPI_MESSAGE_MAX] = '\0';
+    const char *words[] = { "", "why not", longest };
+    begin();
+    for (uint64_t i = 0; i < 3; i++)
+        add_task(i + 1, "a");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    for (uint64_t i = 0; i < 3; i++) {
+        struct rpi_task task = next_task(i + 1);
+        struct rpi_result result = {
+            .status = RP_ERR_TASK, .code = -5, .message = words[i], .data = "not this", .size = 8
+        };
+        if (!rpi_worker_fits(&worker, &result))
+            rpi_worker_flush(&worker);
+        rpi_worker_done(&worker, &task, &result, 1);
+    }
+    rpi_worker_flush(&worker);
+    sent_batch(&reader);
+    for (uint64_t i = 0; i < 3; i++) {
+        struct rpi_frame frame = next_frame(&reader, i + 1);
+        CU_ASSERT_EQUAL(frame.flags, RPI_FRAME_FAILED | RPI_FRAME_RAN);
+        CU_ASSERT_EQUAL(frame.ran, 1000000000);
+        CU_ASSERT_EQUAL(rpi_failure_get(frame.payload, frame.length, &status, &code, message), RP_OK);
+        CU_ASSERT_EQUAL(status, RP_ERR_TASK);
+        CU_ASSERT_EQUAL(code, -5);
+        CU_ASSERT_STRING_EQUAL(message, words[i]);
+    }
+    end();
+}
+
+/* Results of which not all fit into one batch go in several, in their order. */
+static void full_batches(void)
+{
+    struct rpi_reader reader;
+    uint8_t data[600];
+    begin();
+    for (uint64_t id = 1; id <= 20; id++)
+        add_task(id, "t");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    for (uint64_t id = 1; id <= 20; id++) {
+        struct rpi_task task = next_task(id);
+        memset(data, (int)id, sizeof data);
+        answer(&task, data, sizeof data, 1e-3);
+    }
+    rpi_worker_flush(&worker);
+    uint64_t id = 1;
+    int batches = 0;
+    for (; id <= 20; batches++) {
+        struct rpi_batch *batch = sent_batch(&reader);
+        CU_ASSERT_TRUE(batch->size <= LIMIT);
+        while (reader.left) {
+            struct rpi_frame frame = next_frame(&reader, id);
+            CU_ASSERT_TRUE(frame.payload[0] == id && frame.payload[599] == id);
+            id++;
+        }
+        rpi_worker_sent(&worker, batch);
+    }
+    CU_ASSERT_EQUAL(batches, 7); /* three in each */
+    end();
+}
+
+static void large_results(void)
+{
+    struct rpi_reader reader;
+    struct rpi_alloc alloc = memory_hook(&memory);
+    enum { COUNT = RPI_PIECES + 2 };
+    begin();
+    for (uint64_t id = 1; id <= COUNT; id++)
+        add_task(id, "t");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    for (uint64_t id = 1; id <= COUNT; id++) {
+        struct rpi_task task = next_task(id);
+        uint32_t size = LIMIT + (uint32_t)id;
+        struct rpi_result result = { .message = "", .owned = rpi_buffer_new(&alloc, size), .size = size };
+        result.data = result.owned;
+        memset(result.owned, (int)id, size);
+        if (!rpi_worker_fits(&worker, &result))
+            rpi_worker_flush(&worker);
+        rpi_worker_done(&worker, &task, &result, 1e-3);
+    }
+    rpi_worker_flush(&worker);
+    static const uint16_t pieces[] = { RPI_PIECES, 2 };
+    uint64_t id = 1;
+    for (int b = 0; b < 2; b++) {
+        struct rpi_batch *batch = sent_batch(&reader);
+        CU_ASSERT_EQUAL_FATAL(batch->piece_count, pieces[b]);
+        CU_ASSERT_EQUAL(batch->sends, pieces[b] + 1);
+        for (uint16_t i = 0; i < batch->piece_count; i++, id++) {
+            struct rpi_frame frame = next_frame(&reader, id);
+            CU_ASSERT_TRUE(frame.flags & RPI_FRAME_LARGE && frame.length == LIMIT + id);
+            CU_ASSERT_EQUAL(batch->pieces[i].size, frame.length);
+            CU_ASSERT_EQUAL(((const uint8_t *)batch->pieces[i].data)[frame.length - 1], id);
+        }
+        uint64_t live = memory.live;
+        for (uint16_t sends = batch->sends, i = 0; i < sends; i++) {
+            CU_ASSERT_EQUAL(memory.live, live); /* its pieces stay until all is sent */
+            rpi_worker_sent(&worker, batch);
+        }
+        CU_ASSERT_EQUAL(memory.live, live - pieces[b]);
+    }
+    end();
+}
+
+/* A short result in a buffer of its own is copied, and the buffer is freed. */
+static void short_result_with_a_buffer(void)
+{
+    struct rpi_alloc alloc = memory_hook(&memory);
+    struct rpi_reader reader;
+    begin();
+    add_task(1, "t");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(1);
+    uint64_t live = memory.live;
+    struct rpi_result result = { .message = "", .owned = rpi_buffer_new(&alloc, 5), .size = 5 };
+    result.data = memcpy(result.owned, "short", 5);
+    CU_ASSERT_TRUE(rpi_worker_fits(&worker, &result));
+    rpi_worker_done(&worker, &task, &result, 0);
+    CU_ASSERT_EQUAL(memory.live, live);
+    rpi_worker_flush(&worker);
+    sent_batch(&reader);
+    CU_ASSERT_EQUAL(memcmp(next_frame(&reader, 1).payload, "short", 5), 0);
+    end();
+}
+
+/* A task whose large argument is not there yet holds up those behind it; large ones may be complete in any order. */
+static void large_arguments(void)
+{
+    begin();
+    add_task(1, "before");
+    add_large(2, 5000);
+    add_task(3, "between");
+    add_large(4, 3000);
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_arrival *first = rpi_worker_incoming(&worker), *second = rpi_worker_incoming(&worker);
+    CU_ASSERT_TRUE_FATAL(first && second && !rpi_worker_incoming(&worker));
+    CU_ASSERT_TRUE(first->size == 5000 && second->size == 3000 && first->peer == 0);
+    run_next(1, 0);
+    no_task();
+    memset(second->buffer, 4, 3000);
+    rpi_worker_arrived(&worker, second);
+    no_task();
+    memset(first->buffer, 2, 5000);
+    rpi_worker_arrived(&worker, first);
+    struct rpi_task task = next_task(2);
+    CU_ASSERT_TRUE(task.size == 5000 && ((const uint8_t *)task.arg)[4999] == 2);
+    uint64_t live = memory.live;
+    answer(&task, "ok", 2, 0);
+    CU_ASSERT_EQUAL(memory.live, live - 2); /* the argument is gone with its task */
+    run_next(3, 0);
+    task = next_task(4);
+    CU_ASSERT_TRUE(task.size == 3000 && ((const uint8_t *)task.arg)[0] == 4);
+    end(); /* in the midst of it */
+}
+
+static void chunks(void)
+{
+    struct rpi_reader reader;
+    struct rpi_frame chunk = { .id = 5, .function = 2, .attempt = 1, .flags = RPI_FRAME_CHUNK, .length = 12 };
+    chunk.chunk = (struct rpi_chunk){ .count = 3, .in_size = 4, .out_size = 1, .first = 1000 };
+    begin();
+    rpi_put_payload(add_frame(chunk), "aaaabbbbcccc", 12);
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(5);
+    CU_ASSERT_TRUE(task.is_chunk && task.chunk.count == 3 && task.chunk.in_size == 4 && task.chunk.out_size == 1 &&
+                   task.chunk.first == 1000 && task.size == 12);
+    struct rpi_result result = { .message = "", .data = "abc", .size = 3, .failures = 0 };
+    rpi_worker_done(&worker, &task, &result, 1e-6);
+    rpi_worker_flush(&worker);
+    sent_batch(&reader);
+    struct rpi_frame frame = next_frame(&reader, 5);
+    CU_ASSERT_EQUAL(frame.flags, RPI_FRAME_CHUNK | RPI_FRAME_RAN);
+    CU_ASSERT_TRUE(frame.chunk.count == 3 && frame.chunk.first == 1000 && frame.length == 3);
+    end();
+}
+
+/* ---- stopping */
+
+static void stop_finishes_what_is_there(void)
+{
+    begin();
+    CU_ASSERT_FALSE(rpi_worker_finished(&worker));
+    add_task(1, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    CU_ASSERT_EQUAL(stop(0), RP_OK);
+    CU_ASSERT_FALSE(rpi_worker_finished(&worker));
+    run_next(1, 0);
+    no_task();
+    rpi_worker_flush(&worker);
+    CU_ASSERT_FALSE(rpi_worker_finished(&worker));
+    struct rpi_batch *batch = rpi_worker_outgoing(&worker);
+    CU_ASSERT_FALSE(rpi_worker_finished(&worker));
+    rpi_worker_sent(&worker, batch);
+    CU_ASSERT_TRUE(rpi_worker_finished(&worker));
+    CU_ASSERT_FALSE(worker.alone);
+    end();
+}
+
+static void stop_that_drops(void)
+{
+    begin();
+    add_task(1, "x");
+    add_task(2, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    open_batch();
+    add_large(3, 4000);
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_arrival *arrival = rpi_worker_incoming(&worker);
+    run_next(1, 0);
+    CU_ASSERT_EQUAL(stop(RPI_STOP_DROP), RP_OK);
+    no_task();
+    rpi_worker_flush(&worker);
+    struct rpi_batch *batch = rpi_worker_outgoing(&worker);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(batch); /* what has run is answered */
+    rpi_worker_sent(&worker, batch);
+    CU_ASSERT_FALSE(rpi_worker_finished(&worker)); /* bytes of a dropped task are on their way */
+    rpi_worker_arrived(&worker, arrival);
+    CU_ASSERT_TRUE(rpi_worker_finished(&worker));
+    end();
+}
+
+static void stop_alone(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(stop(RPI_STOP_DROP | RPI_STOP_ALONE), RP_OK);
+    CU_ASSERT_TRUE(worker.alone);
+    CU_ASSERT_TRUE(rpi_worker_finished(&worker));
+    end();
+}
+
+/* ---- what rank 0 must not send */
+
+static void refused_batches(void)
+{
+    begin();
+    add_frame((struct rpi_frame){ .id = 1, .function = FUNCTIONS });
+    CU_ASSERT_EQUAL(give(), RP_ERR_BROKEN);
+    open_batch();
+    add_large(1, 3000);
+    add_frame((struct rpi_frame){ .id = 1, .flags = RPI_FRAME_CHUNK, .length = 0, .chunk = { .count = 3, .in_size = 1 } });
+    CU_ASSERT_EQUAL(give(), RP_ERR_BROKEN);
+    CU_ASSERT_PTR_NULL(rpi_worker_incoming(&worker)); /* nothing of it is kept */
+    no_task();
+    rpi_writer_close(&writer, RPI_RESULTS, 0);
+    CU_ASSERT_EQUAL(rpi_worker_receive(&worker, bytes, writer.used), RP_ERR_BROKEN);
+    CU_ASSERT_EQUAL(rpi_worker_receive(&worker, bytes, 5), RP_ERR_BROKEN);
+    uint8_t *long_batch = test_zeroed(LIMIT + 8);
+    struct rpi_writer too_long;
+    rpi_writer_open(&too_long, long_batch, LIMIT + 8);
+    too_long.used = LIMIT + 8;
+    rpi_writer_close(&too_long, RPI_TASKS, 0);
+    CU_ASSERT_EQUAL(rpi_worker_receive(&worker, long_batch, LIMIT + 8), RP_ERR_BROKEN);
+    free(long_batch);
+    open_batch();
+    add_task(7, "still well");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    run_next(7, 0);
+    end();
+}
+
+/* Every change of one byte: refused, or taken and run to its end. */
+static void every_damaged_byte(void)
+{
+    uint8_t whole[LIMIT];
+    int taken = 0, refused = 0;
+    open_batch();
+    add_task(1, "one");
+    add_large(2, 3000);
+    struct rpi_frame chunk = { .id = 3, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 6 };
+    chunk.chunk = (struct rpi_chunk){ .count = 2, .in_size = 3, .out_size = 1 };
+    rpi_put_payload(add_frame(chunk), "ababab", 6);
+    rpi_writer_close(&writer, RPI_TASKS, 100);
+    uint32_t size = writer.used;
+    memcpy(whole, bytes, size);
+    for (uint32_t at = 0; at < size; at++)
+        for (int value = 1; value < 256; value = value < 16 ? value + 1 : value + 7) {
+            begin();
+            uint8_t *exact = memcpy(test_room(NULL, size), whole, size);
+            exact[at] ^= (uint8_t)value;
+            rp_status status = rpi_worker_receive(&worker, exact, size);
+            free(exact);
+            taken += status == RP_OK;
+            refused += status != RP_OK;
+            struct rpi_task task;
+            for (struct rpi_arrival *arrival; (arrival = rpi_worker_incoming(&worker));) {
+                memset(arrival->buffer, 1, arrival->size);
+                rpi_worker_arrived(&worker, arrival);
+            }
+            while (rpi_worker_next(&worker, &task))
+                answer(&task, task.arg, task.size < 8 ? task.size : 8, -1);
+            end();
+        }
+    CU_ASSERT_TRUE(taken > 1000);
+    CU_ASSERT_TRUE(refused > 1000);
+}
+
+/* ---- memory */
+
+/* Each allocation of a receive fails in turn: nothing has changed, and the same batch is taken the next time. */
+static void receive_without_memory(void)
+{
+    uint64_t call = 1;
+    for (bool refused = true; refused; call++) {
+        begin();
+        add_task(1, "one");
+        add_large(2, 3000);
+        add_large(3, 3000);
+        memory.fail_at = call;
+        rp_status status = give();
+        refused = memory.refused;
+        memory.fail_at = 0;
+        CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
+        if (refused) {
+            CU_ASSERT_PTR_NULL(rpi_worker_incoming(&worker));
+            no_task();
+            CU_ASSERT_EQUAL(give(), RP_OK);
+        }
+        CU_ASSERT_TRUE(rpi_worker_incoming(&worker) && rpi_worker_incoming(&worker) && !rpi_worker_incoming(&worker));
+        run_next(1, 0);
+        end();
+    }
+    CU_ASSERT_TRUE(call >= 6);
+}
+
+/* Without room for its result a task does not begin; with a moment's room it does. */
+static void next_without_memory(void)
+{
+    for (uint64_t call = 1; call <= 2; call++) {
+        begin();
+        add_task(1, "one");
+        CU_ASSERT_EQUAL(give(), RP_OK);
+        memory.calls = 0;
+        memory.fail_at = call;
+        no_task();
+        CU_ASSERT_EQUAL(memory.refused, 1);
+        run_next(1, 0);
+        end();
+    }
+}
+
+static CU_TestInfo tests[] = { { "tasks_in_their_order", tasks_in_their_order },
+                               { "nothing_to_flush", nothing_to_flush },
+                               { "failures", failures },
+                               { "full_batches", full_batches },
+                               { "large_results", large_results },
+                               { "short_result_with_a_buffer", short_result_with_a_buffer },
+                               { "large_arguments", large_arguments },
+                               { "chunks", chunks },
+                               { "stop_finishes_what_is_there", stop_finishes_what_is_there },
+                               { "stop_that_drops", stop_that_drops },
+                               { "stop_alone", stop_alone },
+                               { "refused_batches", refused_batches },
+                               { "every_damaged_byte", every_damaged_byte },
+                               { "receive_without_memory", receive_without_memory },
+                               { "next_without_memory", next_without_memory },
+                               CU_TEST_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "worker", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+
+int main(int argc, char **argv)
+{
+    return harness_main(argc, argv, suites);
+}
