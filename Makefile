@@ -81,6 +81,7 @@ SUPPORT := $(BUILD)/libsupport.a
 
 # What each example needs beside the library.
 LDLIBS_filehash := -lcrypto
+LDLIBS_uts := -lcrypto -lm
 LDLIBS_mandelbrot := -lpng -lm
 
 .PHONY: all libs examples tests demo demo-run check check-run bench bench-run lint lint-flags format clean FORCE

@@ -164,8 +164,8 @@ typedef struct rp_stream_options {
 
 typedef struct rp_item {
     size_t struct_size;
-    uint64_t index;        /* of submission into the stream */
-    uint32_t depth;        /* 0 */
+    uint64_t index;        /* of submission into the stream; a spawned task has its root's */
+    uint32_t depth;        /* 0, or generations below the root */
     const rp_outcome *outcome; /* borrowed until the stream's next call */
 } rp_item;
 #define RP_ITEM_INIT { .struct_size = sizeof(rp_item) }
@@ -377,6 +377,13 @@ RP_API void *rp_reserve(rp_call *call, size_t size);
 
 /* Sets code and message of the task's failure (the message is cut at 1,000 bytes) and returns RP_ERR_TASK, for `return rp_fail(...)`. */
 RP_API rp_status rp_fail(rp_call *call, int code, const char *format, ...) RP_PRINTF(3, 4);
+
+/* Adds a subtask to the stream that the running task is in.  It is held at the worker and submitted with the parent's RP_OK: a
+ * parent that fails, is cancelled or retried makes none by that run.  Newest first within its priority, so that trees stay small; exempt
+ * from limits.  Its item has its root's index, and depth 1 and up; its rp_seed comes from its parent's identity and its ordinal.
+ * `arg` is copied; at most what fits into a batch beside its frame, 3,960 bytes by default.  options: priority, cost, attempts, retries and time_limit.
+ * Errors: RP_ERR_INVALID, RP_ERR_UNREGISTERED, RP_ERR_NOMEM, RP_ERR_CONTEXT (a task outside a stream, or in an ordered one; a key). */
+RP_API RP_MUST_USE rp_status rp_spawn(rp_call *call, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options);
 
 /* Whether the task is to stop: it was cancelled, the pool is being terminated, or its time limit is over.  Cheap; looks for news at
  * most every 50 us.  Return RP_ERR_CANCELLED then, or finish. */

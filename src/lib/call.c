@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "status.h"
+#include "wire.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -123,6 +124,76 @@ uint64_t rp_seed(const rp_call *call)
 void **rp_worker_data(rp_call *call)
 {
     return call ? call->worker_data : NULL;
+}
+
+/* ---- children */
+
+#define MOST_RETRIES 250 /* an attempt's number travels in a byte */
+
+static rp_status child_options(const rp_task_options *options, struct rpi_frame *frame)
+{
+    if (!options)
+        return RP_OK;
+    if (options->struct_size != sizeof *options)
+        return rpi_error(RP_ERR_INVALID, "rp_spawn: options.struct_size is %zu, not %zu", options->struct_size,
+                         sizeof *options);
+    if (options->key.size)
+        return rpi_error(RP_ERR_CONTEXT, "rp_spawn: a spawned task has no key");
+    if (options->worker || options->worker_hard || options->after_count || options->on_done)
+        return rpi_error(RP_ERR_INVALID, "rp_spawn: options.worker, after and on_done are not for spawned tasks");
+    if (options->attempts < 0 || options->attempts > MOST_RETRIES || options->retries < 0 ||
+        options->retries > MOST_RETRIES || !(options->cost >= 0) || !(options->time_limit >= 0))
+        return rpi_error(RP_ERR_INVALID, "rp_spawn: options.attempts, retries, cost or time_limit is out of range");
+    if (options->time_limit > 0) {
+        frame->flags |= RPI_FRAME_RAN;
+        frame->ran = options->time_limit < 1e9 ? (uint64_t)(options->time_limit * 1e9) : (uint64_t)1e18;
+    }
+    if (options->priority || options->attempts || options->retries || options->cost > 0) {
+        frame->flags |= RPI_FRAME_CHUNK;
+        frame->chunk.count = (uint32_t)options->priority;
+        frame->failures = (uint32_t)options->retries;
+        frame->chunk.in_size = (uint32_t)options->attempts;
+        memcpy(&frame->chunk.first, &options->cost, sizeof options->cost);
+    }
+    return RP_OK;
+}
+
+static rp_status add_child(rp_call *call, const struct rpi_frame *frame, const void *arg)
+{
+    uint32_t size = rpi_frame_size(frame->flags, frame->length);
+    if (size > call->children_capacity - call->children_used) {
+        uint32_t capacity = 2 * call->children_capacity + size + 1024;
+        uint8_t *children = capacity > size ? rpi_resize(&call->alloc, call->children, capacity) : NULL;
+        if (!children)
+            return rpi_no_memory("spawned tasks");
+        call->children = children;
+        call->children_capacity = capacity;
+    }
+    struct rpi_writer writer = { .base = call->children, .used = call->children_used, .limit = call->children_capacity };
+    rpi_put_payload(rpi_writer_frame(&writer, frame), arg, frame->length);
+    call->children_used = writer.used;
+    call->children_count++;
+    return RP_OK;
+}
+
+rp_status rp_spawn(rp_call *call, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options)
+{
+    if (!call || !fn || (!arg && size > 0))
+        return rpi_error(RP_ERR_INVALID, "rp_spawn: call, function or argument is NULL");
+    if (!call->task->may_spawn)
+        return rpi_error(RP_ERR_CONTEXT, "rp_spawn: only a task in an unordered stream may spawn others");
+    if (size > call->child_limit)
+        return rpi_error(RP_ERR_INVALID, "rp_spawn: an argument of %zu bytes is over %zu", size, call->child_limit);
+    uint16_t function = rpi_registry_find(call->registry, fn);
+    if (function == RPI_NO_FUNCTION)
+        return rpi_error(RP_ERR_UNREGISTERED, "rp_spawn: the function at %p is not registered", (void *)(uintptr_t)fn);
+    struct rpi_frame frame = {
+        .id = call->task->id, .function = function, .attempt = call->task->attempt, .length = (uint32_t)size
+    };
+    frame.flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER;
+    frame.number = call->children_count;
+    rp_status status = child_options(options, &frame);
+    return status == RP_OK ? add_child(call, &frame, arg) : status;
 }
 
 void rp_call_info_of(const rp_call *call, rp_call_info *info)

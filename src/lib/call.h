@@ -3,6 +3,7 @@
 #define RPI_CALL_H
 
 #include "alloc.h"
+#include "registry.h"
 #include "task.h"
 
 #include <stdatomic.h>
@@ -14,8 +15,12 @@ struct rp_call {
     int worker;
     const struct rpi_task *task;
     void **worker_data;
-    uint64_t seed;        /* the pool's */
-    uint64_t item;        /* of a map */
+    uint64_t seed; /* the pool's */
+    uint64_t item; /* of a map */
+    const struct rpi_registry *registry;
+    uint8_t *children;  /* spawned so far, as the frames that will announce them */
+    size_t child_limit; /* bytes of a child's argument: it travels inside a batch */
+    uint32_t children_used, children_capacity, children_count;
     double deadline;      /* of its time limit, on the monotonic clock; 0: none */
     atomic_bool *cancel;  /* set: it is to stop */
     void (*look)(void *); /* asks the transport for news, so that a cancel is heard; NULL: there is none */
@@ -53,6 +58,7 @@ static inline void rpi_call_reset(struct rp_call *call, void *room, size_t room_
     call->room_size = room_size;
     call->broken = RP_OK;
     call->failed = false;
+    call->children_used = call->children_count = 0;
 }
 
 #endif

@@ -14,6 +14,8 @@ rp_status rpi_executor_init(struct rpi_executor *executor, const struct rpi_allo
     *executor = (struct rpi_executor){ .alloc = *alloc, .registry = registry, .room = room };
     executor->call = (struct rp_call){ .alloc = *alloc, .worker = worker, .host = host, .name = "" };
     executor->call.worker_data = &executor->worker_data;
+    executor->call.registry = registry;
+    executor->call.child_limit = room;
     executor->call.cancel = &executor->never;
     executor->results = rpi_buffer_new(alloc, room);
     executor->aligned = rpi_buffer_new(alloc, room);
@@ -28,6 +30,8 @@ void rpi_executor_fini(struct rpi_executor *executor)
     rpi_buffer_free(executor->results);
     rpi_buffer_free(executor->aligned);
     rpi_free(&executor->alloc, executor->failures);
+    rpi_free(&executor->alloc, executor->call.children);
+    executor->call.children = NULL;
     executor->results = executor->aligned = executor->failures = NULL;
 }
 

@@ -63,13 +63,13 @@ static void drop_data(struct rpi_futures *futures, const struct rpi_future *futu
         return;
     if (future->flags & RPI_FUTURE_BUFFER)
         rpi_buffer_free(future->done.data);
-    else if (future->flags & RPI_FUTURE_FAILURE)
+    else if (future->status != RP_OK)
         rpi_free(&futures->alloc, future->done.data);
 }
 
 void rpi_future_free(struct rpi_futures *futures, uint64_t id, struct rpi_future *future)
 {
-    if (future->flags & (RPI_FUTURE_BUFFER | RPI_FUTURE_FAILURE))
+    if (future->flags & RPI_FUTURE_BUFFER || future->status != RP_OK)
         drop_data(futures, future);
     future->state = RP_STALE;
     futures->live--;

@@ -13,7 +13,7 @@
 enum rpi_future_flag {
     RPI_FUTURE_RELEASED = 1,  /* nobody holds the id: freed when settled */
     RPI_FUTURE_BUFFER = 2,    /* done: data is an rpi_buffer */
-    RPI_FUTURE_FAILURE = 4,   /* done: data is a struct rpi_failure */
+    RPI_FUTURE_SPAWNED = 4,   /* by a task */
     RPI_FUTURE_CHUNK = 8,     /* of a map; known to no application */
     RPI_FUTURE_DETACHED = 16, /* submitted without a handle: a failure is logged */
     RPI_FUTURE_MAP = 32,
@@ -21,6 +21,7 @@ enum rpi_future_flag {
     RPI_FUTURE_STREAMED = 128, /* an item of a stream, not delivered: freed by it */
 };
 
+/* A failed task's done.data. */
 struct rpi_failure {
     int code;
     char message[];
@@ -40,6 +41,7 @@ struct rpi_future {
             uint64_t number; /* of submission; of a chunk: its first item */
             union {
                 double submitted;
+                uint32_t depth; /* of a spawned task: generations below the root */
                 struct rpi_map *map;
             };
             union {
@@ -58,7 +60,11 @@ struct rpi_future {
             };
             uint32_t size;
             uint32_t worker;
-            float queued, ran;
+            union {
+                float queued;
+                uint32_t depth; /* of a spawned task */
+            };
+            float ran;
         } done;
     };
 };

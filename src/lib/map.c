@@ -122,7 +122,7 @@ rp_status rpi_map_settle(struct rpi_master *master, struct rpi_map *map)
     }
     future->state = RP_DONE;
     future->status = (uint8_t)(map->failures ? map->status : RP_OK);
-    future->flags = (uint8_t)((future->flags & ~RPI_FUTURE_MAP) | (failure ? RPI_FUTURE_FAILURE : 0));
+    future->flags &= (uint8_t)~RPI_FUTURE_MAP;
     memset(&future->done, 0, sizeof future->done);
     future->done.data = failure;
     future->done.worker = (uint32_t)map->worker;

@@ -2,6 +2,7 @@
 
 #include "policy.h"
 #include "settle.h"
+#include "spawned.h"
 #include "status.h"
 
 #define FIRST_ROUND_TRIP 10e-6 /* seconds, until it is measured */
@@ -56,6 +57,7 @@ static void drop_arrivals(struct rpi_master *master, struct rpi_link *list)
 
 void rpi_master_fini(struct rpi_master *master)
 {
+    rpi_spawned_fini(master);
     drop_arrivals(master, &master->incoming);
     drop_arrivals(master, &master->arriving);
     rpi_taskq_fini(&master->queue, drop_entry, master);
@@ -192,16 +194,25 @@ rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request 
         goto drop_options;
     }
     entry.id = new_id;
-    status = given ? rpi_master_enqueue(master, &entry, given, false, master->next_number) : enqueue_plain(master, &entry);
+    status = given ? rpi_master_enqueue(master, &entry, given, request->spawned,
+                                        request->spawned ? UINT64_MAX - master->next_number : master->next_number)
+                   : enqueue_plain(master, &entry);
     if (status != RP_OK)
         goto drop_future;
     future->options = options;
     future->link = request->link;
     future->pending.function = request->function;
-    future->pending.number = master->next_number++;
-    future->pending.submitted = now;
+    if (request->spawned) {
+        future->flags = RPI_FUTURE_SPAWNED;
+        future->pending.number = request->number;
+        future->pending.depth = request->depth;
+        master->next_number++;
+    } else {
+        future->pending.number = master->next_number++;
+        future->pending.submitted = now;
+    }
     if (given && given->outbox)
-        future->flags = (uint8_t)(RPI_FUTURE_STREAMED | (request->released ? RPI_FUTURE_RELEASED : 0));
+        future->flags |= (uint8_t)(RPI_FUTURE_STREAMED | (request->released ? RPI_FUTURE_RELEASED : 0));
     else if (request->released)
         future->flags = RPI_FUTURE_DETACHED | RPI_FUTURE_RELEASED;
     master->unsettled++;
@@ -320,10 +331,12 @@ static void mark_sent(struct filling *filling, struct rpi_future *future)
     filling->batch->remaining++;
 }
 
-/* A time limit travels with the task. */
-static void limit_frame(const struct rpi_master *master, struct rpi_frame *frame, const struct rpi_future *future)
+/* What a worker must know of a task's options. */
+static void tell_options(const struct rpi_master *master, struct rpi_frame *frame, const struct rpi_future *future)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
+    if (options->outbox && !options->outbox->ordered)
+        frame->flags |= RPI_FRAME_MAY_SPAWN;
     if (options->time_limit > 0) {
         frame->flags |= RPI_FRAME_RAN;
         frame->ran = options->time_limit < 1e9 ? (uint64_t)(options->time_limit * 1e9) : (uint64_t)1e18;
@@ -337,7 +350,7 @@ static bool put_task(struct rpi_master *master, struct filling *filling, const s
     if (entry->flags & RPI_ENTRY_LARGE)
         frame.flags = RPI_FRAME_LARGE;
     if (future->options)
-        limit_frame(master, &frame, future);
+        tell_options(master, &frame, future);
     if (!fits(filling, frame.flags, frame.length))
         return false;
     frame.attempt = ++future->attempts;
@@ -369,7 +382,7 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling, const 
             return false; /* in a batch of its own there is more room, or it goes as a piece */
         frame.flags |= RPI_FRAME_LARGE;
     }
-    limit_frame(master, &frame, rpi_future_of(&master->futures, map->id));
+    tell_options(master, &frame, rpi_future_of(&master->futures, map->id));
     struct rpi_future *chunk = rpi_future_new(&master->futures, &frame.id);
     if (!chunk)
         return false;
@@ -589,7 +602,7 @@ void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_futur
 
 void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future *future, rp_outcome *outcome)
 {
-    const struct rpi_failure *failure = future->flags & RPI_FUTURE_FAILURE ? future->done.data : NULL;
+    const struct rpi_failure *failure = future->status != RP_OK ? future->done.data : NULL;
     outcome->status = (rp_status)future->status;
     outcome->code = failure ? failure->code : 0;
     outcome->message = failure ? failure->message : "";
@@ -600,6 +613,6 @@ void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future
     outcome->worker = (int)future->done.worker;
     outcome->host = master->roster.seats[future->done.worker].host;
     outcome->attempts = future->attempts;
-    outcome->queued = (double)future->done.queued;
+    outcome->queued = future->flags & RPI_FUTURE_SPAWNED ? 0 : (double)future->done.queued;
     outcome->ran = (double)future->done.ran;
 }

@@ -46,9 +46,10 @@ struct rpi_master {
     struct rpi_option_table options;
     struct rpi_roster roster;
     struct rpi_batches batches;
-    struct rpi_link outgoing;        /* batches to send */
-    struct rpi_link incoming;        /* arrivals to post */
-    struct rpi_link arriving;        /* posted */
+    struct rpi_link outgoing; /* batches to send */
+    struct rpi_link incoming; /* arrivals to post */
+    struct rpi_link arriving; /* posted */
+    struct rpi_held *spare_held;
     struct rpi_ring called;          /* settled futures whose on_done is due */
     size_t calls_due;                /* futures with on_done, not delivered */
     struct rpi_link maps;            /* unfinished */
@@ -75,6 +76,9 @@ struct rpi_request {
     uint16_t function;
     bool borrow;   /* arg outlives the task */
     uint32_t link; /* kept with the future */
+    bool spawned;  /* by a task: number and depth are set, and it goes before older ones */
+    uint32_t depth;
+    uint64_t number;
     bool released; /* nobody holds the future; a failure that no stream delivers is logged */
     const void *arg;
     uint32_t size;

@@ -12,6 +12,9 @@
  *           RPI_FRAME_CHUNK:  count u32, failures u32, in_size u32, out_size u32, first u64
  *           then the payload, padded to a multiple of 8; with RPI_FRAME_LARGE it travels as a message of its own, in the
  *           order of the frames
+ *   with RPI_FRAME_SPAWNED: function and payload are the child's; number u64 is its ordinal, from 0; RAN: its time limit; CHUNK: its
+ *           options, priority i32, retries u32, attempts u32, 0 u32, cost f64; never LARGE.  Children count when their parent's frame
+ *           says that it succeeded.
  *   payload with RPI_FRAME_FAILED: status u32, code i32, then the message; of a chunk: so failed every item
  *   payload of a chunk with failures: count * out_size bytes of results, padded to 8, then for each failure
  *           item u32, status u32, code i32, length u32 of the message, the message padded to 8
@@ -44,6 +47,8 @@ enum rpi_frame_flag {
     RPI_FRAME_RAN = 4,
     RPI_FRAME_CHUNK = 8,
     RPI_FRAME_FAILED = 16,
+    RPI_FRAME_MAY_SPAWN = 64, /* TASKS: its function may call rp_spawn */
+    RPI_FRAME_SPAWNED = 128,  /* RESULTS: no result, but a child of the task `id`, whose own frame is still to come */
     RPI_FRAME_CANCELLED = 32, /* never travels: a worker's mark on a task in its inbox */
 };
 

@@ -14,6 +14,7 @@ rp_status rpi_roster_init(struct rpi_roster *roster, const struct rpi_alloc *all
         struct rpi_seat *seat = &roster->seats[worker];
         seat->host = "";
         rpi_list_init(&seat->link);
+        rpi_list_init(&seat->held);
         if (worker > 0)
             rpi_list_append(&roster->rings[0], &seat->link);
     }

@@ -14,7 +14,8 @@ struct rpi_seat {
     uint64_t done;      /* tasks */
     double busy;        /* seconds its tasks ran */
     int64_t pid;
-    const char *host; /* borrowed */
+    struct rpi_link held; /* children of tasks that run there */
+    const char *host;     /* borrowed */
 };
 
 struct rpi_roster {

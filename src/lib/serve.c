@@ -121,9 +121,34 @@ static void flush(struct rpi_server *server, struct turn *turn)
     turn->sent = turn->last;
 }
 
-static void finish(struct rpi_server *server, struct turn *turn, const struct rpi_task *task,
-                   const struct rpi_result *result)
+/* A task's children go before its result, which says that they are to be. */
+static bool put_children(struct rpi_server *server, struct turn *turn)
 {
+    const struct rp_call *call = &server->executor.call;
+    const uint8_t *at = call->children;
+    for (uint32_t i = 0; i < call->children_count; i++) {
+        uint32_t size = rpi_frame_size(at[11], rpi_get32(at + 12));
+        if (!rpi_worker_fits_frame(&server->worker, size)) {
+            look(server, turn);
+            flush(server, turn);
+        }
+        if (!rpi_worker_make_room(&server->worker))
+            return false;
+        rpi_worker_put_frame(&server->worker, at, size);
+        at += size;
+    }
+    return true;
+}
+
+static void finish(struct rpi_server *server, struct turn *turn, const struct rpi_task *task, struct rpi_result *result)
+{
+    if (result->status == RP_OK && server->executor.call.children_count && !task->cancelled &&
+        !put_children(server, turn)) {
+        rpi_buffer_free(result->owned);
+        *result = (struct rpi_result){ .status = RP_ERR_TASK,
+                                       .code = RP_ERR_NOMEM,
+                                       .message = "the worker has no memory for spawned tasks" };
+    }
     double ran = -1;
     if (task->is_chunk || result->owned || !server->brief) {
         if (turn->untimed == 0) {

@@ -1,5 +1,7 @@
 #include "settle.h"
 
+#include "spawned.h"
+
 #include "status.h"
 
 #include <stdio.h>
@@ -73,6 +75,7 @@ static void account(struct rpi_master *master, const struct rpi_settled *how, ui
 /* All that settling has in common; the caller has read what it needs of future->pending and sets the data. */
 static void become_done(struct rpi_master *master, struct rpi_future *future, const struct rpi_settled *how)
 {
+    uint32_t depth = future->pending.depth;
     double queued = master->now - future->pending.submitted - how->ran;
     if (future->state == RP_SENT) /* else it was cancelled before */
         leave_batch(master, future->pending.batch, how->ran);
@@ -80,7 +83,10 @@ static void become_done(struct rpi_master *master, struct rpi_future *future, co
     future->status = (uint8_t)how->status;
     future->flags &= (uint8_t)~RPI_FUTURE_ARRIVING;
     future->done.worker = (uint32_t)how->worker;
-    future->done.queued = (float)(queued > 0 ? queued : 0);
+    if (future->flags & RPI_FUTURE_SPAWNED)
+        future->done.depth = depth;
+    else
+        future->done.queued = (float)(queued > 0 ? queued : 0);
     future->done.ran = (float)how->ran;
     master->unsettled--;
 }
@@ -268,7 +274,6 @@ rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id, struct rpi_
     become_done(master, future, how);
     future->done.size = 0;
     future->done.data = failure;
-    future->flags |= RPI_FUTURE_FAILURE;
     if (how->status == RP_ERR_CANCELLED)
         master->counts.cancelled++;
     else
@@ -351,6 +356,19 @@ static void extend_run(struct rpi_master *master, struct run *run, const struct 
     run->seconds += ran;
 }
 
+/* What becomes of a task's children with its result; a large result's only when it is there. */
+static rp_status children(struct rpi_master *master, const struct rpi_frame *frame, const struct rpi_future *future,
+                          int worker)
+{
+    if (rpi_list_empty(&master->roster.seats[worker].held) ||
+        (frame->flags & RPI_FRAME_LARGE && !(future->flags & RPI_FUTURE_ARRIVING)))
+        return RP_OK;
+    if (!(frame->flags & RPI_FRAME_FAILED))
+        return rpi_spawned_commit(master, worker, frame->id, future);
+    rpi_spawned_drop(master, worker, frame->id);
+    return RP_OK;
+}
+
 static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_settled *how,
                             struct run *run)
 {
@@ -361,8 +379,11 @@ static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *f
         return rpi_reader_bad("its function has no such number");
     uint64_t tasks = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
     how->function = frame->function;
-    rp_status status = frame->flags & RPI_FRAME_LARGE ? announce(master, frame, future, how)
-                                                      : settle_frame(master, frame, future, frame->payload, how);
+    rp_status status = children(master, frame, future, how->worker);
+    if (status != RP_OK)
+        return status;
+    status = frame->flags & RPI_FRAME_LARGE ? announce(master, frame, future, how)
+                                            : settle_frame(master, frame, future, frame->payload, how);
     if (status == RP_OK)
         extend_run(master, run, frame, tasks, how->ran, how->worker);
     return status;
@@ -384,11 +405,15 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
     while (reader.left && status == RP_OK) {
         struct rpi_frame frame = { 0 };
         struct rpi_settled how = { .status = RP_OK, .worker = worker, .message = "" };
+        const uint8_t *from = reader.at;
         status = rpi_reader_frame(&reader, &frame);
         if (status != RP_OK)
             break;
         how.ran = frame.flags & RPI_FRAME_RAN ? 1e-9 * (double)frame.ran : mean;
-        status = take_frame(master, &frame, &how, &run);
+        if (frame.flags & RPI_FRAME_SPAWNED)
+            status = awaited(master, worker, &frame) ? rpi_spawned_hold(master, worker, &frame, from, reader.at) : RP_OK;
+        else
+            status = take_frame(master, &frame, &how, &run);
     }
     end_run(master, &run, worker);
     return status;
@@ -404,11 +429,14 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
     master->counts.bytes_in += arrival->size;
     if (!future || !(future->flags & RPI_FUTURE_ARRIVING))
         goto drop; /* nobody waits for it any more */
+    rp_status status = children(master, frame, future, arrival->peer);
+    if (status != RP_OK)
+        return status;
     if (!(future->flags & RPI_FUTURE_CHUNK) && !(frame->flags & RPI_FRAME_FAILED)) {
         rpi_settle_buffer(master, frame->id, future, arrival->buffer, arrival->size, &how);
         arrival->buffer = NULL; /* the future has it */
     } else {
-        rp_status status = settle_frame(master, frame, future, arrival->buffer, &how);
+        status = settle_frame(master, frame, future, arrival->buffer, &how);
         if (status != RP_OK)
             return status;
     }

@@ -303,7 +303,7 @@ static void deliver(rp_stream *stream, uint64_t id, rp_item *item)
     stream->outcome = (rp_outcome)RP_OUTCOME_INIT;
     rpi_master_outcome(&stream->pool->master, future, &stream->outcome);
     item->index = stream->submitted - (uint32_t)((uint32_t)stream->submitted - future->link);
-    item->depth = 0;
+    item->depth = future->flags & RPI_FUTURE_SPAWNED ? future->done.depth : 0;
     item->outcome = &stream->outcome;
 }
 

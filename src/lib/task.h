@@ -20,6 +20,7 @@ struct rpi_task {
     uint16_t function;
     uint8_t attempt; /* 1 and up */
     bool is_chunk;
+    bool may_spawn;
     bool cancelled; /* before it started */
     double limit;   /* seconds it may run; 0: no limit */
     struct rpi_chunk chunk;

@@ -245,6 +245,7 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
     task->is_chunk = frame.flags & RPI_FRAME_CHUNK;
     if (task->is_chunk)
         task->chunk = frame.chunk;
+    task->may_spawn = frame.flags & RPI_FRAME_MAY_SPAWN;
     task->cancelled = frame.flags & RPI_FRAME_CANCELLED;
     task->limit = frame.flags & RPI_FRAME_RAN ? 1e-9 * (double)frame.ran : 0;
     task->size = frame.length;
@@ -320,6 +321,23 @@ void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task, con
         drop_arrival(worker, worker->current);
         worker->current = NULL;
     }
+}
+
+bool rpi_worker_fits_frame(const struct rpi_worker *worker, uint32_t size)
+{
+    return worker->out && rpi_writer_fits(&worker->writer, size);
+}
+
+void rpi_worker_put_frame(struct rpi_worker *worker, const uint8_t *frame, uint32_t size)
+{
+    memcpy(worker->writer.base + worker->writer.used, frame, size);
+    worker->writer.used += size;
+    worker->writer.count++;
+}
+
+bool rpi_worker_make_room(struct rpi_worker *worker)
+{
+    return have_room(worker);
 }
 
 void rpi_worker_spent(struct rpi_worker *worker, double seconds)

@@ -52,6 +52,11 @@ bool rpi_worker_fits(const struct rpi_worker *worker, const struct rpi_result *r
 /* The task given last is done; the result's buffer is taken over.  `ran`: seconds, or negative: part of what
  * rpi_worker_spent says of several tasks. */
 void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task, const struct rpi_result *result, double ran);
+/* A child that the running task has spawned goes before its result: whether its frame fits, and the putting of it.  Behind a flush
+ * rpi_worker_make_room looks for room; false: no memory. */
+bool rpi_worker_fits_frame(const struct rpi_worker *worker, uint32_t size);
+void rpi_worker_put_frame(struct rpi_worker *worker, const uint8_t *frame, uint32_t size);
+bool rpi_worker_make_room(struct rpi_worker *worker);
 /* Tasks without a time of their own took so many seconds together. */
 void rpi_worker_spent(struct rpi_worker *worker, double seconds);
 /* The results so far go out. */

@@ -37,6 +37,17 @@ for ranks in alone 1 2 3 8; do
     expect "squares $ranks" $examples/squares.expected on $ranks squares
 done
 
+# ---- uts: the benchmark's published counts --------------------------------------------------------------------------
+
+small='nodes 4130071  leaves 3305118  depth 10'
+tall='nodes 4112897  leaves 3599034  depth 1572'
+echo "$small" >"$TMP/expected"
+expect "uts T1 alone" "$TMP/expected" on alone uts -t 1 -a 3 -d 10 -b 4 -r 19
+expect "uts T1, a node a task" "$TMP/expected" on 3 uts -t 1 -a 3 -d 10 -b 4 -r 19 -g 1
+echo "$tall" >"$TMP/expected"
+expect "uts T3" "$TMP/expected" on 4 uts -t 0 -b 2000 -q 0.124875 -m 8 -r 42
+refuse "uts refuses" '^usage: uts' on alone uts -t 7
+
 # ---- nqueens --------------------------------------------------------------------------------------------------------
 
 while read -r queens count; do

@@ -190,7 +190,7 @@ static void frees_what_outcomes_hold(void)
         future->done.data = rpi_buffer_new(&alloc, 100);
         future = rpi_future_of(&futures, failure);
         future->state = RP_DONE;
-        future->flags = RPI_FUTURE_FAILURE;
+        future->status = RP_ERR_TASK;
         future->done.data = rpi_reserve(&alloc, 100);
         future = rpi_future_of(&futures, pending);
         memset(&future->pending, 0xFF, sizeof future->pending); /* no data of an outcome */

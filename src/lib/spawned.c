@@ -1,0 +1,156 @@
+#include "spawned.h"
+
+#include "settle.h"
+#include "status.h"
+
+static struct rpi_held *held_of(const struct rpi_master *master, int worker, uint64_t id)
+{
+    const struct rpi_link *head = &master->roster.seats[worker].held;
+    for (struct rpi_link *link = head->next; link != head; link = link->next) {
+        struct rpi_held *held = RPI_MEMBER(link, struct rpi_held, link);
+        if (held->parent == id)
+            return held;
+    }
+    return NULL;
+}
+
+/* One is kept for the next parent: a tree of millions of tasks needs no more. */
+static struct rpi_held *new_held(struct rpi_master *master, int worker, uint64_t id)
+{
+    struct rpi_held *held = master->spare_held;
+    if (!held)
+        held = rpi_zeroed(&master->config.alloc, sizeof *held);
+    if (!held)
+        return NULL;
+    master->spare_held = NULL;
+    held->parent = id;
+    held->used = held->count = held->queued = held->at = 0;
+    rpi_list_append(&master->roster.seats[worker].held, &held->link);
+    return held;
+}
+
+static void free_held(struct rpi_master *master, struct rpi_held *held)
+{
+    if (!held)
+        return;
+    rpi_free(&master->config.alloc, held->frames);
+    rpi_free(&master->config.alloc, held);
+}
+
+static void put_held(struct rpi_master *master, struct rpi_held *held)
+{
+    rpi_list_remove(&held->link);
+    if (master->spare_held)
+        free_held(master, held);
+    else
+        master->spare_held = held;
+}
+
+static bool make_room(const struct rpi_master *master, struct rpi_held *held, uint32_t size)
+{
+    if (size <= held->capacity - held->used)
+        return true;
+    uint32_t capacity = 2 * held->capacity + size + 256;
+    uint8_t *frames = rpi_resize(&master->config.alloc, held->frames, capacity);
+    if (!frames)
+        return false;
+    held->frames = frames;
+    held->capacity = capacity;
+    return true;
+}
+
+rp_status rpi_spawned_hold(struct rpi_master *master, int worker, const struct rpi_frame *frame, const uint8_t *from,
+                           const uint8_t *to)
+{
+    uint32_t size = (uint32_t)(to - from);
+    if (frame->function >= master->config.registry->count || frame->flags & RPI_FRAME_LARGE)
+        return rpi_reader_bad("a spawned task has no such function, or a large argument");
+    struct rpi_held *held = held_of(master, worker, frame->id);
+    if (!held)
+        held = new_held(master, worker, frame->id);
+    if (!held || !make_room(master, held, size))
+        return rpi_no_memory("spawned tasks");
+    if (frame->number < held->count)
+        return RP_OK; /* the batch came before, when memory ran out in it */
+    memcpy(held->frames + held->used, from, size);
+    held->used += size;
+    held->count++;
+    return RP_OK;
+}
+
+/* A child's identity comes from its parent's and its ordinal, whatever ran where and when; the high bit keeps it apart from numbers
+ * of submission.  The multiplier is that of splitmix64. */
+static uint64_t child_number(uint64_t parent, uint64_t ordinal)
+{
+    uint64_t x = (parent ^ 0x9E3779B97F4A7C15U) * 0xBF58476D1CE4E5B9U + ordinal + 1;
+    x = (x ^ x >> 27) * 0x94D049BB133111EBU;
+    return (x ^ x >> 31) | (uint64_t)1 << 63;
+}
+
+static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *frame, const struct rpi_future *parent)
+{
+    struct rpi_options options = { .outbox = rpi_options_at(&master->options, parent->options)->outbox };
+    struct rpi_request request = { .function = frame->function,
+                                   .arg = frame->payload,
+                                   .size = frame->length,
+                                   .options = &options,
+                                   .link = parent->link,
+                                   .released = true,
+                                   .spawned = true };
+    uint64_t id;
+    request.depth = 1 + (parent->flags & RPI_FUTURE_SPAWNED ? parent->pending.depth : 0);
+    request.number = child_number(parent->pending.number, frame->number);
+    if (frame->flags & RPI_FRAME_RAN)
+        options.time_limit = 1e-9 * (double)frame->ran;
+    if (frame->flags & RPI_FRAME_CHUNK) {
+        options.priority = (int32_t)frame->chunk.count;
+        options.retries = frame->failures;
+        options.attempts = frame->chunk.in_size;
+        memcpy(&options.cost, &frame->chunk.first, sizeof options.cost);
+        if (!(options.cost >= 0))
+            return rpi_reader_bad("a spawned task's cost is no cost");
+    }
+    return rpi_master_submit(master, &request, master->now, &id);
+}
+
+rp_status rpi_spawned_commit(struct rpi_master *master, int worker, uint64_t id, const struct rpi_future *parent)
+{
+    struct rpi_held *held = held_of(master, worker, id);
+    struct rpi_outbox *outbox = rpi_options_at(&master->options, parent->options)->outbox;
+    rp_status status = RP_OK;
+    if (!held)
+        return RP_OK;
+    if (outbox)
+        status = rpi_ring_reserve(&outbox->ready, &master->config.alloc, outbox->open + held->count);
+    while (status == RP_OK && outbox && held->queued < held->count) {
+        struct rpi_reader reader = { .at = held->frames + held->at, .end = held->frames + held->used, .left = 1 };
+        struct rpi_frame frame = { 0 };
+        status = rpi_reader_frame(&reader, &frame);
+        if (status == RP_OK)
+            status = queue_child(master, &frame, parent);
+        if (status != RP_OK)
+            break;
+        outbox->open++;
+        held->queued++;
+        held->at = (uint32_t)(reader.at - held->frames);
+    }
+    if (status == RP_OK)
+        put_held(master, held);
+    return status;
+}
+
+void rpi_spawned_drop(struct rpi_master *master, int worker, uint64_t id)
+{
+    struct rpi_held *held = held_of(master, worker, id);
+    if (held)
+        put_held(master, held);
+}
+
+void rpi_spawned_fini(struct rpi_master *master)
+{
+    for (int worker = 0; worker <= master->roster.workers; worker++)
+        for (struct rpi_link *link; (link = rpi_list_pop(&master->roster.seats[worker].held));)
+            free_held(master, RPI_MEMBER(link, struct rpi_held, link));
+    free_held(master, master->spare_held);
+    master->spare_held = NULL;
+}

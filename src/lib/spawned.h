@@ -1,0 +1,28 @@
+/* Spawned tasks at rank 0: held until their parent's success says that they are to be. */
+#ifndef RPI_SPAWNED_H
+#define RPI_SPAWNED_H
+
+#include "master.h"
+
+/* The children of one task so far, as the frames that announced them. */
+struct rpi_held {
+    struct rpi_link link; /* at its worker's seat, in the order of their parents */
+    uint64_t parent;      /* its future */
+    uint8_t *frames;
+    uint32_t used, capacity; /* bytes */
+    uint32_t count;          /* children */
+    uint32_t queued;         /* of these, already; more than 0 only after memory ran out */
+    uint32_t at;             /* where the first not queued stands */
+};
+
+/* A frame that announces a child.  RP_ERR_NOMEM: give it again; a child that is held already is not held twice. */
+RP_MUST_USE rp_status rpi_spawned_hold(struct rpi_master *master, int worker, const struct rpi_frame *frame,
+                                       const uint8_t *from, const uint8_t *to);
+/* The parent succeeded: its children are queued.  RP_ERR_NOMEM: call again; none is queued twice. */
+RP_MUST_USE rp_status rpi_spawned_commit(struct rpi_master *master, int worker, uint64_t id,
+                                         const struct rpi_future *parent);
+/* It did not: it has none. */
+void rpi_spawned_drop(struct rpi_master *master, int worker, uint64_t id);
+void rpi_spawned_fini(struct rpi_master *master);
+
+#endif
