@@ -31,9 +31,11 @@ rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t si
     return RP_OK;
 }
 
-/* A peer's number, taken for a status only if it is one. */
+/* A peer's number, taken for a failed task's status only if it is one. */
 static rp_status status_of(uint32_t value)
 {
+    if (value == RP_OK || value == RP_END)
+        return RP_ERR_TASK;
     switch (value) {
 #define KNOWN(name, number, text)                                                                                          \
     case number:                                                                                                           \

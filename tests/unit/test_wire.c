@@ -475,7 +475,7 @@ static void message_too_long(void)
 /* What a peer calls a status is one of ours, or a failed task. */
 static void unknown_status(void)
 {
-    static const uint32_t values[] = { 2, 29, 36, 1000, UINT32_MAX };
+    static const uint32_t values[] = { RP_OK, RP_END, 2, 29, 36, 1000, UINT32_MAX };
     uint8_t bytes[16] = { 0 };
     char message[RPI_MESSAGE_MAX + 1];
     rp_status status;
