@@ -136,7 +136,7 @@ typedef struct rp_task_options {
     bool worker_hard;      /* only there */
     double cost;           /* expected seconds, 0 = unknown; longest first among equals in priority */
     rp_bytes key;          /* names the task in the journal; empty = not journaled */
-    const rp_future *after;/* must be RP_OK before it starts */
+    const rp_future *after;/* must be RP_OK before it starts; their results: rp_input.  They may be released at once.  One that fails: RP_ERR_INPUT, whose message has the chain */
     size_t after_count;
     rp_done *on_done;      /* on an application thread, inside a call that drives the pool and never rp_submit's; in order of settling, never nested, no lock held; may submit (never waits: RP_ERR_FULL), may not wait */
     void *user;
@@ -383,7 +383,12 @@ RP_API rp_status rp_fail(rp_call *call, int code, const char *format, ...) RP_PR
  * from limits.  Its item has its root's index, and depth 1 and up; its rp_seed comes from its parent's identity and its ordinal.
  * `arg` is copied; at most what fits into a batch beside its frame, 3,960 bytes by default.  options: priority, cost, attempts, retries and time_limit.
  * Errors: RP_ERR_INVALID, RP_ERR_UNREGISTERED, RP_ERR_NOMEM, RP_ERR_CONTEXT (a task outside a stream, or in an ordered one; a key). */
-RP_API RP_MUST_USE rp_status rp_spawn(rp_call *call, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options);
+RP_API RP_MUST_USE rp_status rp_spawn(rp_call *call, rp_fn *fn, const void *arg, size_t size,
+                                      const rp_task_options *options);
+
+/* The result of the task options->after[index], of *size bytes (`size` may be NULL), aligned for any type, until this task's end.  NULL:
+ * it is empty, or there is no such input. */
+RP_API const void *rp_input(const rp_call *call, size_t index, size_t *size);
 
 /* Whether the task is to stop: it was cancelled, the pool is being terminated, or its time limit is over.  Cheap; looks for news at
  * most every 50 us.  Return RP_ERR_CANCELLED then, or finish. */

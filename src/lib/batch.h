@@ -53,6 +53,7 @@ struct rpi_arrival {
     struct rpi_link link;
     int peer;
     bool complete;
+    bool outcome; /* of another task, kept elsewhere */
     uint32_t size;
     void *buffer;           /* an rpi_buffer */
     struct rpi_frame frame; /* that announced it */

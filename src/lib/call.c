@@ -126,6 +126,16 @@ void **rp_worker_data(rp_call *call)
     return call ? call->worker_data : NULL;
 }
 
+const void *rp_input(const rp_call *call, size_t index, size_t *size)
+{
+    if (!call || index >= call->task->input_count)
+        return NULL;
+    const rp_bytes *input = &call->task->inputs[index];
+    if (size)
+        *size = input->size;
+    return input->size ? input->data : NULL;
+}
+
 /* ---- children */
 
 #define MOST_RETRIES 250 /* an attempt's number travels in a byte */

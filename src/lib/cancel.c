@@ -1,4 +1,5 @@
 /* Cancelling at rank 0: what is queued is settled at once, workers are told about the rest. */
+#include "inputs.h"
 #include "settle.h"
 #include "status.h"
 
@@ -41,6 +42,13 @@ static rp_status cancel_queued(struct rpi_master *master, uint64_t id, struct rp
     return status;
 }
 
+static rp_status cancel_waiting(struct rpi_master *master, uint64_t id, struct rpi_future *future)
+{
+    struct rpi_settled how = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    how.function = rpi_options_at(&master->options, future->options)->dependent->entry.function;
+    return rpi_settle_failure(master, id, future, &how);
+}
+
 static rp_status cancel_map(struct rpi_master *master, struct rpi_map *map)
 {
     struct rpi_frame frame = { .flags = RPI_FRAME_NUMBER, .number = map->number };
@@ -55,6 +63,8 @@ rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_f
         return RP_OK;
     if (future->flags & RPI_FUTURE_MAP)
         return cancel_map(master, future->pending.map);
+    if (future->state == RP_WAITING)
+        return cancel_waiting(master, id, future);
     if (future->state == RP_QUEUED)
         return cancel_queued(master, id, future, future->pending.function);
     struct rpi_frame frame = { .id = id };
@@ -87,8 +97,11 @@ rp_status rpi_master_cancel_all(struct rpi_master *master, double now)
     }
     for (uint32_t i = 0; status == RP_OK && i < master->futures.touched; i++) {
         struct rpi_future *future = rpi_future_slot(&master->futures, i);
+        uint64_t id = (uint64_t)future->generation << 32 | i;
         if (future->state == RP_QUEUED)
-            status = cancel_queued(master, (uint64_t)future->generation << 32 | i, future, future->pending.function);
+            status = cancel_queued(master, id, future, future->pending.function);
+        else if (future->state == RP_WAITING)
+            status = cancel_waiting(master, id, future);
     }
     return status;
 }

@@ -83,7 +83,8 @@ rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, 
     if (status != RP_OK)
         return status;
     struct rpi_future *settled_future = rpi_future_of(&pool->master.futures, future.id);
-    if (settled_future && result && is_small_success(settled_future, capacity)) { /* nearly every one */
+    if (settled_future && result && is_small_success(settled_future, capacity) &&
+        pool->master.inputs.count == 0) { /* nearly every one */
         memcpy(result, settled_future->done.small, RPI_SMALL_RESULT);
         if (result_size)
             *result_size = RPI_SMALL_RESULT;
@@ -107,8 +108,7 @@ static rp_status take(rp_pool *pool, rp_future handle, double timeout, void **da
     if (status != RP_OK)
         return status;
     status = verdict(future);
-    if (status == RP_OK && future->flags & RPI_FUTURE_BUFFER && !future->options &&
-        !(future->flags & RPI_FUTURE_STREAMED)) {
+    if (status == RP_OK && future->flags & RPI_FUTURE_BUFFER && !rpi_master_needs(&pool->master, handle.id, future)) {
         buffer = future->done.data;
         future->flags &= (uint8_t)~RPI_FUTURE_BUFFER;
     } else if (status == RP_OK && future->done.size > 0) {

@@ -52,8 +52,10 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
         stats->failed = counts->failed;
         stats->retried = counts->retried;
         stats->cancelled = counts->cancelled;
+        stats->waiting = master->inputs.waiting;
         stats->queued = rpi_master_queued(master);
-        stats->sent = counts->submitted - counts->done - counts->failed - counts->cancelled - stats->queued;
+        stats->sent = counts->submitted - counts->done - counts->failed - counts->cancelled - stats->queued -
+                      stats->waiting;
         stats->workers = master->roster.workers;
         stats->messages_out = counts->messages_out;
         stats->messages_in = counts->messages_in;

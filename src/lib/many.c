@@ -20,6 +20,8 @@ static rp_status check_map(const rp_pool *pool, rp_fn *fn, const rp_map_options 
                          options->struct_size, sizeof *options);
     if (options->task && options->task->retries)
         return rpi_error(RP_ERR_INVALID, "options.retries is not available for maps in this version: leave it 0");
+    if (options->task && options->task->after_count)
+        return rpi_error(RP_ERR_INVALID, "options.after is not available for maps in this version: leave it 0");
     request->chunk = options->chunk;
     request->statuses = options->statuses;
     rp_status checked = rpi_task_options(options->task, pool, &request->options);

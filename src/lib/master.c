@@ -1,5 +1,7 @@
 #include "master.h"
 
+#include "inputs.h"
+
 #include "policy.h"
 #include "settle.h"
 #include "spawned.h"
@@ -26,6 +28,8 @@ rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_con
     rpi_list_init(&master->arriving);
     rpi_list_init(&master->maps);
     rpi_list_init(&master->awake);
+    rpi_list_init(&master->inputs.all);
+    rpi_list_init(&master->inputs.moved);
     rp_status status = rpi_roster_init(&master->roster, &config->alloc, config->workers);
     if (status != RP_OK)
         return status;
@@ -58,6 +62,7 @@ static void drop_arrivals(struct rpi_master *master, struct rpi_link *list)
 void rpi_master_fini(struct rpi_master *master)
 {
     rpi_spawned_fini(master);
+    rpi_inputs_fini(master);
     drop_arrivals(master, &master->incoming);
     drop_arrivals(master, &master->arriving);
     rpi_taskq_fini(&master->queue, drop_entry, master);
@@ -173,16 +178,44 @@ static rp_status enqueue_plain(struct rpi_master *master, const struct rpi_entry
     return status;
 }
 
+/* The record of what it needs; its argument waits there. */
+static rp_status come_after(struct rpi_master *master, const struct rpi_request *request, struct rpi_entry *entry,
+                            struct rpi_options *with)
+{
+    struct rpi_dependent *dependent;
+    rp_status status = rpi_inputs_gather(master, request->after, request->after_count, &dependent);
+    if (status != RP_OK)
+        return status;
+    if (request->options)
+        *with = *request->options;
+    with->dependent = dependent;
+    if (entry->flags & RPI_ENTRY_OWNED) {
+        dependent->arg = (void *)(uintptr_t)entry->data;
+    } else if (!(entry->flags & RPI_ENTRY_LARGE) && entry->size) {
+        dependent->arg = rpi_buffer_new(&master->config.alloc, entry->size);
+        if (!dependent->arg)
+            return rpi_no_memory("a task's argument");
+        memcpy(dependent->arg, entry->data, entry->size);
+        entry->data = dependent->arg;
+    }
+    return RP_OK;
+}
+
 rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request, double now, uint64_t *id)
 {
     struct rpi_entry entry = { .size = request->size, .function = request->function };
     const struct rpi_options *given = request->options;
+    struct rpi_options with = { 0 };
     uint32_t options = 0;
     uint64_t new_id;
     rp_status status = set_data(master, request, &entry);
     if (status != RP_OK)
         return status;
-    if (given && given->on_done)
+    if (request->after_count) {
+        status = come_after(master, request, &entry, &with);
+        given = &with;
+    }
+    if (status == RP_OK && given && given->on_done)
         status = rpi_ring_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
     if (given && status == RP_OK)
         status = rpi_options_intern(&master->options, given, &options);
@@ -194,9 +227,10 @@ rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request 
         goto drop_options;
     }
     entry.id = new_id;
-    status = given ? rpi_master_enqueue(master, &entry, given, request->spawned,
-                                        request->spawned ? UINT64_MAX - master->next_number : master->next_number)
-                   : enqueue_plain(master, &entry);
+    if (!with.dependent)
+        status = given ? rpi_master_enqueue(master, &entry, given, request->spawned,
+                                            request->spawned ? UINT64_MAX - master->next_number : master->next_number)
+                       : enqueue_plain(master, &entry);
     if (status != RP_OK)
         goto drop_future;
     future->options = options;
@@ -215,6 +249,10 @@ rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request 
         future->flags |= (uint8_t)(RPI_FUTURE_STREAMED | (request->released ? RPI_FUTURE_RELEASED : 0));
     else if (request->released)
         future->flags = RPI_FUTURE_DETACHED | RPI_FUTURE_RELEASED;
+    if (with.dependent) {
+        future->state = RP_WAITING;
+        rpi_inputs_submitted(master, with.dependent, new_id, &entry);
+    }
     master->unsettled++;
     master->counts.submitted++;
     master->calls_due += given && given->on_done;
@@ -226,7 +264,10 @@ drop_future:
 drop_options:
     rpi_options_release(&master->options, options);
 drop_data:
-    drop_entry(master, &entry);
+    if (with.dependent)
+        rpi_inputs_let_go(master, with.dependent); /* and the argument with it */
+    else
+        drop_entry(master, &entry);
     return status;
 }
 
@@ -343,6 +384,12 @@ static void tell_options(const struct rpi_master *master, struct rpi_frame *fram
     }
 }
 
+static bool send_inputs(struct rpi_master *master, const struct rpi_future *future, int worker)
+{
+    const struct rpi_dependent *dependent = rpi_options_at(&master->options, future->options)->dependent;
+    return !dependent || rpi_inputs_send(master, dependent, worker);
+}
+
 static bool put_task(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry,
                      struct rpi_future *future)
 {
@@ -352,6 +399,8 @@ static bool put_task(struct rpi_master *master, struct filling *filling, const s
     if (future->options)
         tell_options(master, &frame, future);
     if (!fits(filling, frame.flags, frame.length))
+        return false;
+    if (future->options && !send_inputs(master, future, filling->worker))
         return false;
     frame.attempt = ++future->attempts;
     number_frame(filling, &frame, future->pending.number);
@@ -519,6 +568,8 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
     struct rpi_entry entry;
     struct rpi_grant grant;
     master->now = now;
+    if (!rpi_list_empty(&master->inputs.moved))
+        rpi_inputs_advance(master);
     for (struct rpi_link *link; (link = rpi_list_pop(&master->awake));)
         dispatch_own(master, RPI_MEMBER(link, struct rpi_own, link), now);
     for (const struct rpi_future *future; (future = peek(master, &master->queue, &entry));) {
@@ -591,10 +642,14 @@ void rpi_master_forget_options(struct rpi_master *master, struct rpi_future *fut
     future->options = 0;
 }
 
+bool rpi_master_needs(const struct rpi_master *master, uint64_t id, const struct rpi_future *future)
+{
+    return future->options || future->flags & RPI_FUTURE_STREAMED || rpi_inputs_hold(&master->inputs, id);
+}
+
 void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
-    if (future->state == RP_DONE && !future->options &&
-        !(future->flags & RPI_FUTURE_STREAMED)) /* else on_done or a stream has it */
+    if (future->state == RP_DONE && !rpi_master_needs(master, id, future))
         rpi_future_free(&master->futures, id, future);
     else
         future->flags |= RPI_FUTURE_RELEASED;

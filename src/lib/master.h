@@ -30,6 +30,15 @@ struct rpi_function_time {
     uint64_t samples;
 };
 
+/* Tasks that come after others; inputs.h. */
+struct rpi_inputs {
+    struct rpi_link *buckets; /* of inputs; NULL before the first */
+    uint64_t bucket_count, count;
+    struct rpi_link all;   /* dependents */
+    struct rpi_link moved; /* those with nothing more to wait for, or with a failed input */
+    uint64_t waiting;      /* dependents in RP_WAITING */
+};
+
 struct rpi_counts {
     uint64_t submitted, done, failed, retried, cancelled;
     uint64_t messages_out, messages_in, bytes_out, bytes_in;
@@ -50,8 +59,9 @@ struct rpi_master {
     struct rpi_link incoming; /* arrivals to post */
     struct rpi_link arriving; /* posted */
     struct rpi_held *spare_held;
-    struct rpi_ring called;          /* settled futures whose on_done is due */
-    size_t calls_due;                /* futures with on_done, not delivered */
+    struct rpi_ring called; /* settled futures whose on_done is due */
+    size_t calls_due;       /* futures with on_done, not delivered */
+    struct rpi_inputs inputs;
     struct rpi_link maps;            /* unfinished */
     struct rpi_function_time *times; /* by function */
     double round_trip;               /* seconds, measured */
@@ -74,9 +84,11 @@ static inline uint64_t rpi_master_queued(const struct rpi_master *master)
 /* A task to queue. */
 struct rpi_request {
     uint16_t function;
-    bool borrow;   /* arg outlives the task */
-    uint32_t link; /* kept with the future */
-    bool spawned;  /* by a task: number and depth are set, and it goes before older ones */
+    bool borrow;            /* arg outlives the task */
+    uint32_t link;          /* kept with the future */
+    const rp_future *after; /* that it needs */
+    size_t after_count;
+    bool spawned; /* by a task: number and depth are set, and it goes before older ones */
     uint32_t depth;
     uint64_t number;
     bool released; /* nobody holds the future; a failure that no stream delivers is logged */
@@ -121,6 +133,8 @@ struct rpi_arrival *rpi_master_incoming(struct rpi_master *master);
 
 /* The live future the application holds, or NULL. */
 struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t id);
+/* Whether a settled future is needed beside the application: its on_done is due, a stream will deliver it, a task comes after it. */
+bool rpi_master_needs(const struct rpi_master *master, uint64_t id, const struct rpi_future *future);
 /* The application lets go of it. */
 void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future);
 /* Its options are needed no more. */

@@ -12,6 +12,8 @@
  *           RPI_FRAME_CHUNK:  count u32, failures u32, in_size u32, out_size u32, first u64
  *           then the payload, padded to a multiple of 8; with RPI_FRAME_LARGE it travels as a message of its own, in the
  *           order of the frames
+ *   INPUT, from rank 0 before the tasks that need it: the outcome of task `id`, or with RPI_FRAME_FAILED: it is needed no more; with
+ *           RPI_FRAME_NUMBER: the payload is a list of ids u64, the inputs of task `id` from number u64 on
  *   with RPI_FRAME_SPAWNED: function and payload are the child's; number u64 is its ordinal, from 0; RAN: its time limit; CHUNK: its
  *           options, priority i32, retries u32, attempts u32, 0 u32, cost f64; never LARGE.  Children count when their parent's frame
  *           says that it succeeded.
@@ -34,7 +36,15 @@
 #define RPI_CHUNK_FIELDS  24
 #define RPI_CHUNK_FAILURE 16 /* before a failed item's message */
 
-enum rpi_kind { RPI_TASKS = 1, RPI_RESULTS = 2, RPI_STOP = 3, RPI_HELLO = 4, RPI_VERDICT = 5, RPI_CANCEL = 6 };
+enum rpi_kind {
+    RPI_TASKS = 1,
+    RPI_RESULTS = 2,
+    RPI_STOP = 3,
+    RPI_HELLO = 4,
+    RPI_VERDICT = 5,
+    RPI_CANCEL = 6,
+    RPI_INPUT = 7
+};
 
 enum rpi_stop {
     RPI_STOP_DROP = 1,  /* what has not started is dropped */

@@ -5,6 +5,7 @@
 #include "alloc.h"
 
 struct rpi_outbox;
+struct rpi_dependent;
 
 struct rpi_options {
     int32_t priority;
@@ -14,9 +15,10 @@ struct rpi_options {
     double time_limit; /* seconds; 0: none */
     rp_done *on_done;
     void *user;
-    int32_t worker;            /* wanted; 0: any */
-    bool hard;                 /* and no other */
-    struct rpi_outbox *outbox; /* of the stream that its outcome goes to */
+    int32_t worker;                  /* wanted; 0: any */
+    bool hard;                       /* and no other */
+    struct rpi_dependent *dependent; /* what it comes after, or NULL */
+    struct rpi_outbox *outbox;       /* of the stream that its outcome goes to */
 };
 
 struct rpi_interned;

@@ -1,5 +1,6 @@
 #include "settle.h"
 
+#include "inputs.h"
 #include "spawned.h"
 
 #include "status.h"
@@ -79,6 +80,8 @@ static void become_done(struct rpi_master *master, struct rpi_future *future, co
     double queued = master->now - future->pending.submitted - how->ran;
     if (future->state == RP_SENT) /* else it was cancelled before */
         leave_batch(master, future->pending.batch, how->ran);
+    if (future->state == RP_WAITING)
+        master->inputs.waiting--;
     future->state = RP_DONE;
     future->status = (uint8_t)how->status;
     future->flags &= (uint8_t)~RPI_FUTURE_ARRIVING;
@@ -91,12 +94,13 @@ static void become_done(struct rpi_master *master, struct rpi_future *future, co
     master->unsettled--;
 }
 
-/* The options know who waits. */
-static void tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_future *future)
+/* The options know who waits.  Returns whether somebody will free it later. */
+static bool tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
-    const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    struct rpi_outbox *outbox = options->outbox;
-    bool called = options->on_done;
+    const struct rpi_options options = *rpi_options_at(&master->options, future->options);
+    struct rpi_outbox *outbox = options.outbox;
+    if (options.dependent)
+        rpi_inputs_let_go(master, options.dependent);
     if (outbox && outbox->skip_empty && future->status == RP_OK && future->done.size == 0) {
         outbox->open--;
         outbox = NULL;
@@ -104,19 +108,21 @@ static void tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_futu
     }
     if (outbox && !outbox->ordered)
         rpi_ring_push(&outbox->ready, id);
-    if (called)
+    if (options.on_done)
         rpi_ring_push(&master->called, id);
     else
         rpi_master_forget_options(master, future);
-    if (future->flags & RPI_FUTURE_RELEASED && !(future->flags & RPI_FUTURE_STREAMED) && !called)
-        rpi_future_free(&master->futures, id, future);
+    return options.on_done || future->flags & RPI_FUTURE_STREAMED;
 }
 
 void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
-    if (future->options)
-        tell_waiting(master, id, future); /* frees it when all that is due has been delivered */
-    else if (future->flags & RPI_FUTURE_RELEASED)
+    bool needed = future->options && tell_waiting(master, id, future);
+    if (master->inputs.count) {
+        rpi_inputs_settled(master, id, future);
+        needed = needed || rpi_inputs_hold(&master->inputs, id);
+    }
+    if (future->flags & RPI_FUTURE_RELEASED && !needed)
         rpi_future_free(&master->futures, id, future);
 }
 
@@ -228,11 +234,15 @@ static size_t tell(const struct rpi_master *master, uint64_t number, const struc
 {
     const struct rpi_registry *registry = master->config.registry;
     const char *name = how->function < registry->count ? registry->names[how->function] : "?";
-    char place[RPI_NAME_MAX + 64] = " before it started", what[64] = "was cancelled";
+    char place[RPI_NAME_MAX + 64] = "", what[64] = "was cancelled";
     if (how->worker)
         (void)snprintf(place, sizeof place, " on worker %d (%s)", how->worker, master->roster.seats[how->worker].host);
+    else if (how->status == RP_ERR_CANCELLED)
+        (void)snprintf(place, sizeof place, " before it started");
     if (how->status == RP_ERR_DEADLINE)
         (void)snprintf(what, sizeof what, "overran its time limit");
+    else if (how->status == RP_ERR_INPUT)
+        (void)snprintf(what, sizeof what, "was not run, a task before it failed");
     else if (how->status != RP_ERR_CANCELLED)
         (void)snprintf(what, sizeof what, "failed");
     int length = snprintf(text, size, "task %s (number %llu) %s%s", name, (unsigned long long)number, what, place);

@@ -14,8 +14,6 @@ static rp_status not_built_yet(const rp_task_options *options)
 {
     if (options->key.size)
         return refuse("key");
-    if (options->after_count)
-        return refuse("after");
     return RP_OK;
 }
 
@@ -34,6 +32,10 @@ static rp_status check(const rp_task_options *given, const rp_pool *pool)
                          pool->master.roster.workers);
     if (given->worker_hard && !given->worker)
         return rpi_error(RP_ERR_INVALID, "options.worker_hard needs options.worker");
+    if (given->after_count && !given->after)
+        return rpi_error(RP_ERR_INVALID, "options.after is NULL, but after_count is %zu", given->after_count);
+    if (given->after_count > UINT32_MAX)
+        return rpi_error(RP_ERR_INVALID, "options.after_count is over 4,294,967,295");
     return not_built_yet(given);
 }
 
@@ -109,6 +111,8 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
                          request.arg ? "is over 4,294,967,295" : "is NULL");
     if (options) {
         request.borrow = options->borrow;
+        request.after = options->after;
+        request.after_count = options->after_count;
         status = rpi_task_options(options, pool, &own);
         if (status != RP_OK)
             return status;

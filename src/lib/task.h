@@ -20,6 +20,8 @@ struct rpi_task {
     uint16_t function;
     uint8_t attempt; /* 1 and up */
     bool is_chunk;
+    const rp_bytes *inputs; /* outcomes that it comes after */
+    uint32_t input_count;
     bool may_spawn;
     bool cancelled; /* before it started */
     double limit;   /* seconds it may run; 0: no limit */

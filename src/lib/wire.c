@@ -19,7 +19,7 @@ rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t si
         return rpi_error(RP_ERR_BROKEN,
                          "a message has protocol version %d, this rank speaks %d: all ranks must use one rankpool", at[0],
                          RPI_PROTOCOL);
-    if (at[1] < RPI_TASKS || at[1] > RPI_CANCEL)
+    if (at[1] < RPI_TASKS || at[1] > RPI_INPUT)
         return rpi_reader_bad("its kind is unknown");
     if (rpi_get32(at + 4) != size)
         return rpi_reader_bad("its size is not what it says");

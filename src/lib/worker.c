@@ -10,11 +10,14 @@ void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *
     rpi_list_init(&worker->outgoing);
     rpi_list_init(&worker->incoming);
     rpi_list_init(&worker->arriving);
+    rpi_outcomes_init(&worker->outcomes, &config->alloc);
 }
 
 static void drop_arrival(struct rpi_worker *worker, struct rpi_arrival *arrival)
 {
     rpi_list_remove(&arrival->link);
+    if (arrival->outcome)
+        return; /* it is the outcomes' own */
     rpi_buffer_free(arrival->buffer);
     rpi_free(&worker->config.alloc, arrival);
 }
@@ -31,6 +34,7 @@ void rpi_worker_fini(struct rpi_worker *worker)
     drop_list(worker, &worker->arriving);
     if (worker->current)
         drop_arrival(worker, worker->current);
+    rpi_outcomes_fini(&worker->outcomes);
     rpi_batches_fini(&worker->batches);
 }
 
@@ -71,11 +75,8 @@ static void drop_inbox(struct rpi_worker *worker)
         worker->reader.left = 0;
     else
         worker->reading = false;
-    for (struct rpi_link *link = worker->inbox.next, *next; link != &worker->inbox; link = next) {
-        next = link->next;
-        if (link != kept)
-            rpi_batch_put(&worker->batches, RPI_MEMBER(link, struct rpi_batch, link));
-    }
+    for (struct rpi_link *link; (link = worker->inbox.previous) != &worker->inbox && link != kept;)
+        rpi_batch_put(&worker->batches, RPI_MEMBER(link, struct rpi_batch, link));
 }
 
 /* ---- cancelling */
@@ -136,6 +137,23 @@ static rp_status take_cancel(struct rpi_worker *worker, struct rpi_reader *reade
     return RP_OK;
 }
 
+static rp_status take_outcomes(struct rpi_worker *worker, struct rpi_reader *reader)
+{
+    rp_status status = RP_OK;
+    while (reader->left && status == RP_OK) {
+        struct rpi_frame frame = { 0 };
+        struct rpi_arrival *arrival = NULL;
+        status = rpi_reader_frame(reader, &frame);
+        if (status == RP_OK)
+            status = rpi_outcomes_take(&worker->outcomes, &frame, &arrival);
+        if (status == RP_OK && arrival) {
+            rpi_list_append(&worker->incoming, &arrival->link);
+            worker->outcomes_coming++;
+        }
+    }
+    return status;
+}
+
 rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t size)
 {
     struct rpi_reader reader;
@@ -155,6 +173,8 @@ rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t
     }
     if (reader.kind == RPI_CANCEL)
         return take_cancel(worker, &reader);
+    if (reader.kind == RPI_INPUT)
+        return take_outcomes(worker, &reader);
     if (reader.kind != RPI_TASKS || size > worker->config.batch_limit)
         return rpi_reader_bad("rank 0 sends tasks only, in batches of the agreed size");
     struct rpi_batch *batch = rpi_batch_get(&worker->batches);
@@ -179,14 +199,17 @@ struct rpi_arrival *rpi_worker_incoming(struct rpi_worker *worker)
     struct rpi_link *link = rpi_list_pop(&worker->incoming);
     if (!link)
         return NULL;
-    rpi_list_append(&worker->arriving, link);
-    return RPI_MEMBER(link, struct rpi_arrival, link);
+    struct rpi_arrival *arrival = RPI_MEMBER(link, struct rpi_arrival, link);
+    if (!arrival->outcome)
+        rpi_list_append(&worker->arriving, link);
+    return arrival;
 }
 
 void rpi_worker_arrived(struct rpi_worker *worker, struct rpi_arrival *arrival)
 {
-    (void)worker;
     arrival->complete = true;
+    if (arrival->outcome)
+        worker->outcomes_coming--;
 }
 
 /* ---- tasks */
@@ -227,6 +250,8 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
     struct rpi_reader reader = worker->reader;
     if (rpi_reader_frame(&reader, &frame) != RP_OK)
         return false; /* cannot be: it was read through when it came */
+    if (!rpi_outcomes_for(&worker->outcomes, frame.id, &task->inputs, &task->input_count))
+        return false;
     task->arg = frame.payload;
     if (frame.flags & RPI_FRAME_LARGE) {
         struct rpi_link *link = rpi_list_first(&worker->arriving);
@@ -315,6 +340,8 @@ void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task, con
         worker->untimed++;
     }
     worker->busy = false;
+    if (worker->outcomes.list_count)
+        rpi_outcomes_done(&worker->outcomes, task->id);
     uint8_t *at = rpi_writer_frame(&worker->writer, &frame);
     put_payload(worker, at, &frame, result);
     if (worker->current) {
@@ -380,8 +407,8 @@ bool rpi_worker_finished(const struct rpi_worker *worker)
 {
     uint32_t kept = (worker->out ? 1U : 0U) + (worker->spare ? 1U : 0U);
     uint32_t free = 0;
-    if (!worker->stopping || !rpi_list_empty(&worker->inbox) || !rpi_list_empty(&worker->outgoing) ||
-        !rpi_list_empty(&worker->incoming))
+    if (!worker->stopping || worker->outcomes_coming || !rpi_list_empty(&worker->inbox) ||
+        !rpi_list_empty(&worker->outgoing) || !rpi_list_empty(&worker->incoming))
         return false;
     for (const struct rpi_link *link = worker->arriving.next; link != &worker->arriving; link = link->next)
         if (!RPI_MEMBER(link, struct rpi_arrival, link)->complete)

@@ -254,7 +254,6 @@ static void borrowed(void)
 
 static void refused_options(void)
 {
-    rp_future after = { 1 };
     const rp_task_options plain = RP_TASK_OPTIONS_INIT;
     rp_task_options o[20];
     const char *names[20];
@@ -279,7 +278,6 @@ static void refused_options(void)
     REFUSE(after_count, 1);
 #undef REFUSE
     o[13].key.data = "k";
-    o[14].after = &after;
     if (!open_pool(NULL))
         return;
     rp_stats stats = RP_STATS_INIT;
