@@ -195,13 +195,14 @@ static void name_silent(struct talk *talk)
         }
 }
 
-static bool on_late(void *context, int peer, const void *data, size_t size)
+/* What comes now is for who listens next: a rank may have run its initializer while others still wait for their verdict. */
+static bool nothing_yet(void *context, int peer, const void *data, size_t size)
 {
     (void)context;
     (void)peer;
     (void)data;
     (void)size;
-    return true;
+    return false;
 }
 
 /* A host's name, and the rank that said it. */
@@ -266,7 +267,7 @@ static rp_status send_verdicts(struct talk *talk)
             status = send(talk, rank, mine, write_verdict(talk, mine, crowds[rank]));
     }
     if (status == RP_OK)
-        status = listen(talk, on_late, talk->heard, opening->timeout);
+        status = listen(talk, nothing_yet, talk->heard, opening->timeout);
     rpi_free(&opening->alloc, bytes);
     rpi_free(&opening->alloc, crowds);
     return status;
@@ -342,9 +343,14 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
         fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
         return true;
     }
+    uint32_t limit = rpi_get32(reader.at + 8);
     talk->status = (rp_status)rpi_get32(reader.at);
+    if (talk->status == RP_OK && (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX)) {
+        fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
+        return true;
+    }
     talk->opening->workers = (int)rpi_get32(reader.at + 4);
-    talk->opening->batch_limit = rpi_get32(reader.at + 8);
+    talk->opening->batch_limit = limit;
     talk->opening->crowd = (int)rpi_get32(reader.at + 12);
     talk->opening->seed = rpi_get64(reader.at + 16);
     talk->opening->initializer = (uint16_t)rpi_get32(reader.at + 24);
@@ -387,15 +393,6 @@ static rp_status hello_and_verdict(struct rpi_opening *opening, double timeout)
     if (status == RP_OK && talk.status != RP_OK)
         status = rpi_error(talk.status, "%s", talk.message);
     return status;
-}
-
-static bool nothing_yet(void *context, int peer, const void *data, size_t size)
-{
-    (void)context;
-    (void)peer;
-    (void)data;
-    (void)size;
-    return false;
 }
 
 static rp_status receive_argument(struct rpi_opening *opening)
