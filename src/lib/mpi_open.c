@@ -113,6 +113,8 @@ static rp_status master(struct entry *entry, rp_pool **pool)
                                         .began = entry->began };
         opening->transport->crowded = is_crowded(opening->crowd);
         status = rpi_pool_make(&entry->config, &parts, pool);
+        if (status != RP_OK)
+            rpi_opening_take_back(opening);
     }
     rpi_free(&entry->alloc, opening->pids);
     if (status != RP_OK)
@@ -189,7 +191,7 @@ static rp_status open_ranks(MPI_Comm comm, const rp_config *config, double began
     rp_pool *new = NULL;
     status = opening->rank == 0 ? master(&entry, &new) : worker(&entry);
     if (status != RP_OK || opening->rank > 0) {
-        opening->transport->ops->close(opening->transport, status == RP_OK);
+        opening->transport->ops->close(opening->transport, status == RP_OK || opening->together);
         rpi_registry_fini(&entry.registry);
     }
     if (status == RP_OK)

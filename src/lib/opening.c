@@ -8,7 +8,7 @@
 
 #define MESSAGE_BYTES (RPI_BATCH_DEFAULT)
 #define HELLO_FIXED   (RPI_BATCH_HEADER + 24)
-#define VERDICT_FIXED (RPI_BATCH_HEADER + 32)
+#define VERDICT_FIXED (RPI_BATCH_HEADER + 36)
 
 /* ---- texts in messages */
 
@@ -50,6 +50,7 @@ struct talk {
     int sending;      /* messages not reported sent */
     int heard;        /* rank 0: hellos; else: 1 with the verdict */
     bool *came;       /* rank 0: by rank */
+    bool estranged;   /* rank 0: with one of them there is no understanding */
     rp_status status; /* of the talk so far */
     char message[1200];
 };
@@ -60,6 +61,12 @@ static void fail(struct talk *talk, rp_status status)
         return; /* the first reason stands */
     talk->status = status;
     (void)snprintf(talk->message, sizeof talk->message, "%s", rp_error_message());
+}
+
+static void fail_estranged(struct talk *talk, rp_status status)
+{
+    talk->estranged = true;
+    fail(talk, status);
 }
 
 static void on_sent(void *context, void *cookie)
@@ -142,7 +149,7 @@ static void read_hello(struct talk *talk, int rank, const uint8_t *at, const uin
     struct rpi_opening *opening = talk->opening;
     char host[RPI_HOST_BYTES], message[1024];
     if (end - at < HELLO_FIXED - RPI_BATCH_HEADER) {
-        fail(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
+        fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
         return;
     }
     uint64_t hash = rpi_get64(at);
@@ -152,7 +159,7 @@ static void read_hello(struct talk *talk, int rank, const uint8_t *at, const uin
     if (at)
         at = get_text(at, end, message, sizeof message);
     if (!at) {
-        fail(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
+        fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
         return;
     }
     memcpy(opening->hosts + (size_t)rank * RPI_HOST_BYTES, host, sizeof host);
@@ -175,11 +182,12 @@ static bool on_hello(void *context, int peer, const void *data, size_t size)
     talk->came[peer] = true;
     talk->heard++;
     if (size > 0 && bytes[0] != RPI_PROTOCOL)
-        fail(talk, rpi_error(RP_ERR_BROKEN,
-                             "rank %d speaks protocol version %d, rank 0 speaks %d: all ranks must use one rankpool", peer,
-                             bytes[0], RPI_PROTOCOL));
+        fail_estranged(talk,
+                       rpi_error(RP_ERR_BROKEN,
+                                 "rank %d speaks protocol version %d, rank 0 speaks %d: all ranks must use one rankpool",
+                                 peer, bytes[0], RPI_PROTOCOL));
     else if (rpi_reader_open(&reader, data, size) != RP_OK || reader.kind != RPI_HELLO)
-        fail(talk, rpi_error(RP_ERR_BROKEN, "the first message of rank %d is no hello", peer));
+        fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the first message of rank %d is no hello", peer));
     else
         read_hello(talk, peer, reader.at, reader.end);
     return true;
@@ -189,8 +197,8 @@ static void name_silent(struct talk *talk)
 {
     for (int rank = 1; rank <= talk->opening->transport->peers; rank++)
         if (!talk->came[rank]) {
-            fail(talk,
-                 rpi_error(RP_ERR_BROKEN, "rank %d said nothing within %g s of rp_open", rank, talk->opening->timeout));
+            fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "rank %d said nothing within %g s of rp_open", rank,
+                                           talk->opening->timeout));
             return;
         }
 }
@@ -247,7 +255,8 @@ static size_t write_verdict(const struct talk *talk, uint8_t *bytes, int crowd)
     rpi_put64(at + 16, talk->opening->seed);
     rpi_put32(at + 24, talk->opening->initializer);
     rpi_put32(at + 28, (uint32_t)talk->opening->init_arg.size);
-    at = put_text(at + 32, talk->message, sizeof talk->message);
+    rpi_put32(at + 32, talk->opening->together);
+    at = put_text(at + 36, talk->message, sizeof talk->message);
     return close_message(bytes, at, RPI_VERDICT);
 }
 
@@ -261,6 +270,7 @@ static rp_status send_verdicts(struct talk *talk)
     rp_status status = bytes ? RP_OK : rpi_no_memory("a pool's opening");
     if (status == RP_OK)
         opening->crowd = crowds[0];
+    opening->together = talk->status != RP_OK && !talk->estranged;
     for (int rank = 1; status == RP_OK && rank <= opening->transport->peers; rank++) {
         uint8_t *mine = bytes + room * (size_t)rank;
         if (talk->came[rank])
@@ -320,6 +330,21 @@ rp_status rpi_opening_master(struct rpi_opening *opening)
     return status;
 }
 
+void rpi_opening_take_back(struct rpi_opening *opening)
+{
+    struct talk talk = { .opening = opening };
+    uint8_t bytes[RPI_BATCH_HEADER];
+    struct rpi_writer writer;
+    rp_status status = RP_OK;
+    rpi_writer_open(&writer, bytes, sizeof bytes);
+    rpi_writer_close(&writer, RPI_STOP, RPI_STOP_DROP | RPI_STOP_ALONE);
+    for (int rank = 1; status == RP_OK && rank <= opening->transport->peers; rank++)
+        status = send(&talk, rank, bytes, sizeof bytes);
+    if (status == RP_OK)
+        status = listen(&talk, nothing_yet, 0, opening->timeout);
+    (void)status; /* whoever does not hear it is ended by the launcher */
+}
+
 /* ---- a worker */
 
 static bool on_verdict(void *context, int peer, const void *data, size_t size)
@@ -339,7 +364,7 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
     }
     if (rpi_reader_open(&reader, data, size) != RP_OK || reader.kind != RPI_VERDICT ||
         reader.end - reader.at < VERDICT_FIXED - RPI_BATCH_HEADER ||
-        !get_text(reader.at + 32, reader.end, talk->message, sizeof talk->message)) {
+        !get_text(reader.at + 36, reader.end, talk->message, sizeof talk->message)) {
         fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
         return true;
     }
@@ -355,6 +380,7 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
     talk->opening->seed = rpi_get64(reader.at + 16);
     talk->opening->initializer = (uint16_t)rpi_get32(reader.at + 24);
     talk->opening->init_arg.size = rpi_get32(reader.at + 28);
+    talk->opening->together = rpi_get32(reader.at + 32);
     return true;
 }
 

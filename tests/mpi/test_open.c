@@ -224,6 +224,42 @@ static void other_threads(void)
     CU_ASSERT_PTR_NULL(pool);
 }
 
+/* Rank 0 runs out of memory: at the very end of opening, when the others serve already. */
+struct budget {
+    long calls, limit;
+};
+
+static void *limited(void *old, size_t size, void *user)
+{
+    struct budget *budget = user;
+    if (size == 0) {
+        free(old);
+        return NULL;
+    }
+    return ++budget->calls > budget->limit ? NULL : realloc(old, size);
+}
+
+static void out_of_memory(void)
+{
+    struct budget budget = { .limit = 1000000 };
+    rp_config config = RP_CONFIG_INIT;
+    config.alloc = rank_here() == 0 ? limited : NULL;
+    config.alloc_user = &budget;
+    rp_pool *new = NULL;
+    IS(RP_OK, rp_open(&config, &new));
+    long needed = budget.calls;
+    if (new)
+        IS(RP_OK, rp_close(&new));
+    budget = (struct budget){ .limit = needed - 1 };
+    rp_status status = rp_open(&config, &new);
+    CU_ASSERT_EQUAL(status, rank_here() == 0 ? RP_ERR_NOMEM : RP_ERR_BROKEN);
+    CU_ASSERT_PTR_NULL(new);
+    if (open_pool(NULL)) {
+        IS(RP_OK, rp_apply(pool, nothing, NULL, 0, NULL, 0, NULL));
+        close_pool();
+    }
+}
+
 /* Two pools of one process each, at once: what belongs to one is nothing to the other. */
 static void two_alone(void)
 {
@@ -265,6 +301,7 @@ int main(int argc, char **argv)
                                     { "config_of_rank_0", config_of_rank_0 },
                                     { "registered_between", registered_between },
                                     { "two_alone", two_alone },
+                                    { "out_of_memory", out_of_memory },
                                     CU_TEST_INFO_NULL };
     static CU_TestInfo ends[] = { { "close_drains", close_drains },
                                   { "terminate_waits_for_what_runs", terminate_waits_for_what_runs },
