@@ -159,8 +159,10 @@ static rp_status worker(struct entry *entry)
     if (status == RP_OK) {
         rpi_crash_watch();
         status = initialise(entry, &server);
-        if (status == RP_OK)
+        if (status == RP_OK) {
+            opening->together = false; /* from here on only a good end is a common one */
             status = rpi_server_loop(&server);
+        }
         rpi_server_fini(&server);
     }
     rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
