@@ -36,7 +36,7 @@ struct rpi_batch *rpi_batch_get(struct rpi_batches *batches)
         return NULL;
     }
     batch->size = batch->remaining = 0;
-    batch->sends = batch->piece_count = 0;
+    batch->sends = batch->begun = batch->piece_count = 0;
     batch->ran = batch->sent_at = 0;
     batch->to_idle = false;
     return batch;
@@ -53,7 +53,22 @@ void rpi_batch_put(struct rpi_batches *batches, struct rpi_batch *batch)
 {
     drop_pieces(batch);
     rpi_list_remove(&batch->link);
-    rpi_list_append(batches->free.next, &batch->link); /* before the first: to be the first */
+    rpi_list_prepend(&batches->free, &batch->link);
+}
+
+rp_status rpi_batch_send(struct rpi_batch *batch, struct rpi_transport *transport, uint16_t *done)
+{
+    const struct rpi_transport_ops *ops = transport->ops;
+    for (*done = 0; batch->begun <= batch->piece_count; batch->begun++) {
+        const struct rpi_piece *piece = batch->begun ? &batch->pieces[batch->begun - 1] : NULL;
+        bool now = false;
+        rp_status status = piece ? ops->send_large(transport, batch->peer, piece->data, piece->size, batch, &now)
+                                 : ops->send(transport, batch->peer, batch->bytes, batch->size, batch, &now);
+        if (status != RP_OK)
+            return status;
+        *done = (uint16_t)(*done + now);
+    }
+    return RP_OK;
 }
 
 void rpi_batches_fini(struct rpi_batches *batches)

@@ -5,6 +5,7 @@
 
 #include "alloc.h"
 #include "list.h"
+#include "transport.h"
 #include "wire.h"
 
 #define RPI_PIECES 8 /* large payloads a batch announces, at the most */
@@ -22,6 +23,7 @@ struct rpi_batch {
     uint32_t size; /* bytes */
     int peer;
     uint16_t sends; /* not reported sent yet */
+    uint16_t begun; /* sends handed to the transport */
     uint16_t piece_count;
     struct rpi_piece pieces[RPI_PIECES];
     /* at rank 0 */
@@ -47,6 +49,10 @@ void rpi_batches_fini(struct rpi_batches *batches);
 struct rpi_batch *rpi_batch_get(struct rpi_batches *batches);
 /* Frees what its pieces own and keeps it for the next get. */
 void rpi_batch_put(struct rpi_batches *batches, struct rpi_batch *batch);
+
+/* Hands the transport what it does not have yet: the batch, then each of its pieces.  *done: so many of these need their bytes no more.
+ * RP_ERR_NOMEM: call again later. */
+RP_MUST_USE rp_status rpi_batch_send(struct rpi_batch *batch, struct rpi_transport *transport, uint16_t *done);
 
 /* A large payload whose receive is to be posted, or is: both engines ask for these. */
 struct rpi_arrival {

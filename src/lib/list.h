@@ -29,6 +29,12 @@ static inline void rpi_list_append(struct rpi_link *head, struct rpi_link *link)
     head->previous = link;
 }
 
+/* Before all others. */
+static inline void rpi_list_prepend(struct rpi_link *head, struct rpi_link *link)
+{
+    rpi_list_append(head->next, link);
+}
+
 static inline void rpi_list_remove(struct rpi_link *link)
 {
     link->previous->next = link->next;

@@ -619,6 +619,17 @@ struct rpi_batch *rpi_master_outgoing(struct rpi_master *master)
     return link ? RPI_MEMBER(link, struct rpi_batch, link) : NULL;
 }
 
+void rpi_master_unsent(struct rpi_master *master, struct rpi_batch *batch)
+{
+    rpi_list_prepend(&master->outgoing, &batch->link);
+}
+
+void rpi_master_unposted(struct rpi_master *master, struct rpi_arrival *arrival)
+{
+    rpi_list_remove(&arrival->link);
+    rpi_list_prepend(&master->incoming, &arrival->link);
+}
+
 struct rpi_arrival *rpi_master_incoming(struct rpi_master *master)
 {
     struct rpi_link *link = rpi_list_pop(&master->incoming);

@@ -128,8 +128,12 @@ void rpi_master_sent(struct rpi_master *master, struct rpi_batch *batch);
 
 /* The next effect, or NULL.  A batch goes to batch->peer, then its pieces; each of these is reported with rpi_master_sent. */
 struct rpi_batch *rpi_master_outgoing(struct rpi_master *master);
+/* The transport has no memory for it, or for some of its pieces: it is the next effect again. */
+void rpi_master_unsent(struct rpi_master *master, struct rpi_batch *batch);
 /* A large payload to receive from arrival->peer into arrival->buffer; reported with rpi_master_arrived. */
 struct rpi_arrival *rpi_master_incoming(struct rpi_master *master);
+/* The transport has no memory for it: it is the next one again. */
+void rpi_master_unposted(struct rpi_master *master, struct rpi_arrival *arrival);
 
 /* The live future the application holds, or NULL. */
 struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t id);

@@ -82,36 +82,27 @@ static bool on_received(void *context, void *cookie)
 
 /* ---- handing the transport what the engine has for it */
 
-static void send_batch(rp_pool *pool, struct rpi_batch *batch)
-{
-    struct rpi_transport *transport = pool->transport;
-    bool done = false;
-    rp_status status = transport->ops->send(transport, batch->peer, batch->bytes, batch->size, batch, &done);
-    uint16_t sent = done ? 1 : 0;
-    for (uint16_t i = 0, pieces = batch->piece_count; status == RP_OK && i < pieces; i++) {
-        done = false;
-        status = transport->ops->send_large(transport, batch->peer, batch->pieces[i].data, batch->pieces[i].size, batch,
-                                            &done);
-        sent = (uint16_t)(sent + done);
-    }
-    for (; sent > 0; sent--)
-        rpi_master_sent(&pool->master, batch);
-    if (status != RP_OK)
-        rpi_pool_break(pool, status);
-}
-
 static void pump(rp_pool *pool)
 {
     struct rpi_transport *transport = pool->transport;
+    struct rpi_master *master = &pool->master;
+    rp_status status = pool->broken;
     struct rpi_arrival *arrival;
     struct rpi_batch *batch;
-    while (pool->broken == RP_OK && (arrival = rpi_master_incoming(&pool->master))) {
-        rp_status status = transport->ops->receive_large(transport, arrival->peer, arrival->buffer, arrival->size, arrival);
-        if (status != RP_OK)
-            rpi_pool_break(pool, status);
+    while (status == RP_OK && (arrival = rpi_master_incoming(master))) {
+        status = transport->ops->receive_large(transport, arrival->peer, arrival->buffer, arrival->size, arrival);
+        if (status == RP_ERR_NOMEM)
+            rpi_master_unposted(master, arrival);
     }
-    while (pool->broken == RP_OK && (batch = rpi_master_outgoing(&pool->master)))
-        send_batch(pool, batch);
+    while (status == RP_OK && (batch = rpi_master_outgoing(master))) {
+        uint16_t done;
+        status = rpi_batch_send(batch, transport, &done);
+        if (status == RP_ERR_NOMEM)
+            rpi_master_unsent(master, batch);
+        for (; done > 0; done--)
+            rpi_master_sent(master, batch);
+    }
+    (void)taken(pool, status);
 }
 
 void rpi_pool_dispatch(rp_pool *pool)
@@ -138,6 +129,7 @@ static bool run_here(rp_pool *pool)
     struct rpi_events events = rpi_server_events(pool->server);
     bool any = false;
     pool->executing = true;
+    pool->server->shortage = RP_OK;
     rp_status status = pool->worker_end->ops->poll(pool->worker_end, &events, &any);
     if (status == RP_OK)
         status = rpi_server_pump(pool->server);
@@ -147,8 +139,7 @@ static bool run_here(rp_pool *pool)
     pool->now = rpi_now();
     if (status == RP_OK)
         status = pool->server->broken;
-    if (status != RP_OK)
-        rpi_pool_break(pool, status);
+    (void)taken(pool, status != RP_OK ? status : pool->server->shortage);
     return poll_transport(pool) || any;
 }
 

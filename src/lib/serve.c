@@ -64,16 +64,22 @@ void rpi_server_fini(struct rpi_server *server)
 
 /* ---- what the transport reports */
 
+/* A shortage of memory passes: what could not be handed over stays the next effect. */
+static void note(struct rpi_server *server, rp_status status)
+{
+    if (status == RP_ERR_NOMEM)
+        server->shortage = status;
+    else if (status != RP_OK)
+        server->broken = status;
+}
+
 static bool on_batch(void *context, int peer, const void *data, size_t size)
 {
     struct rpi_server *server = context;
     (void)peer;
     rp_status status = rpi_worker_receive(&server->worker, data, size);
-    if (status == RP_ERR_NOMEM)
-        return false;
-    if (status != RP_OK)
-        server->broken = status;
-    return true;
+    note(server, status);
+    return status != RP_ERR_NOMEM;
 }
 
 static void on_sent(void *context, void *cookie)
@@ -189,8 +195,10 @@ uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
     struct rpi_task task;
     struct rpi_result result;
     uint32_t count = 0;
-    if (!rpi_worker_next(&server->worker, &task))
+    if (!rpi_worker_next(&server->worker, &task)) {
+        note(server, server->worker.starved ? RP_ERR_NOMEM : RP_OK);
         return 0;
+    }
     struct turn turn = { .began = rpi_now() };
     turn.last = turn.sent = turn.began;
     do {
@@ -208,33 +216,27 @@ uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
     return count;
 }
 
-static rp_status send_batch(struct rpi_server *server, struct rpi_batch *batch)
-{
-    struct rpi_transport *transport = server->transport;
-    bool done = false;
-    rp_status status = transport->ops->send(transport, batch->peer, batch->bytes, batch->size, batch, &done);
-    /* after its batch no piece may be left out: the master waits for it */
-    for (uint16_t i = 0, pieces = batch->piece_count; status == RP_OK && i < pieces; i++) {
-        bool piece_done = false;
-        status = transport->ops->send_large(transport, batch->peer, batch->pieces[i].data, batch->pieces[i].size, batch,
-                                            &piece_done);
-        if (piece_done)
-            batch->sends--;
-    }
-    if (done)
-        rpi_worker_sent(&server->worker, batch);
-    return status;
-}
-
 rp_status rpi_server_pump(struct rpi_server *server)
 {
     struct rpi_transport *transport = server->transport;
+    struct rpi_worker *worker = &server->worker;
+    rp_status status = server->broken;
     struct rpi_batch *batch;
     struct rpi_arrival *arrival;
-    while (server->broken == RP_OK && (arrival = rpi_worker_incoming(&server->worker)))
-        server->broken = transport->ops->receive_large(transport, 0, arrival->buffer, arrival->size, arrival);
-    while (server->broken == RP_OK && (batch = rpi_worker_outgoing(&server->worker)))
-        server->broken = send_batch(server, batch);
+    while (status == RP_OK && (arrival = rpi_worker_incoming(worker))) {
+        status = transport->ops->receive_large(transport, 0, arrival->buffer, arrival->size, arrival);
+        if (status == RP_ERR_NOMEM)
+            rpi_worker_unposted(worker, arrival);
+    }
+    while (status == RP_OK && (batch = rpi_worker_outgoing(worker))) {
+        uint16_t done;
+        status = rpi_batch_send(batch, transport, &done);
+        if (status == RP_ERR_NOMEM)
+            rpi_worker_unsent(worker, batch);
+        for (; done > 0; done--)
+            rpi_worker_sent(worker, batch);
+    }
+    note(server, status);
     return server->broken;
 }
 

@@ -12,6 +12,7 @@ struct rpi_server {
     struct rpi_executor executor;
     struct rpi_transport *transport; /* borrowed; peer 0 is the master */
     rp_status broken;                /* RP_OK while it can go on */
+    rp_status shortage;              /* RP_ERR_NOMEM: something waits for memory; set back by who asks */
     void (*pause)(void *context);    /* NULL, or called before a task's function runs ... */
     void (*resume)(void *context);   /* ... and after it */
     void *context;

@@ -245,7 +245,11 @@ static struct rpi_batch *open_inbox(struct rpi_worker *worker)
 bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
 {
     struct rpi_frame frame = { 0 };
-    if (!open_inbox(worker) || !have_room(worker))
+    worker->starved = false;
+    if (!open_inbox(worker))
+        return false;
+    worker->starved = !have_room(worker);
+    if (worker->starved)
         return false;
     struct rpi_reader reader = worker->reader;
     if (rpi_reader_frame(&reader, &frame) != RP_OK)
@@ -395,6 +399,17 @@ struct rpi_batch *rpi_worker_outgoing(struct rpi_worker *worker)
 {
     struct rpi_link *link = rpi_list_pop(&worker->outgoing);
     return link ? RPI_MEMBER(link, struct rpi_batch, link) : NULL;
+}
+
+void rpi_worker_unsent(struct rpi_worker *worker, struct rpi_batch *batch)
+{
+    rpi_list_prepend(&worker->outgoing, &batch->link);
+}
+
+void rpi_worker_unposted(struct rpi_worker *worker, struct rpi_arrival *arrival)
+{
+    rpi_list_remove(&arrival->link);
+    rpi_list_prepend(&worker->incoming, &arrival->link);
 }
 
 void rpi_worker_sent(struct rpi_worker *worker, struct rpi_batch *batch)

@@ -28,6 +28,7 @@ struct rpi_worker {
     struct rpi_arrival *current;   /* holds the running task's argument, or NULL */
     struct rpi_batch *out, *spare; /* results so far; what follows when it is full */
     struct rpi_writer writer;
+    bool starved;           /* there was no memory for the next task's result */
     uint32_t untimed;       /* results in `out` without a time of their own */
     double untimed_seconds; /* that they took together */
     struct rpi_task running;
@@ -68,6 +69,9 @@ void rpi_worker_flush(struct rpi_worker *worker);
 /* The next effect, or NULL. */
 struct rpi_batch *rpi_worker_outgoing(struct rpi_worker *worker);
 struct rpi_arrival *rpi_worker_incoming(struct rpi_worker *worker);
+/* The transport has no memory for it: it is the next one again. */
+void rpi_worker_unsent(struct rpi_worker *worker, struct rpi_batch *batch);
+void rpi_worker_unposted(struct rpi_worker *worker, struct rpi_arrival *arrival);
 
 /* Told to stop, and nothing is left to run or to send. */
 bool rpi_worker_finished(const struct rpi_worker *worker);
