@@ -85,7 +85,9 @@ static int geometric(const struct tree_options *options, const struct node *node
     if (node->depth > 0 && options->shape == LINEAR)
         branching *= 1.0 - (double)node->depth / options->depth;
     else if (node->depth >= options->depth)
-        branching = 0;
+        return 0;
+    if (branching <= 0)
+        return 0;
     return (int)floor(log(1 - fraction(node)) / log(1 - 1 / (1 + branching)));
 }
 

@@ -323,7 +323,7 @@ static bool send_list(struct rpi_master *master, const struct rpi_dependent *dep
             return false;
         uint8_t *at = rpi_writer_frame(&writer, &frame);
         for (uint32_t i = 0; i < count; i++)
-            rpi_put64(at + 8 * i, dependent->edges[from + i].input->id);
+            rpi_put64(at + 8 * (size_t)i, dependent->edges[from + i].input->id);
         send_message(master, batch, &writer, worker);
     }
     return true;

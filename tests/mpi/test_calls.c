@@ -316,13 +316,14 @@ static void states(void)
 
 static void drains(void)
 {
+    int status = 55;
     enum { COUNT = 100 };
     static rp_future futures[COUNT];
     if (!open_pool(NULL))
         return;
     IS(RP_OK, rp_drain(pool, 0));
     for (size_t i = 0; i < COUNT; i++)
-        futures[i] = submit(i % 10 ? nothing : returns, &(int){ 55 }, i % 10 ? 0 : sizeof(int));
+        futures[i] = i % 10 ? submit(nothing, NULL, 0) : submit(returns, &status, sizeof status);
     IS(RP_OK, rp_drain(pool, RP_FOREVER)); /* failures are the tasks' own */
     for (size_t i = 0; i < COUNT; i++)
         CU_ASSERT_EQUAL(rp_state_of(pool, futures[i]), RP_DONE);
