@@ -16,7 +16,8 @@
  *  - Workers are numbered from 1 (their rank in the pool's communicator); 0 is rank 0 itself.  A pool of one process has
  *    one worker, number 1, which is the process itself.
  *  - A pool pointer dies with rp_close / rp_terminate, which set it to NULL; NULL gives RP_ERR_INVALID everywhere.
- *  - Undefined: a pool pointer kept by hand after its end; a pool used in a forked child; data races on caller's buffers. */
+ *  - Undefined: a pool pointer kept by hand after its end; a pool used in a forked child; data races on caller's buffers;
+ *    rp_close or rp_terminate while another thread is inside a call on that pool, or begins one. */
 #ifndef RANKPOOL_H
 #define RANKPOOL_H
 
@@ -180,7 +181,8 @@ typedef struct rp_config {
     uint64_t tasks_per_child; /* under RP_FORK: a fresh child after so many; 0 = never */
     uint64_t queue_limit_tasks, queue_limit_bytes; /* of what is queued at rank 0; 0 = none */
     rp_toggle master_works;/* default off */
-    rp_toggle background;  /* the caretaker thread */
+    rp_toggle background;  /* the caretaker thread, which drives the pool while the application computes: default on where MPI
+                            * gives MPI_THREAD_MULTIPLE; RP_ON where it does not: RP_ERR_INVALID; a pool of one process has none */
     uint64_t seed;
     double open_timeout;   /* a rank missing at open; default 60 */
     double lost_after;     /* silence that makes a worker suspect; default none */
@@ -189,8 +191,8 @@ typedef struct rp_config {
     const char *journal;   /* SQLite file; NULL = none */
     bool journal_sync;     /* commit before delivery, not within 0.5 s */
     const char *trace;     /* Chrome/Perfetto JSON file; NULL = none */
-    rp_log *log; void *log_user;       /* NULL: warnings and errors to stderr */
-    rp_alloc *alloc; void *alloc_user; /* NULL: realloc and free */
+    rp_log *log; void *log_user;       /* NULL: warnings and errors to stderr; on any thread, the caretaker too, and may call nothing of the pool */
+    rp_alloc *alloc; void *alloc_user; /* NULL: realloc and free; on any thread */
 } rp_config;
 #define RP_CONFIG_INIT { .struct_size = sizeof(rp_config) }
 
@@ -353,7 +355,8 @@ RP_API RP_MUST_USE rp_status rp_stream_add(rp_stream *stream, rp_future future);
 RP_API rp_status rp_stream_end(rp_stream *stream);
 
 /* Waits for the next item: the next to finish, or the next in order.  *item and its outcome are valid until the stream's next call.
- * RP_END: rp_stream_end was called and the last item is delivered.  A stream that was not ended waits, for another thread may submit.
+ * RP_END: rp_stream_end was called and the last item is delivered.  A stream that was not ended waits, for another thread may submit;
+ * next and close are one thread's at a time.
  * Errors: RP_ERR_INVALID, RP_ERR_TIMEOUT, RP_ERR_CONTEXT, RP_ERR_NOMEM, RP_ERR_BROKEN; the item is not lost. */
 RP_API RP_MUST_USE rp_status rp_stream_next(rp_stream *stream, double timeout, rp_item *item);
 

@@ -64,7 +64,7 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
         stats->open_seconds = pool->open_seconds;
         stats->busy_seconds = counts->busy;
         stats->recovery = RP_OFF;
-        stats->caretaker = RP_OFF;
+        stats->caretaker = pool->caretaker.live ? RP_ON : RP_OFF;
     }
     rpi_pool_leave(pool);
     return status;

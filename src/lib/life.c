@@ -135,6 +135,20 @@ static rp_status make_master(rp_pool *pool, const struct rpi_pool_parts *parts)
     return rpi_master_init(&pool->master, &config);
 }
 
+/* In one process tasks run on the application's threads only: there is nothing to drive without them. */
+static void start_caretaker(rp_pool *pool, const rp_config *config, const struct rpi_pool_parts *parts)
+{
+    if (!parts->transport || config->background == RP_OFF)
+        return;
+    if (parts->threads)
+        rpi_caretaker_start(pool);
+    else
+        rpi_say(
+            &pool->log, RP_LOG_INFO,
+            "there is no caretaker thread: MPI does not give MPI_THREAD_MULTIPLE, so tasks move only while calls on the "
+            "pool drive it");
+}
+
 rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, rp_pool **pool)
 {
     struct rpi_alloc alloc = rpi_alloc_of(config->alloc, config->alloc_user);
@@ -162,6 +176,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (status != RP_OK)
         goto end_master;
     name_workers(new, parts);
+    start_caretaker(new, config, parts);
     enlist(new);
     *pool = new;
     return RP_OK;
@@ -250,6 +265,7 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
         rpi_pool_leave(old);
         return status;
     }
+    rpi_caretaker_stop(old);
     if (status == RP_OK)
         status = rpi_pool_sound(old);
     if (status == RP_OK && old->collective)

@@ -20,6 +20,13 @@ static inline void rpi_lock_take(struct rpi_lock *lock)
         rpi_lock_contend(lock);
 }
 
+/* Takes it only where nobody else has it. */
+static inline bool rpi_lock_try(struct rpi_lock *lock)
+{
+    return !atomic_load_explicit(&lock->taken, memory_order_relaxed) &&
+           !atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire);
+}
+
 static inline void rpi_lock_give(struct rpi_lock *lock)
 {
     atomic_store_explicit(&lock->taken, 0, memory_order_release);

@@ -58,6 +58,13 @@ rp_status rpi_mpi_begin(void)
     return RP_OK;
 }
 
+bool rpi_mpi_threads(void)
+{
+    int level = MPI_THREAD_SINGLE;
+    (void)MPI_Query_thread(&level);
+    return level == MPI_THREAD_MULTIPLE;
+}
+
 void rpi_mpi_end(void)
 {
     if (ours && active())

@@ -10,6 +10,8 @@ bool rpi_mpi_launched(void);
 RP_MUST_USE rp_status rpi_mpi_srun_check(void);
 /* Initialises MPI unless it is.  RP_ERR_MPI: it cannot be, or it is finalised already. */
 RP_MUST_USE rp_status rpi_mpi_begin(void);
+/* Whether any thread may call MPI at any time. */
+bool rpi_mpi_threads(void);
 /* Finalises MPI if rpi_mpi_begin initialised it. */
 void rpi_mpi_end(void);
 /* Ends the whole job at once. */

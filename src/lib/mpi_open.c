@@ -109,6 +109,7 @@ static rp_status master(struct entry *entry, rp_pool **pool)
                                         .hosts = opening->hosts,
                                         .pids = opening->pids,
                                         .workers = opening->workers,
+                                        .threads = rpi_mpi_threads(),
                                         .batch_limit = opening->batch_limit,
                                         .began = entry->began };
         opening->transport->crowded = is_crowded(opening->crowd);
@@ -169,20 +170,31 @@ static rp_status worker(struct entry *entry)
     return status;
 }
 
+static rp_status check_background(const rp_config *config)
+{
+    if (config->background != RP_ON || rpi_mpi_threads())
+        return RP_OK;
+    return rpi_error(RP_ERR_INVALID,
+                     "config.background = RP_ON needs MPI_THREAD_MULTIPLE, which this MPI was not initialised with: call "
+                     "MPI_Init_thread with it, or leave MPI's start to rp_open, or leave background RP_DEFAULT");
+}
+
 static rp_status open_ranks(MPI_Comm comm, const rp_config *config, double began, rp_pool **pool)
 {
     struct entry entry = { .began = began };
     struct rpi_opening *opening = &entry.opening;
+    (void)MPI_Comm_rank(comm, &opening->rank);
     opening->status = rpi_config_check(config, &entry.config);
     if (opening->status == RP_OK)
         opening->status = rpi_batch_limit(&opening->batch_limit);
     entry.alloc = rpi_alloc_of(entry.config.alloc, entry.config.alloc_user);
     if (opening->status == RP_OK)
         opening->status = rpi_registry_snapshot(&entry.registry, &entry.alloc);
+    if (opening->status == RP_OK && opening->rank == 0)
+        opening->status = check_background(&entry.config);
     opening->alloc = entry.alloc;
     opening->registry = &entry.registry;
     opening->timeout = entry.config.open_timeout;
-    (void)MPI_Comm_rank(comm, &opening->rank);
     rp_status failure = opening->status; /* told to the others, who wait */
     rp_status status = rpi_transport_mpi_open(comm, opening->timeout, &entry.alloc, &opening->transport);
     if (status != RP_OK) {

@@ -17,8 +17,16 @@ rp_status rpi_pool_enter(rp_pool *pool, const char *function)
     return status;
 }
 
+static void call_caretaker(rp_pool *pool)
+{
+    pool->caretaker.blocked = false;
+    rpi_nap_wake(&pool->caretaker.nap);
+}
+
 void rpi_pool_leave(rp_pool *pool)
 {
+    if (pool->caretaker.blocked && pool->master.unsettled > 0 && !rpi_pool_attended(pool))
+        call_caretaker(pool);
     rpi_lock_give(&pool->lock);
 }
 
@@ -70,8 +78,10 @@ static bool on_batch(void *context, int peer, const void *data, size_t size)
 static void on_sent(void *context, void *cookie)
 {
     rp_pool *pool = context;
-    if (cookie)
-        rpi_master_sent(&pool->master, cookie);
+    if (!cookie)
+        return;
+    pool->sending--;
+    rpi_master_sent(&pool->master, cookie);
 }
 
 static bool on_received(void *context, void *cookie)
@@ -95,14 +105,20 @@ static void pump(rp_pool *pool)
             rpi_master_unposted(master, arrival);
     }
     while (status == RP_OK && (batch = rpi_master_outgoing(master))) {
-        uint16_t done;
+        uint16_t done, before = batch->begun;
         status = rpi_batch_send(batch, transport, &done);
+        pool->sending += (uint64_t)batch->begun - before - done;
         if (status == RP_ERR_NOMEM)
             rpi_master_unsent(master, batch);
         for (; done > 0; done--)
             rpi_master_sent(master, batch);
     }
     (void)taken(pool, status);
+}
+
+bool rpi_pool_carries(const rp_pool *pool)
+{
+    return pool->sending > 0 || !rpi_list_empty(&pool->master.arriving);
 }
 
 void rpi_pool_dispatch(rp_pool *pool)
@@ -151,6 +167,7 @@ bool rpi_pool_step(rp_pool *pool, bool run)
     pool->stepped = rpi_ticks();
     pool->now = rpi_now();
     bool any = poll_transport(pool);
+    pool->late = pool->master.queue.tasks > 0 && rpi_roster_has_idle(&pool->master.roster);
     rpi_pool_dispatch(pool);
     if (run && pool->server && !pool->executing && pool->broken == RP_OK) {
         any = run_here(pool) || any;
@@ -201,8 +218,8 @@ void rpi_pool_deliver(rp_pool *pool)
     pool->delivering = false;
 }
 
-rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
-                        double timeout)
+static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
+                            double timeout)
 {
     struct rpi_patience patience = { .crowded = pool->transport->crowded };
     double deadline = 0;
@@ -227,11 +244,20 @@ rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *
             rpi_patience_reset(&patience);
             continue;
         }
-        rpi_pool_leave(pool);
+        rpi_lock_give(&pool->lock);
         rpi_patience_wait(&patience);
         rpi_lock_take(&pool->lock);
     }
     return RP_OK;
+}
+
+rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
+                        double timeout)
+{
+    pool->waiting++;
+    rp_status status = wait_until(pool, ready, context, timeout);
+    pool->waiting--;
+    return status;
 }
 
 rp_status rp_progress(rp_pool *pool)

@@ -2,6 +2,7 @@
 #ifndef RPI_POOL_H
 #define RPI_POOL_H
 
+#include "caretaker.h"
 #include "lock.h"
 #include "master.h"
 #include "serve.h"
@@ -21,9 +22,13 @@ struct rp_pool {
     struct rpi_server *server;
     struct rpi_transport *worker_end;
     bool executing; /* a thread is inside one of its tasks */
+    int waiting;    /* threads in rpi_pool_wait */
+    struct rpi_caretaker caretaker;
     uint64_t limit_tasks, limit_bytes;
     unsigned calls;   /* that may have driven it */
     uint64_t stepped; /* ticks of the last step */
+    bool late;        /* it found a worker idle while tasks were queued */
+    uint64_t sending; /* messages whose bytes MPI still needs */
     double now;       /* seconds, at the last step */
     double opened, open_seconds;
     int goodbyes;                   /* ranks that have ended their service */
@@ -52,6 +57,13 @@ static inline void rpi_pool_drive(rp_pool *pool)
 }
 /* One step now; `run`: a task too, in a pool of one process, which lets the lock go meanwhile.  Returns whether anything happened. */
 bool rpi_pool_step(rp_pool *pool, bool run);
+/* Whether a thread is inside a waiting call and drives the pool: not one that runs a task or an on_done function. */
+static inline bool rpi_pool_attended(const rp_pool *pool)
+{
+    return pool->waiting > pool->executing + pool->delivering;
+}
+/* Whether a large payload is under way, which moves only while the pool is driven. */
+bool rpi_pool_carries(const rp_pool *pool);
 /* Hands out what was queued, without looking at what has come. */
 void rpi_pool_dispatch(rp_pool *pool);
 /* Steps until ready(context) or `timeout` seconds have passed.  The lock is held, but let go in between.
@@ -73,6 +85,7 @@ struct rpi_pool_parts {
     char *hosts;                     /* taken over; NULL for one process */
     const int64_t *pids;             /* by rank */
     int workers;
+    bool threads; /* the transport may be used from several threads, one at a time */
     uint32_t batch_limit;
     double began; /* rp_open, seconds */
 };

@@ -60,6 +60,15 @@ static int open_twice(void)
     return open_plain(NULL);
 }
 
+static int open_without_threads(void)
+{
+    rp_config config = RP_CONFIG_INIT;
+    config.background = RP_ON;
+    (void)open_plain(rank == 0 ? &config : NULL);
+    (void)open_plain(NULL);
+    return MPI_Finalize();
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
@@ -123,6 +132,10 @@ int main(int argc, char **argv)
         report(rp_open_comm(MPI_COMM_WORLD, NULL, &pool), &pool);
         return open_plain(NULL);
     }
+    if (strcmp(mode, "no_threads") == 0) { /* MPI does not give MPI_THREAD_MULTIPLE */
+        (void)MPI_Init(&argc, &argv);
+        return open_without_threads();
+    }
     if (strcmp(mode, "left_open") == 0) { /* main ends with tasks under way and a pool open */
         rp_pool *pool = NULL;
         if (rp_open(NULL, &pool) != RP_OK)
@@ -131,6 +144,7 @@ int main(int argc, char **argv)
         for (int i = 0; pool && i < 10000; i++)
             if (rp_submit(pool, common, "hello", 5, NULL, NULL) != RP_OK)
                 return 3;
+        (void)usleep(pool ? (useconds_t)number_in("LEAVE_AFTER", 0) : 0); /* meanwhile the caretaker is at work */
         return pool ? number_in("LEAVE_WITH", 0) : 0;
     }
     (void)fprintf(stderr, "opening: no such mode: %s\n", mode);

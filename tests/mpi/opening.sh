@@ -98,9 +98,12 @@ says "mpirun inside srun's environment" 2 1 'fine' env SLURM_STEP_NUM_TASKS=2 sc
 says "after MPI_Finalize" 2 2 '(invalid argument|an MPI call failed): .*finali' on 2 after_finalize
 says "after MPI_Finalize alone" 1 2 '(invalid argument|an MPI call failed): .*finali' on alone after_finalize
 
+says "a caretaker where MPI has no threads" 3 1 'invalid argument: .*MPI_THREAD_MULTIPLE' on 3 no_threads
+says "no caretaker where MPI has no threads" 3 1 'fine' on 3 no_threads
+
 for ranks in alone 1 3; do
     for status in 0 7; do
-        export LEAVE_WITH=$status
+        export LEAVE_WITH=$status LEAVE_AFTER=$((status * 1000))
         run on $ranks left_open
         served=$(grep -c '^rank [0-9]: served' "$TMP/out")
         if [ "$rc" != $status ]; then
