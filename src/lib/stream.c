@@ -132,15 +132,18 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
                                          .size = size,
                                          .options = options ? options : stream->options.task,
                                          .kept = &stream->kept,
-                                         .link = (uint32_t)stream->submitted,
                                          .held = future };
     uint64_t id;
+    rp_status status = rpi_pool_room(stream->pool, size, submission.options); /* meanwhile others may submit here */
+    if (status != RP_OK)
+        return status;
     if (stream->outbox.open >= stream->in_flight)
         (void)rpi_pool_step(stream->pool, false);
     if (stream->outbox.open >= stream->in_flight)
         return rpi_error(RP_ERR_FULL, "rp_stream_submit: %llu items are in flight: take one first",
                          (unsigned long long)stream->in_flight);
-    rp_status status = reserve(stream);
+    submission.link = (uint32_t)stream->submitted;
+    status = reserve(stream);
     if (status == RP_OK)
         status = rpi_pool_submit(stream->pool, &submission, &id);
     if (status != RP_OK)

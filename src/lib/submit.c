@@ -93,6 +93,13 @@ static rp_status make_room(rp_pool *pool, size_t size, bool wait)
     return wait ? rpi_pool_wait(pool, has_room, &size, RP_FOREVER) : RP_OK;
 }
 
+rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *options)
+{
+    if (!pool->limit_tasks && !pool->limit_bytes)
+        return RP_OK;
+    return make_room(pool, size, !(options && options->no_wait) && !rpi_pool_in_callback());
+}
+
 rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission, uint64_t *id)
 {
     const rp_task_options *options = submission->options;
@@ -120,8 +127,8 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
         request.options = &own;
     }
     status = rpi_pool_sound(pool);
-    if (status == RP_OK && (pool->limit_tasks || pool->limit_bytes))
-        status = make_room(pool, size, !(options && options->no_wait) && !rpi_pool_in_callback());
+    if (status == RP_OK)
+        status = rpi_pool_room(pool, size, options);
     if (status == RP_OK)
         status = rpi_master_submit(&pool->master, &request, pool->now, id);
     if (status != RP_OK)

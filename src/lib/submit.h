@@ -18,6 +18,9 @@ struct rpi_submission {
     bool held;                      /* the application keeps the future */
 };
 
+/* Waits for room in the queue where there is a limit, or fails with RP_ERR_FULL.  The lock is held, but let go while it waits. */
+RP_MUST_USE rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *options);
+
 /* Checks it, makes room for it and queues it.  The lock is held. */
 RP_MUST_USE rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission, uint64_t *id);
 
