@@ -199,7 +199,7 @@ static void retries(void)
         return;
     fill(arg, sizeof arg, 3);
     for (size_t i = 0; i < 3 * sizeof sizes / sizeof *sizes; i++) {
-        size_t size = 0, sent = sizes[i / 3];
+        size_t sent = sizes[i / 3];
         int enough = (int)i % 5 + 1;
         rp_task_options options = RP_TASK_OPTIONS_INIT;
         rp_outcome outcome = RP_OUTCOME_INIT;
@@ -215,7 +215,6 @@ static void retries(void)
         CU_ASSERT_EQUAL(outcome.attempts, enough);
         CU_ASSERT(outcome.size == sent && memcmp(outcome.data, arg, sent) == 0);
         retried += (uint64_t)enough - 1;
-        (void)size;
     }
     IS(RP_OK, rp_stats_of(pool, &stats));
     CU_ASSERT_EQUAL(stats.retried, retried);

@@ -311,6 +311,18 @@ static void *no_alloc(void *old, size_t size, void *user)
     return NULL;
 }
 
+static void refused(const rp_config *config, const char *name)
+{
+    rp_pool *new = NULL;
+    IS(RP_ERR_INVALID, rp_open(config, &new));
+    CU_ASSERT_PTR_NULL(new);
+    char field[32];
+    (void)snprintf(field, sizeof field, "%.*s", (int)strcspn(name, "."), name); /* its outermost name */
+    says(rp_error_message(), field, name, __LINE__);
+    if (new)
+        (void)rp_terminate(&new);
+}
+
 static void refused_config(void)
 {
     const rp_config plain = RP_CONFIG_INIT;
@@ -331,7 +343,6 @@ static void refused_config(void)
     REFUSE(tasks_per_child, 1);
     REFUSE(master_works, RP_ON);
     REFUSE(master_works, (rp_toggle)3);
-    REFUSE(background, RP_ON);
     REFUSE(background, (rp_toggle)-1);
     REFUSE(open_timeout, -1);
     REFUSE(open_timeout, (double)NAN);
@@ -348,14 +359,9 @@ static void refused_config(void)
     REFUSE(trace, "trace");
 #undef REFUSE
     for (size_t i = 0; i < count; i++) {
-        rp_pool *new = NULL;
-        /* every rank has it, then only rank 0 */
-        IS(RP_ERR_INVALID, rp_open(&c[i], &new));
-        CU_ASSERT_PTR_NULL(new);
-        says(rp_error_message(), strncmp(names[i], "init_arg", 8) == 0 ? "init_arg" : names[i], names[i], __LINE__);
-        IS(RP_ERR_INVALID, rp_open(rank_here() == 0 ? &c[i] : NULL, &new));
-        CU_ASSERT_PTR_NULL(new);
-        says(rp_error_message(), strncmp(names[i], "init_arg", 8) == 0 ? "init_arg" : names[i], names[i], __LINE__);
+        refused(&c[i], names[i]);
+        rp_config fine = RP_CONFIG_INIT;
+        refused(rank_here() == 0 ? &c[i] : &fine, names[i]); /* rank 0's rules */
     }
     rp_config poor = RP_CONFIG_INIT;
     rp_pool *new = NULL;
