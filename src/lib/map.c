@@ -98,30 +98,33 @@ void rpi_map_free(struct rpi_master *master, struct rpi_map *map)
     rpi_free(&master->config.alloc, map);
 }
 
-/* The map's own future: RP_OK, or the lowest failing item's failure. */
-rp_status rpi_map_settle(struct rpi_master *master, struct rpi_map *map)
+#define FAILURE_TEXT (RPI_MESSAGE_MAX + 512)
+
+/* Room for the failure of a map; NULL: no memory. */
+static struct rpi_failure *new_failure(struct rpi_master *master)
+{
+    return rpi_reserve(&master->config.alloc, sizeof(struct rpi_failure) + FAILURE_TEXT);
+}
+
+static void describe(const struct rpi_master *master, const struct rpi_map *map, struct rpi_failure *failure)
+{
+    failure->code = map->code;
+    (void)snprintf(failure->message, FAILURE_TEXT,
+                   "item %llu of a map of %s %s on worker %d (%s) with code %d%s%s; %llu of %llu items failed",
+                   (unsigned long long)map->failed, master->config.registry->names[map->request.function],
+                   map->status == RP_ERR_CANCELLED ? "was cancelled" : "failed", map->worker,
+                   master->roster.seats[map->worker].host, map->code, map->message[0] ? ": " : "", map->message,
+                   (unsigned long long)map->failures, (unsigned long long)map->request.count);
+}
+
+/* The map's own future: RP_OK, or, with `failure`, the lowest failing item's. */
+static void settle(struct rpi_master *master, struct rpi_map *map, struct rpi_failure *failure)
 {
     struct rpi_future *future = rpi_future_of(&master->futures, map->id);
-    const struct rpi_registry *registry = master->config.registry;
-    struct rpi_failure *failure = NULL;
-    if (map->failures) {
-        char text[RPI_MESSAGE_MAX + 512];
-        int length = snprintf(text, sizeof text,
-                              "item %llu of a map of %s %s on worker %d (%s) with code %d%s%s; %llu of %llu items failed",
-                              (unsigned long long)map->failed, registry->names[map->request.function],
-                              map->status == RP_ERR_CANCELLED ? "was cancelled" : "failed", map->worker,
-                              master->roster.seats[map->worker].host, map->code, map->message[0] ? ": " : "", map->message,
-                              (unsigned long long)map->failures, (unsigned long long)map->request.count);
-        size_t size = (size_t)length < sizeof text ? (size_t)length + 1 : sizeof text;
-        failure = rpi_reserve(&master->config.alloc, sizeof *failure + size);
-        if (!failure)
-            return rpi_no_memory("a failure's message");
-        failure->code = map->code;
-        memcpy(failure->message, text, size);
-        failure->message[size - 1] = '\0';
-    }
+    if (failure)
+        describe(master, map, failure);
     future->state = RP_DONE;
-    future->status = (uint8_t)(map->failures ? map->status : RP_OK);
+    future->status = (uint8_t)(failure ? map->status : RP_OK);
     future->flags &= (uint8_t)~RPI_FUTURE_MAP;
     memset(&future->done, 0, sizeof future->done);
     future->done.data = failure;
@@ -131,24 +134,37 @@ rp_status rpi_map_settle(struct rpi_master *master, struct rpi_map *map)
     uint64_t id = map->id;
     rpi_map_free(master, map);
     rpi_settle_end(master, id, future);
+}
+
+rp_status rpi_map_settle(struct rpi_master *master, struct rpi_map *map)
+{
+    struct rpi_failure *failure = map->failures ? new_failure(master) : NULL;
+    if (map->failures && !failure)
+        return rpi_no_memory("a failure's message");
+    settle(master, map, failure);
     return RP_OK;
 }
 
 rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map)
 {
-    struct rpi_item_failure failure = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    struct rpi_item_failure item = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
     uint64_t waiting = map->request.count - map->next;
+    if (!waiting)
+        return RP_OK; /* what is at workers settles it */
+    struct rpi_failure *failure = map->left == waiting ? new_failure(master) : NULL;
+    if (map->left == waiting && !failure)
+        return rpi_no_memory("a failure's message");
     for (uint64_t i = map->next; i < map->request.count; i++)
-        note_failure(map, &failure, i, 0);
-    if (waiting) {
-        rpi_future_of(&master->futures, map->id)->state = RP_SENT; /* its entry in the queue is void now */
-        master->queue.tasks -= waiting;
-        master->queue.bytes -= waiting * map->request.in_size;
-        master->counts.cancelled += waiting;
-        map->next = map->request.count;
-        map->left -= waiting;
-    }
-    return map->left ? RP_OK : rpi_map_settle(master, map);
+        note_failure(map, &item, i, 0);
+    rpi_future_of(&master->futures, map->id)->state = RP_SENT; /* its entry in the queue is void now */
+    master->queue.tasks -= waiting;
+    master->queue.bytes -= waiting * map->request.in_size;
+    master->counts.cancelled += waiting;
+    map->next = map->request.count;
+    map->left -= waiting;
+    if (map->left == 0)
+        settle(master, map, failure);
+    return RP_OK;
 }
 
 /* Every check comes before the first change, but for memory: a chunk that could not settle its map comes again. */

@@ -536,15 +536,29 @@ static bool send_one(struct rpi_master *master, struct rpi_taskq *queue, int wor
     return true;
 }
 
-/* Tasks that one worker alone may run: as long as it has credit. */
-static void dispatch_own(struct rpi_master *master, struct rpi_own *own, double now)
+/* Tasks that one worker alone may run: as long as it has credit.  false: for want of memory not all that could go went. */
+static bool dispatch_own(struct rpi_master *master, struct rpi_own *own, double now)
 {
     struct rpi_entry entry;
     while (master->roster.seats[own->worker].in_flight < RPI_DEPTH && peek(master, &own->queue, &entry)) {
         struct rpi_grant grant = grant_for(master, &own->queue, &entry, own->worker);
-        if (!grant.tasks || !send_one(master, &own->queue, own->worker, grant, now))
-            return; /* a batch that it finishes wakes this queue again */
+        if (!grant.tasks)
+            return true; /* a batch that it finishes wakes this queue again */
+        if (!send_one(master, &own->queue, own->worker, grant, now))
+            return false;
     }
+    return true;
+}
+
+static void dispatch_awake(struct rpi_master *master, double now)
+{
+    struct rpi_link again;
+    rpi_list_init(&again);
+    for (struct rpi_link *link; (link = rpi_list_pop(&master->awake));)
+        if (!dispatch_own(master, RPI_MEMBER(link, struct rpi_own, link), now))
+            rpi_list_append(&again, link);
+    for (struct rpi_link *link; (link = rpi_list_pop(&again));)
+        rpi_list_append(&master->awake, link);
 }
 
 /* Where the first task goes now; 0: it waits. */
@@ -568,10 +582,9 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
     struct rpi_entry entry;
     struct rpi_grant grant;
     master->now = now;
-    if (!rpi_list_empty(&master->inputs.moved))
+    if (!rpi_list_empty(&master->inputs.moved) && !master->dropped)
         rpi_inputs_advance(master);
-    for (struct rpi_link *link; (link = rpi_list_pop(&master->awake));)
-        dispatch_own(master, RPI_MEMBER(link, struct rpi_own, link), now);
+    dispatch_awake(master, now);
     for (const struct rpi_future *future; (future = peek(master, &master->queue, &entry));) {
         int worker = choose(master, &entry, future, &grant);
         if (!worker || !send_one(master, &master->queue, worker, grant, now))
@@ -605,9 +618,8 @@ bool rpi_master_starves(struct rpi_master *master)
     struct rpi_grant grant;
     for (int worker = 1; master->own && worker <= master->roster.workers; worker++) {
         struct rpi_own *own = master->own[worker];
-        if (own && master->roster.seats[worker].in_flight < RPI_DEPTH && peek(master, &own->queue, &entry) &&
-            grant_for(master, &own->queue, &entry, worker).tasks)
-            return true;
+        if (own && master->roster.seats[worker].in_flight == 0 && peek(master, &own->queue, &entry))
+            return true; /* one that has something is looked at again when it has done it */
     }
     const struct rpi_future *future = peek(master, &master->queue, &entry);
     return future && choose(master, &entry, future, &grant);
