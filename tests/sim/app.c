@@ -36,6 +36,55 @@ static void random_options(struct sim *sim, struct rpi_options *options)
         options->retries = chance_below(chance, 4);
     if (chance_is(chance, 0.1))
         options->attempts = chance_below(chance, 4);
+    if (chance_is(chance, 0.1))
+        options->time_limit = 1e6;
+    if (chance_is(chance, 0.2)) {
+        options->worker = 1 + (int32_t)chance_below(chance, (uint32_t)sim->plan.workers);
+        options->hard = chance_is(chance, 0.5);
+    }
+}
+
+/* What rp_task_options names; the simulator itself delivers. */
+static void on_done(rp_pool *pool, rp_future future, const rp_outcome *outcome, void *user)
+{
+    (void)pool;
+    (void)future;
+    (void)outcome;
+    (void)user;
+}
+
+void app_deliver(struct sim *sim)
+{
+    struct rpi_master *master = &sim->master;
+    while (master->called.count) {
+        uint64_t id = rpi_ring_pop(&master->called);
+        struct rpi_future *future = rpi_future_of(&master->futures, id);
+        struct model_task *task = rpi_options_at(&master->options, future->options)->user;
+        master->calls_due--;
+        if (task->id != id || ++task->calls > 1 || future->state != RP_DONE)
+            model_fail(&sim->model, "on_done was called for another task, or twice");
+        rpi_master_forget_options(master, future);
+        if (future->flags & RPI_FUTURE_RELEASED)
+            rpi_master_release(master, id, future);
+    }
+}
+
+/* Some tasks that this one comes after. */
+static void random_inputs(struct sim *sim, struct model_task *task, rp_future *ids)
+{
+    struct model *model = &sim->model;
+    uint32_t open = (uint32_t)(model->count - 1 - model->first);
+    if (sim->plan.plain || !open || !chance_is(&sim->chance, 0.15))
+        return;
+    uint32_t count = 1 + chance_below(&sim->chance, 3);
+    task->after = test_zeroed(count * sizeof *task->after);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t number = model->first + chance_below(&sim->chance, open);
+        if (model->tasks[number]->released)
+            continue;
+        ids[task->after_count].id = model->tasks[number]->id;
+        task->after[task->after_count++] = number;
+    }
 }
 
 static struct model_task *new_task(struct sim *sim)
@@ -75,12 +124,19 @@ static void submit(struct sim *sim)
     task->detached = task->released = !sim->plan.plain && chance_is(&sim->chance, 0.1);
     uint8_t *arg = test_room(NULL, task->size);
     pattern_fill(arg, task->size, task->seed);
+    rp_future inputs[3];
+    random_inputs(sim, task, inputs);
+    if (!sim->plan.plain && chance_is(&sim->chance, 0.1))
+        task->options.on_done = on_done;
+    task->options.user = task->options.on_done ? task : NULL;
     struct rpi_options options = task->options;
     struct rpi_request request = { .function = (uint16_t)task->function,
                                    .borrow = borrow,
                                    .released = task->detached,
                                    .arg = arg,
                                    .size = task->size,
+                                   .after = inputs,
+                                   .after_count = task->after_count,
                                    .options = &options };
     if (sim_fault_now(sim, SIM_WRONG_RANK))
         options.priority += 5;
@@ -91,7 +147,10 @@ static void submit(struct sim *sim)
         pattern_fill(arg, task->size, ~task->seed); /* it was copied */
         free(arg);
     }
-    (void)accepted(sim, status, unsettled, refused);
+    if (!accepted(sim, status, unsettled, refused))
+        return;
+    for (uint32_t i = 0; i < task->after_count; i++)
+        sim->model.tasks[task->after[i]]->dependents++;
 }
 
 static void submit_map(struct sim *sim)
@@ -101,7 +160,9 @@ static void submit_map(struct sim *sim)
     uint64_t unsettled = sim->master.unsettled, refused = sim->memory.refused;
     uint64_t count = 1 + chance_below(chance, 4 * sim->plan.burst);
     uint32_t in_size = random_size(sim), out_size = random_size(sim);
-    task->options.retries = 0; /* maps refuse it */
+    task->options.retries = 0; /* maps refuse these */
+    task->options.worker = 0;
+    task->options.hard = false;
     if (in_size + out_size > 1000)
         count = 1 + count % 16;
     model_make_map(task, chance, count, in_size, out_size);
@@ -152,15 +213,87 @@ static void collect(struct sim *sim)
             release(sim, i);
 }
 
+/* ---- cancelling */
+
+static bool waits_here(const struct sim *sim, const struct model_task *task)
+{
+    const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
+    return !task->map && future && (future->state == RP_QUEUED || future->state == RP_WAITING);
+}
+
+static bool is_done(const struct sim *sim, const struct model_task *task)
+{
+    const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
+    return !future || future->state == RP_DONE;
+}
+
+static void cancel_one(struct sim *sim)
+{
+    struct model *model = &sim->model;
+    uint64_t open = model->count - model->first;
+    uint64_t number = model->first + (open ? chance_below(&sim->chance, (uint32_t)open) : 0);
+    struct rpi_future *future = open ? rpi_master_future(&sim->master, model->tasks[number]->id) : NULL;
+    if (!future)
+        return;
+    struct model_task *task = model->tasks[number];
+    check_future(sim, number);
+    bool waits = waits_here(sim, task);
+    uint64_t refused = sim->memory.refused;
+    rp_status status = rpi_master_cancel(&sim->master, task->id, future, sim->now);
+    model->cancels = true;
+    task->cancel_asked = true;
+    if (status == RP_OK)
+        task->never_again = true;
+    else if (status != RP_ERR_NOMEM || sim->memory.refused == refused)
+        model_fail(model, "cancelling task %llu gave %d", (unsigned long long)number, status);
+    task->cancelled_here = task->cancelled_here || (waits && status == RP_OK);
+    if (waits && is_done(sim, task) != (status == RP_OK))
+        model_fail(model, "task %llu was cancelled before it was handed out, with %d", (unsigned long long)number, status);
+}
+
+/* All at once; the released ones too. */
+static void cancel_all(struct sim *sim)
+{
+    struct model *model = &sim->model;
+    uint64_t open = model->count - model->first;
+    bool *waits = test_zeroed(open);
+    for (uint64_t i = 0; i < open; i++) {
+        check_future(sim, model->first + i);
+        waits[i] = waits_here(sim, model->tasks[model->first + i]);
+    }
+    rp_status status = rpi_master_cancel_all(&sim->master, sim->now);
+    model->cancels = true;
+    for (uint64_t i = 0; i < open; i++) {
+        struct model_task *task = model->tasks[model->first + i];
+        task->cancel_asked = true;
+        task->never_again = task->never_again || status == RP_OK;
+        task->cancelled_here = task->cancelled_here || (waits[i] && is_done(sim, task));
+        if (status == RP_OK && waits[i] && !is_done(sim, task))
+            model_fail(model, "task %llu was not cancelled with the others", (unsigned long long)(model->first + i));
+    }
+    free(waits);
+}
+
+static void cancel(struct sim *sim)
+{
+    if (chance_is(&sim->chance, 0.1))
+        cancel_all(sim);
+    else
+        for (uint32_t i = 1 + chance_below(&sim->chance, 4); i > 0 && !sim->model.violation[0]; i--)
+            cancel_one(sim);
+}
+
 bool app_act(struct sim *sim)
 {
     struct chance *chance = &sim->chance;
     if (sim->actions >= sim->plan.actions)
         return false;
     sim->actions++;
-    uint32_t what = sim->plan.plain ? 0 : chance_below(chance, 10);
+    uint32_t what = sim->plan.plain ? 0 : chance_below(chance, 11);
     uint32_t burst = sim->plan.plain ? sim->plan.burst : 1 + chance_below(chance, sim->plan.burst);
-    if (what == 9)
+    if (what == 10 && sim->plan.cancels)
+        cancel(sim);
+    else if (what == 9)
         submit_map(sim);
     else if (what == 8)
         release_some(sim);

@@ -25,10 +25,10 @@ static uint64_t sum_of(const rp_outcome *outcome)
 static void check_message(struct sim *sim, uint64_t number, const rp_outcome *outcome)
 {
     const struct promise *promise = &sim->model.tasks[number]->last.promise;
+    const char *happened = outcome->status == RP_ERR_CANCELLED ? "was cancelled" : "failed";
     char words[RPI_MESSAGE_MAX + 1] = "";
-    if (promise->kind == PROMISE_FAIL && outcome->code == promise->code)
+    if (outcome->status == RP_ERR_TASK && promise->kind == PROMISE_FAIL && outcome->code == promise->code)
         promise_message(promise, words);
-    const char *happened = outcome->status == RP_ERR_CANCELLED ? "was cancelled on worker" : "failed on worker";
     if (!strstr(outcome->message, words) || !strstr(outcome->message, happened))
         model_fail(&sim->model, "task %llu: its failure says \"%s\"", NUMBER(number), outcome->message);
 }
@@ -37,13 +37,16 @@ static void check_task_outcome(struct sim *sim, uint64_t number, const rp_outcom
 {
     const struct model_task *task = sim->model.tasks[number];
     const struct model_run *last = &task->last;
-    if (outcome->status != last->status || outcome->code != last->code)
-        model_fail(&sim->model, "task %llu settled with status %d and code %d, its last run came to %d and %d",
-                   NUMBER(number), outcome->status, outcome->code, last->status, last->code);
-    else if (outcome->attempts != (int)task->runs || outcome->worker != last->worker)
-        model_fail(&sim->model, "task %llu settled after %d attempts at worker %d, it ran %u times, last at %d",
-                   NUMBER(number), outcome->attempts, outcome->worker, task->runs, last->worker);
-    else if (last->status != RP_OK)
+    int code;
+    rp_status status = model_outcome(&sim->model, task, &code);
+    bool ran = status != RP_ERR_INPUT && !task->cancelled_here;
+    if (outcome->status != status || (outcome->code != code && status != RP_ERR_INPUT))
+        model_fail(&sim->model, "task %llu settled with status %d and code %d, not %d and %d", NUMBER(number),
+                   outcome->status, outcome->code, status, code);
+    else if (outcome->attempts != (int)task->handed || outcome->worker != (ran ? last->worker : 0))
+        model_fail(&sim->model, "task %llu settled after %d attempts at worker %d, it was handed out %u times, last to %d",
+                   NUMBER(number), outcome->attempts, outcome->worker, task->handed, last->worker);
+    else if (status != RP_OK)
         check_message(sim, number, outcome);
     else if (outcome->size != last->promise.size || !pattern_matches(outcome->data, outcome->size, last->promise.pattern))
         model_fail(&sim->model, "task %llu settled with other bytes than it returned", NUMBER(number));
@@ -53,16 +56,24 @@ static void check_task_outcome(struct sim *sim, uint64_t number, const rp_outcom
 static void check_settling(struct sim *sim, uint64_t number)
 {
     struct model_task *task = sim->model.tasks[number];
+    int code;
     task->settled = true;
     task->running = false;
-    if (task->map)
-        check_map_items(sim, number);
-    else if (task->runs == 0)
-        model_fail(&sim->model, "task %llu settled, but never ran", NUMBER(number));
-    else if (task->last.status == RP_ERR_TASK && task->runs <= task->options.retries && !sim->dropped)
-        model_fail(&sim->model, "task %llu settled after %u runs, it had a try left", NUMBER(number), task->runs);
+    for (uint32_t i = 0; i < task->after_count; i++)
+        sim->model.tasks[task->after[i]]->dependents--;
     if (sim->master.unsettled == 0)
         sim->report->seconds = sim->now;
+    if (task->map) {
+        check_map_items(sim, number);
+        return;
+    }
+    rp_status status = model_outcome(&sim->model, task, &code);
+    uint32_t unrun = status == RP_ERR_CANCELLED && task->cancel_asked && !task->cancelled_here ? 1 : 0;
+    if (status != RP_ERR_INPUT && !task->cancelled_here && (task->handed == 0 || task->runs + unrun < task->handed))
+        model_fail(&sim->model, "task %llu settled, but ran %u times, handed out %u times", NUMBER(number), task->runs,
+                   task->handed);
+    else if (status == RP_ERR_TASK && task->handed <= task->options.retries && !sim->dropped && !task->cancel_asked)
+        model_fail(&sim->model, "task %llu settled after %u runs, it had a try left", NUMBER(number), task->runs);
 }
 
 static void settle(struct sim *sim, uint64_t number, const struct rpi_future *future)
@@ -87,27 +98,35 @@ static void check_unchanged(struct sim *sim, uint64_t number, const struct rpi_f
         model_fail(&sim->model, "task %llu: its outcome changed after it was settled", NUMBER(number));
 }
 
-void check_future(struct sim *sim, uint64_t number)
+/* Nobody holds it; its future stays while on_done is due, or a task comes after it. */
+static void check_released(struct sim *sim, uint64_t number)
 {
     struct model_task *task = sim->model.tasks[number];
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
+    bool needed = task->dependents > 0 || (task->options.on_done && !task->calls);
+    if (!task->settled && future && future->state == RP_DONE)
+        settle(sim, number, future);
+    else if (!task->settled && !future)
+        check_settling(sim, number);
+    if (rpi_master_future(&sim->master, task->id) || (task->settled && future && !needed))
+        model_fail(&sim->model, "task %llu: it was released, but its future is live", NUMBER(number));
+}
+
+void check_future(struct sim *sim, uint64_t number)
+{
+    struct model_task *task = sim->model.tasks[number];
     const struct rpi_future *held = rpi_master_future(&sim->master, task->id);
-    if (task->released) {
-        if (held || (task->settled && future))
-            model_fail(&sim->model, "task %llu: it was released, but its future is live", NUMBER(number));
-        else if (!task->settled && !future)
-            check_settling(sim, number);
-    } else if (!held) {
+    if (task->released)
+        check_released(sim, number);
+    else if (!held)
         model_fail(&sim->model, "task %llu: its future is gone", NUMBER(number));
-    } else if (held->state == RP_DONE) {
-        if (task->settled)
-            check_unchanged(sim, number, held);
-        else
-            settle(sim, number, held);
-    } else if (task->settled || (held->state != RP_QUEUED && held->state != RP_SENT)) {
+    else if (held->state == RP_DONE && task->settled)
+        check_unchanged(sim, number, held);
+    else if (held->state == RP_DONE)
+        settle(sim, number, held);
+    else if (task->settled || held->state == RP_STALE || (held->state == RP_WAITING && !task->after_count))
         model_fail(&sim->model, "task %llu: it %s settled, now its state is %d", NUMBER(number),
                    task->settled ? "was" : "is not", held->state);
-    }
 }
 
 static void check_futures(struct sim *sim)
@@ -116,7 +135,8 @@ static void check_futures(struct sim *sim)
     bool open = false;
     for (uint64_t i = model->first; i < model->count; i++) {
         check_future(sim, i);
-        open = open || !model->tasks[i]->settled || !model->tasks[i]->released;
+        const struct model_task *task = model->tasks[i];
+        open = open || !task->settled || !task->released || rpi_future_of(&sim->master.futures, task->id);
         if (!open)
             model->first = i + 1;
     }
@@ -178,7 +198,7 @@ static struct flight *new_flight(struct sim *sim, int worker, uint16_t count)
 
 /* ---- handing out */
 
-static void check_frame(struct sim *sim, const struct rpi_frame *frame)
+static void check_frame(struct sim *sim, int worker, const struct rpi_frame *frame)
 {
     struct model *model = &sim->model;
     uint64_t number = frame->number;
@@ -188,10 +208,12 @@ static void check_frame(struct sim *sim, const struct rpi_frame *frame)
         return;
     }
     struct model_task *task = model->tasks[number];
-    if (sim->last_rank && model_before(model, number, sim->last_rank - 1))
-        model_fail(model, "task %llu is handed out behind task %llu, which ranks lower", NUMBER(number),
-                   NUMBER(sim->last_rank - 1));
-    sim->last_rank = number + 1;
+    uint64_t *last = task->options.hard ? &sim->workers[worker].last_own : &sim->last_rank;
+    if (task->options.hard && task->options.worker != worker)
+        model_fail(model, "task %llu is for worker %d only, and goes to %d", NUMBER(number), task->options.worker, worker);
+    if (*last && model_before(model, number, *last - 1))
+        model_fail(model, "task %llu is handed out behind task %llu, which ranks lower", NUMBER(number), NUMBER(*last - 1));
+    *last = number + 1;
     if (task->map && (frame->chunk.first != task->map->handed || frame->chunk.count == 0 || frame->attempt != 1))
         model_fail(model, "task %llu: item %llu is handed out, not %llu", NUMBER(number), NUMBER(frame->chunk.first),
                    NUMBER(task->map->handed));
@@ -199,11 +221,23 @@ static void check_frame(struct sim *sim, const struct rpi_frame *frame)
         task->map->handed += frame->chunk.count;
         return;
     }
-    if (frame->attempt > 1 &&
-        (frame->attempt != task->runs + 1 || task->last.status != RP_ERR_TASK || task->runs > task->options.retries))
+    bool again = task->last.status == RP_ERR_TASK && task->handed <= task->options.retries && !task->never_again;
+    if (frame->attempt != ++task->handed || (frame->attempt > 1 && !again))
         model_fail(model, "task %llu is handed out as attempt %u after %u runs", NUMBER(number), frame->attempt,
                    task->runs);
+    for (uint32_t i = 0; i < task->after_count; i++)
+        if (!model->tasks[task->after[i]]->settled)
+            check_future(sim, task->after[i]); /* it is settled in this very step */
+    for (uint32_t i = 0; i < task->after_count; i++)
+        if (!model->tasks[task->after[i]]->settled)
+            model_fail(model, "task %llu is handed out before task %llu", NUMBER(number), NUMBER(task->after[i]));
     task->running = false; /* its result was heard of, or it is its first time */
+}
+
+/* A message beside the tasks: a cancel, or what tasks need. */
+static bool is_message(const struct rpi_batch *batch)
+{
+    return batch->bytes[1] == RPI_CANCEL || batch->bytes[1] == RPI_INPUT;
 }
 
 void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
@@ -211,6 +245,8 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
     struct rpi_reader reader;
     struct rpi_frame frame = { 0 };
     uint16_t pieces = 0;
+    if (is_message(batch) && batch->size <= sim->plan.batch_limit)
+        return;
     if (batch->peer < 1 || batch->peer > sim->plan.workers || batch->size > sim->plan.batch_limit ||
         rpi_reader_open(&reader, batch->bytes, batch->size) != RP_OK || reader.left == 0) {
         model_fail(&sim->model, "a batch of %u bytes to worker %d is none", batch->size, batch->peer);
@@ -226,7 +262,7 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
     while (reader.left && rpi_reader_frame(&reader, &frame) == RP_OK) {
         flight->ids[flight->count] = frame.id;
         flight->attempts[flight->count++] = frame.attempt;
-        check_frame(sim, &frame);
+        check_frame(sim, batch->peer, &frame);
         pieces = (uint16_t)(pieces + (frame.flags & RPI_FRAME_LARGE ? 1 : 0));
     }
     if (reader.left || reader.at != reader.end || pieces != batch->piece_count)
@@ -239,6 +275,9 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
 struct waiting {
     uint64_t head; /* the first; the count of tasks when there is none */
     uint64_t tasks, bytes;
+    uint64_t own; /* for one worker only */
+    bool unsure;  /* the head may be another: a task among them came after others */
+    int starving; /* a worker that has nothing, though tasks of its own are queued; or 0 */
 };
 
 static struct waiting look_at_queue(struct sim *sim)
@@ -250,6 +289,13 @@ static struct waiting look_at_queue(struct sim *sim)
         const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
         if (!future || future->state != RP_QUEUED)
             continue;
+        if (task->options.hard) {
+            waiting.own++;
+            if (sim->master.roster.seats[task->options.worker].in_flight == 0)
+                waiting.starving = task->options.worker;
+            continue;
+        }
+        waiting.unsure = waiting.unsure || task->after_count;
         uint64_t items = task->map ? task->map->count - task->map->handed : 1;
         waiting.tasks += items;
         waiting.bytes += items * (task->map ? task->map->in_size : task->size);
@@ -266,7 +312,7 @@ static uint32_t depth_due(const struct sim *sim, const struct waiting *waiting)
     double mean = master->times[sim->model.tasks[waiting->head]->function].mean;
     bool enough = waiting->tasks > (uint64_t)sim->plan.workers;
     bool fills = waiting->bytes + waiting->tasks * RPI_FRAME_HEADER >= sim->plan.batch_limit;
-    if (mean < 0 || mean > APART * master->round_trip)
+    if (waiting->unsure || mean < 0 || mean > APART * master->round_trip)
         return 1;
     if (mean > LONG * master->round_trip)
         return enough ? 2 : 1;
@@ -279,9 +325,12 @@ void check_dispatched(struct sim *sim, bool refused)
     const struct rpi_taskq *queue = &sim->master.queue;
     if (sim->dropped)
         return; /* what was queued stays so for good */
-    if (waiting.tasks != queue->tasks || waiting.bytes != queue->bytes)
+    if (waiting.tasks != queue->tasks || waiting.own != sim->master.own_tasks ||
+        (waiting.bytes != queue->bytes && !sim->model.cancels))
         model_fail(&sim->model, "the queue counts %llu tasks of %llu bytes, there are %llu of %llu", NUMBER(queue->tasks),
                    NUMBER(queue->bytes), NUMBER(waiting.tasks), NUMBER(waiting.bytes));
+    if (waiting.starving && !refused)
+        model_fail(&sim->model, "worker %d has nothing, though tasks of its own are queued", waiting.starving);
     if (waiting.head == sim->model.count)
         return;
     if (sim->last_rank && model_before(&sim->model, waiting.head, sim->last_rank - 1))
@@ -314,26 +363,27 @@ void check_step(struct sim *sim, int worker)
         check_credit(sim, i);
 }
 
+/* What the counters should say; what was cancelled on its way may count either way. */
 static void check_counts(struct sim *sim)
 {
     const struct rpi_counts *counts = &sim->master.counts;
     struct rpi_counts ours = { 0 };
     uint64_t detached_fails = 0;
+    bool vague = sim->model.cancels;
     for (uint64_t i = 0; i < sim->model.count; i++) {
         const struct model_task *task = sim->model.tasks[i];
-        if (task->map) {
-            ours.submitted += task->map->count;
-            ours.failed += check_map_failures(sim, i);
-            continue;
-        }
-        ours.submitted++;
-        ours.failed += task->last.status == RP_ERR_TASK ? 1 : 0;
-        ours.cancelled += task->last.status == RP_ERR_CANCELLED ? 1 : 0;
-        ours.retried += task->runs - 1;
-        detached_fails += task->detached && task->last.status != RP_OK ? 1 : 0;
+        int code;
+        vague = vague || (task->map && check_map_vague(task->map));
+        rp_status status = task->map ? RP_OK : model_outcome(&sim->model, task, &code);
+        ours.submitted += task->map ? task->map->count : 1;
+        ours.failed += task->map ? check_map_failures(sim, i) : status != RP_OK && status != RP_ERR_CANCELLED;
+        ours.cancelled += status == RP_ERR_CANCELLED;
+        ours.retried += task->handed > 1 ? task->handed - 1 : 0;
+        detached_fails += task->detached && status != RP_OK;
     }
-    if (counts->submitted != ours.submitted || counts->cancelled != ours.cancelled || counts->retried != ours.retried ||
-        counts->done + counts->failed + counts->cancelled != ours.submitted || counts->failed != ours.failed)
+    bool same = counts->failed == ours.failed && counts->cancelled == ours.cancelled && counts->retried == ours.retried;
+    if (counts->submitted != ours.submitted || counts->done + counts->failed + counts->cancelled != ours.submitted ||
+        (!same && !vague))
         model_fail(&sim->model, "counted %llu submitted, %llu done, %llu failed, %llu cancelled, %llu retried",
                    NUMBER(counts->submitted), NUMBER(counts->done), NUMBER(counts->failed), NUMBER(counts->cancelled),
                    NUMBER(counts->retried));
@@ -349,7 +399,7 @@ void check_end(struct sim *sim)
         return;
     check_futures(sim);
     for (uint64_t i = 0; i < sim->model.count && sim->plan.ending == SIM_CLOSE; i++)
-        if (!sim->model.tasks[i]->settled)
+        if (!sim->model.tasks[i]->settled || (sim->model.tasks[i]->options.on_done && sim->model.tasks[i]->calls != 1))
             model_fail(&sim->model, "task %llu is lost: nothing is on its way any more", NUMBER(i));
     for (int i = 1; i <= sim->plan.workers; i++)
         if (!rpi_worker_finished(&sim->workers[i].engine))

@@ -22,6 +22,7 @@ struct sim_worker {
     struct rpi_executor executor;
     double busy_until; /* it looks at no message before */
     bool told;         /* to stop */
+    uint64_t last_own; /* + 1: of its own tasks, the one handed out last in this dispatch */
     struct flight flights[RPI_DEPTH];
     int flight_count;
 };
@@ -49,13 +50,20 @@ struct sim {
     struct sim_worker *at;
     const struct rpi_task *task;
     uint64_t item; /* the next, in its map */
+    double until;  /* when it ends */
+    bool obeyed;   /* it was cancelled, and stopped */
 };
 
 /* Whether the plan's fault is `fault` and its occasion is now. */
 bool sim_fault_now(struct sim *sim, enum sim_fault fault);
 
+/* What arrives at a worker: a batch, a large payload, the report of a send. */
+void sim_deliver(struct sim *sim, const struct sim_event *event);
+
 /* ---- app.c: one random action of the application; false: it has nothing more to do. */
 bool app_act(struct sim *sim);
+/* Calls the on_done functions that are due. */
+void app_deliver(struct sim *sim);
 
 /* ---- work.c: a worker's turn: runs what it has, and sends what is due. */
 void work_turn(struct sim *sim, int worker);

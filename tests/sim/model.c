@@ -29,6 +29,7 @@ static void free_map(struct model_map *map)
 static void free_task(struct model_task *task)
 {
     free(task->arg);
+    free(task->after);
     free_map(task->map);
     free(task);
 }
@@ -206,12 +207,33 @@ void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t a
     model->runs++;
     if (number >= model->count)
         model_fail(model, "task %llu ran, but was never submitted", (unsigned long long)number);
-    else if (((uintptr_t)arg & 7) != 0 && size >= 8 && size % 8 == 0)
+    else if ((uintptr_t)arg % 16 != 0 && size >= 16 && size % 16 == 0)
         model_fail(model, "task %llu: its argument is not aligned", (unsigned long long)number);
     else if (model->tasks[number]->map)
         begin_item(model, number, item, arg, size);
     else
         begin_task(model, number, attempt, arg, size);
+}
+
+/* An input that failed, or NULL. */
+static const struct model_task *failed_input(const struct model *model, const struct model_task *task)
+{
+    int code;
+    for (uint32_t i = 0; i < task->after_count; i++) {
+        const struct model_task *input = model->tasks[task->after[i]];
+        if (input->settled && model_outcome(model, input, &code) != RP_OK)
+            return input;
+    }
+    return NULL;
+}
+
+rp_status model_outcome(const struct model *model, const struct model_task *task, int *code)
+{
+    *code = RP_ERR_CANCELLED;
+    if (task->cancelled_here)
+        return RP_ERR_CANCELLED;
+    *code = task->last.code;
+    return task->handed == 0 && failed_input(model, task) ? RP_ERR_INPUT : task->last.status;
 }
 
 bool model_before(const struct model *model, uint64_t a, uint64_t b)
@@ -221,5 +243,5 @@ bool model_before(const struct model *model, uint64_t a, uint64_t b)
         return first->priority > second->priority;
     if (first->cost > second->cost || first->cost < second->cost)
         return first->cost > second->cost;
-    return a < b;
+    return a < b && !model->tasks[a]->after_count && !model->tasks[b]->after_count;
 }

@@ -53,10 +53,18 @@ struct model_task {
     struct rpi_options options;
     uint32_t failing; /* its first so many runs fail */
     uint32_t largest; /* result, bytes */
+    uint64_t *after;  /* numbers of the tasks that it comes after */
+    uint32_t after_count;
+    uint32_t dependents; /* tasks that come after it and are not settled */
     bool detached, released, plain;
+    bool cancel_asked;   /* it may be cancelled from now on */
+    bool never_again;    /* and it will not be tried again */
+    bool cancelled_here; /* before it was handed out */
     bool settled;
-    bool running; /* a worker has begun a run whose end rank 0 has not heard of */
+    bool running;    /* a worker has begun a run whose end rank 0 has not heard of */
+    uint32_t handed; /* times handed out */
     uint32_t runs;
+    uint32_t calls; /* of its on_done */
     struct model_run last;
     rp_outcome outcome; /* when settled and not released */
     uint64_t outcome_sum;
@@ -69,6 +77,7 @@ struct model {
     uint64_t count, capacity;
     uint64_t first; /* tasks before it are settled and released */
     uint64_t runs;  /* of tasks and items */
+    bool cancels;   /* something was cancelled */
     char violation[400];
 };
 
@@ -99,7 +108,10 @@ void promise_message(const struct promise *promise, char *to);
 /* A run begins: the argument and the attempt must be right. */
 void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t attempt, const void *arg, size_t size);
 
-/* Whether task a goes before task b when both are queued. */
+/* The status and code that it is to settle with. */
+rp_status model_outcome(const struct model *model, const struct model_task *task, int *code);
+
+/* Whether task a goes before task b when both are queued.  Of equals a task that comes after others is queued when these are done. */
 bool model_before(const struct model *model, uint64_t a, uint64_t b);
 
 #endif

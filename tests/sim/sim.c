@@ -33,6 +33,7 @@ static void open_worker(struct sim *sim, int number)
     if (rpi_executor_init(&worker->executor, &sim->alloc, &sim->registry, rpi_inline_limit(sim->plan.batch_limit), number,
                           "simhost") != RP_OK)
         model_fail(&sim->model, "no executor: %s", rp_error_message());
+    worker->executor.call.cancel = &worker->engine.cancel;
 }
 
 static void open_sim(struct sim *sim)
@@ -119,6 +120,8 @@ static void step_master(struct sim *sim)
 {
     uint64_t refused = sim->memory.refused;
     sim->last_rank = 0;
+    for (int i = 1; i <= sim->plan.workers; i++)
+        sim->workers[i].last_own = 0;
     bool skip = sim->plan.fault == SIM_SKIP_DISPATCH && rpi_master_starves(&sim->master) &&
                 sim_fault_now(sim, SIM_SKIP_DISPATCH);
     if (!skip)
@@ -162,6 +165,8 @@ static void run_app(struct sim *sim)
     if (drop) {
         rpi_master_drop_queued(&sim->master);
         sim->dropped = true;
+        for (uint64_t i = sim->model.first; i < sim->model.count; i++)
+            sim->model.tasks[i]->cancel_asked = true;
         tell(sim, RPI_STOP_DROP);
     } else if (more) {
         add_event(sim, SIM_APP, SIM_MASTER, 0, sim->now + chance_exponential(&sim->chance, sim->plan.pace));
@@ -183,7 +188,7 @@ static bool can_be_damaged(const struct sim *sim, const struct sim_message *mess
 static bool tamper(struct sim *sim, enum sim_side side, struct sim_message *message)
 {
     bool results = side == SIM_MASTER;
-    if (message->bytes[1] == RPI_STOP)
+    if (message->bytes[1] != RPI_TASKS && message->bytes[1] != RPI_RESULTS)
         return false;
     if (results && can_be_damaged(sim, message) && sim_fault_now(sim, SIM_DAMAGE_RESULT))
         message->bytes[RPI_BATCH_HEADER + RPI_FRAME_HEADER + 8] ^= 1;
@@ -213,8 +218,8 @@ static void on_batch(struct sim *sim, enum sim_side side, int worker)
         add_event(sim, SIM_BATCH, side, worker, sim->now + LATER);
         return;
     }
-    bool stop = message->bytes[1] == RPI_STOP;
-    if (!stop && !sim->model.violation[0] && sim_fault_now(sim, side == SIM_MASTER ? SIM_RESULTS_TWICE : SIM_RUN_TWICE))
+    bool work = message->bytes[1] == RPI_TASKS || message->bytes[1] == RPI_RESULTS;
+    if (work && !sim->model.violation[0] && sim_fault_now(sim, side == SIM_MASTER ? SIM_RESULTS_TWICE : SIM_RUN_TWICE))
         (void)receive(sim, side, worker, message);
     transport_sim_drop(message);
 }
@@ -251,28 +256,28 @@ static void on_sent(struct sim *sim, const struct sim_event *event)
     transport_sim_drop(event->message);
 }
 
+void sim_deliver(struct sim *sim, const struct sim_event *event)
+{
+    if (event->kind == SIM_BATCH)
+        on_batch(sim, event->side, event->worker);
+    else if (event->kind == SIM_PIECE)
+        on_piece(sim, event);
+    else if (event->kind == SIM_SENT)
+        on_sent(sim, event);
+}
+
 static void handle(struct sim *sim, const struct sim_event *event)
 {
-    switch (event->kind) {
-    case SIM_BATCH:
-        on_batch(sim, event->side, event->worker);
-        break;
-    case SIM_PIECE:
-        on_piece(sim, event);
-        break;
-    case SIM_SENT:
-        on_sent(sim, event);
-        break;
-    case SIM_STEP:
+    if (event->kind == SIM_STEP) {
         sim->step_due = false;
         step_master(sim);
         return;
-    case SIM_APP:
+    }
+    if (event->kind == SIM_APP) {
         run_app(sim);
         return;
-    case SIM_TURN:
-        break;
     }
+    sim_deliver(sim, event); /* or only a worker's next turn */
     if (sim->model.violation[0])
         return;
     if (event->side == SIM_MASTER) {
@@ -308,6 +313,7 @@ static bool is_over(const struct sim *sim)
 /* Nothing is on its way.  Returns whether something is, now. */
 static bool end_of_work(struct sim *sim)
 {
+    app_deliver(sim);
     if (sim->stopping || sim->master.unsettled)
         return false;
     check_step(sim, 0);
@@ -321,7 +327,8 @@ static void follow(struct sim *sim)
     add_event(sim, SIM_APP, SIM_MASTER, 0, 0);
     for (;;) {
         while (!is_over(sim) && transport_sim_next(&sim->transport, &event)) {
-            sim->now = event.at;
+            if (event.at > sim->now) /* what came too late for a worker's look is at most a task old */
+                sim->now = event.at;
             if (event.side == SIM_WORKER && event.at < sim->workers[event.worker].busy_until) {
                 event.at = sim->workers[event.worker].busy_until;
                 transport_sim_add(&sim->transport, event);
@@ -331,6 +338,8 @@ static void follow(struct sim *sim)
             if (sim->model.violation[0])
                 return;
             make_fault(sim);
+            if (chance_is(&sim->chance, 0.5))
+                app_deliver(sim);
             check_step(sim, event.worker);
             if (++sim->report->steps > MANY_STEPS)
                 model_fail(&sim->model, "it never ends");
@@ -362,7 +371,7 @@ struct sim_plan sim_plan_of(uint64_t seed)
     static const uint32_t limits[] = { RPI_BATCH_MIN, RPI_BATCH_DEFAULT, 8192 };
     static const int crews[] = { 1, 2, 3, 4, 8, 20 };
     struct chance chance = { chance_mix(seed, 99) };
-    struct sim_plan plan = { .seed = seed, .function = -1 };
+    struct sim_plan plan = { .seed = seed, .function = -1, .cancels = true };
     plan.workers = crews[chance_below(&chance, 6)];
     plan.batch_limit = limits[chance_below(&chance, 3)];
     plan.actions = 1 + chance_below(&chance, 30);

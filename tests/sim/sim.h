@@ -45,6 +45,7 @@ struct sim_plan {
     uint32_t fail_ppm;    /* allocations refused, in a million */
     uint32_t large;       /* bytes that an argument or a result has at the most */
     bool plain;           /* every task has 8 bytes, returns 8 bytes and no options; no maps */
+    bool cancels;         /* some tasks are cancelled */
     int function;         /* that all tasks have; -1: any */
     enum sim_ending ending;
     enum sim_fault fault;

@@ -15,6 +15,7 @@ static struct sim_plan plan_with(enum sim_fault fault, uint64_t seed)
     plan.ending = SIM_CLOSE;
     plan.fail_ppm = 0;
     plan.lazy = 0;
+    plan.cancels = false;
     return plan;
 }
 

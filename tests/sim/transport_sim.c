@@ -78,22 +78,44 @@ void transport_sim_add(struct transport_sim *transport, struct sim_event event)
     transport->heap[i] = event;
 }
 
+/* Takes the event at `i` out and puts the last one into its place. */
+static struct sim_event take(struct transport_sim *transport, size_t i)
+{
+    struct sim_event *heap = transport->heap, taken = heap[i], last = heap[--transport->count];
+    for (; i > 0 && earlier(&last, &heap[(i - 1) / 2]); i = (i - 1) / 2)
+        heap[i] = heap[(i - 1) / 2];
+    for (size_t child = 2 * i + 1; child < transport->count; child = 2 * i + 1) {
+        if (child + 1 < transport->count && earlier(&heap[child + 1], &heap[child]))
+            child++;
+        if (!earlier(&heap[child], &last))
+            break;
+        heap[i] = heap[child];
+        i = child;
+    }
+    heap[i] = last;
+    return taken;
+}
+
 bool transport_sim_next(struct transport_sim *transport, struct sim_event *event)
 {
     if (!transport->count)
         return false;
-    *event = transport->heap[0];
-    struct sim_event last = transport->heap[--transport->count];
-    size_t i = 0;
-    for (size_t child = 1; child < transport->count; child = 2 * i + 1) {
-        if (child + 1 < transport->count && earlier(&transport->heap[child + 1], &transport->heap[child]))
-            child++;
-        if (!earlier(&transport->heap[child], &last))
-            break;
-        transport->heap[i] = transport->heap[child];
-        i = child;
+    *event = take(transport, 0);
+    return true;
+}
+
+bool transport_sim_next_at(struct transport_sim *transport, int worker, double until, struct sim_event *event)
+{
+    size_t first = transport->count;
+    for (size_t i = 0; i < transport->count; i++) {
+        const struct sim_event *one = &transport->heap[i];
+        if (one->side == SIM_WORKER && one->worker == worker && one->kind <= SIM_SENT && one->at <= until &&
+            (first == transport->count || earlier(one, &transport->heap[first])))
+            first = i;
     }
-    transport->heap[i] = last;
+    if (first == transport->count)
+        return false;
+    *event = take(transport, first);
     return true;
 }
 
@@ -117,7 +139,7 @@ static struct sim_message *message_new(const void *data, size_t size, bool copie
     rpi_list_init(&message->link);
     message->source = data;
     message->size = size;
-    message->sum = sum_of(data, size);
+    message->sum = data ? sum_of(data, size) : 0;
     message->bytes = copied ? test_room(NULL, size) : NULL;
     if (copied && size)
         memcpy(message->bytes, data, size);
@@ -126,7 +148,7 @@ static struct sim_message *message_new(const void *data, size_t size, bool copie
 
 bool transport_sim_unchanged(const struct sim_message *message)
 {
-    return message->sum == sum_of(message->source, message->size);
+    return !message->source || message->sum == sum_of(message->source, message->size);
 }
 
 double transport_sim_delay(struct transport_sim *transport)
@@ -194,7 +216,7 @@ void transport_sim_send(struct transport_sim *transport, enum sim_side from, int
     for (uint16_t i = 0; i < batch->piece_count; i++) {
         const struct rpi_piece *piece = &batch->pieces[i];
         rpi_list_append(&lane_to(transport, to, worker)->pieces, &message_new(piece->data, piece->size, true)->link);
-        report_sent(transport, from, worker, batch, piece->data, piece->size, now);
+        report_sent(transport, from, worker, batch, piece->owned, piece->size, now);
     }
     match(transport, to, worker, now);
 }

@@ -14,7 +14,7 @@ enum sim_side { SIM_MASTER, SIM_WORKER };
 /* Bytes on their way, copied when they were sent. */
 struct sim_message {
     struct rpi_link link;
-    const void *source; /* where they were copied from */
+    const void *source; /* where they were copied from; NULL: borrowed, its owner may take it back once it has arrived */
     uint64_t sum;       /* of them */
     size_t size;
     uint8_t *bytes; /* exactly `size`, so that reading past them shows */
@@ -55,6 +55,8 @@ void transport_sim_fini(struct transport_sim *transport);
 
 void transport_sim_add(struct transport_sim *transport, struct sim_event event);
 bool transport_sim_next(struct transport_sim *transport, struct sim_event *event);
+/* The next event about messages at this worker, if it comes before `until`. */
+bool transport_sim_next_at(struct transport_sim *transport, int worker, double until, struct sim_event *event);
 
 /* A random delay of one message, in seconds. */
 double transport_sim_delay(struct transport_sim *transport);

@@ -30,6 +30,32 @@ static rp_status give(rp_call *call, const struct promise *promise)
     return RP_OK;
 }
 
+/* What it comes after has given this. */
+static void check_inputs(struct model *model, uint64_t number, const rp_call *call)
+{
+    const struct model_task *task = model->tasks[number];
+    for (uint32_t i = 0; i < task->after_count; i++) {
+        const struct model_task *input = model->tasks[task->after[i]];
+        const struct promise *promise = &input->last.promise;
+        size_t size = 77, expected = input->map ? 0 : promise->size;
+        const void *data = rp_input(call, i, &size);
+        if (size != expected || (size == 0) != (data == NULL) || !pattern_matches(data, size, promise->pattern))
+            model_fail(model, "task %llu: its input %u of %zu bytes came with %zu", (unsigned long long)number, i, expected,
+                       size);
+    }
+    if (rp_input(call, task->after_count, NULL))
+        model_fail(model, "task %llu has an input too many", (unsigned long long)number);
+}
+
+/* Looks for news, as rp_cancelled does in a task of some length. */
+static void look(struct sim *sim, int worker, double until)
+{
+    struct sim_event event;
+    while (!sim->model.violation[0] && transport_sim_next_at(&sim->transport, worker, until, &event))
+        sim_deliver(sim, &event);
+    work_pump(sim, worker, until);
+}
+
 static rp_status play(rp_call *call, const void *arg, size_t size)
 {
     struct model *model = &playing->model;
@@ -39,7 +65,17 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
     model_begin(model, info.task, item, (uint32_t)info.attempt, arg, size);
     if (model->violation[0])
         return RP_OK;
-    struct promise promise = model_promise(model->tasks[info.task], item, (uint32_t)info.attempt);
+    struct model_task *task = model->tasks[info.task];
+    struct promise promise = model_promise(task, item, (uint32_t)info.attempt);
+    check_inputs(model, info.task, call);
+    if (chance_is(&playing->chance, 0.1))
+        look(playing, info.worker, playing->until);
+    if (rp_cancelled(call) && !task->cancel_asked && !playing->workers[info.worker].told)
+        model_fail(model, "task %llu is to stop, but nobody cancelled it", (unsigned long long)info.task);
+    if (rp_cancelled(call) && !task->map && chance_is(&playing->chance, 0.5)) {
+        playing->obeyed = true;
+        return RP_ERR_CANCELLED;
+    }
     switch (promise.kind) {
     case PROMISE_FAIL:
         return fail(call, &promise);
@@ -136,7 +172,10 @@ static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi
     }
     last->promise = model_promise(expected, 0, task->attempt);
     last->status = promise_status(&last->promise, &last->code);
-    if (refused && result->status == RP_ERR_TASK && result->code == RP_ERR_NOMEM) {
+    if (task->cancelled || sim->obeyed) {
+        last->status = RP_ERR_CANCELLED;
+        last->code = result->code;
+    } else if (refused && result->status == RP_ERR_TASK && result->code == RP_ERR_NOMEM) {
         last->status = RP_ERR_TASK;
         last->code = RP_ERR_NOMEM;
     }
@@ -156,19 +195,33 @@ static double duration_of(const struct sim *sim, const struct rpi_task *task)
     return seconds;
 }
 
+static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_task *task, struct rpi_result *result)
+{
+    playing = sim;
+    sim->obeyed = false;
+    sim->item = task->is_chunk ? task->chunk.first : 0;
+    if (!task->cancelled)
+        rpi_execute_inline(&self->executor, task, result);
+    else if (sim->model.tasks[task->number]->cancel_asked)
+        *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
+    else
+        model_fail(&sim->model, "task %llu came cancelled, but nobody did", (unsigned long long)task->number);
+}
+
 static void run_one(struct sim *sim, int worker, const struct rpi_task *task, struct turn *turn)
 {
     struct sim_worker *self = &sim->workers[worker];
-    struct rpi_result result;
+    struct rpi_result result = { .status = RP_OK };
     uint64_t refused = sim->memory.refused;
-    playing = sim;
-    sim->item = task->is_chunk ? task->chunk.first : 0;
-    rpi_execute_inline(&self->executor, task, &result);
-    if (sim->model.violation[0])
+    double ran = task->cancelled ? 0 : duration_of(sim, task);
+    sim->until = turn->now + ran;
+    execute(sim, self, task, &result);
+    if (sim->model.violation[0]) {
+        rpi_buffer_free(result.owned);
         return;
+    }
     judge(sim, task, &result, sim->memory.refused != refused);
     sim->model.tasks[task->number]->last.worker = worker;
-    double ran = duration_of(sim, task);
     bool timed = task->is_chunk || chance_is(&sim->chance, 0.5);
     turn->now += ran;
     if (!rpi_worker_fits(&self->engine, &result))
