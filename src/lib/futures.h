@@ -18,7 +18,7 @@ enum rpi_future_flag {
     RPI_FUTURE_DETACHED = 16, /* submitted without a handle: a failure is logged */
     RPI_FUTURE_MAP = 32,
     RPI_FUTURE_ARRIVING = 64,  /* its large result is on the way */
-    RPI_FUTURE_STREAMED = 128, /* an item of a stream, not delivered: freed by it */
+    RPI_FUTURE_STREAMED = 128, /* an item of a stream, not delivered, or rp_map's own: freed by it */
 };
 
 /* A failed task's done.data. */

@@ -239,12 +239,6 @@ static void destroy(rp_pool *pool, bool together)
     rpi_free(&alloc, pool);
 }
 
-static bool none_unsettled(rp_pool *pool, const void *context)
-{
-    (void)context;
-    return pool->master.unsettled == 0;
-}
-
 static rp_status end(rp_pool **pool, bool drop, const char *function)
 {
     if (!pool)
@@ -260,7 +254,7 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
     if (drop)
         rpi_master_drop_queued(&old->master);
     else
-        status = rpi_pool_wait(old, none_unsettled, NULL, RP_FOREVER);
+        status = rpi_pool_wait(old, rpi_pool_at_rest, NULL, RP_FOREVER);
     if (status == RP_ERR_NOMEM) {
         rpi_pool_leave(old);
         return status;
@@ -272,6 +266,7 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
         status = stop_workers(old, drop);
     else if (old->collective)
         (void)tell_workers(old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
+    rpi_pool_deliver(old); /* rp_terminate: of what is settled */
     rpi_pool_leave(old);
     strike_out(old);
     destroy(old, status == RP_OK || !old->collective);

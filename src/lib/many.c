@@ -32,20 +32,23 @@ static rp_status check_map(const rp_pool *pool, rp_fn *fn, const rp_map_options 
 
 static bool map_done(rp_pool *pool, const void *context)
 {
-    return rpi_master_future(&pool->master, *(const uint64_t *)context)->state == RP_DONE;
+    return rpi_future_of(&pool->master.futures, *(const uint64_t *)context)->state == RP_DONE;
 }
 
 static rp_status finish_map(rp_pool *pool, uint64_t id)
 {
     rp_status status;
+    /* no on_done function can release what rp_map waits for */
+    rpi_future_of(&pool->master.futures, id)->flags |= RPI_FUTURE_RELEASED | RPI_FUTURE_STREAMED;
     /* whatever comes, the application's arrays are written until the map's end */
     while ((status = rpi_pool_wait(pool, map_done, &id, RP_FOREVER)) == RP_ERR_NOMEM)
         continue;
     if (status != RP_OK)
         return status;
-    struct rpi_future *future = rpi_master_future(&pool->master, id);
+    struct rpi_future *future = rpi_future_of(&pool->master.futures, id);
     if (future->status != RP_OK)
         status = rpi_error((rp_status)future->status, "%s", ((const struct rpi_failure *)future->done.data)->message);
+    future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
     rpi_master_release(&pool->master, id, future);
     return status;
 }
@@ -60,7 +63,7 @@ static rp_status start_map(rp_pool *pool, rp_fn *fn, struct rpi_map_request *req
     request->out_size = (uint32_t)out_size;
     rp_status status = check_map(pool, fn, options, request);
     if (status == RP_OK)
-        status = rpi_pool_sound(pool);
+        status = rpi_pool_open(pool);
     if (status == RP_OK)
         status = rpi_master_map(&pool->master, request, pool->now, id);
     return status;
@@ -74,9 +77,8 @@ rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_
     rp_status status = rpi_pool_enter(pool, "rp_map");
     if (status != RP_OK)
         return status;
-    if (rpi_pool_in_callback())
-        status = rpi_error(RP_ERR_CONTEXT, "an on_done function may not wait");
-    else
+    status = rpi_pool_may_wait("rp_map");
+    if (status == RP_OK)
         status = start_map(pool, fn, &request, in_size, out_size, options, &id);
     if (status == RP_OK)
         status = finish_map(pool, id);
@@ -207,7 +209,9 @@ static rp_status get_all(rp_pool *pool, const rp_future *futures, size_t count, 
 {
     rp_status first = RP_OK;
     for (size_t i = count; i-- > 0;) { /* backwards: the last message set is that of the lowest worker */
-        rp_status status = rp_get(pool, futures[i], RP_FOREVER, NULL, 0, NULL);
+        rp_status status;
+        while ((status = rp_get(pool, futures[i], RP_FOREVER, NULL, 0, NULL)) == RP_ERR_NOMEM)
+            continue;                /* the future lives on */
         if (status == RP_ERR_SIZE) { /* its result is not asked for */
             (void)rp_release(pool, futures[i]);
             status = RP_OK;
@@ -226,10 +230,13 @@ rp_status rp_on_each_worker(rp_pool *pool, rp_fn *fn, const void *arg, size_t si
     if (status != RP_OK)
         return status;
     size_t count = (size_t)pool->master.roster.workers, started = 0;
-    rp_future *futures = rpi_reserve(&pool->alloc, count * sizeof *futures);
+    rp_future *futures = NULL;
+    status = rpi_pool_may_wait("rp_on_each_worker");
+    if (status == RP_OK && !(futures = rpi_reserve(&pool->alloc, count * sizeof *futures)))
+        status = rpi_no_memory("one task for each worker");
     rpi_pool_leave(pool);
-    if (!futures)
-        return rpi_no_memory("one task for each worker");
+    if (status != RP_OK)
+        return status;
     for (; status == RP_OK && started < count; started += status == RP_OK) {
         rp_task_options options = RP_TASK_OPTIONS_INIT;
         options.worker = (int)started + 1;

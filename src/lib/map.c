@@ -33,6 +33,7 @@ uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t resu
 static void note_failure(struct rpi_map *map, const struct rpi_item_failure *failure, uint64_t index, int worker)
 {
     map->failures++;
+    map->cancelled += failure->status == RP_ERR_CANCELLED;
     if (map->request.statuses)
         map->request.statuses[index] = failure->status;
     if (map->failures > 1 && index > map->failed)
@@ -149,6 +150,7 @@ rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map)
 {
     struct rpi_item_failure item = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
     uint64_t waiting = map->request.count - map->next;
+    map->stopped = true;
     if (!waiting)
         return RP_OK; /* what is at workers settles it */
     struct rpi_failure *failure = map->left == waiting ? new_failure(master) : NULL;
@@ -187,7 +189,7 @@ rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *
 {
     struct rpi_map *map = future->pending.map;
     uint32_t items = future->pending.items;
-    uint64_t failures = map->failures;
+    uint64_t failures = map->failures, cancelled = map->cancelled;
     rp_status status = check(map, frame, future);
     if (status == RP_OK && frame->flags & RPI_FRAME_FAILED)
         status = fail_all(map, frame, payload, worker);
@@ -197,20 +199,20 @@ rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *
         scatter(map, &frame->chunk, payload, 0, items);
     if (status != RP_OK)
         return status;
+    uint64_t failed = map->failures - failures, stopped = map->cancelled - cancelled;
     if (map->left == items) {
-        uint64_t all = map->failures;
         status = rpi_map_settle(master, map);
         if (status != RP_OK) {
             map->failures = failures; /* counted again next time */
+            map->cancelled = cancelled;
             return status;
         }
-        failures = all - failures;
     } else {
         map->left -= items;
-        failures = map->failures - failures;
     }
-    master->counts.failed += failures;
-    master->counts.done += items - failures;
+    master->counts.cancelled += stopped;
+    master->counts.failed += failed - stopped;
+    master->counts.done += items - failed;
     rpi_future_free(&master->futures, frame->id, future);
     return RP_OK;
 }

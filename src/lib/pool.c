@@ -44,6 +44,14 @@ rp_status rpi_pool_sound(const rp_pool *pool)
     return pool->broken == RP_OK ? RP_OK : rpi_error(RP_ERR_BROKEN, "the pool cannot go on: %s", pool->why);
 }
 
+rp_status rpi_pool_open(const rp_pool *pool)
+{
+    rp_status status = rpi_pool_sound(pool);
+    if (status == RP_OK && pool->master.dropped)
+        status = rpi_error(RP_ERR_CONTEXT, "the pool is being terminated: it takes no more tasks");
+    return status;
+}
+
 /* ---- what the transport reports */
 
 /* Tells a shortage of memory, which passes, from an end. */
@@ -189,6 +197,11 @@ bool rpi_pool_in_callback(void)
     return in_callback;
 }
 
+rp_status rpi_pool_may_wait(const char *function)
+{
+    return in_callback ? rpi_error(RP_ERR_CONTEXT, "%s waits: an on_done function may not", function) : RP_OK;
+}
+
 static void call_on_done(rp_pool *pool, uint64_t id)
 {
     struct rpi_master *master = &pool->master;
@@ -219,18 +232,18 @@ void rpi_pool_deliver(rp_pool *pool)
 }
 
 static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
-                            double timeout)
+                            double timeout, bool deliver)
 {
     struct rpi_patience patience = { .crowded = pool->transport->crowded };
     double deadline = 0;
     while (!ready(pool, context)) {
         rp_status status = rpi_pool_sound(pool);
-        if (status == RP_OK && in_callback)
-            status = rpi_error(RP_ERR_CONTEXT, "an on_done function may not wait");
+        if (status == RP_OK)
+            status = rpi_pool_may_wait("the call");
         if (status != RP_OK)
             return status;
         bool any = rpi_pool_step(pool, true);
-        if (pool->master.called.count)
+        if (deliver && pool->master.called.count)
             rpi_pool_deliver(pool);
         if (deadline <= 0)
             deadline = rpi_deadline(pool->now, timeout);
@@ -251,13 +264,24 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
     return RP_OK;
 }
 
+static rp_status wait_counted(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
+                              double timeout, bool deliver)
+{
+    pool->waiting++;
+    rp_status status = wait_until(pool, ready, context, timeout, deliver);
+    pool->waiting--;
+    return status;
+}
+
 rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
                         double timeout)
 {
-    pool->waiting++;
-    rp_status status = wait_until(pool, ready, context, timeout);
-    pool->waiting--;
-    return status;
+    return wait_counted(pool, ready, context, timeout, true);
+}
+
+rp_status rpi_pool_wait_quietly(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context)
+{
+    return wait_counted(pool, ready, context, RP_FOREVER, false);
 }
 
 rp_status rp_progress(rp_pool *pool)
@@ -272,10 +296,10 @@ rp_status rp_progress(rp_pool *pool)
     return status;
 }
 
-static bool all_settled(rp_pool *pool, const void *context)
+bool rpi_pool_at_rest(rp_pool *pool, const void *unused)
 {
-    (void)context;
-    return pool->master.unsettled == 0;
+    (void)unused;
+    return pool->master.unsettled == 0 && pool->master.called.count == 0 && !pool->delivering;
 }
 
 rp_status rp_drain(rp_pool *pool, double timeout)
@@ -283,7 +307,7 @@ rp_status rp_drain(rp_pool *pool, double timeout)
     rp_status status = rpi_pool_enter(pool, "rp_drain");
     if (status != RP_OK)
         return status;
-    status = rpi_is_time(timeout) ? rpi_pool_wait(pool, all_settled, NULL, timeout)
+    status = rpi_is_time(timeout) ? rpi_pool_wait(pool, rpi_pool_at_rest, NULL, timeout)
                                   : rpi_error(RP_ERR_INVALID, "rp_drain: the timeout is not a number");
     if (status == RP_ERR_TIMEOUT)
         status = rpi_error(RP_ERR_TIMEOUT, "rp_drain: %llu tasks are not settled after %g s",

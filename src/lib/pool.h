@@ -70,12 +70,21 @@ void rpi_pool_dispatch(rp_pool *pool);
  * RP_ERR_TIMEOUT, RP_ERR_NOMEM, RP_ERR_BROKEN. */
 RP_MUST_USE rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
                                     double timeout);
+/* The same without limit, and no on_done function is called meanwhile. */
+RP_MUST_USE rp_status rpi_pool_wait_quietly(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context),
+                                            const void *context);
+/* Whether every task is settled and every on_done function called. */
+bool rpi_pool_at_rest(rp_pool *pool, const void *unused);
 /* Calls the on_done functions that are due, with the lock let go.  Not nested, and by one thread at a time. */
 void rpi_pool_deliver(rp_pool *pool);
 /* Whether this thread is inside an on_done function. */
 bool rpi_pool_in_callback(void);
+/* RP_ERR_CONTEXT there. */
+RP_MUST_USE rp_status rpi_pool_may_wait(const char *function);
 /* RP_ERR_BROKEN, with the reason, for a pool that cannot go on. */
 RP_MUST_USE rp_status rpi_pool_sound(const rp_pool *pool);
+/* Whether it takes tasks: RP_ERR_BROKEN, or RP_ERR_CONTEXT inside rp_terminate. */
+RP_MUST_USE rp_status rpi_pool_open(const rp_pool *pool);
 void rpi_pool_break(rp_pool *pool, rp_status status);
 
 /* What rp_open has found out when a pool can be made. */

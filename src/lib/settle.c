@@ -117,7 +117,7 @@ static bool tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_futu
 
 void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
-    bool needed = future->options && tell_waiting(master, id, future);
+    bool needed = future->options ? tell_waiting(master, id, future) : future->flags & RPI_FUTURE_STREAMED;
     if (master->inputs.count) {
         rpi_inputs_settled(master, id, future);
         needed = needed || rpi_inputs_hold(&master->inputs, id);
@@ -379,6 +379,15 @@ static rp_status children(struct rpi_master *master, const struct rpi_frame *fra
     return RP_OK;
 }
 
+/* A cancelled task's time, if it ran at all, is not its function's. */
+static bool is_measure(const struct rpi_frame *frame, const struct rpi_future *future)
+{
+    if (future->flags & RPI_FUTURE_CHUNK)
+        return !future->pending.map->stopped;
+    return !(frame->flags & RPI_FRAME_FAILED) || frame->flags & RPI_FRAME_LARGE || frame->length < 4 ||
+           rpi_get32(frame->payload) != RP_ERR_CANCELLED;
+}
+
 static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_settled *how,
                             struct run *run)
 {
@@ -388,14 +397,17 @@ static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *f
     if (frame->function >= master->config.registry->count)
         return rpi_reader_bad("its function has no such number");
     uint64_t tasks = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
+    bool measure = is_measure(frame, future);
     how->function = frame->function;
     rp_status status = children(master, frame, future, how->worker);
     if (status != RP_OK)
         return status;
     status = frame->flags & RPI_FRAME_LARGE ? announce(master, frame, future, how)
                                             : settle_frame(master, frame, future, frame->payload, how);
-    if (status == RP_OK)
+    if (status == RP_OK && measure)
         extend_run(master, run, frame, tasks, how->ran, how->worker);
+    else if (status == RP_OK)
+        account(master, how, tasks);
     return status;
 }
 

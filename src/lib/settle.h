@@ -12,9 +12,11 @@ struct rpi_map {
     uint64_t next; /* the first item not handed out yet */
     uint64_t left; /* items not settled */
     double submitted;
+    bool stopped; /* it was cancelled */
     uint64_t failures;
-    uint64_t failed;  /* the lowest failing index */
-    rp_status status; /* its */
+    uint64_t cancelled; /* of them */
+    uint64_t failed;    /* the lowest failing index */
+    rp_status status;   /* its */
     int code;
     int worker;
     char message[RPI_MESSAGE_MAX + 1];

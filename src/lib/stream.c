@@ -42,6 +42,7 @@ static rp_status open_stream(rp_pool *pool, const rp_stream_options *options, rp
     new->pool = pool;
     new->kept.outbox = &new->outbox;
     new->in_flight = limit_of(pool, options);
+    new->task = (rp_task_options)RP_TASK_OPTIONS_INIT;
     if (options) {
         new->options = *options;
         new->outbox.ordered = options->ordered;
@@ -81,6 +82,8 @@ rp_status rp_imap(rp_pool *pool, rp_fn *fn, rp_source *source, void *context, co
         (*stream)->fn = fn;
         (*stream)->source = source;
         (*stream)->context = context;
+        (*stream)->options.task = &(*stream)->task; /* it waits by itself */
+        (*stream)->task.no_wait = true;
     }
     rpi_pool_leave(pool);
     return status;
@@ -174,6 +177,11 @@ rp_status rp_stream_submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t
     return status;
 }
 
+static bool is_empty(const rp_stream *stream, const struct rpi_future *future)
+{
+    return stream->outbox.skip_empty && future->status == RP_OK && future->done.size == 0;
+}
+
 /* A future of the application's becomes an item; settled already, it is ready at once. */
 static rp_status add(rp_stream *stream, uint64_t id)
 {
@@ -192,15 +200,20 @@ static rp_status add(rp_stream *stream, uint64_t id)
     }
     if (status != RP_OK)
         return status;
+    note_item(stream, id);
+    if (future->state == RP_DONE && is_empty(stream, future)) {
+        stream->outbox.open--;
+        rpi_master_release(master, id, future);
+        return RP_OK;
+    }
     future->flags |= RPI_FUTURE_STREAMED | RPI_FUTURE_RELEASED;
-    future->link = (uint32_t)stream->submitted;
+    future->link = (uint32_t)(stream->submitted - 1);
     if (future->state != RP_DONE) {
         rpi_options_release(&master->options, future->options);
         future->options = options;
     } else if (!stream->options.ordered) {
         rpi_ring_push(&stream->outbox.ready, id);
     }
-    note_item(stream, id);
     return RP_OK;
 }
 
@@ -226,27 +239,38 @@ rp_status rp_stream_end(rp_stream *stream)
     return RP_OK;
 }
 
-/* rp_imap: asks the source for items while there is room.  The lock is let go for each question. */
+/* The next item of the source's, in stream->item; the lock is let go for the question.  false: none. */
+static bool ask(rp_stream *stream)
+{
+    if (stream->asked)
+        return true;
+    stream->asking = true;
+    rpi_pool_leave(stream->pool);
+    bool more = stream->source(stream->context, &stream->item);
+    rpi_lock_take(&stream->pool->lock);
+    stream->asking = false;
+    stream->asked = more;
+    stream->ended = stream->ended || !more;
+    return more;
+}
+
+/* rp_imap: whether there is room for an item of the source's. */
+static bool is_hungry(const rp_stream *stream)
+{
+    return stream->source && !stream->asking && (stream->asked || !stream->ended) &&
+           stream->outbox.open < stream->in_flight;
+}
+
+/* rp_imap: asks the source for items while there is room; what the pool's queue has no room for is kept. */
 static rp_status refill(rp_stream *stream)
 {
-    while (stream->source && !stream->ended && stream->outbox.open < stream->in_flight) {
-        if (!stream->asked) {
-            rpi_pool_leave(stream->pool);
-            bool more = stream->source(stream->context, &stream->item);
-            rpi_lock_take(&stream->pool->lock);
-            stream->asked = more;
-            stream->ended = !more;
-            if (!more)
-                break;
-        }
-        rp_status status = submit(stream, stream->fn, stream->item.data, stream->item.size, NULL, NULL);
-        if (status == RP_ERR_FULL)
-            break; /* of the pool's queue: later */
-        if (status != RP_OK)
-            return status;
-        stream->asked = false;
+    rp_status status = RP_OK;
+    while (status == RP_OK && is_hungry(stream) && ask(stream)) {
+        status = submit(stream, stream->fn, stream->item.data, stream->item.size, NULL, NULL);
+        if (status == RP_OK || status == RP_ERR_INVALID) /* that one will never go */
+            stream->asked = false;
     }
-    return RP_OK;
+    return status == RP_ERR_FULL ? RP_OK : status;
 }
 
 /* ---- items out */
@@ -277,7 +301,7 @@ static uint64_t first_in_order(rp_stream *stream)
 
 static bool over(const rp_stream *stream)
 {
-    return stream->ended && stream->outbox.open == 0;
+    return stream->ended && !stream->asked && stream->outbox.open == 0;
 }
 
 static bool ready(rp_pool *pool, const void *context)
@@ -287,6 +311,27 @@ static bool ready(rp_pool *pool, const void *context)
     if (over(stream))
         return true;
     return stream->options.ordered ? first_in_order(stream) != 0 : stream->outbox.ready.count > 0;
+}
+
+/* Or, in rp_imap, the source can be asked again: what vanished without an item, or left the pool's queue, made room. */
+static bool ready_or_hungry(rp_pool *pool, const void *context)
+{
+    const rp_stream *stream = *(rp_stream *const *)context;
+    return ready(pool, context) || (is_hungry(stream) && stream->outbox.open <= stream->in_flight / 2 &&
+                                    rpi_pool_has_room(pool, stream->item.size));
+}
+
+static rp_status await(rp_stream *stream, double timeout)
+{
+    double deadline = rpi_deadline(rpi_now(), timeout);
+    rp_status status = RP_OK;
+    while (status == RP_OK && !ready(stream->pool, &stream)) {
+        double left = deadline - rpi_now();
+        status = rpi_pool_wait(stream->pool, ready_or_hungry, &stream, timeout < 0 ? RP_FOREVER : left > 0 ? left : 0);
+        if (status == RP_OK)
+            status = refill(stream);
+    }
+    return status;
 }
 
 static uint64_t take_ready(rp_stream *stream)
@@ -318,7 +363,7 @@ static rp_status next(rp_stream *stream, double timeout, rp_item *item)
     }
     rp_status status = refill(stream);
     if (status == RP_OK && !ready(stream->pool, &stream))
-        status = rpi_pool_wait(stream->pool, ready, &stream, timeout);
+        status = await(stream, timeout);
     else
         rpi_pool_drive(stream->pool);
     if (status == RP_ERR_TIMEOUT)
@@ -348,6 +393,7 @@ rp_status rp_stream_next(rp_stream *stream, double timeout, rp_item *item)
 
 /* ---- end */
 
+/* What is queued settles now; what is at a worker is the stream's no more. */
 static void cancel_rest(rp_stream *stream)
 {
     struct rpi_master *master = &stream->pool->master;
@@ -359,6 +405,8 @@ static void cancel_rest(rp_stream *stream)
         rp_status status = rpi_master_cancel(master, (uint64_t)future->generation << 32 | i, future, stream->pool->now);
         if (status != RP_OK)
             rpi_say(&stream->pool->log, RP_LOG_WARNING, "a closed stream's task runs on: %s", rp_error_message());
+        if (future->state != RP_DONE)
+            future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
     }
 }
 

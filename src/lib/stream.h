@@ -25,6 +25,7 @@ struct rp_stream {
     void *context;
     rp_bytes item; /* that the source gave and the queue had no room for */
     bool asked;    /* item is one */
+    bool asking;   /* a thread is inside source */
 };
 
 /* Frees the streams that a pool still has. */

@@ -81,6 +81,11 @@ static bool has_room(rp_pool *pool, const void *context)
            pool->master.queue.bytes + pool->master.own_bytes + size <= pool->limit_bytes;
 }
 
+bool rpi_pool_has_room(rp_pool *pool, size_t size)
+{
+    return has_room(pool, &size);
+}
+
 static rp_status make_room(rp_pool *pool, size_t size, bool wait)
 {
     if (has_room(pool, &size))
@@ -90,7 +95,7 @@ static rp_status make_room(rp_pool *pool, size_t size, bool wait)
     if (!wait && !has_room(pool, &size))
         return rpi_error(RP_ERR_FULL, "the queue is full: %llu tasks, %llu bytes",
                          (unsigned long long)pool->master.queue.tasks, (unsigned long long)pool->master.queue.bytes);
-    return wait ? rpi_pool_wait(pool, has_room, &size, RP_FOREVER) : RP_OK;
+    return wait ? rpi_pool_wait_quietly(pool, has_room, &size) : RP_OK;
 }
 
 rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *options)
@@ -126,7 +131,7 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
         own.outbox = submission->kept ? submission->kept->outbox : NULL;
         request.options = &own;
     }
-    status = rpi_pool_sound(pool);
+    status = rpi_pool_open(pool);
     if (status == RP_OK)
         status = rpi_pool_room(pool, size, options);
     if (status == RP_OK)
@@ -158,11 +163,13 @@ rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void 
                    size_t *result_size)
 {
     rp_future future;
-    rp_status status = rp_submit(pool, fn, arg, size, NULL, &future);
+    rp_status status = rpi_pool_may_wait("rp_apply");
+    if (status == RP_OK)
+        status = rp_submit(pool, fn, arg, size, NULL, &future);
     if (status != RP_OK)
         return status;
     status = rp_get(pool, future, RP_FOREVER, result, capacity, result_size);
-    if (status == RP_ERR_SIZE)
+    if (status == RP_ERR_SIZE || status == RP_ERR_NOMEM)
         (void)rp_release(pool, future); /* the message stays rp_get's */
     return status;
 }

@@ -18,6 +18,8 @@ struct rpi_submission {
     bool held;                      /* the application keeps the future */
 };
 
+/* Whether the queue has room for a task with so large an argument. */
+bool rpi_pool_has_room(rp_pool *pool, size_t size);
 /* Waits for room in the queue where there is a limit, or fails with RP_ERR_FULL.  The lock is held, but let go while it waits. */
 RP_MUST_USE rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *options);
 

@@ -166,6 +166,8 @@ static void submit_map(struct sim *sim)
     if (in_size + out_size > 1000)
         count = 1 + count % 16;
     model_make_map(task, chance, count, in_size, out_size);
+    if (sim->plan.fail_ppm && !task->map->statuses) /* else it would not be known what a refusal made of an item */
+        task->map->statuses = test_zeroed(count * sizeof *task->map->statuses);
     if (chance_is(chance, 0.5))
         task->map->chunk = 1 + chance_below(chance, (uint32_t)count + 3);
     struct rpi_map_request request = { .function = (uint16_t)task->function,

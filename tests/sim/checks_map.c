@@ -71,13 +71,16 @@ void check_map_items(struct sim *sim, uint64_t number)
     }
 }
 
-uint64_t check_map_failures(const struct sim *sim, uint64_t number)
+uint64_t check_map_failures(const struct sim *sim, uint64_t number, uint64_t *cancelled)
 {
     const struct model_task *task = sim->model.tasks[number];
     uint64_t failures = 0;
     int code;
-    for (uint64_t i = 0; i < task->map->count; i++)
-        failures += status_of(task, i, &code) != RP_OK ? 1 : 0;
+    for (uint64_t i = 0; i < task->map->count; i++) {
+        rp_status status = status_of(task, i, &code);
+        *cancelled += status == RP_ERR_CANCELLED ? 1 : 0;
+        failures += status != RP_OK && status != RP_ERR_CANCELLED ? 1 : 0;
+    }
     return failures;
 }
 

@@ -12,6 +12,6 @@ void check_map_outcome(struct sim *sim, uint64_t number, const rp_outcome *outco
 /* Nothing tells how some item failed that has no status and no result to show: memory was refused. */
 bool check_map_vague(const struct model_map *map);
 /* How many items failed. */
-uint64_t check_map_failures(const struct sim *sim, uint64_t number);
+uint64_t check_map_failures(const struct sim *sim, uint64_t number, uint64_t *cancelled);
 
 #endif
