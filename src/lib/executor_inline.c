@@ -130,8 +130,9 @@ static bool run_item(struct rpi_executor *executor, rp_fn *fn, const struct rpi_
     struct rpi_result one;
     rpi_call_reset(call, results + i * out, out);
     call->item = task->chunk.first + i;
-    if (atomic_load_explicit(call->cancel, memory_order_relaxed))
-        one = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
+    call->deadline = 0; /* that of the item before */
+    if (rp_cancelled(call))
+        one = (struct rpi_result){ .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
     else
         run(executor, fn, items + i * in, in, task->limit, &one);
     size_t size = call->size;

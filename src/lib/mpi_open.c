@@ -132,9 +132,11 @@ static rp_status initialise(struct entry *entry, struct rpi_server *server)
     if (opening->initializer != RPI_NO_FUNCTION) {
         if (is_worker)
             status = rpi_server_initialise(server, opening->initializer, opening->init_arg.data, opening->init_arg.size);
-        status = rpi_opening_report(opening, status);
+        if (status == RP_OK && is_worker)
+            server->finalizer = entry->config.finalizer; /* though another's may have failed */
+        return rpi_opening_report(opening, status);
     }
-    if (status == RP_OK && is_worker)
+    if (is_worker)
         server->finalizer = entry->config.finalizer;
     return status;
 }

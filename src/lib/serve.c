@@ -156,7 +156,9 @@ static void finish(struct rpi_server *server, struct turn *turn, const struct rp
                                        .message = "the worker has no memory for spawned tasks" };
     }
     double ran = -1;
-    if (task->is_chunk || result->owned || !server->brief) {
+    if (task->cancelled) {
+        ran = 0; /* it says nothing about the others */
+    } else if (task->is_chunk || result->owned || !server->brief) {
         if (turn->untimed == 0) {
             double now = rpi_now();
             ran = now - turn->last;
@@ -180,7 +182,7 @@ static void finish(struct rpi_server *server, struct turn *turn, const struct rp
 static void execute(struct rpi_server *server, const struct rpi_task *task, struct rpi_result *result)
 {
     if (task->cancelled) {
-        *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
+        *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
         return;
     }
     if (server->pause)
