@@ -444,6 +444,10 @@ rp_status rp_stream_close(rp_stream **stream)
     if (status != RP_OK)
         return status;
     rp_pool *pool = (*stream)->pool;
+    if (rpi_pool_in_callback()) { /* it may run inside a call on this stream */
+        rpi_pool_leave(pool);
+        return rpi_error(RP_ERR_CONTEXT, "rp_stream_close may not be called by an on_done function");
+    }
     close_stream(*stream);
     rpi_pool_dispatch(pool); /* what workers are told */
     rpi_pool_leave(pool);

@@ -164,6 +164,8 @@ rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void 
 {
     rp_future future;
     rp_status status = rpi_pool_may_wait("rp_apply");
+    if (status == RP_OK && !result && capacity > 0)
+        status = rpi_error(RP_ERR_INVALID, "rp_apply: the result is NULL, but has room for %zu bytes", capacity);
     if (status == RP_OK)
         status = rp_submit(pool, fn, arg, size, NULL, &future);
     if (status != RP_OK)
