@@ -9,8 +9,10 @@
  *  - Seconds are double, on the monotonic clock; sizes are bytes.  Inputs are copied unless a comment says borrowed.
  *  - Call on rank 0, from any thread, not inside a task (RP_ERR_CONTEXT); not collective.
  *  - Every call on a pool drives it at least one step; a step that would find nothing new may be put off for a few calls.
- *    In a pool of one process a task runs only inside rp_apply, rp_get, rp_take, rp_wait and its relatives, rp_map, rp_drain,
- *    rp_close, rp_progress and rp_state_of, on the calling thread, at most one a call unless the call waits.
+ *    Not driven by: rp_workers; of a stream: open, imap, add, end and close.
+ *    In a pool of one process a task runs only inside rp_apply, rp_get, rp_take, rp_wait and its relatives, rp_map,
+ *    rp_on_each_worker, rp_stream_next, rp_drain, rp_close, rp_progress, rp_state_of and a submission that waits for room, on
+ *    the calling thread, at most one a call unless the call waits.  A timeout does not interrupt it.
  *  - Structs begin with struct_size, set by their _INIT macro (RP_ERR_INVALID otherwise); 0 in a field means its default.
  *    A field that this version does not honour yet is refused with RP_ERR_INVALID, never ignored.
  *  - Workers are numbered from 1 (their rank in the pool's communicator); 0 is rank 0 itself.  A pool of one process has
@@ -219,12 +221,13 @@ typedef struct rp_call_info { size_t struct_size; uint64_t task; int attempt; in
  * 0's config rules.  Rank 0 gets *pool.  Workers serve inside and come back with *pool == NULL and RP_OK when the pool has ended.
  * If MPI is not initialised it is initialised, and finalised at the process's exit; pools can be opened again until then.
  * Collective: every rank gets the same status.  Any thread that may call MPI; not inside a task.
- * Errors: RP_ERR_INVALID (config; a name registered for two functions), RP_ERR_NOMEM, RP_ERR_CONTEXT (inside a task), RP_ERR_BROKEN
- * (a rank missing after open_timeout, registries or protocols that differ: the message names them), RP_ERR_MPI. */
+ * Errors: RP_ERR_INVALID (config; a name registered for two functions), RP_ERR_UNREGISTERED (config's initializer), RP_ERR_NOMEM,
+ * RP_ERR_FULL (as rp_register), RP_ERR_CONTEXT (inside a task), RP_ERR_BROKEN (the initializer failed, a rank is missing after
+ * open_timeout, registries or protocols differ: the message names them), RP_ERR_MPI. */
 RP_API RP_MUST_USE rp_status rp_open(const rp_config *config, rp_pool **pool);
 
 /* Waits until every task submitted so far, and by other threads meanwhile, is settled, or `timeout` seconds pass.
- * Errors: RP_ERR_INVALID, RP_ERR_CONTEXT, RP_ERR_TIMEOUT (nothing is lost), RP_ERR_BROKEN. */
+ * Errors: RP_ERR_INVALID, RP_ERR_CONTEXT, RP_ERR_TIMEOUT (nothing is lost), RP_ERR_NOMEM (as rp_get), RP_ERR_BROKEN. */
 RP_API RP_MUST_USE rp_status rp_drain(rp_pool *pool, double timeout);
 
 /* Drives the pool one step: takes what has arrived, hands out what can be; never waits.
@@ -232,7 +235,8 @@ RP_API RP_MUST_USE rp_status rp_drain(rp_pool *pool, double timeout);
 RP_API RP_MUST_USE rp_status rp_progress(rp_pool *pool);
 
 /* Drains the pool, ends its workers, frees it and sets *pool to NULL.  Futures not yet released are gone, outcomes' data with
- * them.  Errors: RP_ERR_INVALID and RP_ERR_CONTEXT (the pool lives on); RP_ERR_BROKEN (it had failed before: it is freed). */
+ * them.  Errors: RP_ERR_INVALID, RP_ERR_CONTEXT and RP_ERR_NOMEM (the pool lives on); RP_ERR_BROKEN (it had failed before: it is
+ * freed). */
 RP_API rp_status rp_close(rp_pool **pool);
 
 /* As rp_close, but drops what has not started; waits for running tasks only.  Errors: as rp_close. */
@@ -268,22 +272,24 @@ RP_API RP_MUST_USE rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg
                                        const rp_task_options *options, rp_future *future);
 
 /* Waits for the task, copies its result into `result`, sets *result_size (if not NULL) and releases the future; returns the
- * task's status.  The future stays live after RP_ERR_TIMEOUT and RP_ERR_SIZE (*result_size tells the size) only.
+ * task's status.  The future stays live after an error of the call (RP_ERR_SIZE: *result_size tells the size) and after
+ * RP_ERR_BROKEN only.
  * `timeout`: seconds, 0 = do not wait, RP_FOREVER.
- * Errors: RP_ERR_INVALID, RP_ERR_STALE, RP_ERR_TIMEOUT, RP_ERR_SIZE, RP_ERR_CONTEXT, RP_ERR_BROKEN; the task's own:
- * RP_ERR_TASK and its relatives. */
+ * Errors: RP_ERR_INVALID, RP_ERR_STALE, RP_ERR_TIMEOUT, RP_ERR_SIZE, RP_ERR_CONTEXT, RP_ERR_NOMEM (for what workers have sent:
+ * it waits), RP_ERR_BROKEN; the task's own: RP_ERR_TASK and its relatives. */
 RP_API RP_MUST_USE rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, size_t capacity,
                                     size_t *result_size);
 
 /* As rp_get, but hands over the result's buffer: the caller owns *data and frees it with rp_free (NULL for an empty result).
- * `size` may be NULL.  Errors: as rp_get, without RP_ERR_SIZE; RP_ERR_NOMEM leaves the future live. */
+ * `size` may be NULL.  Errors: as rp_get, without RP_ERR_SIZE. */
 RP_API RP_MUST_USE rp_status rp_take(rp_pool *pool, rp_future future, double timeout, void **data, size_t *size);
 
 /* Frees what rp_take gave; NULL: no effect.  Call anywhere, after the pool's end too. */
 RP_API void rp_free(void *data);
 
 /* Waits until the task is settled or `timeout` seconds pass.  Returns the outcome of waiting; the task's own status is read
- * with rp_outcome_of.  Errors: RP_ERR_INVALID, RP_ERR_STALE, RP_ERR_TIMEOUT (the future is still live), RP_ERR_CONTEXT, RP_ERR_BROKEN. */
+ * with rp_outcome_of; the future is live as before.  Errors: RP_ERR_INVALID, RP_ERR_STALE, RP_ERR_TIMEOUT, RP_ERR_CONTEXT,
+ * RP_ERR_NOMEM (as rp_get), RP_ERR_BROKEN. */
 RP_API RP_MUST_USE rp_status rp_wait(rp_pool *pool, rp_future future, double timeout);
 
 /* Fills *outcome for a settled task; never waits.  data and message are borrowed until the future is released.
@@ -326,7 +332,8 @@ RP_API RP_MUST_USE rp_status rp_on_each_worker(rp_pool *pool, rp_fn *fn, const v
 
 /* Waits for `count` futures: RP_ALL until all are settled, RP_FIRST_DONE until one is, RP_FIRST_ERROR until one has failed or
  * all are settled; or until `timeout` seconds pass.  Nothing is released.  count 0: RP_OK at once.
- * Errors: RP_ERR_INVALID, RP_ERR_STALE (one of them; the message has its index), RP_ERR_TIMEOUT, RP_ERR_CONTEXT, RP_ERR_BROKEN. */
+ * Errors: RP_ERR_INVALID, RP_ERR_STALE (one of them; the message has its index), RP_ERR_TIMEOUT, RP_ERR_CONTEXT, RP_ERR_NOMEM
+ * (as rp_get), RP_ERR_BROKEN. */
 RP_API RP_MUST_USE rp_status rp_wait_all(rp_pool *pool, const rp_future *futures, size_t count, rp_when when,
                                          double timeout);
 
@@ -360,7 +367,8 @@ RP_API rp_status rp_stream_end(rp_stream *stream);
  * Errors: RP_ERR_INVALID, RP_ERR_TIMEOUT, RP_ERR_CONTEXT, RP_ERR_NOMEM, RP_ERR_BROKEN; the item is not lost. */
 RP_API RP_MUST_USE rp_status rp_stream_next(rp_stream *stream, double timeout, rp_item *item);
 
-/* Ends the stream, cancels what is left of it, frees it and sets *stream to NULL.  Errors: RP_ERR_INVALID, RP_ERR_CONTEXT. */
+/* Ends the stream, cancels what is left of it, frees it and sets *stream to NULL.  Errors: RP_ERR_INVALID, RP_ERR_CONTEXT (in an
+ * on_done function too). */
 RP_API rp_status rp_stream_close(rp_stream **stream);
 
 /* A stream of fn applied to what `source` gives.  The source is called inside rp_stream_next, with no lock held, as room frees: input
