@@ -409,6 +409,11 @@ RP_API bool rp_cancelled(const rp_call *call);
  * index too): the same on any number of workers and for every attempt. */
 RP_API uint64_t rp_seed(const rp_call *call);
 
+/* The data shared as `name` when the task was submitted (rp_share), whatever was shared since, on every attempt; a spawned task sees what its
+ * parent sees.  Read-only (writing to it crashes), page-aligned, the same memory for all tasks on this host; valid until the task returns.
+ * *size (if not NULL) gets its bytes.  NULL, and size 0: nothing had that name then; NULL call or name. */
+RP_API const void *rp_shared(const rp_call *call, const char *name, size_t *size);
+
 /* The worker's own slot: kept between tasks, set by the initializer, given to the finalizer.  NULL at first. */
 RP_API void **rp_worker_data(rp_call *call);
 
@@ -417,6 +422,14 @@ RP_API void **rp_worker_data(rp_call *call);
 RP_API void rp_call_info_of(const rp_call *call, rp_call_info *info);
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */
+
+/* Shares `size` bytes, gigabytes if need be, with every task submitted from now on, which find them by rp_shared.  `name`: 1 to 255 bytes; what
+ * had it before is replaced, for new tasks only, and freed when no task of it is left.  size 0 removes (`data` is not looked at).
+ * The data are copied before it returns; that needs no worker, so they may all be busy.  Each host keeps one copy, which gets there when
+ * the first task that may want it does, through one worker.  A task whose host has no memory for it fails with RP_ERR_NOMEM as code.
+ * Call on: rank 0, any thread, in on_done too.  The memory is the system's, not config.alloc's; nothing is left in /dev/shm.
+ * Errors: RP_ERR_INVALID (the name; data NULL), RP_ERR_NOMEM, RP_ERR_CONTEXT, RP_ERR_BROKEN: what was shared before stays. */
+RP_API RP_MUST_USE rp_status rp_share(rp_pool *pool, const char *name, const void *data, size_t size);
 
 /* The number of living workers; 0 for NULL. */
 RP_API size_t rp_workers(const rp_pool *pool);

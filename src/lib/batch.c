@@ -39,6 +39,7 @@ struct rpi_batch *rpi_batch_get(struct rpi_batches *batches)
     batch->sends = batch->begun = batch->piece_count = 0;
     batch->ran = batch->sent_at = 0;
     batch->to_idle = false;
+    batch->version = NULL;
     return batch;
 }
 

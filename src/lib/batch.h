@@ -13,7 +13,7 @@
 /* A large payload that travels behind its batch. */
 struct rpi_piece {
     const void *data;
-    uint32_t size;
+    uint64_t size;
     void *owned; /* freed with the batch; NULL: borrowed */
 };
 
@@ -27,10 +27,11 @@ struct rpi_batch {
     uint16_t piece_count;
     struct rpi_piece pieces[RPI_PIECES];
     /* at rank 0 */
-    uint32_t remaining; /* tasks without a result */
-    bool to_idle;       /* its worker had nothing else */
-    double sent_at;     /* seconds */
-    double ran;         /* seconds, of its tasks' results */
+    uint32_t remaining;          /* tasks without a result */
+    bool to_idle;                /* its worker had nothing else */
+    double sent_at;              /* seconds */
+    double ran;                  /* seconds, of its tasks' results */
+    struct rpi_version *version; /* whose bytes its piece is, or NULL */
     _Alignas(16) uint8_t bytes[];
 };
 
@@ -60,9 +61,10 @@ struct rpi_arrival {
     int peer;
     bool complete;
     bool outcome; /* of another task, kept elsewhere */
-    uint32_t size;
-    void *buffer;           /* an rpi_buffer */
-    struct rpi_frame frame; /* that announced it */
+    uint64_t size;
+    void *buffer;            /* an rpi_buffer */
+    struct rpi_frame frame;  /* that announced it */
+    struct rpi_datum *datum; /* at a worker: whose room `buffer` is, or NULL */
 };
 
 #endif

@@ -202,6 +202,7 @@ static bool all_gone(rp_pool *pool, const void *context)
 static rp_status tell_workers(rp_pool *pool, uint64_t how)
 {
     uint8_t *stop = pool->stop;
+    pool->master.versions.closed = true;
     struct rpi_writer writer;
     rpi_writer_open(&writer, stop, RPI_BATCH_HEADER);
     rpi_writer_close(&writer, RPI_STOP, how);
@@ -233,6 +234,8 @@ static void destroy(rp_pool *pool, bool together)
     if (!together)
         return; /* MPI may still write into this pool's memory */
     rpi_streams_free(pool);
+    rpi_versions_end(&pool->master.versions);
+    rpi_pool_free_shares(pool);
     rpi_master_fini(&pool->master);
     rpi_registry_fini(&pool->registry);
     rpi_free(&alloc, pool->hosts);

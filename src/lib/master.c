@@ -4,6 +4,7 @@
 
 #include "policy.h"
 #include "settle.h"
+#include "sharing.h"
 #include "spawned.h"
 #include "status.h"
 
@@ -22,6 +23,7 @@ rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_con
     rpi_futures_init(&master->futures, &config->alloc, config->first_generation);
     rpi_taskq_init(&master->queue, &config->alloc);
     rpi_options_init(&master->options, &config->alloc);
+    rpi_versions_init(&master->versions, &config->alloc, config->workers);
     rpi_batches_init(&master->batches, &config->alloc, config->batch_limit);
     rpi_list_init(&master->outgoing);
     rpi_list_init(&master->incoming);
@@ -77,6 +79,7 @@ void rpi_master_fini(struct rpi_master *master)
     rpi_ring_fini(&master->called, &master->config.alloc);
     rpi_futures_fini(&master->futures);
     rpi_options_fini(&master->options);
+    rpi_versions_fini(&master->versions);
     rpi_batches_fini(&master->batches);
     rpi_roster_fini(&master->roster);
     rpi_free(&master->config.alloc, master->times);
@@ -179,15 +182,15 @@ static rp_status enqueue_plain(struct rpi_master *master, const struct rpi_entry
 }
 
 /* The record of what it needs; its argument waits there. */
-static rp_status come_after(struct rpi_master *master, const struct rpi_request *request, struct rpi_entry *entry,
-                            struct rpi_options *with)
+static rp_status come_after(struct rpi_master *master, const struct rpi_request *request, const struct rpi_options *given,
+                            struct rpi_entry *entry, struct rpi_options *with)
 {
     struct rpi_dependent *dependent;
     rp_status status = rpi_inputs_gather(master, request->after, request->after_count, &dependent);
     if (status != RP_OK)
         return status;
-    if (request->options)
-        *with = *request->options;
+    if (given)
+        *with = *given;
     with->dependent = dependent;
     if (entry->flags & RPI_ENTRY_OWNED) {
         dependent->arg = (void *)(uintptr_t)entry->data;
@@ -201,18 +204,30 @@ static rp_status come_after(struct rpi_master *master, const struct rpi_request 
     return RP_OK;
 }
 
+/* The options of a task submitted while data are shared: those and its epoch.  A spawned one's epoch is its parent's. */
+static const struct rpi_options *in_epoch(const struct rpi_master *master, const struct rpi_request *request,
+                                          struct rpi_options *own)
+{
+    if (request->spawned)
+        return request->options;
+    if (request->options)
+        *own = *request->options;
+    own->epoch = master->versions.current;
+    return own;
+}
+
 rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request, double now, uint64_t *id)
 {
     struct rpi_entry entry = { .size = request->size, .function = request->function };
-    const struct rpi_options *given = request->options;
-    struct rpi_options with = { 0 };
+    struct rpi_options own = { 0 }, with = { 0 };
+    const struct rpi_options *given = master->versions.current ? in_epoch(master, request, &own) : request->options;
     uint32_t options = 0;
     uint64_t new_id;
     rp_status status = set_data(master, request, &entry);
     if (status != RP_OK)
         return status;
     if (request->after_count) {
-        status = come_after(master, request, &entry, &with);
+        status = come_after(master, request, given, &entry, &with);
         given = &with;
     }
     if (status == RP_OK && given && given->on_done)
@@ -255,7 +270,11 @@ rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request 
     }
     master->unsettled++;
     master->counts.submitted++;
-    master->calls_due += given && given->on_done;
+    if (given) {
+        master->calls_due += given->on_done != NULL;
+        if (given->epoch)
+            rpi_versions_hold(&master->versions, given->epoch);
+    }
     *id = new_id;
     return RP_OK;
 
@@ -280,8 +299,10 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     rp_status status = RP_OK;
     if (request->options.on_done)
         status = rpi_ring_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
+    map->request = *request;
+    map->request.options.epoch = master->versions.current;
     if (status == RP_OK)
-        status = rpi_options_intern(&master->options, &request->options, &options);
+        status = rpi_options_intern(&master->options, &map->request.options, &options);
     if (status != RP_OK)
         goto drop_map;
     struct rpi_future *future = rpi_future_new(&master->futures, &map->id);
@@ -296,7 +317,6 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     status = rpi_taskq_push(&master->queue, &entry, &rank);
     if (status != RP_OK)
         goto drop_future;
-    map->request = *request;
     map->number = master->next_number++;
     map->left = request->count;
     map->submitted = now;
@@ -310,6 +330,8 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     master->unsettled++;
     master->counts.submitted += request->count;
     master->calls_due += request->options.on_done != NULL;
+    if (master->versions.current)
+        rpi_versions_hold(&master->versions, master->versions.current);
     *id = map->id;
     return request->count ? RP_OK : rpi_map_settle(master, map); /* nothing failed: it needs no memory */
 
@@ -331,6 +353,7 @@ struct filling {
     int worker;
     struct rpi_writer writer;
     struct rpi_grant grant;
+    uint64_t epoch;   /* of its tasks */
     uint64_t base;    /* the first frame's number */
     uint64_t tasks;   /* a map's items each */
     double predicted; /* seconds */
@@ -478,6 +501,25 @@ static int wanted(const struct rpi_master *master, const struct rpi_future *futu
     return worker ? worker : otherwise;
 }
 
+static uint64_t epoch_of(const struct rpi_master *master, const struct rpi_future *future)
+{
+    return future->options ? rpi_options_at(&master->options, future->options)->epoch : 0;
+}
+
+/* Which epoch the batch is for, and what its worker must know of that.  false: no memory. */
+static bool begin_epoch(struct rpi_master *master, struct filling *filling)
+{
+    struct rpi_entry entry;
+    const struct rpi_future *future = peek(master, filling->queue, &entry);
+    filling->epoch = future ? epoch_of(master, future) : 0;
+    if (!filling->epoch)
+        return true;
+    if (!rpi_sharing_tell(master, filling->worker, filling->epoch))
+        return false;
+    rpi_writer_epoch(&filling->writer, filling->epoch);
+    return true;
+}
+
 static void fill(struct rpi_master *master, struct filling *filling)
 {
     struct rpi_entry entry;
@@ -488,6 +530,8 @@ static void fill(struct rpi_master *master, struct filling *filling)
         if (before > 0 && (mean < 0 || filling->predicted + mean > filling->grant.seconds))
             break;
         if (before > 0 && future->options && wanted(master, future, filling->worker) != filling->worker)
+            break;
+        if (before > 0 && epoch_of(master, future) != filling->epoch)
             break;
         bool put = entry.flags & RPI_ENTRY_MAP ? put_chunk(master, filling, &entry)
                                                : put_task(master, filling, &entry, future);
@@ -518,12 +562,13 @@ static bool send_one(struct rpi_master *master, struct rpi_taskq *queue, int wor
     if (!batch)
         return false; /* no memory: the tasks stay queued */
     rpi_writer_open(&filling.writer, batch->bytes, master->batches.limit);
-    fill(master, &filling);
+    if (!master->versions.last || begin_epoch(master, &filling))
+        fill(master, &filling);
     if (filling.writer.count == 0) {
         rpi_batch_put(&master->batches, batch);
         return false;
     }
-    rpi_writer_close(&filling.writer, RPI_TASKS, filling.base);
+    rpi_writer_close(&filling.writer, filling.epoch ? RPI_SHARED_TASKS : RPI_TASKS, filling.base);
     batch->size = filling.writer.used;
     batch->peer = worker;
     batch->sends = (uint16_t)(1 + batch->piece_count);
@@ -582,6 +627,8 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
     struct rpi_entry entry;
     struct rpi_grant grant;
     master->now = now;
+    if (!rpi_list_empty(&master->versions.dying) && !rpi_sharing_sweep(master))
+        return;
     if (!rpi_list_empty(&master->inputs.moved) && !master->dropped)
         rpi_inputs_advance(master);
     dispatch_awake(master, now);
@@ -661,8 +708,11 @@ struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t i
 
 void rpi_master_forget_options(struct rpi_master *master, struct rpi_future *future)
 {
+    uint64_t epoch = rpi_options_at(&master->options, future->options)->epoch;
     rpi_options_release(&master->options, future->options);
     future->options = 0;
+    if (epoch)
+        rpi_versions_release(&master->versions, epoch);
 }
 
 bool rpi_master_needs(const struct rpi_master *master, uint64_t id, const struct rpi_future *future)

@@ -15,6 +15,7 @@
 #include "registry.h"
 #include "roster.h"
 #include "taskq.h"
+#include "versions.h"
 
 struct rpi_master_config {
     struct rpi_alloc alloc;
@@ -53,6 +54,7 @@ struct rpi_master {
     struct rpi_link awake; /* of these, those whose worker may have credit */
     uint64_t own_tasks, own_bytes;
     struct rpi_option_table options;
+    struct rpi_versions versions; /* of shared data */
     struct rpi_roster roster;
     struct rpi_batches batches;
     struct rpi_link outgoing; /* batches to send */

@@ -14,6 +14,20 @@
  *           order of the frames
  *   INPUT, from rank 0 before the tasks that need it: the outcome of task `id`, or with RPI_FRAME_FAILED: it is needed no more; with
  *           RPI_FRAME_NUMBER: the payload is a list of ids u64, the inputs of task `id` from number u64 on
+ *   SHARED_TASKS: as TASKS, but behind the header stands the epoch u64 (versions.h) that all its tasks belong to; without: 0
+ *   SHARE   word: the version.  No frames; behind the header what u32 (rpi_share_what)   fd i32   size u64   pid i64   token u64
+ *           length u32 of the name   0 u32   the name, padded to a multiple of 8.  To a worker NEW and DROP, which keep their
+ *           place among the tasks, and answers, which do not; from a worker questions:
+ *
+ *             NEW   -->       from this epoch on the name means `size` bytes (0: nothing); process pid has them as fd (-1: it has not)
+ *                   <-- WANT  a task needs it, and it is not found there          <-- ALONE  nor where MAP said
+ *             MAP   -->       process pid of your host has it as fd
+ *             FILL  -->       make room for it
+ *                   <-- ROOM  there is room                                       <-- NO_ROOM
+ *             DATA  -->       its bytes follow as a large payload
+ *                   <-- HAVE  it is here as fd (-1: others cannot map it)
+ *             GONE  -->       it is dead: no task of it counts any more
+ *             DROP  -->       no task behind this message needs it
  *   with RPI_FRAME_SPAWNED: function and payload are the child's; number u64 is its ordinal, from 0; RAN: its time limit; CHUNK: its
  *           options, priority i32, retries u32, attempts u32, 0 u32, cost f64; never LARGE.  Children count when their parent's frame
  *           says that it succeeded.
@@ -34,6 +48,7 @@
 #define RPI_BATCH_MAX     65536
 #define RPI_FRAME_HEADER  16
 #define RPI_CHUNK_FIELDS  24
+#define RPI_SHARE_FIELDS  40
 #define RPI_CHUNK_FAILURE 16 /* before a failed item's message */
 
 enum rpi_kind {
@@ -43,7 +58,23 @@ enum rpi_kind {
     RPI_HELLO = 4,
     RPI_VERDICT = 5,
     RPI_CANCEL = 6,
-    RPI_INPUT = 7
+    RPI_INPUT = 7,
+    RPI_SHARE = 8,
+    RPI_SHARED_TASKS = 9
+};
+
+enum rpi_share_what {
+    RPI_SHARE_NEW = 1,
+    RPI_SHARE_DROP = 2,
+    RPI_SHARE_WANT = 3,
+    RPI_SHARE_ALONE = 4,
+    RPI_SHARE_MAP = 5,
+    RPI_SHARE_FILL = 6,
+    RPI_SHARE_ROOM = 7,
+    RPI_SHARE_NO_ROOM = 8,
+    RPI_SHARE_DATA = 9,
+    RPI_SHARE_HAVE = 10,
+    RPI_SHARE_GONE = 11,
 };
 
 enum rpi_stop {

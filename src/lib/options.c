@@ -33,7 +33,7 @@ static bool same(const struct rpi_options *a, const struct rpi_options *b)
     return a->priority == b->priority && a->retries == b->retries && a->attempts == b->attempts &&
            equal(a->cost, b->cost) && equal(a->time_limit, b->time_limit) && a->on_done == b->on_done &&
            a->user == b->user && a->worker == b->worker && a->hard == b->hard && a->outbox == b->outbox &&
-           a->dependent == b->dependent;
+           a->dependent == b->dependent && a->epoch == b->epoch;
 }
 
 static uint32_t new_entry(struct rpi_option_table *table)

@@ -19,6 +19,7 @@ struct rpi_options {
     bool hard;                       /* and no other */
     struct rpi_dependent *dependent; /* what it comes after, or NULL */
     struct rpi_outbox *outbox;       /* of the stream that its outcome goes to */
+    uint64_t epoch;                  /* of its submission (versions.h); 0: nothing was shared */
 };
 
 struct rpi_interned;

@@ -1,6 +1,7 @@
 /* Driving a pool: steps, waiting, the lock. */
 #include "pool.h"
 
+#include "share.h"
 #include "status.h"
 
 #include <stdio.h>
@@ -129,10 +130,20 @@ bool rpi_pool_carries(const rp_pool *pool)
     return pool->sending > 0 || !rpi_list_empty(&pool->master.arriving);
 }
 
+void rpi_pool_free_shares(rp_pool *pool)
+{
+    for (struct rpi_version *version; (version = rpi_versions_dead(&pool->master.versions));) {
+        rpi_share_free(&version->segment);
+        rpi_version_free(&pool->master.versions, version);
+    }
+}
+
 void rpi_pool_dispatch(rp_pool *pool)
 {
     rpi_master_dispatch(&pool->master, pool->now);
     pump(pool);
+    if (!rpi_list_empty(&pool->master.versions.dead))
+        rpi_pool_free_shares(pool);
 }
 
 /* ---- steps */

@@ -66,6 +66,8 @@ static inline bool rpi_pool_attended(const rp_pool *pool)
 bool rpi_pool_carries(const rp_pool *pool);
 /* Hands out what was queued, without looking at what has come. */
 void rpi_pool_dispatch(rp_pool *pool);
+/* Frees shared data that nobody needs any more. */
+void rpi_pool_free_shares(rp_pool *pool);
 /* Steps until ready(context) or `timeout` seconds have passed.  The lock is held, but let go in between.
  * RP_ERR_TIMEOUT, RP_ERR_NOMEM, RP_ERR_BROKEN. */
 RP_MUST_USE rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,

@@ -2,6 +2,9 @@
 
 #include "clock.h"
 #include "status.h"
+#include "supply.h"
+
+#include <stdio.h>
 
 #define TURN        100e-6 /* seconds of tasks between two looks at the transport */
 #define STALE       20e-6  /* seconds a finished result waits for others at the most */
@@ -37,6 +40,7 @@ rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_con
     server->executor.call.look = look_for_news;
     server->executor.call.look_context = server;
     server->executor.call.seed = config->seed;
+    server->executor.call.catalogue = &server->worker.catalogue;
     return status;
 }
 
@@ -58,6 +62,7 @@ void rpi_server_fini(struct rpi_server *server)
 {
     if (server->finalizer)
         server->finalizer(server->executor.worker_data);
+    rpi_supply_end(&server->worker);
     rpi_worker_fini(&server->worker);
     rpi_executor_fini(&server->executor);
 }
@@ -179,10 +184,23 @@ static void finish(struct rpi_server *server, struct turn *turn, const struct rp
     rpi_worker_done(&server->worker, task, result, ran);
 }
 
+/* Data that the task was promised cannot be had on this host. */
+static void refuse(struct rpi_server *server, const struct rpi_task *task, struct rpi_result *result)
+{
+    char *text = server->executor.call.message;
+    (void)snprintf(text, sizeof server->executor.call.message, "the worker has no memory for the shared data \"%s\"",
+                   task->missing);
+    *result = (struct rpi_result){ .status = RP_ERR_TASK, .code = RP_ERR_NOMEM, .message = text };
+}
+
 static void execute(struct rpi_server *server, const struct rpi_task *task, struct rpi_result *result)
 {
     if (task->cancelled) {
         *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+        return;
+    }
+    if (task->missing) {
+        refuse(server, task, result);
         return;
     }
     if (server->pause)
@@ -192,12 +210,26 @@ static void execute(struct rpi_server *server, const struct rpi_task *task, stru
         server->resume(server->context);
 }
 
+/* The next task; the shared data it needs are seen to. */
+static bool next(struct rpi_server *server, struct rpi_task *task)
+{
+    if (rpi_worker_next(&server->worker, task))
+        return true;
+    if (!server->worker.catalogue.work)
+        return false;
+    rpi_supply(&server->worker);
+    if (server->worker.catalogue.work) /* it would be done, but for memory for the word about it */
+        note(server, RP_ERR_NOMEM);
+    (void)rpi_server_pump(server); /* an error is kept in server->broken */
+    return rpi_worker_next(&server->worker, task);
+}
+
 uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
 {
     struct rpi_task task;
     struct rpi_result result;
     uint32_t count = 0;
-    if (!rpi_worker_next(&server->worker, &task)) {
+    if (!next(server, &task)) {
         note(server, server->worker.starved ? RP_ERR_NOMEM : RP_OK);
         return 0;
     }
@@ -212,7 +244,7 @@ uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
             look(server, &turn);
         if (turn.last - turn.sent > STALE)
             flush(server, &turn);
-    } while (++count < most && turn.last - turn.began < TURN && rpi_worker_next(&server->worker, &task));
+    } while (++count < most && turn.last - turn.began < TURN && next(server, &task));
     look(server, &turn);
     flush(server, &turn);
     return count;

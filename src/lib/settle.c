@@ -1,8 +1,8 @@
 #include "settle.h"
 
 #include "inputs.h"
+#include "sharing.h"
 #include "spawned.h"
-
 #include "status.h"
 
 #include <stdio.h>
@@ -45,7 +45,8 @@ static void retire(struct rpi_master *master, struct rpi_batch *batch)
 
 void rpi_master_sent(struct rpi_master *master, struct rpi_batch *batch)
 {
-    batch->sends--;
+    if (--batch->sends == 0 && batch->version)
+        rpi_sharing_sent(master, batch->version);
     retire(master, batch);
 }
 
@@ -418,6 +419,8 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
     rp_status status = rpi_reader_open(&reader, data, size);
     if (status != RP_OK)
         return status;
+    if (reader.kind == RPI_SHARE)
+        return rpi_sharing_receive(master, worker, &reader);
     if (reader.kind != RPI_RESULTS)
         return rpi_reader_bad("a worker sends results only");
     double mean = 1e-9 * (double)reader.word;
@@ -455,7 +458,7 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
     if (status != RP_OK)
         return status;
     if (!(future->flags & RPI_FUTURE_CHUNK) && !(frame->flags & RPI_FRAME_FAILED)) {
-        rpi_settle_buffer(master, frame->id, future, arrival->buffer, arrival->size, &how);
+        rpi_settle_buffer(master, frame->id, future, arrival->buffer, (uint32_t)arrival->size, &how);
         arrival->buffer = NULL; /* the future has it */
     } else {
         status = settle_frame(master, frame, future, arrival->buffer, &how);

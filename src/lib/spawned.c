@@ -89,7 +89,8 @@ static uint64_t child_number(uint64_t parent, uint64_t ordinal)
 
 static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *frame, const struct rpi_future *parent)
 {
-    struct rpi_options options = { .outbox = rpi_options_at(&master->options, parent->options)->outbox };
+    const struct rpi_options *parents = rpi_options_at(&master->options, parent->options);
+    struct rpi_options options = { .outbox = parents->outbox, .epoch = parents->epoch };
     struct rpi_request request = { .function = frame->function,
                                    .arg = frame->payload,
                                    .size = frame->length,

@@ -23,8 +23,10 @@ struct rpi_task {
     const rp_bytes *inputs; /* outcomes that it comes after */
     uint32_t input_count;
     bool may_spawn;
-    bool cancelled; /* before it started */
-    double limit;   /* seconds it may run; 0: no limit */
+    bool cancelled;      /* before it started */
+    double limit;        /* seconds it may run; 0: no limit */
+    uint64_t epoch;      /* whose shared data it sees (versions.h) */
+    const char *missing; /* NULL, or the name of shared data that could not be had: it is not to run */
     struct rpi_chunk chunk;
     const void *arg; /* aligned to 8 at least */
     size_t size;

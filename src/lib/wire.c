@@ -10,6 +10,16 @@ void rpi_writer_close(struct rpi_writer *writer, enum rpi_kind kind, uint64_t wo
     rpi_put64(at + 8, word);
 }
 
+static rp_status read_epoch(struct rpi_reader *reader)
+{
+    if (reader->end - reader->at < 8)
+        return rpi_reader_bad("its epoch is cut off");
+    reader->epoch = rpi_get64(reader->at);
+    reader->at += 8;
+    reader->kind = RPI_TASKS;
+    return RP_OK;
+}
+
 rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t size)
 {
     const uint8_t *at = data;
@@ -19,7 +29,7 @@ rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t si
         return rpi_error(RP_ERR_BROKEN,
                          "a message has protocol version %d, this rank speaks %d: all ranks must use one rankpool", at[0],
                          RPI_PROTOCOL);
-    if (at[1] < RPI_TASKS || at[1] > RPI_INPUT)
+    if (at[1] < RPI_TASKS || at[1] > RPI_SHARED_TASKS)
         return rpi_reader_bad("its kind is unknown");
     if (rpi_get32(at + 4) != size)
         return rpi_reader_bad("its size is not what it says");
@@ -28,6 +38,48 @@ rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t si
     reader->word = reader->next = rpi_get64(at + 8);
     reader->at = at + RPI_BATCH_HEADER;
     reader->end = at + size;
+    reader->epoch = 0;
+    return reader->kind == RPI_SHARED_TASKS ? read_epoch(reader) : RP_OK;
+}
+
+uint32_t rpi_share_put(uint8_t *to, const struct rpi_share_message *message)
+{
+    struct rpi_writer writer;
+    uint8_t *at = to + RPI_BATCH_HEADER;
+    rpi_writer_open(&writer, to, RPI_SHARE_MOST);
+    rpi_put32(at, (uint32_t)message->what);
+    rpi_put32(at + 4, (uint32_t)message->fd);
+    rpi_put64(at + 8, message->size);
+    rpi_put64(at + 16, (uint64_t)message->pid);
+    rpi_put64(at + 24, message->token);
+    rpi_put32(at + 32, message->length);
+    rpi_put32(at + 36, 0);
+    rpi_put_payload(at + RPI_SHARE_FIELDS, message->name, message->length);
+    writer.used += RPI_SHARE_FIELDS + rpi_padded(message->length);
+    rpi_writer_close(&writer, RPI_SHARE, message->version);
+    return writer.used;
+}
+
+rp_status rpi_share_get(const struct rpi_reader *reader, struct rpi_share_message *message)
+{
+    const uint8_t *at = reader->at;
+    size_t room = (size_t)(reader->end - at);
+    uint32_t what = room < RPI_SHARE_FIELDS ? 0 : rpi_get32(at);
+    if (what < RPI_SHARE_NEW || what > RPI_SHARE_GONE)
+        return rpi_reader_bad("what it says of shared data is cut off or unknown");
+    uint32_t length = rpi_get32(at + 32);
+    if (reader->left || length > RPI_SHARE_NAME || room != RPI_SHARE_FIELDS + rpi_padded(length))
+        return rpi_reader_bad("the name of shared data is cut off");
+    if (memchr(at + RPI_SHARE_FIELDS, 0, length))
+        return rpi_reader_bad("the name of shared data has a zero in it");
+    *message = (struct rpi_share_message){ .what = (enum rpi_share_what)what,
+                                           .fd = (int32_t)rpi_get32(at + 4),
+                                           .version = reader->word,
+                                           .size = rpi_get64(at + 8),
+                                           .pid = (int64_t)rpi_get64(at + 16),
+                                           .token = rpi_get64(at + 24),
+                                           .name = (const char *)at + RPI_SHARE_FIELDS,
+                                           .length = length };
     return RP_OK;
 }
 

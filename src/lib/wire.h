@@ -96,6 +96,14 @@ static inline uint8_t *rpi_writer_frame(struct rpi_writer *writer, const struct 
     return at;
 }
 
+/* The epoch of all tasks of the batch, before its first frame; the kind is then RPI_SHARED_TASKS.  rpi_inline_limit leaves room
+ * for it: no frame has all that it counts on. */
+static inline void rpi_writer_epoch(struct rpi_writer *writer, uint64_t epoch)
+{
+    rpi_put64(writer->base + writer->used, epoch);
+    writer->used += 8;
+}
+
 /* Copies a payload to where rpi_writer_frame said, with its padding. */
 static inline void rpi_put_payload(uint8_t *at, const void *payload, uint32_t length)
 {
@@ -116,11 +124,12 @@ struct rpi_reader {
     const uint8_t *at, *end;
     uint64_t word;
     uint64_t next;
-    uint16_t left; /* frames */
+    uint64_t epoch; /* of tasks; else 0 */
+    uint16_t left;  /* frames */
     enum rpi_kind kind;
 };
 
-/* RP_ERR_BROKEN, with a message, for what is no batch. */
+/* RP_ERR_BROKEN, with a message, for what is no batch.  RPI_SHARED_TASKS is taken for RPI_TASKS. */
 RP_MUST_USE rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t size);
 
 #define rpi_reader_bad(what) rpi_error(RP_ERR_BROKEN, "a message is damaged: %s", what)
@@ -167,6 +176,22 @@ RP_MUST_USE static inline rp_status rpi_reader_frame(struct rpi_reader *reader, 
     frame->payload = frame->flags & RPI_FRAME_LARGE ? NULL : at;
     return RP_OK;
 }
+
+/* ---- a message about shared data */
+struct rpi_share_message {
+    enum rpi_share_what what;
+    int32_t fd;
+    uint64_t version, size, token;
+    int64_t pid;
+    const char *name; /* not terminated when read */
+    uint32_t length;  /* of the name, at most RPI_SHARE_NAME */
+};
+#define RPI_SHARE_NAME 255
+#define RPI_SHARE_MOST (RPI_BATCH_HEADER + RPI_SHARE_FIELDS + 256) /* bytes of the longest */
+/* Writes the whole message; its size. */
+uint32_t rpi_share_put(uint8_t *to, const struct rpi_share_message *message);
+/* Of a reader that has just been opened. */
+RP_MUST_USE rp_status rpi_share_get(const struct rpi_reader *reader, struct rpi_share_message *message);
 
 /* ---- a failure's payload; `message` of at most RPI_MESSAGE_MAX bytes without its end */
 uint32_t rpi_failure_size(size_t message_length);

@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include "obtain.h"
 #include "status.h"
 
 void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *config)
@@ -11,6 +12,8 @@ void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *
     rpi_list_init(&worker->incoming);
     rpi_list_init(&worker->arriving);
     rpi_outcomes_init(&worker->outcomes, &config->alloc);
+    rpi_list_init(&worker->filling);
+    rpi_catalogue_init(&worker->catalogue, &config->alloc);
 }
 
 static void drop_arrival(struct rpi_worker *worker, struct rpi_arrival *arrival)
@@ -18,7 +21,8 @@ static void drop_arrival(struct rpi_worker *worker, struct rpi_arrival *arrival)
     rpi_list_remove(&arrival->link);
     if (arrival->outcome)
         return; /* it is the outcomes' own */
-    rpi_buffer_free(arrival->buffer);
+    if (!arrival->datum)
+        rpi_buffer_free(arrival->buffer);
     rpi_free(&worker->config.alloc, arrival);
 }
 
@@ -32,6 +36,8 @@ void rpi_worker_fini(struct rpi_worker *worker)
 {
     drop_list(worker, &worker->incoming);
     drop_list(worker, &worker->arriving);
+    drop_list(worker, &worker->filling);
+    rpi_catalogue_fini(&worker->catalogue);
     if (worker->current)
         drop_arrival(worker, worker->current);
     rpi_outcomes_fini(&worker->outcomes);
@@ -154,6 +160,21 @@ static rp_status take_outcomes(struct rpi_worker *worker, struct rpi_reader *rea
     return status;
 }
 
+static rp_status take_share(struct rpi_worker *worker, const struct rpi_reader *reader, const void *data, size_t size)
+{
+    struct rpi_share_message message;
+    rp_status status = rpi_share_get(reader, &message);
+    if (status != RP_OK || !rpi_obtain_in_order(&message))
+        return status == RP_OK ? rpi_obtain_receive(worker, &message) : status;
+    struct rpi_batch *batch = rpi_batch_get(&worker->batches);
+    if (!batch)
+        return rpi_no_memory("a message about shared data");
+    memcpy(batch->bytes, data, size); /* its size is checked: RPI_SHARE_MOST, which every batch has */
+    batch->size = (uint32_t)size;
+    rpi_list_append(&worker->inbox, &batch->link);
+    return RP_OK;
+}
+
 rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t size)
 {
     struct rpi_reader reader;
@@ -175,6 +196,8 @@ rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t
         return take_cancel(worker, &reader);
     if (reader.kind == RPI_INPUT)
         return take_outcomes(worker, &reader);
+    if (reader.kind == RPI_SHARE)
+        return take_share(worker, &reader, data, size);
     if (reader.kind != RPI_TASKS || size > worker->config.batch_limit)
         return rpi_reader_bad("rank 0 sends tasks only, in batches of the agreed size");
     struct rpi_batch *batch = rpi_batch_get(&worker->batches);
@@ -201,7 +224,7 @@ struct rpi_arrival *rpi_worker_incoming(struct rpi_worker *worker)
         return NULL;
     struct rpi_arrival *arrival = RPI_MEMBER(link, struct rpi_arrival, link);
     if (!arrival->outcome)
-        rpi_list_append(&worker->arriving, link);
+        rpi_list_append(arrival->datum ? &worker->filling : &worker->arriving, link);
     return arrival;
 }
 
@@ -210,6 +233,10 @@ void rpi_worker_arrived(struct rpi_worker *worker, struct rpi_arrival *arrival)
     arrival->complete = true;
     if (arrival->outcome)
         worker->outcomes_coming--;
+    if (arrival->datum) {
+        rpi_obtain_arrived(worker, arrival->datum);
+        drop_arrival(worker, arrival);
+    }
 }
 
 /* ---- tasks */
@@ -227,6 +254,13 @@ static bool have_room(struct rpi_worker *worker)
     return worker->spare;
 }
 
+static bool apply_share(struct rpi_worker *worker)
+{
+    struct rpi_share_message message;
+    worker->starved = rpi_share_get(&worker->reader, &message) == RP_OK && !rpi_obtain_apply(worker, &message);
+    return !worker->starved;
+}
+
 /* The inbox's first batch that has a task left, opened. */
 static struct rpi_batch *open_inbox(struct rpi_worker *worker)
 {
@@ -234,6 +268,8 @@ static struct rpi_batch *open_inbox(struct rpi_worker *worker)
         struct rpi_batch *batch = RPI_MEMBER(link, struct rpi_batch, link);
         if (!worker->reading && rpi_reader_open(&worker->reader, batch->bytes, batch->size) == RP_OK)
             worker->reading = true;
+        if (worker->reading && worker->reader.kind == RPI_SHARE && !apply_share(worker))
+            return NULL;
         if (worker->reading && worker->reader.left)
             return batch;
         worker->reading = false;
@@ -254,6 +290,10 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
     struct rpi_reader reader = worker->reader;
     if (rpi_reader_frame(&reader, &frame) != RP_OK)
         return false; /* cannot be: it was read through when it came */
+    task->missing = NULL;
+    if (reader.epoch != worker->catalogue.ready && !(frame.flags & RPI_FRAME_CANCELLED) &&
+        !rpi_obtain_ready(worker, reader.epoch, &task->missing))
+        return false;
     if (!rpi_outcomes_for(&worker->outcomes, frame.id, &task->inputs, &task->input_count))
         return false;
     task->arg = frame.payload;
@@ -268,6 +308,7 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
     }
     worker->reader = reader;
     task->id = frame.id;
+    task->epoch = reader.epoch;
     task->number = frame.number;
     task->function = frame.function;
     task->attempt = frame.attempt;
@@ -423,7 +464,7 @@ bool rpi_worker_finished(const struct rpi_worker *worker)
     uint32_t kept = (worker->out ? 1U : 0U) + (worker->spare ? 1U : 0U);
     uint32_t free = 0;
     if (!worker->stopping || worker->outcomes_coming || !rpi_list_empty(&worker->inbox) ||
-        !rpi_list_empty(&worker->outgoing) || !rpi_list_empty(&worker->incoming))
+        !rpi_list_empty(&worker->outgoing) || !rpi_list_empty(&worker->incoming) || !rpi_list_empty(&worker->filling))
         return false;
     for (const struct rpi_link *link = worker->arriving.next; link != &worker->arriving; link = link->next)
         if (!RPI_MEMBER(link, struct rpi_arrival, link)->complete)

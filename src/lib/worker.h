@@ -4,6 +4,7 @@
 #define RPI_WORKER_H
 
 #include "batch.h"
+#include "catalogue.h"
 #include "outcomes.h"
 
 #include <stdatomic.h>
@@ -21,14 +22,16 @@ struct rpi_worker {
     struct rpi_link outgoing;     /* batches to send */
     struct rpi_link incoming;     /* arrivals to post, in the order of their frames */
     struct rpi_link arriving;     /* posted, in the same order */
+    struct rpi_link filling;      /* posted, of shared data */
     struct rpi_outcomes outcomes; /* of tasks that others here come after */
     uint32_t outcomes_coming;
+    struct rpi_catalogue catalogue;
     struct rpi_reader reader; /* of the inbox's first batch */
     bool reading;
     struct rpi_arrival *current;   /* holds the running task's argument, or NULL */
     struct rpi_batch *out, *spare; /* results so far; what follows when it is full */
     struct rpi_writer writer;
-    bool starved;           /* there was no memory for the next task's result */
+    bool starved;           /* there was no memory for the next task's result, or to know of shared data */
     uint32_t untimed;       /* results in `out` without a time of their own */
     double untimed_seconds; /* that they took together */
     struct rpi_task running;

@@ -197,7 +197,7 @@ static void match(struct transport_sim *transport, enum sim_side side, int worke
         memmove(lane->rooms, lane->rooms + 1, --lane->room_count * sizeof(struct rpi_arrival *));
         if (arrival->size != message_of(link)->size)
             (void)snprintf(transport->wrong, sizeof transport->wrong, "worker %d: room for %u bytes meets a payload of %zu",
-                           worker, arrival->size, message_of(link)->size);
+                           worker, (uint32_t)arrival->size, message_of(link)->size);
         transport_sim_add(transport, (struct sim_event){ .at = now + transport_sim_delay(transport),
                                                          .kind = SIM_PIECE,
                                                          .side = side,

@@ -43,20 +43,24 @@ static void every_field_counts(void)
                                                { .retries = 1 },
                                                { .attempts = 1 },
                                                { .cost = 0.5 },
+                                               { .epoch = 1 },
+                                               { .epoch = 2 },
                                                { .priority = -1, .retries = 1, .attempts = 1, .cost = 0.5 } };
-    uint32_t numbers[5];
+    enum { COUNT = sizeof some / sizeof *some };
+    uint32_t numbers[COUNT];
     begin();
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < COUNT; i++) {
         numbers[i] = intern(some[i]);
         CU_ASSERT_NOT_EQUAL(numbers[i], 0);
         for (int k = 0; k < i; k++)
             CU_ASSERT_NOT_EQUAL(numbers[k], numbers[i]);
     }
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < COUNT; i++) {
         const struct rpi_options *options = rpi_options_at(&table, numbers[i]);
         CU_ASSERT_EQUAL(options->priority, some[i].priority);
         CU_ASSERT_EQUAL(options->retries, some[i].retries);
         CU_ASSERT_EQUAL(options->attempts, some[i].attempts);
+        CU_ASSERT_EQUAL(options->epoch, some[i].epoch);
         CU_ASSERT_DOUBLE_EQUAL(options->cost, some[i].cost, 0);
         rpi_options_release(&table, numbers[i]);
     }

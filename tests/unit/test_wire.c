@@ -502,7 +502,7 @@ static void headers(void)
     uint8_t bytes[RPI_BATCH_HEADER];
     struct rpi_writer writer;
     struct rpi_reader reader;
-    for (int kind = RPI_TASKS; kind <= RPI_INPUT; kind++) {
+    for (int kind = RPI_TASKS; kind <= RPI_SHARE; kind++) {
         rpi_writer_open(&writer, bytes, sizeof bytes);
         rpi_writer_close(&writer, (enum rpi_kind)kind, 0xAABB);
         CU_ASSERT_EQUAL(rpi_reader_open(&reader, bytes, sizeof bytes), RP_OK);
@@ -512,7 +512,7 @@ static void headers(void)
     }
     bytes[1] = 0;
     says(bytes, sizeof bytes, "kind");
-    bytes[1] = RPI_INPUT + 1;
+    bytes[1] = RPI_SHARED_TASKS + 1;
     says(bytes, sizeof bytes, "kind");
     bytes[1] = RPI_TASKS;
     says(bytes, sizeof bytes - 1, "header");
