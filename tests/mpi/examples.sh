@@ -74,6 +74,18 @@ for bad in 0 28 8x ''; do
 done
 refuse_once "nqueens refuses once" '^usage: nqueens' on 3 nqueens eight
 
+# ---- sweep ----------------------------------------------------------------------------------------------------------
+
+for ranks in alone 1 2 4; do
+    expect "sweep $ranks" $examples/sweep.expected on $ranks sweep
+    if grep -q 'sweep: 800 of 800 points' "$TMP/err"; then
+        ok "sweep $ranks tells how far it is"
+    else
+        not_ok "sweep $ranks tells how far it is" "no such line"
+    fi
+done
+refuse_once "sweep refuses arguments" '^usage: sweep' on 3 sweep 0
+
 # ---- filehash -------------------------------------------------------------------------------------------------------
 
 # What must come out: the lines on standard output, the reasons on standard error, and whether all went well.
