@@ -182,7 +182,9 @@ typedef struct rp_config {
     rp_isolation isolation;/* default RP_INLINE */
     uint64_t tasks_per_child; /* under RP_FORK: a fresh child after so many; 0 = never */
     uint64_t queue_limit_tasks, queue_limit_bytes; /* of what is queued at rank 0; 0 = none */
-    rp_toggle master_works;/* default off */
+    rp_toggle master_works;/* rank 0 too runs tasks, as worker 0, inside calls that wait, when every other worker has enough: of functions
+                            * that take under 1 ms by measurement, or less than what is left of the timeout if there is a caretaker;
+                            * default off; no effect in a pool of one process */
     rp_toggle background;  /* the caretaker thread, which drives the pool while the application computes: default on where MPI
                             * gives MPI_THREAD_MULTIPLE; RP_ON where it does not: RP_ERR_INVALID; a pool of one process has none */
     uint64_t seed;

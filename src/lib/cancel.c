@@ -26,7 +26,7 @@ static rp_status tell_worker(struct rpi_master *master, int worker, const struct
 static rp_status tell_busy_workers(struct rpi_master *master, const struct rpi_frame *frame)
 {
     rp_status status = RP_OK;
-    for (int worker = 1; status == RP_OK && worker <= master->roster.workers; worker++)
+    for (int worker = 0; status == RP_OK && worker <= master->roster.workers; worker++)
         if (master->roster.seats[worker].in_flight)
             status = tell_worker(master, worker, frame);
     return status;

@@ -19,7 +19,6 @@ static rp_status not_built_yet(const rp_config *config)
     } fields[] = {
         { config->isolation == RP_FORK, "isolation = RP_FORK" },
         { config->tasks_per_child > 0, "tasks_per_child" },
-        { config->master_works == RP_ON, "master_works" },
         { config->lost_after > 0, "lost_after" },
         { config->cancel_grace > 0, "cancel_grace" },
         { config->respawn != 0, "respawn" },

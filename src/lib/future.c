@@ -194,7 +194,7 @@ rp_state rp_state_of(rp_pool *pool, rp_future handle)
 {
     if (rpi_pool_enter(pool, "rp_state_of") != RP_OK)
         return RP_STALE;
-    if (pool->server)
+    if (rpi_pool_is_alone(pool))
         (void)rpi_pool_step(pool, true);
     else
         rpi_pool_drive_now(pool);

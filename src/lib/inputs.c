@@ -82,7 +82,7 @@ static void send_message(struct rpi_master *master, struct rpi_batch *batch, str
 /* Workers that have it may forget it; for want of memory they keep it until the pool's end. */
 static void forget_at_workers(struct rpi_master *master, const struct rpi_input *input)
 {
-    for (int worker = 1; input->sent && worker <= master->roster.workers; worker++) {
+    for (int worker = 0; input->sent && worker <= master->roster.workers; worker++) {
         struct rpi_writer writer;
         struct rpi_frame frame = { .id = input->id, .flags = RPI_FRAME_FAILED };
         if (!(input->sent[worker / 8] & 1 << worker % 8))

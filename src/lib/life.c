@@ -1,9 +1,7 @@
 /* A pool's beginning and end. */
-#include "pool.h"
+#include "here.h"
 #include "status.h"
 #include "stream.h"
-#include "submit.h"
-#include "transport_local.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -36,65 +34,6 @@ static void strike_out(rp_pool *pool)
 }
 
 /* ---- beginning */
-
-static void pause_lock(void *context)
-{
-    rp_pool *pool = context;
-    rpi_lock_give(&pool->lock);
-}
-
-static void resume_lock(void *context)
-{
-    rp_pool *pool = context;
-    rpi_lock_take(&pool->lock);
-}
-
-/* The worker of a pool of one process. */
-static rp_status make_server(rp_pool *pool, uint32_t batch_limit, const rp_config *config)
-{
-    uint16_t initializer = RPI_NO_FUNCTION;
-    rp_status status = config->initializer ? rpi_function_number(pool, config->initializer, "rp_open", &initializer)
-                                           : RP_OK;
-    if (status == RP_OK)
-        status = rpi_transport_local_open(&pool->alloc, &pool->transport, &pool->worker_end);
-    if (status != RP_OK)
-        return status;
-    struct rpi_server *server = rpi_reserve(&pool->alloc, sizeof *server);
-    if (!server) {
-        status = rpi_no_memory("a worker");
-        goto close_transport;
-    }
-    struct rpi_server_config server_config = { .alloc = pool->alloc,
-                                               .registry = &pool->registry,
-                                               .transport = pool->worker_end,
-                                               .batch_limit = batch_limit,
-                                               .number = 1,
-                                               .seed = config->seed,
-                                               .host = pool->hosts };
-    status = rpi_server_init(server, &server_config);
-    if (status != RP_OK)
-        goto free_server;
-    server->pause = pause_lock;
-    server->resume = resume_lock;
-    server->context = pool;
-    pool->server = server;
-    if (config->initializer)
-        status = rpi_server_initialise(server, initializer, config->init_arg.data, config->init_arg.size);
-    if (status == RP_OK) {
-        server->finalizer = config->finalizer;
-        return RP_OK;
-    }
-    pool->server = NULL;
-    rpi_server_fini(server);
-
-free_server:
-    rpi_free(&pool->alloc, server);
-close_transport:
-    pool->transport->ops->close(pool->transport, true);
-    pool->worker_end->ops->close(pool->worker_end, true);
-    pool->transport = NULL;
-    return status;
-}
 
 static rp_status make_hosts(rp_pool *pool, const struct rpi_pool_parts *parts)
 {
@@ -149,6 +88,15 @@ static void start_caretaker(rp_pool *pool, const rp_config *config, const struct
             "pool drive it");
 }
 
+static rp_status make_worker_here(rp_pool *pool, const struct rpi_pool_parts *parts, const rp_config *config)
+{
+    if (!parts->transport)
+        return rpi_here_make(pool, 1, parts->batch_limit, config, &pool->transport);
+    if (config->master_works == RP_ON)
+        return rpi_here_make(pool, 0, parts->batch_limit, config, &pool->here);
+    return RP_OK;
+}
+
 rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, rp_pool **pool)
 {
     struct rpi_alloc alloc = rpi_alloc_of(config->alloc, config->alloc_user);
@@ -171,8 +119,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     status = make_master(new, parts);
     if (status != RP_OK)
         goto free_hosts;
-    if (!new->transport)
-        status = make_server(new, parts->batch_limit, config);
+    status = make_worker_here(new, parts, config);
     if (status != RP_OK)
         goto end_master;
     name_workers(new, parts);
@@ -225,12 +172,10 @@ static rp_status stop_workers(rp_pool *pool, bool drop)
 static void destroy(rp_pool *pool, bool together)
 {
     struct rpi_alloc alloc = pool->alloc;
-    if (pool->server) {
-        pool->worker_end->ops->close(pool->worker_end, true);
-        rpi_server_fini(pool->server);
-        rpi_free(&alloc, pool->server);
-    }
+    if (pool->here)
+        pool->here->ops->close(pool->here, true);
     pool->transport->ops->close(pool->transport, together);
+    rpi_here_free(pool);
     if (!together)
         return; /* MPI may still write into this pool's memory */
     rpi_streams_free(pool);

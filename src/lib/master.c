@@ -529,6 +529,8 @@ static void fill(struct rpi_master *master, struct filling *filling)
         uint64_t before = filling->tasks;
         if (before > 0 && (mean < 0 || filling->predicted + mean > filling->grant.seconds))
             break;
+        if (before > 0 && filling->worker == 0 && entry.flags & RPI_ENTRY_MAP)
+            break; /* its chunk may be long */
         if (before > 0 && future->options && wanted(master, future, filling->worker) != filling->worker)
             break;
         if (before > 0 && epoch_of(master, future) != filling->epoch)
@@ -572,7 +574,7 @@ static bool send_one(struct rpi_master *master, struct rpi_taskq *queue, int wor
     batch->size = filling.writer.used;
     batch->peer = worker;
     batch->sends = (uint16_t)(1 + batch->piece_count);
-    batch->to_idle = master->roster.seats[worker].in_flight == 0;
+    batch->to_idle = worker && master->roster.seats[worker].in_flight == 0;
     batch->sent_at = now;
     rpi_roster_sent(&master->roster, worker);
     rpi_list_append(&master->outgoing, &batch->link);
@@ -637,6 +639,30 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
         if (!worker || !send_one(master, &master->queue, worker, grant, now))
             return;
     }
+}
+
+/* The first task may be one chunk of a map, of a size that the application has chosen. */
+static double expected(const struct rpi_master *master, const struct rpi_entry *entry)
+{
+    double mean = master->times[entry->function].mean;
+    if (!(entry->flags & RPI_ENTRY_MAP))
+        return mean;
+    const struct rpi_map *map = entry->data;
+    return map->request.chunk > 1 ? mean * (double)map->request.chunk : mean;
+}
+
+bool rpi_master_dispatch_here(struct rpi_master *master, double most, double now)
+{
+    struct rpi_entry entry;
+    struct rpi_grant grant;
+    const struct rpi_future *future = peek(master, &master->queue, &entry);
+    if (!future || master->roster.seats[0].in_flight || wanted(master, future, 0) || choose(master, &entry, future, &grant))
+        return false;
+    double seconds = expected(master, &entry);
+    if (seconds < 0 || seconds >= most)
+        return false;
+    grant = rpi_policy_grant_here(seconds);
+    return send_one(master, &master->queue, 0, grant, now);
 }
 
 static void drop_queue(struct rpi_master *master, struct rpi_taskq *queue)

@@ -120,6 +120,10 @@ RP_MUST_USE rp_status rpi_master_map(struct rpi_master *master, const struct rpi
 /* Hands out what the policy grants.  Afterwards no worker has credit while a task is queued, unless memory ran out. */
 void rpi_master_dispatch(struct rpi_master *master, double now);
 
+/* Hands rank 0 itself, as worker 0, a task of a function that takes less than `most` seconds by its mean, or a few very short ones;
+ * only if it has none and no other worker has credit.  Returns whether it did. */
+bool rpi_master_dispatch_here(struct rpi_master *master, double most, double now);
+
 /* A batch came from a worker.  RP_ERR_BROKEN: it is damaged.  RP_ERR_NOMEM: give the same batch again later; what was taken
  * from it already is not taken twice. */
 RP_MUST_USE rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *data, size_t size, double now);

@@ -116,6 +116,8 @@ static rp_status master(struct entry *entry, rp_pool **pool)
         status = rpi_pool_make(&entry->config, &parts, pool);
         if (status != RP_OK)
             rpi_opening_take_back(opening);
+        else if (entry->config.master_works == RP_ON)
+            rpi_crash_watch();
     }
     rpi_free(&entry->alloc, opening->pids);
     if (status != RP_OK)

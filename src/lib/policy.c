@@ -5,8 +5,9 @@
 #include <float.h>
 
 /* Seconds of work a batch carries at the least, where there is enough: longer than a message costs, short enough to balance. */
-#define SLICE 100e-6
-#define LONG  10.0 /* round trips: longer tasks go alone */
+#define SLICE  100e-6
+#define MOMENT 20e-6 /* seconds of work that rank 0 takes at once */
+#define LONG   10.0  /* round trips: longer tasks go alone */
 #define APART                                                                                                              \
     50.0 /* round trips: longer tasks are not prefetched at all; the worker idles for 2 % of the time at the most */
 
@@ -26,6 +27,11 @@ static uint32_t tasks_in(double seconds, double mean)
 {
     double tasks = mean > 1e-9 ? seconds / mean : UINT16_MAX;
     return tasks < 1 ? 1 : tasks > UINT16_MAX ? UINT16_MAX : (uint32_t)tasks;
+}
+
+struct rpi_grant rpi_policy_grant_here(double mean)
+{
+    return (struct rpi_grant){ .tasks = tasks_in(MOMENT, mean), .seconds = MOMENT };
 }
 
 /* Short tasks share batches; towards the end of the queue the batches shrink, so that every worker has a part, but not below a round

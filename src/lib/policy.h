@@ -23,4 +23,7 @@ struct rpi_grant {
 /* Grants less the more a worker has in flight: a refusal for the worker with the fewest batches is one for all. */
 struct rpi_grant rpi_policy_grant(const struct rpi_view *view);
 
+/* For rank 0 itself, which has other things to do: one task, or very short ones together. */
+struct rpi_grant rpi_policy_grant_here(double mean);
+
 #endif

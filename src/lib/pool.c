@@ -1,5 +1,5 @@
 /* Driving a pool: steps, waiting, the lock. */
-#include "pool.h"
+#include "here.h"
 
 #include "share.h"
 #include "status.h"
@@ -67,6 +67,20 @@ static bool taken(rp_pool *pool, rp_status status)
     return true;
 }
 
+void rpi_pool_note(rp_pool *pool, rp_status status)
+{
+    (void)taken(pool, status);
+}
+
+static bool take_batch(rp_pool *pool, int peer, const void *data, size_t size)
+{
+    rp_status status = rpi_master_receive(&pool->master, peer, data, size, pool->now);
+    if (status != RP_OK && status != RP_ERR_NOMEM)
+        status = rpi_error(RP_ERR_BROKEN, "worker %d (%s): %s", peer, pool->master.roster.seats[peer].host,
+                           rp_error_message());
+    return taken(pool, status);
+}
+
 static bool on_batch(void *context, int peer, const void *data, size_t size)
 {
     rp_pool *pool = context;
@@ -77,11 +91,19 @@ static bool on_batch(void *context, int peer, const void *data, size_t size)
     }
     if (peer < 1 || peer > pool->master.roster.workers)
         return true;
-    rp_status status = rpi_master_receive(&pool->master, peer, data, size, pool->now);
-    if (status != RP_OK && status != RP_ERR_NOMEM)
-        status = rpi_error(RP_ERR_BROKEN, "worker %d (%s): %s", peer, pool->master.roster.seats[peer].host,
-                           rp_error_message());
-    return taken(pool, status);
+    return take_batch(pool, peer, data, size);
+}
+
+static bool on_batch_here(void *context, int peer, const void *data, size_t size)
+{
+    (void)peer; /* the local transport's number for it */
+    return take_batch(context, 0, data, size);
+}
+
+static void on_sent_here(void *context, void *cookie)
+{
+    rp_pool *pool = context;
+    rpi_master_sent(&pool->master, cookie);
 }
 
 static void on_sent(void *context, void *cookie)
@@ -101,28 +123,34 @@ static bool on_received(void *context, void *cookie)
 
 /* ---- handing the transport what the engine has for it */
 
-static void pump(rp_pool *pool)
+static struct rpi_transport *way_to(const rp_pool *pool, int peer)
 {
-    struct rpi_transport *transport = pool->transport;
+    return peer ? pool->transport : pool->here;
+}
+
+void rpi_pool_pump(rp_pool *pool)
+{
     struct rpi_master *master = &pool->master;
     rp_status status = pool->broken;
     struct rpi_arrival *arrival;
     struct rpi_batch *batch;
     while (status == RP_OK && (arrival = rpi_master_incoming(master))) {
+        struct rpi_transport *transport = way_to(pool, arrival->peer);
         status = transport->ops->receive_large(transport, arrival->peer, arrival->buffer, arrival->size, arrival);
         if (status == RP_ERR_NOMEM)
             rpi_master_unposted(master, arrival);
     }
     while (status == RP_OK && (batch = rpi_master_outgoing(master))) {
         uint16_t done, before = batch->begun;
-        status = rpi_batch_send(batch, transport, &done);
-        pool->sending += (uint64_t)batch->begun - before - done;
+        status = rpi_batch_send(batch, way_to(pool, batch->peer), &done);
+        if (batch->peer)
+            pool->sending += (uint64_t)batch->begun - before - done;
         if (status == RP_ERR_NOMEM)
             rpi_master_unsent(master, batch);
         for (; done > 0; done--)
             rpi_master_sent(master, batch);
     }
-    (void)taken(pool, status);
+    rpi_pool_note(pool, status);
 }
 
 bool rpi_pool_carries(const rp_pool *pool)
@@ -141,41 +169,32 @@ void rpi_pool_free_shares(rp_pool *pool)
 void rpi_pool_dispatch(rp_pool *pool)
 {
     rpi_master_dispatch(&pool->master, pool->now);
-    pump(pool);
+    rpi_pool_pump(pool);
     if (!rpi_list_empty(&pool->master.versions.dead))
         rpi_pool_free_shares(pool);
 }
 
 /* ---- steps */
 
-static bool poll_transport(rp_pool *pool)
+static bool poll_one(rp_pool *pool, struct rpi_transport *transport, const struct rpi_events *events)
 {
-    struct rpi_events events = { .batch = on_batch, .sent = on_sent, .received = on_received, .context = pool };
     bool any = false;
-    rp_status status = pool->transport->ops->poll(pool->transport, &events, &any);
+    rp_status status = transport->ops->poll(transport, events, &any);
     if (status != RP_OK)
         rpi_pool_break(pool, status);
     return any;
 }
 
-/* The worker in this process: takes what came, runs a task, answers. */
-static bool run_here(rp_pool *pool)
+bool rpi_pool_poll(rp_pool *pool)
 {
-    struct rpi_events events = rpi_server_events(pool->server);
-    bool any = false;
-    pool->executing = true;
-    pool->server->shortage = RP_OK;
-    rp_status status = pool->worker_end->ops->poll(pool->worker_end, &events, &any);
-    if (status == RP_OK)
-        status = rpi_server_pump(pool->server);
-    if (status == RP_OK && rpi_server_run(pool->server, 1))
-        any = true;
-    pool->executing = false;
-    pool->now = rpi_now();
-    if (status == RP_OK)
-        status = pool->server->broken;
-    (void)taken(pool, status != RP_OK ? status : pool->server->shortage);
-    return poll_transport(pool) || any;
+    struct rpi_events events = { .batch = on_batch, .sent = on_sent, .received = on_received, .context = pool };
+    return poll_one(pool, pool->transport, &events);
+}
+
+bool rpi_pool_poll_here(rp_pool *pool)
+{
+    struct rpi_events events = { .batch = on_batch_here, .sent = on_sent_here, .received = on_received, .context = pool };
+    return poll_one(pool, pool->here, &events);
 }
 
 bool rpi_pool_step(rp_pool *pool, bool run)
@@ -185,11 +204,11 @@ bool rpi_pool_step(rp_pool *pool, bool run)
     pool->shortage = RP_OK;
     pool->stepped = rpi_ticks();
     pool->now = rpi_now();
-    bool any = poll_transport(pool);
+    bool any = rpi_pool_poll(pool);
     pool->late = pool->master.queue.tasks > 0 && rpi_roster_has_idle(&pool->master.roster);
     rpi_pool_dispatch(pool);
-    if (run && pool->server && !pool->executing && pool->broken == RP_OK) {
-        any = run_here(pool) || any;
+    if (run && rpi_pool_is_alone(pool) && !pool->executing && pool->broken == RP_OK) {
+        any = rpi_here_run(pool) || any;
         rpi_pool_dispatch(pool);
     }
     return any;
@@ -264,6 +283,8 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
             return rpi_no_memory("what came from the workers; it waits");
         if (pool->now >= deadline)
             return rpi_error(RP_ERR_TIMEOUT, "not settled within %g s", timeout);
+        if (pool->here && rpi_here_help(pool, deadline - pool->now))
+            any = true;
         if (any) {
             rpi_patience_reset(&patience);
             continue;

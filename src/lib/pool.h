@@ -18,9 +18,11 @@ struct rp_pool {
     struct rpi_master master;
     struct rpi_transport *transport;
     char *hosts; /* one string a rank, HOST_BYTES apart */
-    /* the pool of one process: its worker, at the other end of a local transport */
+    /* here.c: the worker in this process, at the other end of a local transport */
     struct rpi_server *server;
     struct rpi_transport *worker_end;
+    struct rpi_transport
+        *here;      /* rank 0's end, where that worker is number 0; NULL: it is the only one, or there is none */
     bool executing; /* a thread is inside one of its tasks */
     int waiting;    /* threads in rpi_pool_wait */
     struct rpi_caretaker caretaker;
@@ -57,6 +59,11 @@ static inline void rpi_pool_drive(rp_pool *pool)
 }
 /* One step now; `run`: a task too, in a pool of one process, which lets the lock go meanwhile.  Returns whether anything happened. */
 bool rpi_pool_step(rp_pool *pool, bool run);
+/* Whether it is a pool of one process. */
+static inline bool rpi_pool_is_alone(const rp_pool *pool)
+{
+    return pool->server && !pool->here;
+}
 /* Whether a thread is inside a waiting call and drives the pool: not one that runs a task or an on_done function. */
 static inline bool rpi_pool_attended(const rp_pool *pool)
 {
@@ -64,6 +71,11 @@ static inline bool rpi_pool_attended(const rp_pool *pool)
 }
 /* Whether a large payload is under way, which moves only while the pool is driven. */
 bool rpi_pool_carries(const rp_pool *pool);
+/* The parts of a step: takes what workers sent, or worker 0; hands the transports what the engine has for them; notes what failed. */
+bool rpi_pool_poll(rp_pool *pool);
+bool rpi_pool_poll_here(rp_pool *pool);
+void rpi_pool_pump(rp_pool *pool);
+void rpi_pool_note(rp_pool *pool, rp_status status);
 /* Hands out what was queued, without looking at what has come. */
 void rpi_pool_dispatch(rp_pool *pool);
 /* Frees shared data that nobody needs any more. */

@@ -37,8 +37,11 @@ int rpi_roster_least(const struct rpi_roster *roster)
     return 0;
 }
 
+/* Rank 0 stands in no ring: it is asked when nobody else has credit. */
 static void move(struct rpi_roster *roster, struct rpi_seat *seat)
 {
+    if (seat == roster->seats)
+        return;
     rpi_list_remove(&seat->link);
     rpi_list_append(&roster->rings[seat->in_flight], &seat->link);
 }

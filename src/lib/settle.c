@@ -236,7 +236,7 @@ static size_t tell(const struct rpi_master *master, uint64_t number, const struc
     const struct rpi_registry *registry = master->config.registry;
     const char *name = how->function < registry->count ? registry->names[how->function] : "?";
     char place[RPI_NAME_MAX + 64] = "", what[64] = "was cancelled";
-    if (how->worker)
+    if (how->at_worker)
         (void)snprintf(place, sizeof place, " on worker %d (%s)", how->worker, master->roster.seats[how->worker].host);
     else if (how->status == RP_ERR_CANCELLED)
         (void)snprintf(place, sizeof place, " before it started");
@@ -429,7 +429,7 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
     master->counts.bytes_in += size;
     while (reader.left && status == RP_OK) {
         struct rpi_frame frame = { 0 };
-        struct rpi_settled how = { .status = RP_OK, .worker = worker, .message = "" };
+        struct rpi_settled how = { .status = RP_OK, .worker = worker, .at_worker = true, .message = "" };
         const uint8_t *from = reader.at;
         status = rpi_reader_frame(&reader, &frame);
         if (status != RP_OK)
@@ -448,7 +448,7 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
 {
     const struct rpi_frame *frame = &arrival->frame;
     struct rpi_future *future = rpi_future_of(&master->futures, frame->id);
-    struct rpi_settled how = { .worker = arrival->peer, .message = "", .function = frame->function };
+    struct rpi_settled how = { .worker = arrival->peer, .at_worker = true, .message = "", .function = frame->function };
     how.ran = frame->flags & RPI_FRAME_RAN ? 1e-9 * (double)frame->ran : 0;
     master->now = now;
     master->counts.bytes_in += arrival->size;

@@ -28,7 +28,8 @@ struct rpi_settled {
     int code;
     const char *message; /* the task's own words */
     int worker;
-    double ran; /* seconds */
+    bool at_worker; /* it was sent there: else `worker` says nothing */
+    double ran;     /* seconds */
     uint16_t function;
 };
 

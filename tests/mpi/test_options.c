@@ -341,7 +341,6 @@ static void refused_config(void)
     REFUSE(isolation, (rp_isolation)3);
     REFUSE(isolation, (rp_isolation)-1);
     REFUSE(tasks_per_child, 1);
-    REFUSE(master_works, RP_ON);
     REFUSE(master_works, (rp_toggle)3);
     REFUSE(background, (rp_toggle)-1);
     REFUSE(open_timeout, -1);

@@ -219,7 +219,17 @@ static void *serve(void *context)
     return NULL;
 }
 
-static rp_status start_worker(struct hub *hub, int number, const char *host)
+static rp_status initialise(struct worker *worker, const rp_config *config)
+{
+    rp_status status = RP_OK;
+    if (config->initializer)
+        status = rpi_server_initialise(&worker->server, rpi_registry_find(&worker->registry, config->initializer),
+                                       config->init_arg.data, config->init_arg.size);
+    worker->server.finalizer = config->finalizer;
+    return status;
+}
+
+static rp_status start_worker(struct hub *hub, int number, const char *host, const rp_config *pool_config)
 {
     struct worker *worker = &hub->workers[number - 1];
     worker->end = (struct end){ .base = { .ops = &end_ops, .peers = 1 }, .hub = hub };
@@ -234,6 +244,8 @@ static rp_status start_worker(struct hub *hub, int number, const char *host)
                                         .host = host };
     if (status == RP_OK)
         status = rpi_server_init(&worker->server, &config);
+    if (status == RP_OK)
+        status = initialise(worker, pool_config);
     if (status == RP_OK && pthread_create(&worker->thread, NULL, serve, worker) != 0)
         status = rpi_no_memory("a worker's thread");
     hub->started += status == RP_OK;
@@ -257,7 +269,8 @@ static struct hub *make_hub(const struct rpi_alloc *alloc, int workers)
 
 /* ---- opening */
 
-static rp_status open_hub(struct rpi_pool_parts *parts, const struct rpi_alloc *alloc, int64_t *pids)
+static rp_status open_hub(struct rpi_pool_parts *parts, const struct rpi_alloc *alloc, int64_t *pids,
+                          const rp_config *config)
 {
     rp_status status = RP_OK;
     struct hub *hub = make_hub(alloc, parts->workers);
@@ -268,7 +281,7 @@ static rp_status open_hub(struct rpi_pool_parts *parts, const struct rpi_alloc *
     for (int i = 0; i <= parts->workers; i++)
         (void)snprintf(parts->hosts + (size_t)i * RPI_HOST_BYTES, RPI_HOST_BYTES, "thread%d", i);
     for (int i = 1; status == RP_OK && i <= parts->workers; i++)
-        status = start_worker(hub, i, parts->hosts + (size_t)i * RPI_HOST_BYTES);
+        status = start_worker(hub, i, parts->hosts + (size_t)i * RPI_HOST_BYTES, config);
     return status;
 }
 
@@ -286,7 +299,7 @@ rp_pool *threads_open(int workers, const rp_config *config)
     if (status == RP_OK)
         status = rpi_registry_snapshot(&registry, &alloc);
     if (status == RP_OK && workers > 0)
-        status = open_hub(&parts, &alloc, pids);
+        status = open_hub(&parts, &alloc, pids, &checked);
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, &pool);
     if (status != RP_OK)
