@@ -266,12 +266,13 @@ static void cancel_all(struct sim *sim)
     rp_status status = rpi_master_cancel_all(&sim->master, sim->now);
     model->cancels = true;
     for (uint64_t i = 0; i < open; i++) {
-        struct model_task *task = model->tasks[model->first + i];
+        unsigned long long number = model->first + i;
+        struct model_task *task = model->tasks[number];
         task->cancel_asked = true;
         task->never_again = task->never_again || status == RP_OK;
         task->cancelled_here = task->cancelled_here || (waits[i] && is_done(sim, task));
         if (status == RP_OK && waits[i] && !is_done(sim, task))
-            model_fail(model, "task %llu was not cancelled with the others", (unsigned long long)(model->first + i));
+            model_fail(model, "task %llu was not cancelled with the others", number);
     }
     free(waits);
 }

@@ -576,6 +576,157 @@ static void map_id_is_no_task(void)
     end();
 }
 
+/* ---- spawned tasks */
+
+static struct rpi_outbox outbox; /* of a stream, played by the test */
+
+static void begin_stream(void)
+{
+    begin(1);
+    struct rpi_alloc alloc = memory_hook(&memory);
+    outbox = (struct rpi_outbox){ .open = 0 };
+    CU_ASSERT_EQUAL_FATAL(rpi_ring_reserve(&outbox.ready, &alloc, 1), RP_OK);
+    master.times[0].mean = 1e-7;
+}
+
+static void end_stream(void)
+{
+    struct rpi_alloc alloc = memory_hook(&memory);
+    rpi_master_fini(&master);
+    rpi_registry_fini(&registry);
+    rpi_ring_fini(&outbox.ready, &alloc);
+    CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+static uint64_t submit_to_stream(uint32_t retries)
+{
+    outbox.open++;
+    return submit((struct rpi_request){ .options = &(const struct rpi_options){ .outbox = &outbox, .retries = retries } });
+}
+
+static void add_child(const struct rpi_frame *parent, uint64_t ordinal, const char *arg)
+{
+    struct rpi_frame frame = { .id = parent->id, .function = 1, .flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER };
+    frame.attempt = parent->attempt;
+    frame.number = ordinal;
+    frame.length = (uint32_t)strlen(arg);
+    add_answer(frame, arg);
+}
+
+static void children_come_with_success(void)
+{
+    begin_stream();
+    uint64_t id = submit_to_stream(0);
+    CU_ASSERT_EQUAL_FATAL(hand_out(), 1);
+    CU_ASSERT_TRUE(frames[0].flags & RPI_FRAME_MAY_SPAWN);
+    struct rpi_frame parent = frames[0];
+    open_answer();
+    add_child(&parent, 0, "one");
+    CU_ASSERT_EQUAL(give_answer(1), RP_OK);
+    rpi_master_dispatch(&master, now);
+    CU_ASSERT_PTR_NULL(rpi_master_outgoing(&master)); /* not before their parent's end */
+    open_answer();
+    add_child(&parent, 1, "two");
+    add_answer(result_of(&parent, 0), NULL);
+    CU_ASSERT_EQUAL(give_answer(1), RP_OK);
+    CU_ASSERT_EQUAL(state_of(id), RP_DONE);
+    CU_ASSERT_EQUAL(outbox.open, 3);
+    CU_ASSERT_EQUAL(master.unsettled, 2);
+    int count = hand_out();
+    if (count == 1) { /* the function of the children is new: one by one */
+        CU_ASSERT_EQUAL(answer_ok(&frames[0], "", 0), RP_OK);
+        CU_ASSERT_EQUAL(hand_out(), 1);
+    }
+    CU_ASSERT_TRUE(frames[0].function == 1 && frames[0].length == 3);
+    CU_ASSERT_EQUAL(frames[0].number >> 63, 1);
+    end_stream();
+}
+
+static void failure_has_no_children(void)
+{
+    uint8_t payload[8];
+    rpi_failure_put(payload, RP_ERR_TASK, 1, "", 0);
+    begin_stream();
+    (void)submit_to_stream(1);
+    for (int attempt = 1; attempt <= 2; attempt++) {
+        CU_ASSERT_EQUAL_FATAL(hand_out(), 1);
+        struct rpi_frame parent = frames[0], failure = result_of(&parent, 8);
+        failure.flags = RPI_FRAME_FAILED;
+        open_answer();
+        add_child(&parent, 0, "never");
+        add_child(&parent, 1, "never");
+        add_answer(failure, payload);
+        CU_ASSERT_EQUAL(give_answer(1), RP_OK);
+    }
+    CU_ASSERT_TRUE(master.unsettled == 0 && rpi_master_queued(&master) == 0);
+    CU_ASSERT_EQUAL(outbox.open, 1);
+    end_stream();
+}
+
+/* The same answer until there is memory for all: two children, no more. */
+static void children_without_memory(void)
+{
+    uint64_t call = 1;
+    for (bool refused = true; refused; call++) {
+        begin_stream();
+        uint64_t id = submit_to_stream(0);
+        CU_ASSERT_EQUAL_FATAL(hand_out(), 1);
+        struct rpi_frame parent = frames[0];
+        memory.calls = 0;
+        memory.fail_at = call;
+        for (uint64_t i = 0; i <= 200; i++) { /* more than the ring holds at first */
+            if (i % 50 == 0)
+                open_answer();
+            if (i < 200)
+                add_child(&parent, i, "");
+            else
+                add_answer(result_of(&parent, 20), "twenty bytes of text");
+            if ((i % 50 == 49 || i == 200) && give_answer(1) == RP_ERR_NOMEM)
+                CU_ASSERT_EQUAL(give_answer(1), RP_OK);
+        }
+        refused = memory.refused;
+        CU_ASSERT_EQUAL(state_of(id), RP_DONE);
+        CU_ASSERT_TRUE(master.unsettled == 200 && rpi_master_queued(&master) == 200 && outbox.open == 201);
+        CU_ASSERT_EQUAL(master.counts.submitted, 201);
+        memory.fail_at = 0;
+        end_stream();
+    }
+    CU_ASSERT_TRUE(call >= 5);
+}
+
+static void damaged_children(void)
+{
+    int taken = 0, refused = 0;
+    uint32_t size = LIMIT;
+    for (uint32_t at = 0; at < size; at++)
+        for (int value = 1; value < 256; value = value < 16 ? value + 1 : value + 13) {
+            begin_stream();
+            (void)submit_to_stream(0);
+            CU_ASSERT_EQUAL_FATAL(hand_out(), 1);
+            struct rpi_frame parent = frames[0];
+            struct rpi_frame child = { .id = parent.id, .function = 1, .attempt = 1, .number = 1, .length = 4, .ran = 5 };
+            child.flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER | RPI_FRAME_RAN | RPI_FRAME_CHUNK;
+            open_answer();
+            add_child(&parent, 0, "child");
+            add_answer(child, "more");
+            add_answer(result_of(&parent, 2), "ok");
+            rpi_writer_close(&writer, RPI_RESULTS, 1000);
+            size = writer.used;
+            uint8_t *exact = memcpy(test_room(NULL, size), bytes, size);
+            exact[at] ^= (uint8_t)value;
+            rp_status status = rpi_master_receive(&master, 1, exact, size, now);
+            free(exact);
+            taken += status == RP_OK;
+            refused += status == RP_ERR_BROKEN;
+            rpi_master_dispatch(&master, now);
+            for (int worker; take_batch(&worker);)
+                continue;
+            end_stream();
+        }
+    CU_ASSERT_TRUE(taken > 500);
+    CU_ASSERT_TRUE(refused > 200);
+}
+
 /* Every change of one byte of an answer: taken, or refused, but never more. */
 static void every_damaged_byte(void)
 {
@@ -740,18 +891,21 @@ static CU_TestInfo right[] = { { "a_task_there_and_back", a_task_there_and_back 
                                { "map_settles", map_settles },
                                { "map_with_failures", map_with_failures },
                                { "chunk_failed_as_a_whole", chunk_failed_as_a_whole },
+                               { "children_come_with_success", children_come_with_success },
+                               { "failure_has_no_children", failure_has_no_children },
                                CU_TEST_INFO_NULL };
 static CU_TestInfo wrong[] = { { "answers_nobody_waits_for", answers_nobody_waits_for },
                                { "damaged_answers", damaged_answers },
                                { "lies_about_chunks", lies_about_chunks },
                                { "map_id_is_no_task", map_id_is_no_task },
                                { "every_damaged_byte", every_damaged_byte },
+                               { "damaged_children", damaged_children },
                                CU_TEST_INFO_NULL };
-static CU_TestInfo short_of_memory[] = { { "submit_without_memory", submit_without_memory },
-                                         { "init_without_memory", init_without_memory },
-                                         { "dispatch_without_memory", dispatch_without_memory },
-                                         { "receive_without_memory", receive_without_memory },
-                                         CU_TEST_INFO_NULL };
+static CU_TestInfo short_of_memory[] = {
+    { "submit_without_memory", submit_without_memory },     { "init_without_memory", init_without_memory },
+    { "dispatch_without_memory", dispatch_without_memory }, { "receive_without_memory", receive_without_memory },
+    { "children_without_memory", children_without_memory }, CU_TEST_INFO_NULL
+};
 static CU_SuiteInfo suites[] = { { "right", register_functions, NULL, NULL, NULL, right },
                                  { "wrong", register_functions, NULL, NULL, NULL, wrong },
                                  { "memory", register_functions, NULL, NULL, NULL, short_of_memory },

@@ -2,6 +2,7 @@
 #include "harness.h"
 #include "memory.h"
 #include "options.h"
+#include "outbox.h"
 
 static struct memory memory;
 static struct rpi_option_table table;
@@ -37,31 +38,48 @@ static void defaults_need_no_entry(void)
     end();
 }
 
+static void on_done(rp_pool *pool, rp_future future, const rp_outcome *outcome, void *user)
+{
+    (void)pool;
+    (void)future;
+    (void)outcome;
+    (void)user;
+}
+
 static void every_field_counts(void)
 {
-    static const struct rpi_options some[] = { { .priority = -1 },
-                                               { .retries = 1 },
-                                               { .attempts = 1 },
-                                               { .cost = 0.5 },
-                                               { .epoch = 1 },
-                                               { .epoch = 2 },
-                                               { .priority = -1, .retries = 1, .attempts = 1, .cost = 0.5 } };
-    enum { COUNT = sizeof some / sizeof *some };
-    uint32_t numbers[COUNT];
+    static int somebody;
+    static struct rpi_outbox outbox;
+    const struct rpi_options some[] = { { .priority = -1 },
+                                        { .retries = 1 },
+                                        { .attempts = 1 },
+                                        { .cost = 0.5 },
+                                        { .time_limit = 0.5 },
+                                        { .on_done = on_done },
+                                        { .user = &somebody },
+                                        { .worker = 1 },
+                                        { .hard = true },
+                                        { .outbox = &outbox },
+                                        { .priority = -1, .retries = 1, .attempts = 1, .cost = 0.5 } };
+    enum { SOME = sizeof some / sizeof *some };
+    uint32_t numbers[SOME];
     begin();
-    for (int i = 0; i < COUNT; i++) {
+    for (int i = 0; i < SOME; i++) {
         numbers[i] = intern(some[i]);
         CU_ASSERT_NOT_EQUAL(numbers[i], 0);
         for (int k = 0; k < i; k++)
             CU_ASSERT_NOT_EQUAL(numbers[k], numbers[i]);
     }
-    for (int i = 0; i < COUNT; i++) {
+    for (int i = 0; i < SOME; i++) {
         const struct rpi_options *options = rpi_options_at(&table, numbers[i]);
         CU_ASSERT_EQUAL(options->priority, some[i].priority);
         CU_ASSERT_EQUAL(options->retries, some[i].retries);
         CU_ASSERT_EQUAL(options->attempts, some[i].attempts);
-        CU_ASSERT_EQUAL(options->epoch, some[i].epoch);
         CU_ASSERT_DOUBLE_EQUAL(options->cost, some[i].cost, 0);
+        CU_ASSERT_DOUBLE_EQUAL(options->time_limit, some[i].time_limit, 0);
+        CU_ASSERT_TRUE(options->on_done == some[i].on_done && options->user == some[i].user);
+        CU_ASSERT_TRUE(options->worker == some[i].worker && options->hard == some[i].hard);
+        CU_ASSERT_PTR_EQUAL(options->outbox, some[i].outbox);
         rpi_options_release(&table, numbers[i]);
     }
     end();

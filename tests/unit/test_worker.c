@@ -38,15 +38,20 @@ static void add_large(uint64_t id, uint32_t size)
     (void)add_frame((struct rpi_frame){ .id = id, .attempt = 1, .flags = RPI_FRAME_LARGE, .length = size });
 }
 
-static rp_status give(void)
+static rp_status give_kind(enum rpi_kind kind)
 {
-    rpi_writer_close(&writer, RPI_TASKS, 100);
+    rpi_writer_close(&writer, kind, 100);
     uint8_t *exact = test_room(NULL, writer.used);
     memcpy(exact, bytes, writer.used);
     rp_status status = rpi_worker_receive(&worker, exact, writer.used);
     memset(exact, 0x66, writer.used); /* it was copied */
     free(exact);
     return status;
+}
+
+static rp_status give(void)
+{
+    return give_kind(RPI_TASKS);
 }
 
 static rp_status stop(uint64_t how)
@@ -413,6 +418,218 @@ static void stop_alone(void)
     end();
 }
 
+/* ---- cancelling */
+
+static rp_status cancel(uint64_t id)
+{
+    open_batch();
+    if (id)
+        (void)add_frame((struct rpi_frame){ .id = id });
+    return give_kind(RPI_CANCEL);
+}
+
+static void cancelled_before_it_starts(void)
+{
+    struct rpi_reader reader;
+    begin();
+    for (uint64_t id = 1; id <= 3; id++)
+        add_task(id, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    open_batch();
+    add_task(4, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    CU_ASSERT_EQUAL(cancel(2), RP_OK);
+    CU_ASSERT_EQUAL(cancel(4), RP_OK);
+    CU_ASSERT_EQUAL(cancel(99), RP_OK); /* it may be done long since */
+    for (uint64_t id = 1; id <= 4; id++) {
+        struct rpi_task task = next_task(id);
+        struct rpi_result result = { .status = task.cancelled ? RP_ERR_CANCELLED : RP_OK, .message = "" };
+        CU_ASSERT_EQUAL(task.cancelled, id % 2 == 0);
+        rpi_worker_done(&worker, &task, &result, 0);
+    }
+    rpi_worker_flush(&worker);
+    sent_batch(&reader);
+    for (uint64_t id = 1; id <= 4; id++)
+        CU_ASSERT_EQUAL(next_frame(&reader, id).flags & RPI_FRAME_FAILED, id % 2 ? 0 : RPI_FRAME_FAILED);
+    end();
+}
+
+static void cancelled_while_it_runs(void)
+{
+    begin();
+    for (uint64_t id = 1; id <= 2; id++)
+        add_task(id, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(1);
+    CU_ASSERT_FALSE(worker.cancel);
+    CU_ASSERT_EQUAL(cancel(2), RP_OK);
+    CU_ASSERT_FALSE(worker.cancel);
+    CU_ASSERT_EQUAL(cancel(1), RP_OK);
+    CU_ASSERT_TRUE(worker.cancel);
+    answer(&task, "", 0, 0);
+    task = next_task(2);
+    CU_ASSERT_TRUE(task.cancelled);
+    CU_ASSERT_FALSE(worker.cancel); /* that was for the one before */
+    end();
+}
+
+static void all_cancelled(void)
+{
+    begin();
+    for (uint64_t id = 1; id <= 3; id++)
+        add_task(id, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(1);
+    CU_ASSERT_EQUAL(cancel(0), RP_OK);
+    CU_ASSERT_TRUE(worker.cancel);
+    answer(&task, "", 0, 0);
+    for (uint64_t id = 2; id <= 3; id++) {
+        task = next_task(id);
+        CU_ASSERT_TRUE(task.cancelled);
+        answer(&task, "", 0, 0);
+    }
+    open_batch();
+    add_task(4, "x"); /* what comes later is not meant */
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    CU_ASSERT_FALSE(next_task(4).cancelled);
+    end();
+}
+
+static void map_cancelled(void)
+{
+    struct rpi_frame chunk = { .attempt = 1, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER };
+    chunk.chunk = (struct rpi_chunk){ .count = 1 };
+    begin();
+    for (uint64_t id = 1; id <= 4; id++) {
+        chunk.id = id;
+        chunk.number = id <= 2 ? 50 : 60;
+        (void)add_frame(chunk);
+    }
+    add_frame((struct rpi_frame){ .id = 5, .flags = RPI_FRAME_NUMBER, .number = 60 }); /* no chunk of it */
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    open_batch();
+    (void)add_frame((struct rpi_frame){ .flags = RPI_FRAME_NUMBER, .number = 60 });
+    CU_ASSERT_EQUAL(give_kind(RPI_CANCEL), RP_OK);
+    for (uint64_t id = 1; id <= 5; id++) {
+        struct rpi_task task = next_task(id);
+        CU_ASSERT_EQUAL(task.cancelled, id == 3 || id == 4);
+        answer(&task, "", 0, 0);
+    }
+    end();
+}
+
+/* A running task's argument stays where it is, whatever comes meanwhile. */
+static void stopped_while_it_runs(void)
+{
+    begin();
+    add_task(1, "argument");
+    add_task(2, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(1);
+    CU_ASSERT_EQUAL(stop(RPI_STOP_DROP), RP_OK);
+    CU_ASSERT_TRUE(worker.cancel);
+    CU_ASSERT_EQUAL(memcmp(task.arg, "argument", 8), 0);
+    CU_ASSERT_FALSE(rpi_worker_finished(&worker));
+    answer(&task, "done", 4, 0);
+    no_task();
+    rpi_worker_flush(&worker);
+    struct rpi_batch *batch = rpi_worker_outgoing(&worker);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(batch);
+    rpi_worker_sent(&worker, batch);
+    CU_ASSERT_TRUE(rpi_worker_finished(&worker));
+    end();
+}
+
+/* ---- outcomes that tasks come after */
+
+static void add_list(uint64_t task, uint64_t from, const uint64_t *ids, uint32_t count)
+{
+    struct rpi_frame frame = { .id = task, .flags = RPI_FRAME_NUMBER, .number = from, .length = 8 * count };
+    uint8_t *at = add_frame(frame);
+    for (uint32_t i = 0; i < count; i++)
+        rpi_put64(at + 8 * (size_t)i, ids[i]);
+}
+
+static void add_outcome(uint64_t id, const char *text)
+{
+    uint32_t length = (uint32_t)strlen(text);
+    rpi_put_payload(add_frame((struct rpi_frame){ .id = id, .length = length }), text, length);
+}
+
+static bool input_is(const struct rpi_task *task, uint32_t i, const char *text)
+{
+    return task->inputs[i].size == strlen(text) && memcmp(task->inputs[i].data, text, strlen(text)) == 0;
+}
+
+static void inputs_come_with_their_task(void)
+{
+    static const uint64_t ids[] = { 21, 20, 22, 21 };
+    begin();
+    add_outcome(20, "twenty");
+    add_list(1, 0, ids, 2);
+    add_list(1, 2, ids + 2, 2); /* a list may come in parts */
+    CU_ASSERT_EQUAL(give_kind(RPI_INPUT), RP_OK);
+    open_batch();
+    add_task(1, "x");
+    add_task(2, "y");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    no_task(); /* two outcomes are missing */
+    open_batch();
+    add_outcome(21, "");
+    (void)add_frame((struct rpi_frame){ .id = 22, .flags = RPI_FRAME_LARGE, .length = 4000 });
+    CU_ASSERT_EQUAL(give_kind(RPI_INPUT), RP_OK);
+    no_task();
+    struct rpi_arrival *arrival = rpi_worker_incoming(&worker);
+    CU_ASSERT_TRUE_FATAL(arrival && arrival->size == 4000);
+    memset(arrival->buffer, 'L', 4000);
+    rpi_worker_arrived(&worker, arrival);
+    struct rpi_task task = next_task(1);
+    CU_ASSERT_EQUAL_FATAL(task.input_count, 4);
+    CU_ASSERT_TRUE(input_is(&task, 0, "") && input_is(&task, 1, "twenty") && input_is(&task, 3, ""));
+    CU_ASSERT_TRUE(task.inputs[2].size == 4000 && ((const char *)task.inputs[2].data)[3999] == 'L');
+    answer(&task, "", 0, 0);
+    task = next_task(2);
+    CU_ASSERT_EQUAL(task.input_count, 0);
+    answer(&task, "", 0, 0);
+    uint64_t live = memory.live;
+    open_batch();
+    for (uint64_t id = 20; id <= 23; id++)
+        (void)add_frame((struct rpi_frame){ .id = id, .flags = RPI_FRAME_FAILED }); /* needed no more */
+    CU_ASSERT_EQUAL(give_kind(RPI_INPUT), RP_OK);
+    CU_ASSERT_EQUAL(memory.live, live - 6);
+    end();
+}
+
+static void inputs_without_memory(void)
+{
+    static const uint64_t ids[] = { 20, 21 };
+    uint64_t call = 1;
+    for (bool refused = true; refused; call++) {
+        begin();
+        add_outcome(20, "twenty");
+        add_list(1, 0, ids, 1);
+        add_list(1, 1, ids + 1, 1);
+        (void)add_frame((struct rpi_frame){ .id = 21, .flags = RPI_FRAME_LARGE, .length = 4000 });
+        memory.fail_at = call;
+        rp_status status = give_kind(RPI_INPUT);
+        refused = memory.refused;
+        memory.fail_at = 0;
+        CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
+        if (refused)
+            CU_ASSERT_EQUAL(give_kind(RPI_INPUT), RP_OK); /* what was taken is not taken twice */
+        struct rpi_arrival *arrival = rpi_worker_incoming(&worker);
+        CU_ASSERT_TRUE_FATAL(arrival && !rpi_worker_incoming(&worker));
+        rpi_worker_arrived(&worker, arrival);
+        open_batch();
+        add_task(1, "x");
+        CU_ASSERT_EQUAL(give(), RP_OK);
+        struct rpi_task task = next_task(1);
+        CU_ASSERT_TRUE(task.input_count == 2 && input_is(&task, 0, "twenty"));
+        end();
+    }
+    CU_ASSERT_TRUE(call >= 6);
+}
+
 /* ---- what rank 0 must not send */
 
 static void refused_batches(void)
@@ -443,40 +660,78 @@ static void refused_batches(void)
     end();
 }
 
-/* Every change of one byte: refused, or taken and run to its end. */
-static void every_damaged_byte(void)
+static uint32_t write_tasks(void)
 {
-    uint8_t whole[LIMIT];
-    int taken = 0, refused = 0;
+    struct rpi_frame chunk = { .id = 3, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 6 };
+    chunk.chunk = (struct rpi_chunk){ .count = 2, .in_size = 3, .out_size = 1 };
     open_batch();
     add_task(1, "one");
     add_large(2, 3000);
-    struct rpi_frame chunk = { .id = 3, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 6 };
-    chunk.chunk = (struct rpi_chunk){ .count = 2, .in_size = 3, .out_size = 1 };
     rpi_put_payload(add_frame(chunk), "ababab", 6);
     rpi_writer_close(&writer, RPI_TASKS, 100);
-    uint32_t size = writer.used;
-    memcpy(whole, bytes, size);
-    for (uint32_t at = 0; at < size; at++)
-        for (int value = 1; value < 256; value = value < 16 ? value + 1 : value + 7) {
-            begin();
-            uint8_t *exact = memcpy(test_room(NULL, size), whole, size);
-            exact[at] ^= (uint8_t)value;
-            rp_status status = rpi_worker_receive(&worker, exact, size);
-            free(exact);
-            taken += status == RP_OK;
-            refused += status != RP_OK;
-            struct rpi_task task;
-            for (struct rpi_arrival *arrival; (arrival = rpi_worker_incoming(&worker));) {
-                memset(arrival->buffer, 1, arrival->size);
-                rpi_worker_arrived(&worker, arrival);
+    return writer.used;
+}
+
+static uint32_t write_inputs(void)
+{
+    static const uint64_t ids[] = { 20, 21 };
+    open_batch();
+    add_outcome(20, "twenty");
+    add_list(1, 0, ids, 2);
+    (void)add_frame((struct rpi_frame){ .id = 21, .flags = RPI_FRAME_LARGE, .length = 3000 });
+    (void)add_frame((struct rpi_frame){ .id = 20, .flags = RPI_FRAME_FAILED });
+    rpi_writer_close(&writer, RPI_INPUT, 0);
+    return writer.used;
+}
+
+static uint32_t write_cancels(void)
+{
+    open_batch();
+    (void)add_frame((struct rpi_frame){ .id = 1 });
+    (void)add_frame((struct rpi_frame){ .flags = RPI_FRAME_NUMBER, .number = 102 });
+    rpi_writer_close(&writer, RPI_CANCEL, 0);
+    return writer.used;
+}
+
+/* Takes `size` bytes with one damaged, then sound ones of each kind, and runs what there is. */
+static rp_status take_damaged(const uint8_t *whole, uint32_t size, uint32_t at, uint8_t change)
+{
+    begin();
+    uint8_t *exact = memcpy(test_room(NULL, size), whole, size);
+    exact[at] ^= change;
+    rp_status status = rpi_worker_receive(&worker, exact, size);
+    free(exact);
+    (void)write_tasks();
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task;
+    for (struct rpi_arrival *arrival; (arrival = rpi_worker_incoming(&worker));) {
+        memset(arrival->buffer, 1, arrival->size);
+        rpi_worker_arrived(&worker, arrival);
+    }
+    while (rpi_worker_next(&worker, &task))
+        answer(&task, task.arg, task.size < 8 ? task.size : 8, -1);
+    end();
+    return status;
+}
+
+/* Every change of one byte: refused, or taken and run to its end. */
+static void every_damaged_byte(void)
+{
+    static uint32_t (*const kinds[])(void) = { write_tasks, write_inputs, write_cancels };
+    for (int kind = 0; kind < 3; kind++) {
+        uint8_t whole[LIMIT];
+        uint32_t size = kinds[kind]();
+        int taken = 0, refused = 0;
+        memcpy(whole, bytes, size);
+        for (uint32_t at = 0; at < size; at++)
+            for (int value = 1; value < 256; value = value < 16 ? value + 1 : value + 7) {
+                rp_status status = take_damaged(whole, size, at, (uint8_t)value);
+                taken += status == RP_OK;
+                refused += status != RP_OK;
             }
-            while (rpi_worker_next(&worker, &task))
-                answer(&task, task.arg, task.size < 8 ? task.size : 8, -1);
-            end();
-        }
-    CU_ASSERT_TRUE(taken > 1000);
-    CU_ASSERT_TRUE(refused > 1000);
+        CU_ASSERT_TRUE(taken > 1000);
+        CU_ASSERT_TRUE(refused > 300);
+    }
 }
 
 /* ---- memory */
@@ -534,6 +789,13 @@ static CU_TestInfo tests[] = { { "tasks_in_their_order", tasks_in_their_order },
                                { "stop_finishes_what_is_there", stop_finishes_what_is_there },
                                { "stop_that_drops", stop_that_drops },
                                { "stop_alone", stop_alone },
+                               { "cancelled_before_it_starts", cancelled_before_it_starts },
+                               { "cancelled_while_it_runs", cancelled_while_it_runs },
+                               { "all_cancelled", all_cancelled },
+                               { "map_cancelled", map_cancelled },
+                               { "stopped_while_it_runs", stopped_while_it_runs },
+                               { "inputs_come_with_their_task", inputs_come_with_their_task },
+                               { "inputs_without_memory", inputs_without_memory },
                                { "refused_batches", refused_batches },
                                { "every_damaged_byte", every_damaged_byte },
                                { "receive_without_memory", receive_without_memory },
