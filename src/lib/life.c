@@ -214,7 +214,7 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
         status = stop_workers(old, drop);
     else if (old->collective)
         (void)tell_workers(old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
-    rpi_pool_deliver(old); /* rp_terminate: of what is settled */
+    rpi_pool_deliver(old);                                       /* rp_terminate: of what is settled */
     rpi_pool_leave(old);
     strike_out(old);
     destroy(old, status == RP_OK || !old->collective);

@@ -376,7 +376,8 @@ static void check_counts(struct sim *sim)
         vague = vague || (task->map && check_map_vague(task->map));
         rp_status status = task->map ? RP_OK : model_outcome(&sim->model, task, &code);
         ours.submitted += task->map ? task->map->count : 1;
-        ours.failed += task->map ? check_map_failures(sim, i, &ours.cancelled) : status != RP_OK && status != RP_ERR_CANCELLED;
+        ours.failed += task->map ? check_map_failures(sim, i, &ours.cancelled)
+                                 : status != RP_OK && status != RP_ERR_CANCELLED;
         ours.cancelled += status == RP_ERR_CANCELLED;
         ours.retried += task->handed > 1 ? task->handed - 1 : 0;
         detached_fails += task->detached && status != RP_OK;
