@@ -228,13 +228,14 @@ static void told_by_terminate(void)
 /* ---- what it may call ---- */
 
 static rp_future other;
+static rp_stream *stream; /* opened inside, closed outside */
 static int refusals;
 
 static void calls_everything(rp_pool *where, rp_future future, const rp_outcome *outcome, void *user)
 {
     rp_outcome seen = RP_OUTCOME_INIT;
     rp_stats stats = RP_STATS_INIT;
-    rp_stream *stream;
+    void *data;
     rp_item item = RP_ITEM_INIT;
     size_t index;
     char byte;
@@ -251,7 +252,7 @@ static void calls_everything(rp_pool *where, rp_future future, const rp_outcome 
     IS(RP_ERR_CONTEXT, rp_map(where, echo, "abc", 1, 3, &byte, 1, NULL));
     IS(RP_ERR_CONTEXT, rp_on_each_worker(where, nothing, NULL, 0, NULL));
     IS(RP_ERR_CONTEXT, rp_get(where, other, RP_FOREVER, NULL, 0, NULL));
-    IS(RP_ERR_CONTEXT, rp_take(where, other, 1, (void **)&stream, NULL));
+    IS(RP_ERR_CONTEXT, rp_take(where, other, 1, &data, NULL));
     IS(RP_ERR_CONTEXT, rp_wait(where, other, 0));
     IS(RP_ERR_CONTEXT, rp_wait_all(where, &other, 1, RP_ALL, RP_FOREVER));
     IS(RP_ERR_CONTEXT, rp_wait_any(where, &other, 1, RP_FOREVER, &index));
@@ -262,7 +263,7 @@ static void calls_everything(rp_pool *where, rp_future future, const rp_outcome 
     IS(RP_OK, rp_stream_open(where, NULL, &stream));
     IS(RP_OK, rp_stream_submit(stream, nothing, NULL, 0, NULL, NULL));
     IS(RP_ERR_CONTEXT, rp_stream_next(stream, RP_FOREVER, &item));
-    IS(RP_OK, rp_stream_close(&stream));
+    IS(RP_ERR_CONTEXT, rp_stream_close(&stream));
     IS(RP_OK, rp_map_async(where, nothing, NULL, 0, 10, NULL, 0, NULL, &async));
     IS(RP_OK, rp_release(where, async));
     IS(RP_OK, rp_submit(where, nothing, NULL, 0, NULL, &async));
@@ -296,6 +297,7 @@ static void may_and_may_not(void)
     open_gate();
     IS(RP_OK, rp_drain(pool, RP_FOREVER));
     IS(RP_ERR_STALE, rp_get(pool, future, 0, NULL, 0, NULL));
+    IS(RP_OK, rp_stream_close(&stream));
     IS(RP_OK, rp_stats_of(pool, &stats));
     CU_ASSERT_EQUAL(stats.submitted, stats.done + stats.cancelled); /* the refused calls left nothing */
     CU_ASSERT_EQUAL(wrong, 0);
