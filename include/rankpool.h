@@ -175,7 +175,7 @@ typedef struct rp_item {
 
 typedef struct rp_config {
     size_t struct_size;
-    int processes;         /* workers: under a launcher at most size-1 (0 = all); alone: 0 = run in this process, k = spawn k */
+    int processes;         /* workers: of several ranks at most size-1 (0 = all); of one rank 0 = run in this process, k = spawn k */
     rp_fn *initializer;    /* registered; once in each worker before its first task; an error is RP_ERR_BROKEN at open, with its message */
     rp_bytes init_arg;
     void (*finalizer)(void *worker_data); /* each rank's own: once in each worker at the pool's end, after a successful initializer or where there is none */
@@ -223,9 +223,17 @@ typedef struct rp_call_info { size_t struct_size; uint64_t task; int attempt; in
  * 0's config rules.  Rank 0 gets *pool.  Workers serve inside and come back with *pool == NULL and RP_OK when the pool has ended.
  * If MPI is not initialised it is initialised, and finalised at the process's exit; pools can be opened again until then.
  * Collective: every rank gets the same status.  Any thread that may call MPI; not inside a task.
+ * config.processes = k in a run of one rank spawns k workers: copies of this program with its arguments, working directory and the
+ * environment that MPI was initialised in.  They make the calls of rp_open and rp_open_comm that rank 0 makes, as ranks under mpirun
+ * do.  The one that they were spawned in serves; every other one, before and after it, comes back at once with RP_OK and NULL.
+ * (Calls that rank 0 was refused do not count, if the worker's config is refused as well.)  So "open; if (pool) { ...; close; } open
+ * again ..." works, with new workers for each pool.  A spawned worker's death breaks its pool alone (RP_ERR_BROKEN); under mpirun -n 1
+ * it ends the run.  What a worker does after its pool's end is cut off some seconds after rank 0's exit.  SIGPIPE is ignored from
+ * then on, unless the program handles it.
  * Errors: RP_ERR_INVALID (config; a name registered for two functions), RP_ERR_UNREGISTERED (config's initializer), RP_ERR_NOMEM,
  * RP_ERR_FULL (as rp_register), RP_ERR_CONTEXT (inside a task), RP_ERR_BROKEN (the initializer failed, a rank is missing after
- * open_timeout, registries or protocols differ: the message names them), RP_ERR_MPI. */
+ * open_timeout, registries or protocols differ: the message names them; spawned workers have not come after it), RP_ERR_MPI (also:
+ * MPI cannot spawn; the message names a launch that works). */
 RP_API RP_MUST_USE rp_status rp_open(const rp_config *config, rp_pool **pool);
 
 /* Waits until every task submitted so far, and by other threads meanwhile, is settled, or `timeout` seconds pass.

@@ -8,7 +8,7 @@
 
 static bool ours; /* rankpool initialised MPI: a fact of the process, as MPI itself is */
 
-static bool active(void)
+bool rpi_mpi_active(void)
 {
     int initialised = 0, finalised = 0;
     (void)MPI_Initialized(&initialised);
@@ -46,11 +46,15 @@ rp_status rpi_mpi_srun_check(void)
 rp_status rpi_mpi_begin(void)
 {
     int finalised = 0, provided;
-    if (active())
+    if (rpi_mpi_active())
         return RP_OK;
     (void)MPI_Finalized(&finalised);
     if (finalised)
         return rpi_error(RP_ERR_MPI, "MPI is finalised already: a pool must be opened before MPI_Finalize");
+    if (!rpi_mpi_launched() && getenv("SLURM_STEP_ID"))
+        return rpi_error(RP_ERR_MPI,
+                         "srun started this process without an interface that this MPI speaks, so that it cannot "
+                         "spawn workers: use mpirun inside the job, or srun --mpi=pmix with a task for each rank");
     int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
     if (code != MPI_SUCCESS)
         return rpi_error(RP_ERR_MPI, "MPI_Init_thread failed with code %d", code);
@@ -67,13 +71,18 @@ bool rpi_mpi_threads(void)
 
 void rpi_mpi_end(void)
 {
-    if (ours && active())
+    if (ours && rpi_mpi_active())
         (void)MPI_Finalize();
+    ours = false;
+}
+
+void rpi_mpi_give_up(void)
+{
     ours = false;
 }
 
 void rpi_mpi_abort(int code)
 {
-    if (active())
+    if (rpi_mpi_active())
         (void)MPI_Abort(MPI_COMM_WORLD, code);
 }

@@ -6,6 +6,8 @@
 
 /* Whether a launcher started this process, or the application has initialised MPI. */
 bool rpi_mpi_launched(void);
+/* Whether MPI can be called: initialised, and not finalised. */
+bool rpi_mpi_active(void);
 /* RP_ERR_MPI where srun started several copies that this MPI would take for one process each. */
 RP_MUST_USE rp_status rpi_mpi_srun_check(void);
 /* Initialises MPI unless it is.  RP_ERR_MPI: it cannot be, or it is finalised already. */
@@ -14,6 +16,8 @@ RP_MUST_USE rp_status rpi_mpi_begin(void);
 bool rpi_mpi_threads(void);
 /* Finalises MPI if rpi_mpi_begin initialised it. */
 void rpi_mpi_end(void);
+/* MPI is never finalised: a thread of ours does not come back from it. */
+void rpi_mpi_give_up(void);
 /* Ends the whole job at once. */
 void rpi_mpi_abort(int code);
 

@@ -18,9 +18,11 @@ enum tag {
     TAG_WAITING = 29471, /* on the application's communicator, and only when a rank is late in coming */
 };
 
-#define RING     32        /* batches received before a poll looks; more wait inside MPI */
-#define FRAGMENT (1 << 30) /* bytes of a large payload in one message: MPI-3.1 counts are int */
-#define LATE     1.0       /* seconds after which a rank says that it waits for another */
+#define RING     32                              /* batches received before a poll looks; more wait inside MPI */
+#define FRAGMENT (1 << 30)                       /* bytes of a large payload in one message: MPI-3.1 counts are int */
+#define LATE     1.0                             /* seconds after which a rank says that it waits for another */
+#define PARTING  1.0                             /* seconds for the last messages of a peer that has ended */
+#define LOOK     ((uint64_t)RPI_TICKS_US * 1000) /* between two looks at the watched peers */
 
 /* A large payload under way, in fragments. */
 struct operation {
@@ -53,6 +55,9 @@ struct mpi {
     int pending, capacity;
     struct operation **untaken; /* finished receives that the engine could not take */
     int untaken_count, untaken_capacity;
+    bool watched; /* by this process; else the launcher ends the job with any of its ranks */
+    struct rpi_watch watch;
+    uint64_t looked; /* ticks */
 };
 
 static struct mpi *mpi_of(struct rpi_transport *transport)
@@ -78,6 +83,25 @@ static rp_status post(struct mpi *mpi, unsigned place)
     int code = MPI_Irecv(ring_bytes(mpi, place), RPI_BATCH_MAX, MPI_BYTE, MPI_ANY_SOURCE, TAG_BATCH, mpi->comm,
                          &mpi->ring[place]);
     return code == MPI_SUCCESS ? RP_OK : failed("MPI_Irecv", code);
+}
+
+/* ---- peers that end */
+
+void rpi_transport_mpi_watch(struct rpi_transport *transport, const struct rpi_watch *watch)
+{
+    struct mpi *mpi = mpi_of(transport);
+    mpi->watch = *watch;
+    mpi->watched = true;
+}
+
+static rp_status look_at_peers(struct mpi *mpi)
+{
+    if (!mpi->watched)
+        return RP_OK;
+    mpi->looked = rpi_ticks();
+    int peer = rpi_watch_ended(&mpi->watch);
+    return peer ? rpi_error(RP_ERR_BROKEN, "worker %d has ended before its time, and with it all that were spawned", peer)
+                : RP_OK;
 }
 
 /* ---- sending */
@@ -127,7 +151,9 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
     const struct peer *peer = &mpi->peers[number];
     MPI_Request request;
     int complete = 0;
-    rp_status status = make_room(mpi, 1);
+    rp_status status = look_at_peers(mpi);
+    if (status == RP_OK)
+        status = make_room(mpi, 1);
     if (status != RP_OK)
         return status;
     int code = MPI_Isend(data, (int)size, MPI_BYTE, peer->rank, TAG_BATCH, peer->comm, &request);
@@ -162,6 +188,9 @@ static rp_status mpi_send_large(struct rpi_transport *transport, int number, con
     struct mpi *mpi = mpi_of(transport);
     const struct peer *peer = &mpi->peers[number];
     size_t fragments = fragments_of(size);
+    rp_status status = look_at_peers(mpi);
+    if (status != RP_OK)
+        return status;
     struct operation *operation = prepare(mpi, fragments, cookie, false);
     *done = false;
     if (!operation)
@@ -309,6 +338,8 @@ static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_even
     struct mpi *mpi = mpi_of(transport);
     *any = false;
     rp_status status = poll_ring(mpi, events, any);
+    if (status == RP_OK && !*any && mpi->watched && rpi_ticks() - mpi->looked > LOOK)
+        status = look_at_peers(mpi);
     if (status != RP_OK || (mpi->pending == 0 && mpi->untaken_count == 0))
         return status;
     return poll_pending(mpi, events, any);
@@ -322,6 +353,27 @@ static void wait_for(MPI_Request *request)
     int flag = 0;
     while (MPI_Test(request, &flag, MPI_STATUS_IGNORE) == MPI_SUCCESS && !flag)
         rpi_patience_wait(&patience);
+}
+
+/* Every peer has said goodbye; one that ends now, between that and the barrier, is not waited for.  Returns whether all came. */
+static bool part(struct mpi *mpi)
+{
+    MPI_Request barrier;
+    struct rpi_patience patience = { 0 };
+    double deadline = 0; /* none */
+    int flag = 0;
+    if (MPI_Ibarrier(mpi->comm, &barrier) != MPI_SUCCESS)
+        return false;
+    while (MPI_Test(&barrier, &flag, MPI_STATUS_IGNORE) == MPI_SUCCESS && !flag) {
+        rpi_patience_wait(&patience);
+        if (!mpi->watched)
+            continue;
+        if (deadline > 0 && rpi_now() > deadline)
+            return false;
+        if (!(deadline > 0) && rpi_watch_ended(&mpi->watch))
+            deadline = rpi_now() + PARTING;
+    }
+    return true;
 }
 
 static void cancel(MPI_Request *request)
@@ -349,11 +401,11 @@ static void release(struct mpi *mpi)
 static void mpi_close(struct rpi_transport *transport, bool together)
 {
     struct mpi *mpi = mpi_of(transport);
-    if (!together)
+    bool parted = together && part(mpi);
+    if (mpi->watched)
+        rpi_watch_fini(&mpi->watch);
+    if (!parted)
         return;
-    MPI_Request barrier;
-    if (MPI_Ibarrier(mpi->comm, &barrier) == MPI_SUCCESS)
-        wait_for(&barrier);
     for (int i = 0; i < RING; i++)
         cancel(&mpi->ring[i]);
     (void)MPI_Comm_free(&mpi->comm);
@@ -442,6 +494,7 @@ static rp_status set_up(struct mpi *mpi)
     int *limit, found;
     (void)MPI_Comm_set_errhandler(mpi->comm, MPI_ERRORS_RETURN);
     (void)MPI_Comm_set_name(mpi->comm, "rankpool");
+    /* of the whole process; Open MPI knows it on MPI_COMM_WORLD and its duplicates alone */
     int code = MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &limit, &found);
     if (code != MPI_SUCCESS || !found || *limit < TAG_WAITING)
         return rpi_error(RP_ERR_MPI, "this MPI allows too few message tags");

@@ -14,10 +14,11 @@ static int rank;
 static int rank_by_launcher(void)
 {
     static const char *const names[] = { "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK" };
+    int above = getenv("RANKPOOL_SPAWNED") ? 1 : 0; /* rank 0 is the one that spawned them */
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = getenv(names[i]);
         if (value != NULL)
-            return (int)strtol(value, NULL, 10);
+            return above + (int)strtol(value, NULL, 10);
     }
     return 0;
 }

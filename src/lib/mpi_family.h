@@ -1,0 +1,25 @@
+/* Workers that a process spawns: copies of the program, on its own arguments.  A spawned worker knows itself by RANKPOOL_SPAWNED in its
+ * environment, set for the spawn alone, and is told there which of the program's opens it was spawned by. */
+#ifndef RPI_MPI_FAMILY_H
+#define RPI_MPI_FAMILY_H
+
+#include "alloc.h"
+
+#include <mpi.h>
+
+/* Spawns `count` workers for this program's open of that `number` (from 1).  *ranks: this process as rank 0, then them; the caller's to free.
+ * From now on SIGPIPE is ignored, unless the application has a handler, here and in the workers.
+ * RP_ERR_MPI: MPI refuses; the message names a launch that works.  RP_ERR_BROKEN: they had not all come after `timeout` seconds. */
+RP_MUST_USE rp_status rpi_family_spawn(int count, unsigned number, double timeout, const struct rpi_alloc *alloc,
+                                       MPI_Comm *ranks);
+
+/* In a spawned worker the number of the open it was spawned for, else 0.  MPI must be initialised. */
+unsigned rpi_family_turn(void);
+
+/* A spawned worker meets its parent: the *ranks that rpi_family_spawn has made there.  Once. */
+RP_MUST_USE rp_status rpi_family_join(MPI_Comm *ranks);
+
+/* For a process's very end, after MPI's: a spawned worker waits until the launcher's daemon has taken note. */
+void rpi_family_leave(void);
+
+#endif
