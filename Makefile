@@ -1,9 +1,12 @@
 # rankpool: plain make, no configure step.
 #
-#   make            the libraries and the examples
+#   make            the libraries, the command and the examples
 #   make demo       real work under mpirun (DIR=/usr/include); installs what is missing first
 #   make check      every test; installs what is missing first
-#   make bench      speed figures (not a test)
+#   make soak       random schedules of both engines with workers that die or fall silent (SECONDS=60, SEED=1)
+#   make bench      speed figures beside their limits and peers (not a test); PARTS="small idle": only these of tests/bench/run
+#   make bench-count    instructions a task by callgrind, beside tests/bench/count.baseline
+#   make fuzz       what reads bytes of others, fed with bad ones (SECONDS=60 each)
 #   make lint       every static check; make format rewrites the sources
 #
 # Settings: CC CFLAGS CPPFLAGS LDFLAGS BUILD MPICC MPI_CFLAGS MPI_LIBS, V=1 (show commands), WERROR=1,
@@ -61,49 +64,59 @@ endif
 # ---- what there is ------------------------------------------------------------------------------------------------
 
 LIB_SRC := $(sort $(wildcard src/lib/*.c))
-LIB_MPI_SRC := $(sort $(wildcard src/lib/transport_mpi*.c src/lib/mpi_*.c))
+LIB_MPI_SRC := $(sort $(wildcard src/lib/transport_mpi*.c src/lib/mpi_*.c) src/lib/side.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_MPI_OBJ := $(LIB_MPI_SRC:%.c=$(BUILD)/%.o)
 LIB_PURE_OBJ := $(filter-out $(LIB_MPI_OBJ),$(LIB_OBJ))
 
+CLI_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard src/cli/*.c)))
 EXAMPLES := $(patsubst src/examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard src/examples/*.c)))
-SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
+# calls.c and fixture.c share names: a program has one of them.
+CALLS_OBJ := $(BUILD)/tests/support/calls.o
+CALLERS := $(patsubst %.c,$(BUILD)/%,$(shell grep -l '"calls.h"' tests/unit/*.c tests/mpi/*.c))
+SUPPORT_OBJ := $(filter-out $(CALLS_OBJ),$(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c))))
 SIM_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c))))
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c tests/self/test_*.c)))
 SIM_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/sim/test_*.c)))
 MPI_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/mpi/*.c)))
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/common/*.c)))
 
 STATIC := $(BUILD)/librankpool.a
 SHARED := $(BUILD)/librankpool.so
 PURE := $(BUILD)/librankpool_pure.a
 SUPPORT := $(BUILD)/libsupport.a
+COMMAND := $(BUILD)/rankpool
 
+# What the library needs beside MPI: SQLite and SHA-256 for the journal.
+LIB_LIBS := -lsqlite3 -lcrypto
 # What each example needs beside the library.
 LDLIBS_filehash := -lcrypto
 LDLIBS_uts := -lcrypto -lm
 LDLIBS_mandelbrot := -lpng -lm
 
-.PHONY: all libs examples tests demo demo-run check check-run bench bench-run lint lint-flags format clean FORCE
+.PHONY: soak all libs command examples tests demo demo-run check check-run bench bench-run bench-count lint lint-flags format clean FORCE
 .SECONDARY:
 
-all: libs examples
+all: libs command examples
 libs: $(STATIC) $(SHARED)
+command: $(COMMAND)
 examples: $(EXAMPLES)
-tests: $(UNIT_TESTS) $(SIM_TESTS) $(MPI_TESTS)
+tests: $(UNIT_TESTS) $(SIM_TESTS) $(MPI_TESTS) $(FUZZERS)
 
 # ---- the library --------------------------------------------------------------------------------------------------
 
 $(STATIC): $(LIB_OBJ)
 $(PURE): $(LIB_PURE_OBJ)
-$(SUPPORT): $(SUPPORT_OBJ)
+$(SUPPORT): $(SUPPORT_OBJ) Makefile
 $(STATIC) $(PURE) $(SUPPORT):
 	$(say) AR $@
-	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
+	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
 $(SHARED).$(SOVERSION): $(LIB_OBJ) src/lib/librankpool.map
 	$(say) LD $@
-	$(Q)$(CC) $(LDFLAGS) $(SO_LDFLAGS) -o $@ $(LIB_OBJ) $(MPI_LIBS)
+	$(Q)$(CC) $(LDFLAGS) $(SO_LDFLAGS) -o $@ $(LIB_OBJ) $(MPI_LIBS) $(LIB_LIBS)
 
 $(SHARED): $(SHARED).$(SOVERSION)
 	$(Q)ln -sf $(<F) $@
@@ -116,7 +129,8 @@ $(LIB_OBJ): ADD = $(INTERNAL)
 $(LIB_MPI_OBJ): ADD = $(INTERNAL) $(MPI_CFLAGS)
 $(BUILD)/tests/%.o: ADD = $(INTERNAL) -Itests/support
 $(BUILD)/tests/sim/%.o: ADD = $(INTERNAL) -Itests/support -Itests/sim
-$(BUILD)/tests/mpi/%.o $(BUILD)/tests/bench/%.o: ADD = $(INTERNAL) -Itests/support $(MPI_CFLAGS)
+$(BUILD)/tests/mpi/%.o: ADD = $(INTERNAL) -Itests/support $(MPI_CFLAGS)
+$(BUILD)/tests/bench/%.o: ADD = $(INTERNAL) -Itests/support -Itests/sim -Itests/bench/common $(MPI_CFLAGS)
 $(BUILD)/src/examples/%.o: ADD = $(MPI_CFLAGS)
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
@@ -132,28 +146,46 @@ $(BUILD)/flags: FORCE
 
 # ---- programs -----------------------------------------------------------------------------------------------------
 
+$(CALLERS): $(CALLS_OBJ)
+
 # No MPI in these: tests/support has a stand-in for the MPI transport.
 $(UNIT_TESTS): %: %.o $(SUPPORT) $(PURE)
 	$(say) LD $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(SUPPORT) $(PURE) -Wl,--end-group -lcunit -lm
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(SUPPORT) $(PURE) -Wl,--end-group $(LIB_LIBS) -lcunit -lm
 
 $(SIM_TESTS): %: %.o $(SIM_OBJ) $(SUPPORT) $(PURE)
 	$(say) LD $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SIM_OBJ) -Wl,--start-group $(SUPPORT) $(PURE) -Wl,--end-group -lcunit -lm
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SIM_OBJ) -Wl,--start-group $(SUPPORT) $(PURE) -Wl,--end-group $(LIB_LIBS) -lcunit -lm
 
-$(MPI_TESTS) $(BENCHES): %: %.o $(SUPPORT) $(STATIC)
+$(MPI_TESTS): %: %.o $(SUPPORT) $(STATIC)
 	$(say) LD $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SUPPORT) $(STATIC) $(MPI_LIBS) -lcunit -lm
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT) $(STATIC) $(MPI_LIBS) $(LIB_LIBS) -lcunit -lm
+
+# With FUZZER=1 (make fuzz) main is libFuzzer's; else they replay inputs.
+FUZZ_MAIN := $(if $(FUZZER),-fsanitize=fuzzer,$(BUILD)/tests/fuzz/replay.o)
+$(FUZZERS): %: %.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(SUPPORT) $(PURE)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) -Wl,--start-group $(SUPPORT) $(PURE) -Wl,--end-group $(LIB_LIBS) -lcunit -lm
+
+BENCH_SIM := $(BUILD)/tests/sim/transport_sim.o
+$(BENCHES): %: %.o $(BENCH_OBJ) $(BENCH_SIM) $(SUPPORT) $(STATIC)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BENCH_OBJ) $(if $(filter %/scale,$@),$(BENCH_SIM)) $(SUPPORT) $(STATIC) $(MPI_LIBS) $(LIB_LIBS) -lcrypto -lcunit -lm
+
+$(COMMAND): $(CLI_OBJ) $(STATIC)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(CLI_OBJ) $(STATIC)
 
 $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/src/examples/%.o $(STATIC)
 	$(say) LD $@
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(MPI_LIBS) $(LDLIBS_$*)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(MPI_LIBS) $(LIB_LIBS) $(LDLIBS_$*)
 
 # ---- running ------------------------------------------------------------------------------------------------------
 
 # Two steps: only after scripts/bootstrap is there an mpicc to ask. The second builds on every core unless a -j was given.
 demo check bench:
 	@scripts/bootstrap check
+	@$(if $(filter bench,$@),scripts/bootstrap bench || echo "make bench goes on without them")
 	@+$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) $@-run
 
 demo-run: $(BUILD)/examples/squares $(BUILD)/examples/filehash
@@ -162,11 +194,34 @@ demo-run: $(BUILD)/examples/squares $(BUILD)/examples/filehash
 	@echo "filehash of $(DIR), on 4 ranks, into $(BUILD)/filehash.txt:"
 	@TIMEOUT=3600 scripts/mpirun.sh -n 4 $(BUILD)/examples/filehash -s '$(DIR)' >$(BUILD)/filehash.txt
 
-check-run: libs examples tests
+check-run: all tests
 	@MAKEFLAGS= BUILD=$(BUILD) tests/run $(GROUP)
 
 bench-run: $(BENCHES)
-	@BUILD=$(BUILD) tests/bench/run
+	@MAKEFLAGS= BUILD=$(BUILD) tests/bench/run $(PARTS)
+
+bench-count: $(BUILD)/tests/bench/count
+	@BUILD=$(BUILD) tests/bench/count
+
+# Random schedules in which workers die and fall silent, from SEED on, as many as SECONDS allow.
+SEED ?= 1
+soak: $(BUILD)/tests/sim/test_losses
+	$(Q)SECONDS=$(SECONDS) SEED=$(SEED) $<
+
+# Every fuzz target for SECONDS, side by side; FUZZ=name: that one alone.
+SECONDS ?= 60
+fuzz:
+	@scripts/bootstrap lint
+	@+$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) CC=clang FUZZER=1 \
+		SANITIZE=fuzzer-no-link,address,undefined BUILD=$(BUILD)-fuzz fuzz-targets
+	@BUILD=$(BUILD)-fuzz tests/fuzz/run $(SECONDS) $(FUZZ)
+
+.PHONY: fuzz fuzz-targets fuzz-corpus
+fuzz-targets: $(FUZZERS)
+# The committed inputs, written anew: after a change of the wire.
+fuzz-corpus: $(FUZZERS)
+	$(Q)for name in $(notdir $(FUZZERS)); do \
+		mkdir -p tests/fuzz/corpus/$$name && $(BUILD)/tests/fuzz/$$name -w tests/fuzz/corpus/$$name || exit 1; done
 
 lint:
 	@scripts/bootstrap lint
@@ -174,7 +229,7 @@ lint:
 
 # For scripts/lint: what every source is compiled with, then what MPI adds.
 lint-flags:
-	@echo '$(filter-out -W%,$(CPPFLAGS) $(CFLAGS)) $(INTERNAL) -Itests/support -Itests/sim'
+	@echo '$(filter-out -W%,$(CPPFLAGS) $(CFLAGS)) $(INTERNAL) -Itests/support -Itests/sim -Itests/bench/common'
 	@echo '$(MPI_CFLAGS)'
 
 format:

@@ -4,6 +4,7 @@
  *
  *   uts -t 1 -a 3 -d 10 -b 4 -r 19                 T1, geometric: 4130071 nodes, depth 10, 3305118 leaves
  *   uts -t 0 -b 2000 -q 0.124875 -m 8 -r 42        T3, binomial: 4112897 nodes, depth 1572, 3599034 leaves
+ *   uts -t 1 -a 0 -d 20 -b 4 -r 34                 T5, geometric, branching less with depth: 4147582 nodes, depth 20, 2181318 leaves
  *
  * A task walks -g nodes depth first and spawns what is left of its part as tasks; a stream brings the counts. */
 #include <rankpool.h>

@@ -1,5 +1,7 @@
 #include "alloc.h"
 
+#include "spares.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,19 +44,16 @@ void rpi_free(const struct rpi_alloc *alloc, void *memory)
         (void)alloc->fn(memory, 0, alloc->user);
 }
 
-/* What stands before a buffer's first byte. */
-struct owner {
-    _Alignas(max_align_t) struct rpi_alloc alloc;
-};
-
 void *rpi_buffer_new(const struct rpi_alloc *alloc, size_t size)
 {
-    if (size > SIZE_MAX - sizeof(struct owner))
+    if (alloc->spares && size >= RPI_SPARE_LEAST)
+        return rpi_spares_buffer(alloc->spares, size);
+    if (size > SIZE_MAX - sizeof(struct rpi_owner))
         return NULL;
-    struct owner *owner = rpi_reserve(alloc, sizeof *owner + size);
+    struct rpi_owner *owner = rpi_reserve(alloc, sizeof *owner + size);
     if (!owner)
         return NULL;
-    owner->alloc = *alloc;
+    *owner = (struct rpi_owner){ .fn = alloc->fn, .user = alloc->user };
     return owner + 1;
 }
 
@@ -62,9 +61,8 @@ void rpi_buffer_free(void *buffer)
 {
     if (!buffer)
         return;
-    struct owner *owner = (struct owner *)buffer - 1;
-    struct rpi_alloc alloc = owner->alloc;
-    rpi_free(&alloc, owner);
+    struct rpi_owner *owner = (struct rpi_owner *)buffer - 1;
+    (void)owner->fn(owner, 0, owner->user);
 }
 
 void rp_free(void *data)

@@ -4,9 +4,12 @@
 
 #include <rankpool.h>
 
+struct rpi_spares;
+
 struct rpi_alloc {
     rp_alloc *fn;
     void *user;
+    struct rpi_spares *spares; /* NULL, or: where large buffers come from */
 };
 
 /* `fn` NULL: realloc and free. */
@@ -18,6 +21,12 @@ void *rpi_zeroed(const struct rpi_alloc *alloc, size_t size);
 /* NULL: no memory, and `old` is as it was. */
 void *rpi_resize(const struct rpi_alloc *alloc, void *old, size_t size);
 void rpi_free(const struct rpi_alloc *alloc, void *memory);
+
+/* What stands before a buffer's first byte. */
+struct rpi_owner {
+    _Alignas(max_align_t) rp_alloc *fn; /* frees it */
+    void *user;
+};
 
 /* A buffer that remembers its allocator, so that it can be handed to the application and freed by rp_free.  Aligned for any type. */
 void *rpi_buffer_new(const struct rpi_alloc *alloc, size_t size);

@@ -29,9 +29,12 @@ struct rpi_batch {
     /* at rank 0 */
     uint32_t remaining;          /* tasks without a result */
     bool to_idle;                /* its worker had nothing else */
+    bool movable;                /* its tasks may run elsewhere */
+    bool handed;                 /* it was given out to be sent: it may have begun */
     double sent_at;              /* seconds */
     double ran;                  /* seconds, of its tasks' results */
     struct rpi_version *version; /* whose bytes its piece is, or NULL */
+    uint64_t input;              /* the future whose outcome its piece is, or 0 */
     _Alignas(16) uint8_t bytes[];
 };
 
@@ -61,6 +64,7 @@ struct rpi_arrival {
     int peer;
     bool complete;
     bool outcome; /* of another task, kept elsewhere */
+    bool late;    /* at rank 0: nobody waits for it where it comes from (late.h) */
     uint64_t size;
     void *buffer;            /* an rpi_buffer */
     struct rpi_frame frame;  /* that announced it */

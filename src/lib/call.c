@@ -8,30 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local struct rp_call *current;
+_Thread_local struct rp_call *rpi_call_now;
 
-struct rp_call *rpi_call_current(void)
+rp_status rpi_call_forbidden(const char *function)
 {
-    return current;
-}
-
-struct rp_call *rpi_call_enter(struct rp_call *call)
-{
-    struct rp_call *before = current;
-    current = call;
-    return before;
-}
-
-void rpi_call_leave(struct rp_call *before)
-{
-    current = before;
-}
-
-rp_status rpi_call_forbid(const char *function)
-{
-    if (!current)
-        return RP_OK;
-    return rpi_error(RP_ERR_CONTEXT, "%s may not be called inside a task (%s)", function, current->name);
+    return rpi_error(RP_ERR_CONTEXT, "%s may not be called inside a task (%s)", function, rpi_call_now->name);
 }
 
 void *rp_reserve(rp_call *call, size_t size)
@@ -57,8 +38,23 @@ void *rp_reserve(rp_call *call, size_t size)
     return call->data;
 }
 
+/* Into the room that is there, which may be where it lies already. */
+static inline void put_result(rp_call *call, const void *result, size_t size)
+{
+    call->data = call->room;
+    call->size = size;
+    if (size == RPI_SMALL_RESULT)
+        memmove(call->room, result, RPI_SMALL_RESULT);
+    else
+        memmove(call->room, result, size);
+}
+
 rp_status rp_return(rp_call *call, const void *result, size_t size)
 {
+    if (call && result && !call->owned && size <= call->room_size) { /* nearly always */
+        put_result(call, result, size);
+        return RP_OK;
+    }
     if (!call || (!result && size > 0))
         return rpi_error(RP_ERR_INVALID, "rp_return needs a call and a result");
     if (size > UINT32_MAX)
@@ -148,8 +144,6 @@ const void *rp_shared(const rp_call *call, const char *name, size_t *size)
 
 /* ---- children */
 
-#define MOST_RETRIES 250 /* an attempt's number travels in a byte */
-
 static rp_status child_options(const rp_task_options *options, struct rpi_frame *frame)
 {
     if (!options)
@@ -161,8 +155,7 @@ static rp_status child_options(const rp_task_options *options, struct rpi_frame 
         return rpi_error(RP_ERR_CONTEXT, "rp_spawn: a spawned task has no key");
     if (options->worker || options->worker_hard || options->after_count || options->on_done)
         return rpi_error(RP_ERR_INVALID, "rp_spawn: options.worker, after and on_done are not for spawned tasks");
-    if (options->attempts < 0 || options->attempts > MOST_RETRIES || options->retries < 0 ||
-        options->retries > MOST_RETRIES || !(options->cost >= 0) || !(options->time_limit >= 0))
+    if (!rpi_starts_fit(options->attempts, options->retries) || !(options->cost >= 0) || !(options->time_limit >= 0))
         return rpi_error(RP_ERR_INVALID, "rp_spawn: options.attempts, retries, cost or time_limit is out of range");
     if (options->time_limit > 0) {
         frame->flags |= RPI_FRAME_RAN;

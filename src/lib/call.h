@@ -41,14 +41,34 @@ struct rp_call {
     char message[RPI_MESSAGE_MAX + 1];
 };
 
+/* Of this thread; read by every call on a pool and written twice by every task, so it has its place in each thread's block from the start. */
+extern _Thread_local struct rp_call *rpi_call_now __attribute__((tls_model("initial-exec")));
+
 /* The task that this thread runs, or NULL. */
-struct rp_call *rpi_call_current(void);
+static inline struct rp_call *rpi_call_current(void)
+{
+    return rpi_call_now;
+}
+
 /* Returns the one before. */
-struct rp_call *rpi_call_enter(struct rp_call *call);
-void rpi_call_leave(struct rp_call *before);
+static inline struct rp_call *rpi_call_enter(struct rp_call *call)
+{
+    struct rp_call *before = rpi_call_now;
+    rpi_call_now = call;
+    return before;
+}
+
+static inline void rpi_call_leave(struct rp_call *before)
+{
+    rpi_call_now = before;
+}
 
 /* RP_ERR_CONTEXT, with a message, inside a task. */
-RP_MUST_USE rp_status rpi_call_forbid(const char *function);
+RP_MUST_USE rp_status rpi_call_forbidden(const char *function);
+RP_MUST_USE static inline rp_status rpi_call_forbid(const char *function)
+{
+    return rpi_call_now ? rpi_call_forbidden(function) : RP_OK;
+}
 
 /* Makes the call ready for its next run; its result goes to `room` if it fits there, aligned for any type. */
 static inline void rpi_call_reset(struct rp_call *call, void *room, size_t room_size)

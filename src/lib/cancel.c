@@ -1,14 +1,32 @@
 /* Cancelling at rank 0: what is queued is settled at once, workers are told about the rest. */
 #include "inputs.h"
+#include "queues.h"
 #include "settle.h"
 #include "status.h"
 
-#define NEVER_AGAIN UINT32_MAX /* as many retries as any options allow */
+/* Whether it has room in the worker's last cancel, which waits to be sent and has no task behind it. */
+static bool share_message(struct rpi_master *master, int worker, const struct rpi_frame *frame)
+{
+    struct rpi_batch *batch = master->roster.seats[worker].cancels;
+    if (!batch || !frame)
+        return false;
+    struct rpi_writer writer = { .base = batch->bytes, .used = batch->size, .limit = master->batches.limit };
+    writer.count = rpi_get16(batch->bytes + 2);
+    if (!rpi_writer_fits(&writer, rpi_frame_size(frame->flags, 0)))
+        return false;
+    (void)rpi_writer_frame(&writer, frame);
+    rpi_writer_close(&writer, RPI_CANCEL, 0);
+    master->counts.bytes_out += writer.used - batch->size;
+    batch->size = writer.used;
+    return true;
+}
 
-/* A message of its own; `frame` NULL: all that the worker has. */
+/* `frame` NULL: all that the worker has. */
 static rp_status tell_worker(struct rpi_master *master, int worker, const struct rpi_frame *frame)
 {
     struct rpi_writer writer;
+    if (share_message(master, worker, frame))
+        return RP_OK;
     struct rpi_batch *batch = rpi_batch_get(&master->batches);
     if (!batch)
         return rpi_no_memory("a cancel");
@@ -19,7 +37,8 @@ static rp_status tell_worker(struct rpi_master *master, int worker, const struct
     batch->size = writer.used;
     batch->peer = worker;
     batch->sends = 1;
-    rpi_list_append(&master->outgoing, &batch->link);
+    rpi_master_send(master, batch);
+    master->roster.seats[worker].cancels = frame ? batch : NULL;
     return RP_OK;
 }
 
@@ -27,8 +46,21 @@ static rp_status tell_busy_workers(struct rpi_master *master, const struct rpi_f
 {
     rp_status status = RP_OK;
     for (int worker = 0; status == RP_OK && worker <= master->roster.workers; worker++)
-        if (master->roster.seats[worker].in_flight)
+        if (master->roster.seats[worker].in_flight && master->roster.seats[worker].presence != RPI_LOST)
             status = tell_worker(master, worker, frame);
+    return status;
+}
+
+/* Who is silent may not answer for long: what was cancelled there is settled now. */
+static rp_status settle_at_suspects(struct rpi_master *master)
+{
+    const struct rpi_roster *roster = &master->roster;
+    rp_status status = RP_OK;
+    if (roster->present + roster->lost == roster->workers)
+        return RP_OK;
+    for (int worker = 1; status == RP_OK && worker <= roster->workers; worker++)
+        if (roster->seats[worker].presence == RPI_SUSPECT)
+            status = rpi_master_suspect(master, worker, master->now);
     return status;
 }
 
@@ -36,9 +68,10 @@ static rp_status cancel_queued(struct rpi_master *master, uint64_t id, struct rp
 {
     struct rpi_settled how = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "", .function = function };
     const struct rpi_options options = *rpi_options_at(&master->options, future->options);
+    uint32_t size = rpi_future_size(future);
     rp_status status = rpi_settle_failure(master, id, future, &how);
     if (status == RP_OK)
-        rpi_master_void(master, &options);
+        rpi_master_void(master, &options, size);
     return status;
 }
 
@@ -52,14 +85,16 @@ static rp_status cancel_waiting(struct rpi_master *master, uint64_t id, struct r
 static rp_status cancel_map(struct rpi_master *master, struct rpi_map *map)
 {
     struct rpi_frame frame = { .flags = RPI_FRAME_NUMBER, .number = map->number };
-    rp_status status = map->left > map->request.count - map->next ? tell_busy_workers(master, &frame) : RP_OK;
-    return status == RP_OK ? rpi_map_cancel(master, map) : status;
+    rp_status status = map->left > rpi_map_waiting(map) ? tell_busy_workers(master, &frame) : RP_OK;
+    if (status == RP_OK)
+        status = rpi_map_cancel(master, map);
+    return status == RP_OK ? settle_at_suspects(master) : status;
 }
 
 rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_future *future, double now)
 {
     master->now = now;
-    if (future->state == RP_DONE)
+    if (future->state == RP_DONE || future->state == RPI_STORING)
         return RP_OK;
     if (future->flags & RPI_FUTURE_MAP)
         return cancel_map(master, future->pending.map);
@@ -68,10 +103,14 @@ rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_f
     if (future->state == RP_QUEUED)
         return cancel_queued(master, id, future, future->pending.function);
     struct rpi_frame frame = { .id = id };
-    rp_status status = tell_worker(master, master->batches.table[future->pending.batch]->peer, &frame);
-    if (status == RP_OK)
-        future->pending.retried = NEVER_AGAIN;
-    return status;
+    int worker = master->batches.table[future->pending.batch]->peer;
+    bool lost = master->roster.seats[worker].presence ==
+                RPI_LOST; /* memory ran out in rpi_master_lost, which will settle it */
+    rp_status status = lost ? RP_OK : tell_worker(master, worker, &frame);
+    if (status != RP_OK)
+        return status;
+    future->pending.retried = RPI_NEVER_AGAIN;
+    return settle_at_suspects(master);
 }
 
 /* Tasks at workers are not tried again. */
@@ -80,7 +119,7 @@ static void forbid_retries(struct rpi_master *master)
     for (uint32_t i = 0; i < master->futures.touched; i++) {
         struct rpi_future *future = rpi_future_slot(&master->futures, i);
         if (future->state == RP_SENT && !(future->flags & (RPI_FUTURE_CHUNK | RPI_FUTURE_MAP)))
-            future->pending.retried = NEVER_AGAIN;
+            future->pending.retried = RPI_NEVER_AGAIN;
     }
 }
 
@@ -103,5 +142,5 @@ rp_status rpi_master_cancel_all(struct rpi_master *master, double now)
         else if (future->state == RP_WAITING)
             status = cancel_waiting(master, id, future);
     }
-    return status;
+    return status == RP_OK ? settle_at_suspects(master) : status;
 }

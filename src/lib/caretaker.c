@@ -3,11 +3,6 @@
 #include "pool.h"
 
 #include <signal.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 #define UNTIL_WORK (-1.0)
 #define WATCH      0.5e-3 /* seconds without a step of a call's, after which it takes over */
@@ -43,6 +38,16 @@ static double faster(double rest)
     return rest / 2 > SHORTEST ? rest / 2 : SHORTEST;
 }
 
+/* Nothing has come for so long that it may sleep until a worker rings, unless this last look finds something. */
+static bool doze(rp_pool *pool, bool *any)
+{
+    struct rpi_caretaker *care = &pool->caretaker;
+    if (*any || pool->late || pool->now - care->heard < RPI_DROWSY || pool->rest.parked || !rpi_rest_doze(pool))
+        return false;
+    *any = rpi_pool_step(pool, false);
+    return !*any && !pool->late && pool->broken == RP_OK;
+}
+
 /* Drives a step, and finds out how seldom is enough: a worker found idle while a task was queued says that it came too late.  (What
  * such a worker costs, the engine takes for its round trip, and sends more ahead: so the rests grow to a task's length.) */
 static double drive(rp_pool *pool)
@@ -50,26 +55,49 @@ static double drive(rp_pool *pool)
     struct rpi_caretaker *care = &pool->caretaker;
     double rest = care->driving ? care->rest : FIRST;
     bool any = rpi_pool_step(pool, false);
+    if (!care->driving)
+        care->heard = pool->now; /* of those before it knows nothing */
     care->driving = true;
+    care->parked = doze(pool, &any);
     care->seen = pool->stepped;
-    if (any)
+    if (any) {
         care->heard = pool->now;
+        rpi_patience_reset(&care->patience);
+    }
+    if (care->parked)
+        return rest;
     if (pool->late || rpi_pool_carries(pool))
         return faster(rest);
     return any ? rest : slower(rest, pool->now - care->heard);
+}
+
+/* Until a worker rings, a call changes something, or it is time to look again. */
+static void park(rp_pool *pool)
+{
+    struct rpi_caretaker *care = &pool->caretaker;
+    if (rpi_rest_take(pool, rpi_rest_limit(pool, &care->patience), true))
+        rpi_patience_rouse(&care->patience);
+    care->rest = FIRST;
 }
 
 /* One look; returns the seconds until the next. */
 static double look(rp_pool *pool)
 {
     struct rpi_caretaker *care = &pool->caretaker;
+    care->parked = false;
     if (!rpi_lock_try(&pool->lock))
         return care->rest = watch(care); /* a call is under way */
-    if (is_driven(pool)) {
+    if (rpi_pool_attended(pool) && pool->rest.parked && !pool->here) {
+        care->blocked = true; /* a call sleeps until a worker rings: it lets this one know when it leaves, or calls back */
+        care->rest = UNTIL_WORK;
+        care->driving = false;
+    } else if (is_driven(pool)) {
         care->rest = watch(care);
         care->seen = pool->stepped;
     } else if (pool->master.unsettled > 0 && pool->broken == RP_OK) {
         care->rest = drive(pool);
+        if (care->parked)
+            park(pool);
     } else {
         care->blocked = pool->broken == RP_OK;
         care->rest = UNTIL_WORK;
@@ -78,31 +106,11 @@ static double look(rp_pool *pool)
     return care->rest;
 }
 
-/* Beside a thread that computes on the same core it must come to its turn when its rest is over.  All of this is a wish: a kernel that
- * does not know it refuses it. */
-static void be_prompt(void)
-{
-#ifdef __linux__
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime, deadline, period;
-    } scheduling = { .size = sizeof scheduling };
-    (void)prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL); /* ns; the default of 50,000 is longer than a short sleep */
-    if (syscall(SYS_sched_getattr, 0, &scheduling, sizeof scheduling, 0) != 0)
-        return;
-    scheduling.runtime = 100000; /* ns at a time: who asks for less is served earlier (Linux 6.12) */
-    (void)syscall(SYS_sched_setattr, 0, &scheduling, 0);
-#endif
-}
-
 static void *care_for(void *context)
 {
     rp_pool *pool = context;
     double rest = UNTIL_WORK;
-    be_prompt();
+    rpi_nap_prompt();
     while (rpi_nap_take(&pool->caretaker.nap, rest))
         rest = look(pool);
     return NULL;
@@ -134,7 +142,10 @@ void rpi_caretaker_stop(rp_pool *pool)
     if (!care->live)
         return;
     rpi_nap_end(&care->nap);
-    (void)pthread_join(care->thread, NULL); /* it never waits for the pool's lock */
+    pool->transport->ops->wake(pool->transport);
+    rpi_lock_give(&pool->lock);
+    (void)pthread_join(care->thread, NULL);
+    rpi_lock_take(&pool->lock);
     rpi_nap_fini(&care->nap);
     care->live = care->blocked = false;
 }

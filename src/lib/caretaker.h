@@ -2,6 +2,8 @@
  * has for about 0.5 ms and tasks are unsettled, blocked until a call leaves work behind while there is none.  It takes the pool's lock
  * only where nobody else has it, and runs no task and no callback but the log's.
  *
+ * While it drives and nothing comes for a while it sleeps on the transport, until a worker rings.  While a call does that, it is blocked too.
+ *
  *            a call left work behind                 no call for 0.5 ms
  *   BLOCKED ------------------------> WATCHING -------------------------> DRIVING
  *      ^                               |   ^                               |  |
@@ -10,6 +12,7 @@
 #ifndef RPI_CARETAKER_H
 #define RPI_CARETAKER_H
 
+#include "clock.h"
 #include "nap.h"
 
 #include <rankpool.h>
@@ -19,17 +22,19 @@ struct rpi_caretaker {
     pthread_t thread;
     struct rpi_nap nap;
     bool live;    /* there is one; changes only while no other call is under way */
-    bool blocked; /* it wants to be woken when something is unsettled; guarded by the pool's lock */
+    bool blocked; /* it wants to be woken when a call leaves something unsettled; guarded by the pool's lock */
     /* its own */
-    uint64_t seen; /* the pool's last step that it knows of */
-    bool driving;  /* the last look took a step */
-    double rest;   /* seconds between the last look and the next; negative: until it is woken */
-    double heard;  /* when a step of its own last found something */
+    uint64_t seen;                /* the pool's last step that it knows of */
+    bool driving;                 /* the last look took a step */
+    double rest;                  /* seconds between the last look and the next; negative: until it is woken */
+    struct rpi_patience patience; /* of its sleeps on the transport */
+    bool parked;                  /* the rest is to be taken on the transport */
+    double heard;                 /* when a step of its own last found something */
 };
 
 /* Starts the pool's caretaker.  A failure is logged: the pool goes on without it. */
 void rpi_caretaker_start(rp_pool *pool);
-/* Ends it, and returns when its thread is gone; none: no effect.  The pool's lock is held. */
+/* Ends it, and returns when its thread is gone; none: no effect.  The pool's lock is held, but let go meanwhile. */
 void rpi_caretaker_stop(rp_pool *pool);
 
 #endif

@@ -23,6 +23,7 @@ struct rpi_datum *rpi_catalogue_add(struct rpi_catalogue *catalogue, uint64_t nu
     datum->segment.fd = -1;
     memcpy(datum->name, name, length);
     rpi_list_append(&catalogue->data, &datum->link);
+    catalogue->changes++;
     return datum;
 }
 
@@ -30,6 +31,7 @@ void rpi_catalogue_set(struct rpi_catalogue *catalogue, struct rpi_datum *datum,
 {
     catalogue->work += (uint32_t)rpi_catalogue_is_work(state) - (uint32_t)rpi_catalogue_is_work(datum->state);
     datum->state = state;
+    catalogue->changes++;
 }
 
 void rpi_catalogue_remove(struct rpi_catalogue *catalogue, struct rpi_datum *datum)
@@ -56,7 +58,7 @@ struct rpi_datum *rpi_catalogue_named(const struct rpi_catalogue *catalogue, con
 {
     for (const struct rpi_link *link = catalogue->data.previous; link != &catalogue->data; link = link->previous) {
         struct rpi_datum *datum = rpi_datum_of(link);
-        if (datum->number <= epoch && !is_gone(datum) && strcmp(datum->name, name) == 0)
+        if (datum->number <= epoch && strcmp(datum->name, name) == 0 && !is_gone(datum))
             return datum->segment.size > 0 ? datum : NULL;
     }
     return NULL;

@@ -46,6 +46,7 @@ struct rpi_catalogue {
     struct rpi_link data; /* by number */
     uint64_t ready;       /* an epoch whose data are all here */
     uint32_t work;        /* data in a state with a * */
+    uint64_t changes;     /* so many: who has a copy knows by it whether it is old */
 };
 
 void rpi_catalogue_init(struct rpi_catalogue *catalogue, const struct rpi_alloc *alloc);

@@ -6,9 +6,11 @@
 
 #define SPIN     30e-6  /* seconds of looking again at once */
 #define YIELD    300e-6 /* then of yielding; a crowded rank yields from the start */
+#define MOVING   0.2    /* so long too, while something moves */
 #define LONGEST  1e-3   /* the longest sleep */
 #define SHARE    0.1    /* a sleep is this part of the time already waited */
 #define SHORTEST 20e-6  /* and at least this */
+#define REST     1e-3   /* the first sleep until it is woken */
 
 double rpi_now(void)
 {
@@ -36,10 +38,18 @@ void rpi_patience_wait(struct rpi_patience *patience)
     double waited = now - patience->since;
     if (waited < SPIN && !patience->crowded)
         return;
-    if (waited < YIELD) {
+    if (waited < (patience->moving ? MOVING : YIELD)) {
         (void)sched_yield();
         return;
     }
     double sleep = waited * SHARE;
     sleep_for(sleep < SHORTEST ? SHORTEST : sleep > LONGEST ? LONGEST : sleep);
+}
+
+double rpi_patience_rest(struct rpi_patience *patience)
+{
+    patience->rest = patience->rest > 0 ? 2 * patience->rest : REST;
+    if (patience->rest > RPI_REST_MOST)
+        patience->rest = RPI_REST_MOST;
+    return patience->rest;
 }

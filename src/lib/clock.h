@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Seconds on the monotonic clock. */
 double rpi_now(void);
@@ -16,6 +17,13 @@ static inline bool rpi_is_time(double seconds)
 
 /* The deadline `timeout` seconds from `now`; a negative timeout (RP_FOREVER) never comes. */
 double rpi_deadline(double now, double timeout);
+
+/* So many seconds, of which there are none below zero. */
+static inline struct timespec rpi_timespec(double seconds)
+{
+    time_t whole = (time_t)seconds;
+    return (struct timespec){ .tv_sec = whole, .tv_nsec = (long)((seconds - (double)whole) * 1e9) };
+}
 
 /* A cheap count that grows steadily, for "is it time yet?": about RPI_TICKS_US in a microsecond, within a factor of three. */
 #if defined(__x86_64__)
@@ -36,16 +44,35 @@ static inline uint64_t rpi_ticks(void)
 struct rpi_patience {
     double since; /* when it began to find nothing; 0: not waiting */
     bool crowded; /* more ranks than cores: give the core away at once */
+    bool moving;  /* bytes are on their way, and come forward only while this thread asks: it does not sleep yet */
+    double rest;  /* the next long sleep */
 };
 
 /* Something happened: the next wait begins anew. */
 static inline void rpi_patience_reset(struct rpi_patience *patience)
 {
-    patience->since = 0;
+    patience->since = patience->rest = 0;
 }
 
 /* Called each time nothing was found: returns at once for some tens of microseconds, then yields the core, then sleeps for longer
  * and longer, 1 ms at the most. */
 void rpi_patience_wait(struct rpi_patience *patience);
+
+/* A rank that has found nothing for so long may sleep until it is woken: seconds. */
+#define RPI_DROWSY 5e-3
+/* Whether this one has. */
+static inline bool rpi_patience_is_drowsy(const struct rpi_patience *patience)
+{
+    return patience->since > 0 && rpi_now() - patience->since >= RPI_DROWSY;
+}
+#define RPI_REST_MOST 1.0
+/* How long it sleeps at the most: from a millisecond, twice as long each time, to RPI_REST_MOST seconds.  It is woken for what comes; but where that comes
+ * late, or moves inside MPI only while it is asked, nothing wakes it. */
+double rpi_patience_rest(struct rpi_patience *patience);
+/* It was woken before that: if nothing is there yet, the next sleep is a short one. */
+static inline void rpi_patience_rouse(struct rpi_patience *patience)
+{
+    patience->rest = 0;
+}
 
 #endif

@@ -5,32 +5,7 @@
 #include <stdlib.h>
 
 #define OPEN_TIMEOUT 60.0
-
-static rp_status refuse(const char *what)
-{
-    return rpi_error(RP_ERR_INVALID, "config.%s is not available in this version: leave it 0", what);
-}
-
-static rp_status not_built_yet(const rp_config *config)
-{
-    const struct {
-        bool set;
-        const char *name;
-    } fields[] = {
-        { config->isolation == RP_FORK, "isolation = RP_FORK" },
-        { config->tasks_per_child > 0, "tasks_per_child" },
-        { config->lost_after > 0, "lost_after" },
-        { config->cancel_grace > 0, "cancel_grace" },
-        { config->respawn != 0, "respawn" },
-        { config->journal != NULL, "journal" },
-        { config->journal_sync, "journal_sync" },
-        { config->trace != NULL, "trace" },
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (fields[i].set)
-            return refuse(fields[i].name);
-    return RP_OK;
-}
+#define CANCEL_GRACE 1.0
 
 static bool toggle_bad(rp_toggle toggle)
 {
@@ -52,6 +27,18 @@ static const char *strange(const rp_config *config)
         return "lost_after is negative or not a number";
     if (!(config->cancel_grace >= 0))
         return "cancel_grace is negative or not a number";
+    if (config->respawn < 0)
+        return "respawn is negative";
+    if (config->journal && !config->journal[0])
+        return "journal is an empty path";
+    if (config->trace && !config->trace[0])
+        return "trace is an empty path";
+    if (config->journal_sync && !config->journal)
+        return "journal_sync needs a journal";
+    if (config->isolation != RP_FORK && config->tasks_per_child > 0)
+        return "tasks_per_child needs isolation = RP_FORK";
+    if (config->isolation != RP_FORK && config->cancel_grace > 0)
+        return "cancel_grace needs isolation = RP_FORK";
     return NULL;
 }
 
@@ -75,7 +62,14 @@ rp_status rpi_config_check(const rp_config *config, rp_config *checked)
         return rpi_error(RP_ERR_INVALID, "config.%s", bad);
     if ((config->init_arg.size && !config->init_arg.data) || config->init_arg.size > UINT32_MAX)
         return rpi_error(RP_ERR_INVALID, "config.init_arg is NULL, or over 4,294,967,295 bytes");
-    return not_built_yet(config);
+    return RP_OK;
+}
+
+struct rpi_isolation rpi_config_isolation(const rp_config *checked)
+{
+    return (struct rpi_isolation){ .fork = checked->isolation == RP_FORK,
+                                   .tasks_per_child = checked->tasks_per_child,
+                                   .cancel_grace = checked->cancel_grace > 0 ? checked->cancel_grace : CANCEL_GRACE };
 }
 
 rp_status rpi_batch_limit(uint32_t *limit)

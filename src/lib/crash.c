@@ -17,6 +17,7 @@ static const struct {
 
 static struct sigaction before[SIGNALS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool is_alone; /* a fact of the process, as its signals are: the others of its job go on without it */
 
 /* Only what is async-signal-safe: text is put together by hand and written at once. */
 struct line {
@@ -57,7 +58,7 @@ static void say(const char *what, const struct rp_call *call)
     add(&line, call->name);
     add(&line, " (number ");
     add_number(&line, call->task->number);
-    add(&line, "): this ends the whole job\n");
+    add(&line, is_alone ? "): this ends the worker; the others go on\n" : "): this ends the whole job\n");
     (void)!write(STDERR_FILENO, line.text, line.used);
 }
 
@@ -98,8 +99,9 @@ static void watch(void)
         (void)sigaction(signals[i].number, &action, &before[i]);
 }
 
-void rpi_crash_watch(void)
+void rpi_crash_watch(bool alone)
 {
+    is_alone = alone;
     (void)pthread_once(&once, watch);
 }
 

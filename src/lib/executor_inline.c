@@ -6,8 +6,6 @@
 
 #include <stdio.h>
 
-#define ALIGNMENT 16 /* of any type */
-
 rp_status rpi_executor_init(struct rpi_executor *executor, const struct rpi_alloc *alloc,
                             const struct rpi_registry *registry, size_t room, int worker, const char *host)
 {
@@ -17,6 +15,7 @@ rp_status rpi_executor_init(struct rpi_executor *executor, const struct rpi_allo
     executor->call.registry = registry;
     executor->call.child_limit = room;
     executor->call.cancel = &executor->never;
+    executor->results_room = room;
     executor->results = rpi_buffer_new(alloc, room);
     executor->aligned = rpi_buffer_new(alloc, room);
     if (executor->results && executor->aligned)
@@ -25,22 +24,33 @@ rp_status rpi_executor_init(struct rpi_executor *executor, const struct rpi_allo
     return rpi_no_memory("a worker's results");
 }
 
+void rpi_executor_place(struct rpi_executor *executor, void *results, size_t room, struct rpi_progress *progress)
+{
+    if (!executor->outside)
+        rpi_buffer_free(executor->results);
+    executor->results = results;
+    executor->results_room = room;
+    executor->progress = progress;
+    executor->outside = true;
+}
+
 void rpi_executor_fini(struct rpi_executor *executor)
 {
-    rpi_buffer_free(executor->results);
+    if (!executor->outside) {
+        rpi_buffer_free(executor->results);
+        rpi_free(&executor->alloc, executor->failures);
+    }
     rpi_buffer_free(executor->aligned);
-    rpi_free(&executor->alloc, executor->failures);
     rpi_free(&executor->alloc, executor->call.children);
     executor->call.children = NULL;
     executor->results = executor->aligned = executor->failures = NULL;
 }
 
-/* A batch aligns arguments to 8.  Of a map's items, one after the other, only the size tells what their type needs. */
-static const void *align(struct rpi_executor *executor, const struct rpi_task *task)
+/* Of a map's items, one after the other, only the size tells what their type needs. */
+const void *rpi_executor_align(struct rpi_executor *executor, const struct rpi_task *task)
 {
     size_t item = task->is_chunk ? task->chunk.in_size : task->size;
-    if ((uintptr_t)task->arg % ALIGNMENT == 0 || item < ALIGNMENT || (task->is_chunk && item % ALIGNMENT != 0) ||
-        task->size > executor->room)
+    if (rpi_is_aligned(task->arg, item) || (task->is_chunk && item % RPI_ALIGNMENT != 0) || task->size > executor->room)
         return task->arg;
     memcpy(executor->aligned, task->arg, task->size);
     return executor->aligned;
@@ -78,21 +88,29 @@ static void check_deadline(struct rpi_executor *executor, double limit, struct r
     result->message = call->message;
 }
 
+static void say_deadline(struct rpi_executor *executor, double deadline)
+{
+    if (executor->progress)
+        atomic_store_explicit(&executor->progress->deadline, (uint64_t)(deadline * 1e9), memory_order_relaxed);
+}
+
 static void run(struct rpi_executor *executor, rp_fn *fn, const void *arg, size_t size, double limit,
                 struct rpi_result *result)
 {
     struct rp_call *call = &executor->call;
     call->deadline = limit > 0 ? rpi_now() + limit : 0;
-    judge(call, fn(call, arg, size), result);
     if (limit > 0)
+        say_deadline(executor, call->deadline);
+    judge(call, fn(call, arg, size), result);
+    if (limit > 0) {
+        say_deadline(executor, 0);
         check_deadline(executor, limit, result);
+    }
 }
 
-static void run_one(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
+static void fetch_result(struct rpi_executor *executor, struct rpi_result *result)
 {
     struct rp_call *call = &executor->call;
-    rpi_call_reset(call, executor->results, executor->room);
-    run(executor, fn, align(executor, task), task->size, task->limit, result);
     if (result->status != RP_OK) {
         rpi_buffer_free(call->owned);
         return;
@@ -100,6 +118,22 @@ static void run_one(struct rpi_executor *executor, rp_fn *fn, const struct rpi_t
     result->data = call->data;
     result->size = call->size;
     result->owned = call->owned;
+    result->children = call->children;
+    result->children_count = call->children_count;
+}
+
+static void run_one(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
+{
+    rpi_call_reset(&executor->call, executor->results, executor->results_room);
+    run(executor, fn, rpi_executor_align(executor, task), task->size, task->limit, result);
+    fetch_result(executor, result);
+}
+
+void rpi_executor_judge(struct rpi_executor *executor, rp_status returned, struct rpi_result *result)
+{
+    *result = (struct rpi_result){ .status = RP_OK, .message = "" };
+    judge(&executor->call, returned, result);
+    fetch_result(executor, result);
 }
 
 /* ---- chunks */
@@ -109,6 +143,8 @@ static bool add_failure(struct rpi_executor *executor, const struct rpi_item_fai
     uint32_t size = rpi_item_failure_size(failure->length);
     if (size > executor->failures_capacity - executor->failures_size) {
         uint32_t capacity = 2 * executor->failures_capacity + size;
+        if (executor->outside)
+            return false;
         uint8_t *failures = rpi_resize(&executor->alloc, executor->failures, capacity);
         if (!failures)
             return false;
@@ -120,6 +156,22 @@ static bool add_failure(struct rpi_executor *executor, const struct rpi_item_fai
     return true;
 }
 
+static void say_item(struct rpi_executor *executor, uint32_t item, const struct rpi_result *total)
+{
+    struct rpi_progress *progress = executor->progress;
+    if (!progress)
+        return;
+    atomic_store_explicit(&progress->failures, total->failures, memory_order_relaxed);
+    atomic_store_explicit(&progress->failures_size, executor->failures_size, memory_order_relaxed);
+    atomic_store_explicit(&progress->item, item, memory_order_relaxed);
+}
+
+/* Asked before every item, which has no deadline yet. */
+static inline bool is_cancelled(const struct rp_call *call)
+{
+    return atomic_load_explicit(call->cancel, memory_order_relaxed) || (call->look && rp_cancelled(call));
+}
+
 /* Runs item `i`; its result goes straight to its place. */
 static bool run_item(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, const uint8_t *items,
                      uint8_t *results, uint32_t i, struct rpi_result *total)
@@ -128,13 +180,20 @@ static bool run_item(struct rpi_executor *executor, rp_fn *fn, const struct rpi_
     size_t in = task->chunk.in_size, out = task->chunk.out_size;
     char text[100];
     struct rpi_result one;
+    say_item(executor, i, total);
     rpi_call_reset(call, results + i * out, out);
     call->item = task->chunk.first + i;
     call->deadline = 0; /* that of the item before */
-    if (rp_cancelled(call))
+    if (is_cancelled(call)) {
         one = (struct rpi_result){ .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
-    else
+    } else if (task->limit > 0) {
         run(executor, fn, items + i * in, in, task->limit, &one);
+    } else {
+        rp_status returned = fn(call, items + i * in, in);
+        if (returned == RP_OK && call->broken == RP_OK && call->size == out && !call->owned)
+            return true; /* nearly every one */
+        judge(call, returned, &one);
+    }
     size_t size = call->size;
     if (call->owned) {
         rpi_buffer_free(call->owned);
@@ -165,7 +224,7 @@ static void append_failures(struct rpi_executor *executor, struct rpi_result *re
 {
     size_t before = (results_size + 7U) & ~(size_t)7;
     size_t size = before + executor->failures_size;
-    if (result->owned || size > executor->room) {
+    if (result->owned || size > executor->results_room) {
         void *buffer = size > UINT32_MAX ? NULL : rpi_buffer_new(&executor->alloc, size);
         if (buffer && results_size)
             memcpy(buffer, results, results_size);
@@ -177,24 +236,36 @@ static void append_failures(struct rpi_executor *executor, struct rpi_result *re
         }
     }
     memset(results + results_size, 0, before - results_size);
-    memcpy(results + before, executor->failures, executor->failures_size);
+    if (!executor->outside)
+        memcpy(results + before, executor->failures, executor->failures_size);
     result->data = results;
     result->size = size;
+}
+
+/* Behind the results, where they are to be in the end. */
+static void place_failures(struct rpi_executor *executor, size_t results_size)
+{
+    size_t before = (results_size + 7U) & ~(size_t)7;
+    size_t room = before < executor->results_room ? executor->results_room - before : 0;
+    executor->failures = executor->results + before;
+    executor->failures_capacity = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
 }
 
 static void run_chunk(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
 {
     size_t size = (size_t)task->chunk.count * task->chunk.out_size;
     uint8_t *results = executor->results;
-    const uint8_t *items = align(executor, task);
+    const uint8_t *items = rpi_executor_align(executor, task);
     bool kept = true;
-    if (size > executor->room)
-        results = result->owned = rpi_buffer_new(&executor->alloc, size);
+    if (size > executor->results_room)
+        results = result->owned = executor->outside ? NULL : rpi_buffer_new(&executor->alloc, size);
     if (!results) {
         out_of_memory(result);
         return;
     }
     executor->failures_size = 0;
+    if (executor->outside)
+        place_failures(executor, size);
     for (uint32_t i = 0; i < task->chunk.count; i++)
         kept = run_item(executor, fn, task, items, results, i, result) && kept;
     result->data = results;

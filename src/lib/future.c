@@ -200,7 +200,7 @@ rp_state rp_state_of(rp_pool *pool, rp_future handle)
         rpi_pool_drive_now(pool);
     rpi_pool_deliver(pool);
     const struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
-    rp_state state = future ? (rp_state)future->state : RP_STALE;
+    rp_state state = !future ? RP_STALE : future->state == RPI_STORING ? RP_SENT : (rp_state)future->state;
     rpi_pool_leave(pool);
     return state;
 }
@@ -212,7 +212,8 @@ rp_status rp_cancel(rp_pool *pool, rp_future handle)
         return status;
     struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
     status = future ? rpi_master_cancel(&pool->master, handle.id, future, pool->now) : stale("rp_cancel", handle.id);
-    rpi_pool_dispatch(pool);
+    if (!pool->caretaker.live) /* else many share a message, and the last one does not wait for the next call */
+        rpi_pool_dispatch(pool);
     rpi_pool_drive_now(pool);
     rpi_pool_deliver(pool);
     rpi_pool_leave(pool);

@@ -36,30 +36,26 @@ static uint32_t touch(struct rpi_futures *futures)
     if (index >> RPI_SEGMENT_BITS == futures->segment_count && !add_segment(futures))
         return RPI_NO_SLOT;
     futures->touched++;
-    rpi_future_slot(futures, index)->generation = futures->first_generation;
     return index;
 }
 
 struct rpi_future *rpi_future_new(struct rpi_futures *futures, uint64_t *id)
 {
-    uint32_t index = futures->free;
-    if (index != RPI_NO_SLOT)
-        futures->free = rpi_future_slot(futures, index)->link;
-    else if ((index = touch(futures)) == RPI_NO_SLOT)
+    if (futures->free != RPI_NO_SLOT)
+        return rpi_future_next(futures, id);
+    uint32_t index = touch(futures);
+    if (index == RPI_NO_SLOT)
         return NULL;
     struct rpi_future *future = rpi_future_slot(futures, index);
-    uint32_t generation = future->generation;
-    memset(future, 0, sizeof *future);
-    future->generation = generation;
-    future->state = RP_QUEUED;
     futures->live++;
-    *id = (uint64_t)generation << 32 | index;
+    *future = (struct rpi_future){ .generation = futures->first_generation, .state = RP_QUEUED };
+    *id = (uint64_t)future->generation << 32 | index;
     return future;
 }
 
-static void drop_data(struct rpi_futures *futures, const struct rpi_future *future)
+void rpi_future_drop(struct rpi_futures *futures, const struct rpi_future *future)
 {
-    if (future->state != RP_DONE)
+    if (future->state != RP_DONE && future->state != RPI_STORING)
         return;
     if (future->flags & RPI_FUTURE_BUFFER)
         rpi_buffer_free(future->done.data);
@@ -67,24 +63,10 @@ static void drop_data(struct rpi_futures *futures, const struct rpi_future *futu
         rpi_free(&futures->alloc, future->done.data);
 }
 
-void rpi_future_free(struct rpi_futures *futures, uint64_t id, struct rpi_future *future)
-{
-    if (future->flags & RPI_FUTURE_BUFFER || future->status != RP_OK)
-        drop_data(futures, future);
-    future->state = RP_STALE;
-    futures->live--;
-    if (++future->generation == 0)
-        future->generation = 1; /* so that the id 0 is never valid */
-    if (future->generation == futures->first_generation)
-        return; /* used 2^32 times: retired, or an old id would be live again */
-    future->link = futures->free;
-    futures->free = (uint32_t)id;
-}
-
 void rpi_futures_fini(struct rpi_futures *futures)
 {
     for (uint32_t i = 0; i < futures->touched; i++)
-        drop_data(futures, rpi_future_slot(futures, i));
+        rpi_future_drop(futures, rpi_future_slot(futures, i));
     for (uint32_t i = 0; i < futures->segment_count; i++)
         rpi_free(&futures->alloc, futures->segments[i]);
     rpi_free(&futures->alloc, futures->segments);

@@ -4,11 +4,11 @@
 #define RPI_FUTURES_H
 
 #include "alloc.h"
+#include "task.h"
 
 #define RPI_SEGMENT_BITS 12
 #define RPI_SEGMENT      (1U << RPI_SEGMENT_BITS)
 #define RPI_NO_SLOT      UINT32_MAX
-#define RPI_SMALL_RESULT 8 /* bytes that need no buffer */
 
 enum rpi_future_flag {
     RPI_FUTURE_RELEASED = 1,  /* nobody holds the id: freed when settled */
@@ -21,6 +21,9 @@ enum rpi_future_flag {
     RPI_FUTURE_STREAMED = 128, /* an item of a stream, not delivered, or rp_map's own: freed by it */
 };
 
+/* A state beside those of rp_state: its success is known, but waits for the journal.  To the application it is RP_SENT. */
+#define RPI_STORING 100
+
 /* A failed task's done.data. */
 struct rpi_failure {
     int code;
@@ -30,7 +33,7 @@ struct rpi_failure {
 /* 40 bytes: what ten million queued tasks cost is this and their arguments. */
 struct rpi_future {
     uint32_t generation;
-    uint8_t state;  /* rp_state; RP_STALE: free */
+    uint8_t state;  /* rp_state or RPI_STORING; RP_STALE: free */
     uint8_t status; /* rp_status, when RP_DONE */
     uint8_t attempts;
     uint8_t flags;
@@ -45,12 +48,18 @@ struct rpi_future {
                 struct rpi_map *map;
             };
             union {
-                uint32_t batch;    /* RP_SENT: that carries it */
-                uint16_t function; /* RP_QUEUED */
+                uint32_t batch; /* RP_SENT: that carries it */
+                struct {
+                    uint16_t function;  /* RP_QUEUED */
+                    uint16_t size_high; /* of its argument, in halves: where else nothing stands */
+                };
             };
             union {
                 uint32_t items; /* of a chunk */
-                uint32_t retried;
+                struct {
+                    uint16_t retried;
+                    uint16_t size_low; /* RP_QUEUED */
+                };
             };
         } pending;
         struct {
@@ -99,10 +108,52 @@ static inline struct rpi_future *rpi_future_of(const struct rpi_futures *futures
     return future->generation == (uint32_t)(id >> 32) && future->state != RP_STALE ? future : NULL;
 }
 
+/* What is known of a queued task beside its entry: enough to cancel it there. */
+static inline void rpi_future_queued(struct rpi_future *future, uint16_t function, uint32_t size)
+{
+    future->pending.function = function;
+    future->pending.size_high = (uint16_t)(size >> 16);
+    future->pending.size_low = (uint16_t)size;
+}
+
+static inline uint32_t rpi_future_size(const struct rpi_future *future)
+{
+    return (uint32_t)future->pending.size_high << 16 | future->pending.size_low;
+}
+
 /* A new future in state RP_QUEUED, all else zero; NULL: no memory. */
 struct rpi_future *rpi_future_new(struct rpi_futures *futures, uint64_t *id);
 
+/* The same, quicker where a slot was freed before. */
+static inline struct rpi_future *rpi_future_next(struct rpi_futures *futures, uint64_t *id)
+{
+    uint32_t index = futures->free;
+    if (index == RPI_NO_SLOT)
+        return rpi_future_new(futures, id);
+    struct rpi_future *future = rpi_future_slot(futures, index);
+    futures->free = future->link;
+    futures->live++;
+    *id = (uint64_t)future->generation << 32 | index;
+    *future = (struct rpi_future){ .generation = future->generation, .state = RP_QUEUED };
+    return future;
+}
+
+/* Frees what its outcome holds. */
+void rpi_future_drop(struct rpi_futures *futures, const struct rpi_future *future);
+
 /* Frees the slot and what its outcome holds. */
-void rpi_future_free(struct rpi_futures *futures, uint64_t id, struct rpi_future *future);
+static inline void rpi_future_free(struct rpi_futures *futures, uint64_t id, struct rpi_future *future)
+{
+    if (future->flags & RPI_FUTURE_BUFFER || future->status != RP_OK)
+        rpi_future_drop(futures, future);
+    future->state = RP_STALE;
+    futures->live--;
+    if (++future->generation == 0)
+        future->generation = 1; /* so that the id 0 is never valid */
+    if (future->generation == futures->first_generation)
+        return; /* used 2^32 times: retired, or an old id would be live again */
+    future->link = futures->free;
+    futures->free = (uint32_t)id;
+}
 
 #endif

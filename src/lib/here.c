@@ -21,15 +21,32 @@ static void resume_lock(void *context)
     rpi_lock_take(&pool->lock);
 }
 
+/* From a copy, as on a worker of its own: what the application gives need not be aligned. */
+static rp_status run_initializer(struct rpi_server *server, uint16_t number, const rp_bytes *arg, const rp_pool *pool)
+{
+    void *copy = NULL;
+    if (arg->size) {
+        copy = rpi_buffer_new(&pool->alloc, arg->size);
+        if (!copy)
+            return rpi_no_memory("the initializer's argument");
+        memcpy(copy, arg->data, arg->size);
+    }
+    rp_status status = rpi_server_initialise(server, number, copy, arg->size);
+    rpi_buffer_free(copy);
+    return status;
+}
+
 static rp_status initialise(struct rpi_server *server, const rp_config *config, const rp_pool *pool)
 {
-    uint16_t number;
+    const struct rpi_isolation isolation = rpi_config_isolation(config);
+    uint16_t number = RPI_NO_FUNCTION;
     rp_status status = RP_OK;
-    if (config->initializer) {
+    if (config->initializer)
         status = rpi_function_number(pool, config->initializer, "rp_open", &number);
-        if (status == RP_OK)
-            status = rpi_server_initialise(server, number, config->init_arg.data, config->init_arg.size);
-    }
+    if (status == RP_OK && isolation.fork)
+        return rpi_server_isolate(server, &isolation, number, config->init_arg, config->finalizer);
+    if (status == RP_OK && config->initializer)
+        status = run_initializer(server, number, &config->init_arg, pool);
     if (status == RP_OK)
         server->finalizer = config->finalizer;
     return status;
@@ -107,6 +124,7 @@ static bool run(rp_pool *pool, uint32_t most)
     if (status == RP_OK && rpi_server_run(server, most))
         any = true;
     pool->executing = false;
+    pool->turns++;
     pool->now = rpi_now();
     if (status == RP_OK)
         status = server->broken;

@@ -1,5 +1,6 @@
 /* What a pool tells about itself. */
-#include "pool.h"
+#include "heirs.h"
+#include "keeper.h"
 #include "status.h"
 
 size_t rp_workers(const rp_pool *pool)
@@ -26,7 +27,7 @@ rp_status rp_worker_info_of(rp_pool *pool, int worker, rp_worker_info *info)
         info->worker = worker;
         info->host = seat->host;
         info->pid = seat->pid;
-        info->lost = false;
+        info->lost = seat->presence == RPI_LOST;
         info->done = seat->done;
         info->busy_seconds = seat->busy;
     }
@@ -52,18 +53,22 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
         stats->failed = counts->failed;
         stats->retried = counts->retried;
         stats->cancelled = counts->cancelled;
+        stats->journaled = rpi_keeper_journaled(pool);
         stats->waiting = master->inputs.waiting;
         stats->queued = rpi_master_queued(master);
         stats->sent = counts->submitted - counts->done - counts->failed - counts->cancelled - stats->queued -
                       stats->waiting;
-        stats->workers = master->roster.workers;
+        stats->workers = master->roster.workers - master->roster.lost;
+        stats->lost = master->roster.lost;
+        stats->respawned = rpi_heirs_count(pool);
         stats->messages_out = counts->messages_out;
         stats->messages_in = counts->messages_in;
         stats->bytes_out = counts->bytes_out;
         stats->bytes_in = counts->bytes_in;
         stats->open_seconds = pool->open_seconds;
         stats->busy_seconds = counts->busy;
-        stats->recovery = RP_OFF;
+        stats->parked = pool->transport->parked;
+        stats->recovery = pool->recovery ? RP_ON : RP_OFF;
         stats->caretaker = pool->caretaker.live ? RP_ON : RP_OFF;
     }
     rpi_pool_leave(pool);

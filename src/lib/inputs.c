@@ -1,5 +1,6 @@
 #include "inputs.h"
 
+#include "queues.h"
 #include "settle.h"
 #include "status.h"
 
@@ -74,18 +75,18 @@ static void send_message(struct rpi_master *master, struct rpi_batch *batch, str
     batch->size = writer->used;
     batch->peer = worker;
     batch->sends = (uint16_t)(1 + batch->piece_count);
-    rpi_list_append(&master->outgoing, &batch->link);
-    master->counts.messages_out++;
-    master->counts.bytes_out += batch->size;
+    rpi_master_send(master, batch);
 }
 
-/* Workers that have it may forget it; for want of memory they keep it until the pool's end. */
+/* Workers that have it may forget it; for want of memory they keep it until the pool's end.  So does one that still has tasks nobody waits
+ * for: one of them may need it, and would wait for it for ever. */
 static void forget_at_workers(struct rpi_master *master, const struct rpi_input *input)
 {
     for (int worker = 0; input->sent && worker <= master->roster.workers; worker++) {
         struct rpi_writer writer;
         struct rpi_frame frame = { .id = input->id, .flags = RPI_FRAME_FAILED };
-        if (!(input->sent[worker / 8] & 1 << worker % 8))
+        const struct rpi_seat *seat = &master->roster.seats[worker];
+        if (!(input->sent[worker / 8] & 1 << worker % 8) || seat->presence == RPI_LOST || !rpi_list_empty(&seat->copies))
             continue;
         struct rpi_batch *batch = open_message(master, &writer);
         if (!batch)
@@ -93,6 +94,17 @@ static void forget_at_workers(struct rpi_master *master, const struct rpi_input 
         (void)rpi_writer_frame(&writer, &frame);
         send_message(master, batch, &writer, worker);
     }
+}
+
+void rpi_inputs_replaced(struct rpi_master *master, int worker)
+{
+    struct rpi_link *buckets = master->inputs.buckets;
+    for (size_t i = 0; buckets && i < BUCKETS; i++)
+        for (struct rpi_link *link = buckets[i].next; link != &buckets[i]; link = link->next) {
+            struct rpi_input *input = RPI_MEMBER(link, struct rpi_input, link);
+            if (input->sent)
+                input->sent[worker / 8] &= (uint8_t) ~(1 << worker % 8);
+        }
 }
 
 /* One dependent less; with the last one the outcome is the application's alone again. */
@@ -109,6 +121,13 @@ static void drop_input(struct rpi_master *master, struct rpi_input *input)
     master->inputs.count--;
     if (future && future->flags & RPI_FUTURE_RELEASED && future->state == RP_DONE)
         rpi_master_release(master, id, future);
+}
+
+void rpi_inputs_unpin(struct rpi_master *master, uint64_t id)
+{
+    struct rpi_input *input = find(&master->inputs, id);
+    if (input)
+        drop_input(master, input);
 }
 
 /* ---- dependents */
@@ -158,6 +177,22 @@ rp_status rpi_inputs_gather(struct rpi_master *master, const rp_future *after, s
     }
     *dependent = new;
     return RP_OK;
+}
+
+rp_status rpi_inputs_follow(struct rpi_master *master, uint64_t id, struct rpi_dependent **dependent)
+{
+    struct rpi_dependent *new = rpi_zeroed(&master->config.alloc, sizeof *new + sizeof *new->edges);
+    if (!new)
+        return rpi_no_memory("a task that shares an outcome");
+    new->follows = true;
+    rpi_list_init(&new->link);
+    rpi_list_append(&master->inputs.all, &new->all);
+    if (add_edge(master, new, id, rpi_future_of(&master->futures, id))) {
+        *dependent = new;
+        return RP_OK;
+    }
+    rpi_inputs_let_go(master, new);
+    return rpi_no_memory("a task that shares an outcome");
 }
 
 static void move_on(struct rpi_master *master, struct rpi_dependent *dependent)
@@ -216,6 +251,61 @@ static rp_status fail(struct rpi_master *master, struct rpi_dependent *dependent
     return rpi_settle_failure(master, dependent->id, future, &how);
 }
 
+static rp_status copy_failure(const struct rpi_master *master, const struct rpi_future *from, void **data)
+{
+    const struct rpi_failure *failure = from->done.data;
+    size_t size = sizeof *failure + strlen(failure->message) + 1;
+    void *copy = rpi_reserve(&master->config.alloc, size);
+    if (!copy)
+        return rpi_no_memory("a failure's message");
+    *data = memcpy(copy, failure, size);
+    return RP_OK;
+}
+
+static rp_status copy_result(const struct rpi_master *master, const struct rpi_future *from, void **data)
+{
+    if (!(from->flags & RPI_FUTURE_BUFFER))
+        return RP_OK;
+    void *copy = rpi_buffer_new(&master->config.alloc, from->done.size);
+    if (!copy)
+        return rpi_no_memory("a result");
+    *data = memcpy(copy, from->done.data, from->done.size);
+    return RP_OK;
+}
+
+static void count_outcome(struct rpi_counts *counts, rp_status status)
+{
+    counts->done += status == RP_OK;
+    counts->cancelled += status == RP_ERR_CANCELLED;
+    counts->failed += status != RP_OK && status != RP_ERR_CANCELLED;
+}
+
+/* Settles it as the one that it follows was settled. */
+static rp_status share(struct rpi_master *master, struct rpi_dependent *dependent, struct rpi_future *future)
+{
+    const struct rpi_future *from = rpi_future_of(&master->futures, dependent->edges[0].input->id);
+    struct rpi_settled how = { .status = (rp_status)from->status,
+                               .worker = (int)from->done.worker,
+                               .ran = (double)from->done.ran };
+    void *data = NULL;
+    rp_status status = how.status == RP_OK ? copy_result(master, from, &data) : copy_failure(master, from, &data);
+    if (status != RP_OK)
+        return status;
+    if (how.status != RP_OK && future->flags & RPI_FUTURE_DETACHED)
+        rpi_say(master->config.log, RP_LOG_ERROR, "a detached task failed: %s", ((struct rpi_failure *)data)->message);
+    rpi_settle_done(master, future, &how);
+    future->attempts = from->attempts;
+    future->flags |= from->flags & RPI_FUTURE_BUFFER;
+    future->done.size = from->done.size;
+    if (data)
+        future->done.data = data;
+    else
+        memcpy(future->done.small, from->done.small, sizeof from->done.small);
+    count_outcome(&master->counts, how.status);
+    rpi_settle_end(master, dependent->id, future);
+    return RP_OK;
+}
+
 /* Its arguments move into the queue. */
 static rp_status queue(struct rpi_master *master, struct rpi_dependent *dependent, struct rpi_future *future)
 {
@@ -228,7 +318,7 @@ static rp_status queue(struct rpi_master *master, struct rpi_dependent *dependen
     rpi_buffer_free(dependent->arg);
     dependent->arg = NULL;
     future->state = RP_QUEUED;
-    future->pending.function = dependent->entry.function;
+    rpi_future_queued(future, dependent->entry.function, dependent->entry.size);
     master->inputs.waiting--;
     return RP_OK;
 }
@@ -238,11 +328,13 @@ void rpi_inputs_advance(struct rpi_master *master)
     for (struct rpi_link *link; (link = rpi_list_first(&master->inputs.moved));) {
         struct rpi_dependent *dependent = RPI_MEMBER(link, struct rpi_dependent, link);
         struct rpi_future *future = rpi_future_of(&master->futures, dependent->id);
-        bool has_failed = dependent->failed;
-        rp_status status = has_failed ? fail(master, dependent, future) : queue(master, dependent, future);
+        bool ends = dependent->follows || dependent->failed;
+        rp_status status = dependent->follows  ? share(master, dependent, future)
+                           : dependent->failed ? fail(master, dependent, future)
+                                               : queue(master, dependent, future);
         if (status != RP_OK)
             return;
-        if (!has_failed) /* else it is gone */
+        if (!ends) /* else it is gone */
             rpi_list_remove(link);
     }
 }
@@ -281,10 +373,13 @@ static bool put_outcome(struct rpi_master *master, struct rpi_input *input, stru
         (frame.flags && batch->piece_count == RPI_PIECES))
         return false;
     uint8_t *at = rpi_writer_frame(writer, &frame);
-    if (frame.flags)
-        batch->pieces[batch->piece_count++] = (struct rpi_piece){ .data = data, .size = frame.length };
-    else
+    if (!frame.flags) {
         rpi_put_payload(at, data, frame.length);
+        return true;
+    }
+    batch->pieces[batch->piece_count++] = (struct rpi_piece){ .data = data, .size = frame.length };
+    batch->input = input->id;
+    input->dependents++;
     return true;
 }
 

@@ -9,7 +9,7 @@
 struct rpi_input {
     struct rpi_link link; /* in its bucket */
     uint64_t id;
-    uint32_t dependents;   /* not settled */
+    uint32_t dependents;   /* not settled, and messages under way whose piece it is */
     struct rpi_link edges; /* of those that wait for it */
     uint8_t *sent;         /* a bit for each worker that has it; NULL: none */
 };
@@ -29,12 +29,15 @@ struct rpi_dependent {
     void *arg;              /* that buffer, or NULL */
     uint32_t count, unmet;
     uint64_t failed; /* an input that failed; 0: none */
+    bool follows;    /* it does not run: its outcome is to be that of its one input */
     struct rpi_edge edges[];
 };
 
 /* Makes the record of a task that comes after these.  RP_ERR_STALE, with the index; RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_inputs_gather(struct rpi_master *master, const rp_future *after, size_t count,
                                         struct rpi_dependent **dependent);
+/* Makes the record of a task that shares the outcome of an unsettled one.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_inputs_follow(struct rpi_master *master, uint64_t id, struct rpi_dependent **dependent);
 /* The task is submitted: it waits, or goes on at the next rpi_inputs_advance. */
 void rpi_inputs_submitted(struct rpi_master *master, struct rpi_dependent *dependent, uint64_t id,
                           const struct rpi_entry *entry);
@@ -48,6 +51,10 @@ void rpi_inputs_let_go(struct rpi_master *master, struct rpi_dependent *dependen
 bool rpi_inputs_hold(const struct rpi_inputs *inputs, uint64_t id);
 /* Sends the worker what this task needs and what it has not got yet.  false: no memory, and it may be called again. */
 RP_MUST_USE bool rpi_inputs_send(struct rpi_master *master, const struct rpi_dependent *dependent, int worker);
+/* Another process takes a lost worker's place, which has got nothing yet. */
+void rpi_inputs_replaced(struct rpi_master *master, int worker);
+/* A message that had the outcome of `id` as its piece has gone: until then the outcome stayed where it is. */
+void rpi_inputs_unpin(struct rpi_master *master, uint64_t id);
 void rpi_inputs_fini(struct rpi_master *master);
 
 #endif

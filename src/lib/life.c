@@ -1,7 +1,13 @@
 /* A pool's beginning and end. */
+#include "heirs.h"
 #include "here.h"
+#include "keeper.h"
+#include "losing.h"
+#include "spares.h"
 #include "status.h"
 #include "stream.h"
+#include "trace.h"
+#include "tracer.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -97,6 +103,25 @@ static rp_status make_worker_here(rp_pool *pool, const struct rpi_pool_parts *pa
     return RP_OK;
 }
 
+static void take_parts(rp_pool *new, const rp_config *config, const struct rpi_pool_parts *parts)
+{
+    rpi_list_init(&new->streams);
+    rpi_list_init(&new->storing);
+    new->journal = parts->journal;
+    new->journal_sync = config->journal_sync;
+    new->trace = parts->trace;
+    new->heirs = parts->heirs;
+    new->log = (struct rpi_log){ .sink = config->log, .user = config->log_user };
+    new->registry = *parts->registry;
+    new->transport = parts->transport;
+    new->collective = parts->transport;
+    new->recovery = parts->recovery;
+    new->limit_tasks = config->queue_limit_tasks;
+    new->limit_bytes = config->queue_limit_bytes;
+    new->now = new->opened = rpi_now();
+    new->open_seconds = new->now - parts->began;
+}
+
 rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, rp_pool **pool)
 {
     struct rpi_alloc alloc = rpi_alloc_of(config->alloc, config->alloc_user);
@@ -104,25 +129,31 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (!new)
         return rpi_no_memory("a pool");
     new->alloc = alloc;
-    rpi_list_init(&new->streams);
-    new->log = (struct rpi_log){ .sink = config->log, .user = config->log_user };
-    new->registry = *parts->registry;
-    new->transport = parts->transport;
-    new->collective = parts->transport;
-    new->limit_tasks = config->queue_limit_tasks;
-    new->limit_bytes = config->queue_limit_bytes;
-    new->now = new->opened = rpi_now();
-    new->open_seconds = new->now - parts->began;
-    rp_status status = make_hosts(new, parts);
-    if (status != RP_OK)
+    new->alloc.spares = rpi_spares_new(&alloc, RPI_SPARES_IDLE);
+    rp_status status = RP_OK;
+    if (!new->alloc.spares) {
+        status = rpi_no_memory("a pool");
         goto free_pool;
-    status = make_master(new, parts);
+    }
+    take_parts(new, config, parts);
+    status = make_hosts(new, parts);
+    if (status != RP_OK)
+        goto end_spares;
+    status = rpi_losing_init(new, parts->transport ? parts->transport->peers + 1 : 2, config->lost_after);
     if (status != RP_OK)
         goto free_hosts;
-    status = make_worker_here(new, parts, config);
+    status = make_master(new, parts);
+    if (status != RP_OK)
+        goto free_ranks;
+    name_workers(new, parts);
+    if (new->trace)
+        status = rpi_tracer_begin(new);
+    if (status == RP_OK)
+        status = make_worker_here(new, parts, config);
     if (status != RP_OK)
         goto end_master;
-    name_workers(new, parts);
+    rpi_lock_own(&new->lock);
+    rpi_rest_init(&new->rest);
     start_caretaker(new, config, parts);
     enlist(new);
     *pool = new;
@@ -130,21 +161,19 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
 
 end_master:
     rpi_master_fini(&new->master);
+free_ranks:
+    rpi_losing_fini(new);
 free_hosts:
     if (!parts->hosts)
         rpi_free(&alloc, new->hosts);
+end_spares:
+    rpi_spares_end(new->alloc.spares);
 free_pool:
     rpi_free(&alloc, new);
     return status;
 }
 
 /* ---- end */
-
-static bool all_gone(rp_pool *pool, const void *context)
-{
-    (void)context;
-    return pool->goodbyes == pool->transport->peers;
-}
 
 static rp_status tell_workers(rp_pool *pool, uint64_t how)
 {
@@ -155,18 +184,28 @@ static rp_status tell_workers(rp_pool *pool, uint64_t how)
     rpi_writer_close(&writer, RPI_STOP, how);
     for (int peer = 1; peer <= pool->transport->peers; peer++) {
         bool done = false;
-        rp_status status = pool->transport->ops->send(pool->transport, peer, stop, RPI_BATCH_HEADER, NULL, &done);
+        rp_status status;
+        do /* some ranks know by now, so there is no way back: a lack of memory is waited out */
+            status = pool->transport->ops->send(pool->transport, peer, stop, RPI_BATCH_HEADER, NULL, &done);
+        while (status == RP_ERR_NOMEM);
         if (status != RP_OK)
             return status;
     }
     return RP_OK;
 }
 
-/* Tells every rank that nothing more will come, and waits for their goodbyes: what they still send is taken meanwhile. */
+/* Tells every rank that nothing more will come, and waits for their goodbyes: what they still send is taken meanwhile.  Who is silent is
+ * not waited for. */
 static rp_status stop_workers(rp_pool *pool, bool drop)
 {
     rp_status status = tell_workers(pool, drop ? RPI_STOP_DROP : 0);
-    return status == RP_OK ? rpi_pool_wait(pool, all_gone, NULL, RP_FOREVER) : status;
+    if (status == RP_OK)
+        do
+            status = rpi_pool_wait(pool, rpi_losing_all_left, NULL, RP_FOREVER);
+        while (status == RP_ERR_NOMEM);
+    if (status == RP_OK)
+        rpi_losing_leave_behind(pool);
+    return status;
 }
 
 static void destroy(rp_pool *pool, bool together)
@@ -183,8 +222,12 @@ static void destroy(rp_pool *pool, bool together)
     rpi_pool_free_shares(pool);
     rpi_master_fini(&pool->master);
     rpi_registry_fini(&pool->registry);
+    rpi_rest_fini(&pool->rest);
+    rpi_losing_fini(pool);
+    rpi_heirs_free(pool->heirs);
     rpi_free(&alloc, pool->hosts);
     rpi_free(&alloc, pool);
+    rpi_spares_end(alloc.spares);
 }
 
 static rp_status end(rp_pool **pool, bool drop, const char *function)
@@ -207,6 +250,7 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
         rpi_pool_leave(old);
         return status;
     }
+    rpi_heirs_stop(old);
     rpi_caretaker_stop(old);
     if (status == RP_OK)
         status = rpi_pool_sound(old);
@@ -214,12 +258,14 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
         status = stop_workers(old, drop);
     else if (old->collective)
         (void)tell_workers(old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
-    rpi_pool_deliver(old);                                       /* rp_terminate: of what is settled */
+    rp_status kept = rpi_keeper_close(old);
+    rpi_pool_deliver(old); /* rp_terminate: of what is settled */
+    rpi_trace_close(old->trace);
     rpi_pool_leave(old);
     strike_out(old);
-    destroy(old, status == RP_OK || !old->collective);
+    destroy(old, !old->collective || (status == RP_OK && !old->lost)); /* a collective would wait for who is gone */
     *pool = NULL;
-    return status;
+    return status == RP_OK ? kept : status;
 }
 
 rp_status rp_close(rp_pool **pool)

@@ -1,33 +1,60 @@
 /* Many tasks: maps, and waiting for several futures. */
 #include "pool.h"
+#include "spawned.h"
 #include "status.h"
 #include "submit.h"
 
+#include <stdio.h>
+
 /* ---- maps */
+
+/* Of the options of a task, what is for single ones. */
+static rp_status check_map_task(const rp_task_options *task)
+{
+    if (task->retries)
+        return rpi_error(RP_ERR_INVALID, "options.retries is not available for maps in this version: leave it 0");
+    if (task->after_count)
+        return rpi_error(RP_ERR_INVALID, "options.after is not available for maps in this version: leave it 0");
+    if (task->key.size)
+        return rpi_error(RP_ERR_INVALID, "rp_map: options.task.key is for single tasks, which are submitted one by one");
+    if (task->worker_hard)
+        return rpi_error(RP_ERR_INVALID, "rp_map: options.worker_hard is for single tasks");
+    return RP_OK;
+}
+
+/* Whether an array of `count` items of `size` bytes can be in memory. */
+static bool is_thinkable(size_t count, size_t size)
+{
+    return size == 0 || count <= PTRDIFF_MAX / size;
+}
+
+static rp_status check_arrays(const struct rpi_map_request *request, size_t in_size, size_t out_size,
+                              const rp_map_options *options)
+{
+    size_t count = request->count;
+    if (in_size > UINT32_MAX - 64 || out_size > UINT32_MAX - 64)
+        return rpi_error(RP_ERR_INVALID, "rp_map: an item is over 4 GiB");
+    if (!is_thinkable(count, in_size) || !is_thinkable(count, out_size) ||
+        (options && options->statuses && !is_thinkable(count, sizeof *options->statuses)))
+        return rpi_error(RP_ERR_INVALID, "rp_map: %zu items of %zu and %zu bytes are more than memory can hold", count,
+                         in_size, out_size);
+    if ((!request->in && in_size > 0 && count > 0) || (!request->out && out_size > 0 && count > 0))
+        return rpi_error(RP_ERR_INVALID, "rp_map: in or out is NULL, but its items have a size");
+    return RP_OK;
+}
 
 static rp_status check_map(const rp_pool *pool, rp_fn *fn, const rp_map_options *options, struct rpi_map_request *request)
 {
     rp_status status = rpi_function_number(pool, fn, "rp_map", &request->function);
-    if (status != RP_OK)
+    if (status != RP_OK || !options)
         return status;
-    if ((!request->in && request->in_size > 0 && request->count > 0) ||
-        (!request->out && request->out_size > 0 && request->count > 0))
-        return rpi_error(RP_ERR_INVALID, "rp_map: in or out is NULL, but its items have a size");
-    if (!options)
-        return RP_OK;
     if (options->struct_size != sizeof *options)
         return rpi_error(RP_ERR_INVALID, "rp_map: options.struct_size is %zu, not %zu: set it with RP_MAP_OPTIONS_INIT",
                          options->struct_size, sizeof *options);
-    if (options->task && options->task->retries)
-        return rpi_error(RP_ERR_INVALID, "options.retries is not available for maps in this version: leave it 0");
-    if (options->task && options->task->after_count)
-        return rpi_error(RP_ERR_INVALID, "options.after is not available for maps in this version: leave it 0");
     request->chunk = options->chunk;
     request->statuses = options->statuses;
-    rp_status checked = rpi_task_options(options->task, pool, &request->options);
-    if (checked == RP_OK && request->options.hard)
-        checked = rpi_error(RP_ERR_INVALID, "rp_map: options.worker_hard is for single tasks");
-    return checked;
+    status = rpi_task_options(options->task, pool, &request->options);
+    return status == RP_OK && options->task ? check_map_task(options->task) : status;
 }
 
 static bool map_done(rp_pool *pool, const void *context)
@@ -53,17 +80,26 @@ static rp_status finish_map(rp_pool *pool, uint64_t id)
     return status;
 }
 
+/* The statuses of items whose end the pool does not live to see. */
+static void expect_nothing(const struct rpi_map_request *request)
+{
+    for (uint64_t i = 0; request->statuses && i < request->count; i++)
+        request->statuses[i] = RP_ERR_BROKEN;
+}
+
 /* The lock is held. */
 static rp_status start_map(rp_pool *pool, rp_fn *fn, struct rpi_map_request *request, size_t in_size, size_t out_size,
                            const rp_map_options *options, uint64_t *id)
 {
-    if (in_size > UINT32_MAX - 64 || out_size > UINT32_MAX - 64)
-        return rpi_error(RP_ERR_INVALID, "rp_map: an item is over 4 GiB");
     request->in_size = (uint32_t)in_size;
     request->out_size = (uint32_t)out_size;
     rp_status status = check_map(pool, fn, options, request);
     if (status == RP_OK)
+        status = check_arrays(request, in_size, out_size, options);
+    if (status == RP_OK) {
+        expect_nothing(request);
         status = rpi_pool_open(pool);
+    }
     if (status == RP_OK)
         status = rpi_master_map(&pool->master, request, pool->now, id);
     return status;
@@ -163,6 +199,8 @@ static rp_status wait_for(rp_pool *pool, struct several *several, double timeout
     struct several *context = several;
     if (!several->futures)
         return rpi_error(RP_ERR_INVALID, "%s: futures is NULL", function);
+    if (!is_thinkable(several->count, sizeof *several->futures))
+        return rpi_error(RP_ERR_INVALID, "%s: %zu futures are more than memory can hold", function, several->count);
     if ((unsigned)several->when > RP_FIRST_ERROR || !rpi_is_time(timeout))
         return rpi_error(RP_ERR_INVALID, "%s: when, or the timeout, is none of its values", function);
     rp_status status = rpi_pool_wait(pool, several_ready, &context, timeout);
@@ -205,17 +243,34 @@ rp_status rp_wait_any(rp_pool *pool, const rp_future *futures, size_t count, dou
 
 /* ---- every worker */
 
-static rp_status get_all(rp_pool *pool, const rp_future *futures, size_t count, rp_status *statuses)
+/* Waits for one task, which is known to this function only: no on_done function can release it. */
+static rp_status wait_for_one(rp_pool *pool, uint64_t id)
 {
-    rp_status first = RP_OK;
-    for (size_t i = count; i-- > 0;) { /* backwards: the last message set is that of the lowest worker */
-        rp_status status;
-        while ((status = rp_get(pool, futures[i], RP_FOREVER, NULL, 0, NULL)) == RP_ERR_NOMEM)
-            continue;                /* the future lives on */
-        if (status == RP_ERR_SIZE) { /* its result is not asked for */
-            (void)rp_release(pool, futures[i]);
-            status = RP_OK;
-        }
+    rp_status status;
+    while ((status = rpi_pool_wait(pool, map_done, &id, RP_FOREVER)) == RP_ERR_NOMEM)
+        continue;
+    return status;
+}
+
+/* What became of it; one that is not settled never will be. */
+static rp_status end_one(rp_pool *pool, uint64_t id)
+{
+    struct rpi_future *future = rpi_future_of(&pool->master.futures, id);
+    rp_status status = future->state == RP_DONE ? (rp_status)future->status : rpi_pool_sound(pool);
+    if (future->state == RP_DONE && status != RP_OK)
+        status = rpi_error(status, "%s", ((const struct rpi_failure *)future->done.data)->message);
+    rpi_master_release(&pool->master, id, future);
+    return status;
+}
+
+/* The status of the lowest worker that failed, with its message. */
+static rp_status end_all(rp_pool *pool, const uint64_t *ids, size_t count, rp_status *statuses)
+{
+    rp_status first = RP_OK, waited = RP_OK;
+    for (size_t i = 0; i < count && waited == RP_OK; i++)
+        waited = wait_for_one(pool, ids[i]);
+    for (size_t i = count; i-- > 0;) { /* backwards: the message set last is the lowest worker's */
+        rp_status status = end_one(pool, ids[i]);
         if (statuses)
             statuses[i] = status;
         if (status != RP_OK)
@@ -224,26 +279,40 @@ static rp_status get_all(rp_pool *pool, const rp_future *futures, size_t count, 
     return first;
 }
 
+/* One submission, whatever the number of workers: each worker's task has its identity from that and its worker's number. */
+static rp_status start_all(rp_pool *pool, struct rpi_submission submission, size_t count, uint64_t *ids, size_t *started)
+{
+    rp_task_options options = RP_TASK_OPTIONS_INIT;
+    uint64_t number = pool->master.next_number++;
+    rp_status status = RP_OK;
+    options.worker_hard = true;
+    submission.options = &options;
+    for (; status == RP_OK && *started < count; *started += status == RP_OK) {
+        options.worker = (int)*started + 1;
+        submission.number = rpi_child_number(number, (uint64_t)options.worker);
+        status = rpi_pool_submit(pool, &submission, &ids[*started]);
+    }
+    return status;
+}
+
 rp_status rp_on_each_worker(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, rp_status *statuses)
 {
+    struct rpi_submission submission = { .fn = fn, .arg = arg, .size = size, .held = true };
+    char why[512];
     rp_status status = rpi_pool_enter(pool, "rp_on_each_worker");
     if (status != RP_OK)
         return status;
     size_t count = (size_t)pool->master.roster.workers, started = 0;
-    rp_future *futures = NULL;
+    uint64_t *ids = NULL;
     status = rpi_pool_may_wait("rp_on_each_worker");
-    if (status == RP_OK && !(futures = rpi_reserve(&pool->alloc, count * sizeof *futures)))
+    if (status == RP_OK && !(ids = rpi_reserve(&pool->alloc, count * sizeof *ids)))
         status = rpi_no_memory("one task for each worker");
-    rpi_pool_leave(pool);
+    if (status == RP_OK)
+        status = start_all(pool, submission, count, ids, &started);
     if (status != RP_OK)
-        return status;
-    for (; status == RP_OK && started < count; started += status == RP_OK) {
-        rp_task_options options = RP_TASK_OPTIONS_INIT;
-        options.worker = (int)started + 1;
-        options.worker_hard = true;
-        status = rp_submit(pool, fn, arg, size, &options, &futures[started]);
-    }
-    rp_status failed = get_all(pool, futures, started, statuses);
-    rpi_free(&pool->alloc, futures);
-    return status == RP_OK ? failed : status;
+        (void)snprintf(why, sizeof why, "%s", rp_error_message());
+    rp_status failed = end_all(pool, ids, started, statuses);
+    rpi_free(&pool->alloc, ids);
+    rpi_pool_leave(pool);
+    return status == RP_OK ? failed : rpi_error(status, "%s", why);
 }

@@ -12,7 +12,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t result_room, uint64_t tasks)
 {
     const struct rpi_map_request *request = &map->request;
-    uint64_t left = request->count - map->next;
+    uint64_t left;
+    (void)rpi_map_first(map, &left);
     uint64_t most = UINT32_MAX; /* by what a payload's length can say */
     if (request->chunk) {
         tasks = request->chunk;
@@ -96,6 +97,7 @@ static rp_status fail_all(struct rpi_map *map, const struct rpi_frame *frame, co
 void rpi_map_free(struct rpi_master *master, struct rpi_map *map)
 {
     rpi_list_remove(&map->link);
+    rpi_free(&master->config.alloc, map->back);
     rpi_free(&master->config.alloc, map);
 }
 
@@ -113,9 +115,11 @@ static void describe(const struct rpi_master *master, const struct rpi_map *map,
     (void)snprintf(failure->message, FAILURE_TEXT,
                    "item %llu of a map of %s %s on worker %d (%s) with code %d%s%s; %llu of %llu items failed",
                    (unsigned long long)map->failed, master->config.registry->names[map->request.function],
-                   map->status == RP_ERR_CANCELLED ? "was cancelled" : "failed", map->worker,
-                   master->roster.seats[map->worker].host, map->code, map->message[0] ? ": " : "", map->message,
-                   (unsigned long long)map->failures, (unsigned long long)map->request.count);
+                   map->status == RP_ERR_CANCELLED ? "was cancelled"
+                   : map->status == RP_ERR_LOST    ? "was lost"
+                                                   : "failed",
+                   map->worker, master->roster.seats[map->worker].host, map->code, map->message[0] ? ": " : "",
+                   map->message, (unsigned long long)map->failures, (unsigned long long)map->request.count);
 }
 
 /* The map's own future: RP_OK, or, with `failure`, the lowest failing item's. */
@@ -137,41 +141,155 @@ static void settle(struct rpi_master *master, struct rpi_map *map, struct rpi_fa
     rpi_settle_end(master, id, future);
 }
 
-rp_status rpi_map_settle(struct rpi_master *master, struct rpi_map *map)
+void rpi_map_settle_empty(struct rpi_master *master, struct rpi_map *map)
 {
-    struct rpi_failure *failure = map->failures ? new_failure(master) : NULL;
-    if (map->failures && !failure)
-        return rpi_no_memory("a failure's message");
-    settle(master, map, failure);
-    return RP_OK;
+    settle(master, map, NULL);
+}
+
+/* ---- cancelling */
+
+/* A chunk of the map that waits to go again, behind `loss` (NULL: the first), or NULL; its id is in *loss. */
+static struct rpi_future *next_waiting(const struct rpi_master *master, const struct rpi_map *map,
+                                       const struct rpi_loss **loss)
+{
+    while ((*loss = rpi_losses_next(&master->losses, *loss))) {
+        struct rpi_future *future = rpi_future_of(&master->futures, (*loss)->id);
+        if (future->flags & RPI_FUTURE_CHUNK && future->state == RP_QUEUED && future->pending.map == map)
+            return future;
+    }
+    return NULL;
+}
+
+static uint64_t waiting_again(const struct rpi_master *master, const struct rpi_map *map)
+{
+    uint64_t items = 0;
+    const struct rpi_loss *loss = NULL;
+    for (const struct rpi_future *chunk; (chunk = next_waiting(master, map, &loss));)
+        items += chunk->pending.items;
+    return items;
+}
+
+static void note_cancelled(struct rpi_map *map, uint64_t from, uint64_t to)
+{
+    struct rpi_item_failure item = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    for (uint64_t i = from; i < to; i++)
+        note_failure(map, &item, i, 0);
+}
+
+static void drop_waiting_again(struct rpi_master *master, struct rpi_map *map)
+{
+    const struct rpi_loss *loss = NULL;
+    for (struct rpi_future *chunk; (chunk = next_waiting(master, map, &loss)); loss = NULL) {
+        uint64_t id = loss->id;
+        note_cancelled(map, chunk->pending.number, chunk->pending.number + chunk->pending.items);
+        rpi_settle_losses(master, id);
+        rpi_future_free(&master->futures, id, chunk); /* its entry in the queue is void now */
+    }
 }
 
 rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map)
 {
-    struct rpi_item_failure item = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
-    uint64_t waiting = map->request.count - map->next;
+    uint64_t again = waiting_again(master, map), waiting = rpi_map_waiting(map) + again;
     map->stopped = true;
     if (!waiting)
         return RP_OK; /* what is at workers settles it */
     struct rpi_failure *failure = map->left == waiting ? new_failure(master) : NULL;
     if (map->left == waiting && !failure)
         return rpi_no_memory("a failure's message");
-    for (uint64_t i = map->next; i < map->request.count; i++)
-        note_failure(map, &item, i, 0);
-    rpi_future_of(&master->futures, map->id)->state = RP_SENT; /* its entry in the queue is void now */
+    for (uint64_t run; rpi_map_waiting(map);) {
+        uint64_t first = rpi_map_first(map, &run);
+        note_cancelled(map, first, first + run);
+        rpi_map_take(map, run);
+    }
+    if (again)
+        drop_waiting_again(master, map);
+    rpi_future_of(&master->futures, map->id)->state = RP_SENT; /* its entry in the queue, if it has one, is void now */
     master->queue.tasks -= waiting;
     master->queue.bytes -= waiting * map->request.in_size;
     master->counts.cancelled += waiting;
-    map->next = map->request.count;
     map->left -= waiting;
     if (map->left == 0)
         settle(master, map, failure);
     return RP_OK;
 }
 
-/* Every check comes before the first change, but for memory: a chunk that could not settle its map comes again. */
-static rp_status check(const struct rpi_map *map, const struct rpi_frame *frame, const struct rpi_future *future)
+/* ---- items that come back */
+
+void rpi_map_take(struct rpi_map *map, uint64_t items)
 {
+    if (!map->back_count) {
+        map->next += items;
+        return;
+    }
+    struct rpi_range *range = &map->back[map->back_count - 1];
+    map->back_items -= items;
+    range->first += items;
+    range->count -= (uint32_t)items;
+    if (!range->count)
+        map->back_count--;
+}
+
+static bool room_for_range(struct rpi_master *master, struct rpi_map *map)
+{
+    if (map->back_count < map->back_capacity)
+        return true;
+    uint32_t capacity = 2 * map->back_capacity + 4;
+    struct rpi_range *back = rpi_resize(&master->config.alloc, map->back, capacity * sizeof *back);
+    if (!back)
+        return false;
+    map->back = back;
+    map->back_capacity = capacity;
+    return true;
+}
+
+/* A map whose last item was handed out stands in no queue. */
+static rp_status queue(struct rpi_master *master, const struct rpi_map *map, struct rpi_future *future)
+{
+    const struct rpi_entry entry = {
+        .id = map->id, .function = map->request.function, .flags = RPI_ENTRY_MAP, .data = map
+    };
+    const struct rpi_rank rank = {
+        .priority = map->request.options.priority, .cost = map->request.options.cost, .order = map->number, .back = true
+    };
+    rp_status status = future->state == RP_QUEUED ? RP_OK : rpi_taskq_push(&master->queue, &entry, &rank);
+    if (status == RP_OK)
+        future->state = RP_QUEUED;
+    return status;
+}
+
+rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_future *chunk)
+{
+    struct rpi_map *map = chunk->pending.map;
+    const struct rpi_range range = { .first = chunk->pending.number, .count = chunk->pending.items };
+    uint32_t batch = chunk->pending.batch;
+    if (!room_for_range(master, map))
+        return rpi_no_memory("a map's items that came back");
+    rp_status status = map->stopped ? RP_OK : queue(master, map, rpi_future_of(&master->futures, map->id));
+    if (status != RP_OK)
+        return status;
+    map->back[map->back_count++] = range;
+    map->back_items += range.count;
+    master->queue.tasks += range.count;
+    master->queue.bytes += (uint64_t)range.count * map->request.in_size;
+    if (map->stopped)
+        status = rpi_map_cancel(master, map);
+    if (status != RP_OK) { /* cannot be cancelled: as if it were under way still */
+        rpi_map_take(map, range.count);
+        master->queue.tasks -= range.count;
+        master->queue.bytes -= (uint64_t)range.count * map->request.in_size;
+        return status;
+    }
+    rpi_settle_leave(master, batch, 1, 0);
+    rpi_settle_losses(master, id);
+    rpi_future_free(&master->futures, id, chunk);
+    return RP_OK;
+}
+
+/* ---- a chunk's end */
+
+rp_status rpi_map_check(const struct rpi_frame *frame, const struct rpi_future *future)
+{
+    const struct rpi_map *map = future->pending.map;
     const struct rpi_chunk *chunk = &frame->chunk;
     if (!(frame->flags & RPI_FRAME_CHUNK) || chunk->first != future->pending.number ||
         chunk->count != future->pending.items || chunk->out_size != map->request.out_size)
@@ -181,38 +299,43 @@ static rp_status check(const struct rpi_map *map, const struct rpi_frame *frame,
         return RP_OK;
     if (frame->length < results || (frame->failures == 0 && frame->length != results))
         return rpi_reader_bad("a chunk's results are cut off");
+    if (frame->failures > chunk->count ||
+        frame->length > results + 8 + (uint64_t)frame->failures * rpi_item_failure_size(RPI_MESSAGE_MAX))
+        return rpi_reader_bad("a chunk has more failures than items, or than they can say");
     return RP_OK;
 }
 
+/* What could be refused for want of memory is had before the first item is written: the chunk may end otherwise when it comes again. */
 rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
                              const uint8_t *payload, int worker)
 {
     struct rpi_map *map = future->pending.map;
     uint32_t items = future->pending.items;
     uint64_t failures = map->failures, cancelled = map->cancelled;
-    rp_status status = check(map, frame, future);
-    if (status == RP_OK && frame->flags & RPI_FRAME_FAILED)
+    bool last = map->left == items, failing = failures || frame->failures || frame->flags & RPI_FRAME_FAILED;
+    rp_status status = rpi_map_check(frame, future);
+    struct rpi_failure *failure = status == RP_OK && last && failing ? new_failure(master) : NULL;
+    if (status == RP_OK && last && failing && !failure)
+        status = rpi_no_memory("a failure's message");
+    else if (status == RP_OK && frame->flags & RPI_FRAME_FAILED)
         status = fail_all(map, frame, payload, worker);
     else if (status == RP_OK && frame->failures)
         status = scatter_around_failures(map, frame, payload, worker);
     else if (status == RP_OK)
         scatter(map, &frame->chunk, payload, 0, items);
-    if (status != RP_OK)
+    if (status != RP_OK) {
+        rpi_free(&master->config.alloc, failure);
         return status;
-    uint64_t failed = map->failures - failures, stopped = map->cancelled - cancelled;
-    if (map->left == items) {
-        status = rpi_map_settle(master, map);
-        if (status != RP_OK) {
-            map->failures = failures; /* counted again next time */
-            map->cancelled = cancelled;
-            return status;
-        }
-    } else {
-        map->left -= items;
     }
+    uint64_t failed = map->failures - failures, stopped = map->cancelled - cancelled;
+    if (last)
+        settle(master, map, failure);
+    else
+        map->left -= items;
     master->counts.cancelled += stopped;
     master->counts.failed += failed - stopped;
     master->counts.done += items - failed;
+    rpi_settle_losses(master, frame->id);
     rpi_future_free(&master->futures, frame->id, future);
     return RP_OK;
 }

@@ -9,7 +9,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,14 +89,6 @@ static rp_status read_command(struct command *command, const struct rpi_alloc *a
 
 /* ---- spawning */
 
-/* Between jobs everything goes over tcp, and Open MPI does not mind SIGPIPE there: the end of one would be the end of the other. */
-static void ignore_sigpipe(void)
-{
-    struct sigaction action;
-    if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
-        (void)signal(SIGPIPE, SIG_IGN);
-}
-
 /* A spawn under way.  MPI_Comm_spawn returns when every worker has initialised MPI, and not at all where one has ended before.  So a
  * thread of its own waits for that, and is left behind when the time is over.  The caller is in no MPI call meanwhile: but for
  * MPI's word, which wants the main thread below MPI_THREAD_SERIALIZED, one thread at a time is all that any level needs. */
@@ -159,7 +150,7 @@ static bool placing_is_decided(void)
     return getenv("OMPI_MCA_rmaps_base_no_oversubscribe") || getenv("OMPI_MCA_rmaps_base_mapping_policy");
 }
 
-static rp_status prepare(struct spawn *spawn, int count, unsigned number, const struct rpi_alloc *alloc)
+static rp_status prepare(struct spawn *spawn, int count, unsigned number, const char *host, const struct rpi_alloc *alloc)
 {
     char token[64];
     (void)snprintf(token, sizeof token, TOKEN "=%u", number);
@@ -168,6 +159,8 @@ static rp_status prepare(struct spawn *spawn, int count, unsigned number, const 
     (void)MPI_Comm_set_errhandler(spawn->self, MPI_ERRORS_RETURN);
     (void)MPI_Info_create(&spawn->info);
     (void)MPI_Info_set(spawn->info, "env", token);
+    if (host)
+        (void)MPI_Info_set(spawn->info, "host", host);
     if (!placing_is_decided())
         (void)MPI_Info_set(spawn->info, "map_by", "slot:OVERSUBSCRIBE");
     spawn->count = count;
@@ -214,7 +207,8 @@ static rp_status refuse_grandchildren(int count)
                      count + 1);
 }
 
-rp_status rpi_family_spawn(int count, unsigned number, double timeout, const struct rpi_alloc *alloc, MPI_Comm *ranks)
+rp_status rpi_family_spawn(int count, unsigned number, const char *host, double timeout, const struct rpi_alloc *alloc,
+                           MPI_Comm *ranks)
 {
     rp_status status = refuse_grandchildren(count);
     if (status != RP_OK)
@@ -222,12 +216,11 @@ rp_status rpi_family_spawn(int count, unsigned number, double timeout, const str
     struct spawn *spawn = rpi_zeroed(alloc, sizeof *spawn);
     if (!spawn)
         return rpi_no_memory("spawning workers");
-    status = prepare(spawn, count, number, alloc);
+    status = prepare(spawn, count, number, host, alloc);
     if (status != RP_OK) {
         rpi_free(alloc, spawn);
         return status;
     }
-    ignore_sigpipe();
     if (!run_in_time(spawn, timeout)) {
         rpi_mpi_give_up(); /* the thread goes on inside MPI, in `spawn` */
         return rpi_error(
@@ -325,7 +318,6 @@ rp_status rpi_family_join(MPI_Comm *ranks)
     MPI_Comm parent = MPI_COMM_NULL;
     int code;
     hold_line();
-    ignore_sigpipe();
     (void)MPI_Comm_get_parent(&parent);
     *ranks = meet(parent, 1, &code);
     if (code != MPI_SUCCESS)

@@ -7,11 +7,10 @@
 
 #include <mpi.h>
 
-/* Spawns `count` workers for this program's open of that `number` (from 1).  *ranks: this process as rank 0, then them; the caller's to free.
- * From now on SIGPIPE is ignored, unless the application has a handler, here and in the workers.
+/* Spawns `count` workers for this program's open of that `number` (from 1), on that host (NULL: where MPI likes).  *ranks: this process as rank 0, then them; the caller's to free.
  * RP_ERR_MPI: MPI refuses; the message names a launch that works.  RP_ERR_BROKEN: they had not all come after `timeout` seconds. */
-RP_MUST_USE rp_status rpi_family_spawn(int count, unsigned number, double timeout, const struct rpi_alloc *alloc,
-                                       MPI_Comm *ranks);
+RP_MUST_USE rp_status rpi_family_spawn(int count, unsigned number, const char *host, double timeout,
+                                       const struct rpi_alloc *alloc, MPI_Comm *ranks);
 
 /* In a spawned worker the number of the open it was spawned for, else 0.  MPI must be initialised. */
 unsigned rpi_family_turn(void);

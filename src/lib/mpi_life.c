@@ -1,5 +1,6 @@
 #include "mpi_life.h"
 
+#include "mpi_start.h"
 #include "status.h"
 
 #include <mpi.h>
@@ -43,9 +44,9 @@ rp_status rpi_mpi_srun_check(void)
                      tasks);
 }
 
-rp_status rpi_mpi_begin(void)
+rp_status rpi_mpi_begin(double timeout)
 {
-    int finalised = 0, provided;
+    int finalised = 0;
     if (rpi_mpi_active())
         return RP_OK;
     (void)MPI_Finalized(&finalised);
@@ -55,9 +56,11 @@ rp_status rpi_mpi_begin(void)
         return rpi_error(RP_ERR_MPI,
                          "srun started this process without an interface that this MPI speaks, so that it cannot "
                          "spawn workers: use mpirun inside the job, or srun --mpi=pmix with a task for each rank");
-    int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
-    if (code != MPI_SUCCESS)
-        return rpi_error(RP_ERR_MPI, "MPI_Init_thread failed with code %d", code);
+    if (rpi_mpi_recovers()) /* a rank that is gone would be waited for at the end */
+        (void)setenv("OMPI_MCA_async_mpi_finalize", "1", 0);
+    rp_status status = rpi_mpi_start(rpi_mpi_recovers() ? timeout : RP_FOREVER);
+    if (status != RP_OK)
+        return status;
     ours = true;
     return RP_OK;
 }
@@ -67,6 +70,12 @@ bool rpi_mpi_threads(void)
     int level = MPI_THREAD_SINGLE;
     (void)MPI_Query_thread(&level);
     return level == MPI_THREAD_MULTIPLE;
+}
+
+bool rpi_mpi_recovers(void)
+{
+    const char *set = getenv("OMPI_MCA_orte_enable_recovery");
+    return set && (*set == '1' || *set == 't' || *set == 'y');
 }
 
 void rpi_mpi_end(void)

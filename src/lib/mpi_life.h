@@ -10,10 +10,13 @@ bool rpi_mpi_launched(void);
 bool rpi_mpi_active(void);
 /* RP_ERR_MPI where srun started several copies that this MPI would take for one process each. */
 RP_MUST_USE rp_status rpi_mpi_srun_check(void);
-/* Initialises MPI unless it is.  RP_ERR_MPI: it cannot be, or it is finalised already. */
-RP_MUST_USE rp_status rpi_mpi_begin(void);
+/* Initialises MPI unless it is.  RP_ERR_MPI: it cannot be, or it is finalised already.  RP_ERR_BROKEN: it takes more than `timeout` seconds, and the
+ * launcher lets ranks go on without one that has ended. */
+RP_MUST_USE rp_status rpi_mpi_begin(double timeout);
 /* Whether any thread may call MPI at any time. */
 bool rpi_mpi_threads(void);
+/* Whether the launcher lets a job go on when one of its ranks has ended. */
+bool rpi_mpi_recovers(void);
 /* Finalises MPI if rpi_mpi_begin initialised it. */
 void rpi_mpi_end(void);
 /* MPI is never finalised: a thread of ours does not come back from it. */

@@ -1,20 +1,29 @@
 /* Opening a pool: in this process alone, or over MPI. */
 #include "clock.h"
 #include "crash.h"
+#include "keeper.h"
 #include "mpi_life.h"
 #include "mpi_family.h"
+#include "mpi_heirs.h"
 #include "opening.h"
 #include "pool.h"
+#include "side.h"
+#include "spares.h"
 #include "status.h"
+#include "trace.h"
+#include "tracer.h"
 #include "transport_mpi.h"
 
 #include <rankpool_mpi.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define BEAT 0.25 /* seconds between heartbeats */
 
 /* This process's opens that went well.  A spawned worker counts those it passes: by their number it finds the one it was spawned for. */
 static atomic_uint opens;
@@ -36,11 +45,17 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     status = rpi_registry_snapshot(&registry, &alloc);
     if (status != RP_OK)
         return status;
-    status = rpi_pool_make(&checked, &parts, pool);
+    status = rpi_keeper_open(&checked, &parts.journal);
+    if (status == RP_OK)
+        status = rpi_tracer_open(&checked, &parts.trace);
+    if (status == RP_OK)
+        status = rpi_pool_make(&checked, &parts, pool);
     if (status == RP_OK) {
-        rpi_crash_watch();
+        rpi_crash_watch(false);
         (void)atomic_fetch_add(&opens, 1);
     } else {
+        rpi_keeper_drop(parts.journal);
+        rpi_trace_close(parts.trace);
         rpi_registry_fini(&registry);
     }
     return status;
@@ -54,28 +69,18 @@ struct entry {
     struct rpi_alloc alloc;
     struct rpi_registry registry;
     struct rpi_opening opening;
+    struct rpi_side_mpi side;
     double began;
-    bool spawned; /* the other ranks are: a communicator of ours, and no launcher that ends all with one */
+    struct rpi_journal *journal; /* rank 0's; NULL: none */
+    struct rpi_trace *trace;     /* likewise */
+    struct rpi_heirs *heirs;     /* likewise */
+    bool spawned;                /* the other ranks are: a communicator of ours, and no launcher that ends all with one */
 };
 
-static bool is_crowded(int ranks)
+static double crowd_of(int ranks)
 {
-    return ranks > sysconf(_SC_NPROCESSORS_ONLN);
-}
-
-/* The workers of this host: they end together, so that one of them is enough.  Those of other hosts nobody watches. */
-static rp_status watch_workers(const struct entry *entry)
-{
-    const struct rpi_opening *opening = &entry->opening;
-    struct rpi_watch watch;
-    int peers = opening->transport->peers;
-    rp_status status = rpi_watch_init(&watch, &entry->alloc, peers);
-    for (int rank = 1; status == RP_OK && rank <= peers; rank++)
-        if (strcmp(opening->hosts + (size_t)rank * RPI_HOST_BYTES, opening->hosts) == 0)
-            (void)rpi_watch_add(&watch, opening->pids[rank], rank);
-    if (status == RP_OK)
-        rpi_transport_mpi_watch(opening->transport, &watch);
-    return status;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return (double)ranks / (double)(cores > 0 ? cores : 1);
 }
 
 static rp_status check_background(const rp_config *config)
@@ -93,20 +98,22 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
     struct rpi_opening *opening = &entry->opening;
     struct rpi_pool_parts parts = { .transport = opening->transport,
                                     .registry = &entry->registry,
+                                    .journal = entry->journal,
+                                    .trace = entry->trace,
+                                    .heirs = entry->heirs,
                                     .hosts = opening->hosts,
                                     .pids = opening->pids,
                                     .workers = opening->workers,
+                                    .recovery = rpi_mpi_recovers(),
                                     .threads = rpi_mpi_threads(),
                                     .batch_limit = opening->batch_limit,
                                     .began = entry->began };
-    opening->transport->crowded = is_crowded(opening->crowd);
-    rp_status status = entry->spawned ? watch_workers(entry) : RP_OK;
-    if (status == RP_OK)
-        status = rpi_pool_make(&entry->config, &parts, pool);
+    opening->transport->crowd = crowd_of(opening->crowd);
+    rp_status status = rpi_pool_make(&entry->config, &parts, pool);
     if (status != RP_OK)
         rpi_opening_take_back(opening);
     else if (entry->config.master_works == RP_ON)
-        rpi_crash_watch();
+        rpi_crash_watch(false);
     return status;
 }
 
@@ -118,8 +125,10 @@ static rp_status master(struct entry *entry, rp_pool **pool)
     opening->pids = rpi_zeroed(&entry->alloc, ranks * sizeof *opening->pids);
     opening->processes = entry->config.processes;
     opening->seed = entry->config.seed;
+    opening->attended = entry->config.background != RP_OFF;
     opening->init_arg = entry->config.init_arg;
     opening->initializer = RPI_NO_FUNCTION;
+    opening->isolation = rpi_config_isolation(&entry->config);
     if (opening->status == RP_OK)
         opening->status = check_background(&entry->config);
     if (opening->status == RP_OK && entry->config.initializer) {
@@ -128,30 +137,72 @@ static rp_status master(struct entry *entry, rp_pool **pool)
             opening->status = rpi_error(RP_ERR_UNREGISTERED,
                                         "config.initializer is not registered: put RP_TASK(its name); at file scope");
     }
-    rp_status status = opening->hosts && opening->pids ? rpi_opening_master(opening) : rpi_no_memory("a pool");
+    if (opening->status == RP_OK)
+        opening->status = rpi_keeper_open(&entry->config, &entry->journal);
+    if (opening->status == RP_OK)
+        opening->status = rpi_tracer_open(&entry->config, &entry->trace);
+    if (opening->status == RP_OK)
+        opening->status = rpi_mpi_heirs_make(&entry->config, opening, atomic_load(&opens) + 1, entry->side.beat,
+                                             &entry->heirs);
+    rp_status status = RP_ERR_NOMEM;
+    if (opening->hosts && opening->pids)
+        status = rpi_opening_master(opening);
+    else
+        rpi_opening_take_back(opening);
     if (status == RP_OK)
         status = make_pool(entry, pool);
+    else if (!opening->hosts || !opening->pids)
+        status = rpi_no_memory("a pool");
+    if (status != RP_OK) {
+        rpi_keeper_drop(entry->journal);
+        rpi_trace_close(entry->trace);
+        rpi_heirs_free(entry->heirs);
+    }
     rpi_free(&entry->alloc, opening->pids);
     if (status != RP_OK)
         rpi_free(&entry->alloc, opening->hosts);
     return status;
 }
 
-/* Ranks beyond the pool's workers have nothing to initialise, but take part in the talk. */
-static rp_status initialise(struct entry *entry, struct rpi_server *server)
+/* Runs the initializer, and says to rank 0 what this rank has come to.  Ranks beyond the pool's workers have nothing to initialise, but
+ * take part in the talk. */
+static rp_status make_ready(struct entry *entry, struct rpi_server *server)
 {
     struct rpi_opening *opening = &entry->opening;
-    bool is_worker = opening->rank <= opening->workers;
+    bool is_worker = opening->rank <= opening->workers, initialises = opening->initializer != RPI_NO_FUNCTION;
     rp_status status = RP_OK;
-    if (opening->initializer != RPI_NO_FUNCTION) {
-        if (is_worker)
-            status = rpi_server_initialise(server, opening->initializer, opening->init_arg.data, opening->init_arg.size);
-        if (status == RP_OK && is_worker)
-            server->finalizer = entry->config.finalizer; /* though another's may have failed */
-        return rpi_opening_report(opening, status);
+    if (initialises && opening->init_arg.size) {
+        status = rpi_opening_argument(opening);
+        if (status != RP_OK)
+            return status;
     }
-    if (is_worker)
+    if (is_worker && opening->isolation.fork)
+        status = rpi_server_isolate(server, &opening->isolation, opening->initializer, opening->init_arg,
+                                    entry->config.finalizer);
+    else if (is_worker && initialises)
+        status = rpi_server_initialise(server, opening->initializer, opening->init_arg.data, opening->init_arg.size);
+    if (status == RP_OK && is_worker && initialises)
+        server->finalizer = entry->config.finalizer; /* though another's may have failed */
+    status = rpi_opening_report(opening, status);
+    if (status == RP_OK && is_worker)
         server->finalizer = entry->config.finalizer;
+    return status;
+}
+
+static rp_status serve(struct entry *entry, struct rpi_server *server)
+{
+    struct rpi_opening *opening = &entry->opening;
+    rpi_crash_watch(rpi_mpi_recovers());
+    rp_status status = make_ready(entry, server);
+    if (status == RP_OK) {
+        opening->together = false;                                       /* from here on only a good end is a common one */
+        if (opening->attended && rpi_mpi_threads() && !server->resident) /* with it the main thread has time */
+            rpi_attendant_start(server);
+        status = rpi_server_loop(server);
+        rpi_attendant_stop(server);
+    }
+    rpi_server_fini(server);
+    rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
     return status;
 }
 
@@ -164,25 +215,20 @@ static rp_status worker(struct entry *entry)
     if (status != RP_OK)
         return status;
     (void)gethostname(host, sizeof host - 1);
-    opening->transport->crowded = is_crowded(opening->crowd);
+    opening->transport->crowd = crowd_of(opening->crowd);
     struct rpi_server_config config = { .alloc = entry->alloc,
                                         .registry = &entry->registry,
                                         .transport = opening->transport,
                                         .batch_limit = opening->batch_limit,
-                                        .number = opening->rank,
+                                        .number = opening->number,
                                         .seed = opening->seed,
                                         .host = host };
-    status = rpi_server_init(&server, &config);
-    if (status == RP_OK) {
-        rpi_crash_watch();
-        status = initialise(entry, &server);
-        if (status == RP_OK) {
-            opening->together = false; /* from here on only a good end is a common one */
-            status = rpi_server_loop(&server);
-        }
-        rpi_server_fini(&server);
-    }
-    rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
+    config.alloc.spares = rpi_spares_new(&entry->alloc, RPI_SPARES_IDLE); /* NULL: large buffers are not used again */
+    status = rpi_opening_join(opening);
+    if (status == RP_OK)
+        status = rpi_server_init(&server, &config);
+    status = status == RP_OK ? serve(entry, &server) : rpi_opening_report(opening, status);
+    rpi_spares_end(config.alloc.spares);
     return status;
 }
 
@@ -194,12 +240,20 @@ static void prepare_entry(struct entry *entry, const rp_config *config, rp_statu
     opening->status = failure == RP_OK ? checked : failure;
     if (opening->status == RP_OK)
         opening->status = rpi_batch_limit(&opening->batch_limit);
+    opening->log = (struct rpi_log){ .sink = entry->config.log, .user = entry->config.log_user };
     entry->alloc = rpi_alloc_of(entry->config.alloc, entry->config.alloc_user);
     if (opening->status == RP_OK)
         opening->status = rpi_registry_snapshot(&entry->registry, &entry->alloc);
     opening->alloc = entry->alloc;
     opening->registry = &entry->registry;
     opening->timeout = entry->config.open_timeout;
+}
+
+/* Seconds between a worker's heartbeats; 0: none, where nobody listens to them. */
+static double beat_of(const rp_config *config)
+{
+    double often = config->lost_after / 4;
+    return often > 0 && often < BEAT ? often : config->lost_after > 0 ? BEAT : 0;
 }
 
 /* Over a prepared entry. */
@@ -216,6 +270,9 @@ static rp_status open_ranks(MPI_Comm comm, struct entry *entry, rp_pool **pool)
     if (entry->spawned)
         (void)MPI_Comm_free(&comm);
     opening->status = failure;
+    rpi_side_prepare(&entry->side, opening);
+    entry->side.foreign = entry->spawned;
+    entry->side.beat = beat_of(&entry->config);
     rp_pool *new = NULL;
     status = opening->rank == 0 ? master(entry, &new) : worker(entry);
     if (status != RP_OK || opening->rank > 0) {
@@ -238,8 +295,8 @@ static rp_status open_family(const rp_config *config, double began, rp_pool **po
     prepare_entry(&entry, config, RP_OK);
     rp_status status = entry.opening.status;
     if (status == RP_OK)
-        status = rpi_family_spawn(entry.config.processes, atomic_load(&opens) + 1, entry.opening.timeout, &entry.alloc,
-                                  &ranks);
+        status = rpi_family_spawn(entry.config.processes, atomic_load(&opens) + 1, NULL, entry.opening.timeout,
+                                  &entry.alloc, &ranks);
     if (status == RP_OK)
         return open_ranks(ranks, &entry, pool);
     rpi_registry_fini(&entry.registry);
@@ -289,12 +346,14 @@ static void answer_parent(void)
 }
 
 /* exit() inside a task would leave rank 0 waiting: it ends the job, after naming the task.  In a process alone it must not pass for
- * success: what was still to do is not done. */
+ * success: what was still to do is not done.  Where the others go on without this worker it is not for it to abort: mpirun may take them
+ * along, when two do so at once. */
 static void at_exit(void)
 {
     if (rpi_crash_exit()) {
         (void)fflush(NULL);
-        rpi_mpi_abort(1);
+        if (!rpi_mpi_recovers())
+            rpi_mpi_abort(1);
         _exit(1);
     }
     if (rpi_mpi_active())
@@ -323,10 +382,19 @@ static bool spawns(const rp_config *config)
     return config && config->struct_size == sizeof *config && config->processes > 0;
 }
 
+/* A message to a rank that has ended must not end this one: Open MPI's tcp does not mind SIGPIPE.  Unless the application has a handler. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction action;
+    if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+        (void)signal(SIGPIPE, SIG_IGN);
+}
+
 static rp_status open_comm(MPI_Comm comm, const rp_config *config, double began, rp_pool **pool)
 {
     int size;
     prepare_exit();
+    ignore_sigpipe();
     if (rpi_family_turn())
         return open_spawned(config, began, pool);
     if (MPI_Comm_size(comm, &size) != MPI_SUCCESS)
@@ -336,6 +404,14 @@ static rp_status open_comm(MPI_Comm comm, const rp_config *config, double began,
     struct entry entry = { .began = began };
     prepare_entry(&entry, config, RP_OK);
     return open_ranks(comm, &entry, pool);
+}
+
+static double timeout_of(const rp_config *config)
+{
+    rp_config checked;
+    rp_status later = rpi_config_check(config, &checked); /* all ranks are to be told, which takes MPI */
+    (void)later;
+    return checked.open_timeout;
 }
 
 rp_status rp_open(const rp_config *config, rp_pool **pool)
@@ -352,7 +428,7 @@ rp_status rp_open(const rp_config *config, rp_pool **pool)
         prepare_exit();
         return open_local(config, began, pool);
     }
-    status = rpi_mpi_begin();
+    status = rpi_mpi_begin(timeout_of(config));
     return status == RP_OK ? open_comm(MPI_COMM_WORLD, config, began, pool) : status;
 }
 

@@ -5,7 +5,7 @@
  *           word: TASKS: the first frame's task number; later ones count up from it, except behind a frame with RPI_FRAME_NUMBER
  *                 RESULTS: nanoseconds that each frame without RPI_FRAME_RAN took, on the mean
  *                 STOP: 1 = drop what has not started
- *           CANCEL: with a frame: that task, or with RPI_FRAME_NUMBER the chunks of that map; without: all that is there
+ *           CANCEL: with frames: these tasks, or with RPI_FRAME_NUMBER the chunks of that map; without: all that is there
  *   frame   0 id u64   8 function u16   10 attempt u8   11 flags u8   12 length u32 (of the payload)
  *           RPI_FRAME_NUMBER: task number u64                 (TASKS, CANCEL)
  *           RPI_FRAME_RAN:    nanoseconds it ran u64          (RESULTS); TASKS: that it may run (its time limit)
@@ -28,6 +28,10 @@
  *                   <-- HAVE  it is here as fd (-1: others cannot map it)
  *             GONE  -->       it is dead: no task of it counts any more
  *             DROP  -->       no task behind this message needs it
+ *   RECALL  from rank 0, no frames: the worker is to hand back what it has not started
+ *   RETURNED  from a worker, at a RECALL or a CANCEL: frames of id and attempt only, of tasks that it will not run: no result of them
+ *           comes.  What runs or has a large argument stays; at a RECALL an idle worker keeps its next task.  Word: 1 = this is all
+ *           that a RECALL brings, 0 = more follows, or it was a CANCEL
  *   with RPI_FRAME_SPAWNED: function and payload are the child's; number u64 is its ordinal, from 0; RAN: its time limit; CHUNK: its
  *           options, priority i32, retries u32, attempts u32, 0 u32, cost f64; never LARGE.  Children count when their parent's frame
  *           says that it succeeded.
@@ -60,7 +64,9 @@ enum rpi_kind {
     RPI_CANCEL = 6,
     RPI_INPUT = 7,
     RPI_SHARE = 8,
-    RPI_SHARED_TASKS = 9
+    RPI_SHARED_TASKS = 9,
+    RPI_RECALL = 10,
+    RPI_RETURNED = 11
 };
 
 enum rpi_share_what {
@@ -81,6 +87,8 @@ enum rpi_stop {
     RPI_STOP_DROP = 1,  /* what has not started is dropped */
     RPI_STOP_ALONE = 2, /* the pool has failed: each rank leaves by itself */
 };
+
+#define RPI_RETURNED_ALL 1
 
 enum rpi_frame_flag {
     RPI_FRAME_LARGE = 1,

@@ -1,14 +1,15 @@
 #include "opening.h"
 
+#include "crowds.h"
 #include "status.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#define MESSAGE_BYTES (RPI_BATCH_DEFAULT)
 #define HELLO_FIXED   (RPI_BATCH_HEADER + 24)
-#define VERDICT_FIXED (RPI_BATCH_HEADER + 36)
+#define GATE_FIELDS   (12 + RPI_TOKEN_BYTES)
+#define VERDICT_TEXT  (60 + GATE_FIELDS)
+#define VERDICT_FIXED (RPI_BATCH_HEADER + VERDICT_TEXT)
 
 /* ---- texts in messages */
 
@@ -50,6 +51,8 @@ struct talk {
     int sending;      /* messages not reported sent */
     int heard;        /* rank 0: hellos; else: 1 with the verdict */
     bool *came;       /* rank 0: by rank */
+    int rounds;       /* rank 0: that are over */
+    bool lost;        /* rank 0: a rank has ended */
     bool estranged;   /* rank 0: with one of them there is no understanding */
     rp_status status; /* of the talk so far */
     char message[1200];
@@ -94,11 +97,26 @@ static rp_status send(struct talk *talk, int peer, const uint8_t *bytes, size_t 
     return status;
 }
 
+static void on_lost(void *context, int peer)
+{
+    struct talk *talk = context;
+    const struct rpi_opening *opening = talk->opening;
+    talk->lost = true;
+    fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "rank %d (%s, pid %lld) has ended while the pool was being opened", peer,
+                                   opening->hosts + (size_t)peer * RPI_HOST_BYTES, (long long)opening->pids[peer]));
+}
+
+static struct rpi_events events_of(struct talk *talk, bool (*on_batch)(void *, int, const void *, size_t))
+{
+    return (
+        struct rpi_events){ .batch = on_batch, .sent = on_sent, .received = on_received, .lost = on_lost, .context = talk };
+}
+
 /* Until `heard` messages have come and all are sent. */
 static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const void *, size_t), int heard, double timeout)
 {
     struct rpi_transport *transport = talk->opening->transport;
-    struct rpi_events events = { .batch = on_batch, .sent = on_sent, .received = on_received, .context = talk };
+    struct rpi_events events = events_of(talk, on_batch);
     struct rpi_patience patience = { 0 };
     double deadline = rpi_deadline(rpi_now(), timeout);
     while (talk->heard < heard || talk->sending > 0) {
@@ -106,6 +124,8 @@ static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const v
         rp_status status = transport->ops->poll(transport, &events, &any);
         if (status != RP_OK)
             return status;
+        if (talk->lost && talk->heard < heard)
+            return RP_ERR_BROKEN; /* somebody will never be heard */
         if (any)
             rpi_patience_reset(&patience);
         else if (rpi_now() > deadline)
@@ -158,7 +178,7 @@ static void read_hello(struct talk *talk, int rank, const uint8_t *at, const uin
     at = get_text(at + 24, end, host, sizeof host);
     if (at)
         at = get_text(at, end, message, sizeof message);
-    if (!at) {
+    if (!at || !rpi_is_status(status)) {
         fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
         return;
     }
@@ -213,39 +233,41 @@ static bool nothing_yet(void *context, int peer, const void *data, size_t size)
     return false;
 }
 
-/* A host's name, and the rank that said it. */
-struct place {
-    const char *host;
-    int rank;
-};
-
-static int by_host(const void *a, const void *b)
+static void put_isolation(uint8_t *at, const struct rpi_isolation *isolation)
 {
-    return strcmp(((const struct place *)a)->host, ((const struct place *)b)->host);
+    uint64_t grace;
+    memcpy(&grace, &isolation->cancel_grace, sizeof grace);
+    rpi_put32(at, isolation->fork);
+    rpi_put64(at + 4, isolation->tasks_per_child);
+    rpi_put64(at + 12, grace);
 }
 
-/* How many ranks share each rank's host; NULL: no memory. */
-static int *count_crowds(const struct rpi_opening *opening)
+static bool get_isolation(const uint8_t *at, struct rpi_isolation *isolation)
 {
-    size_t ranks = (size_t)opening->transport->peers + 1;
-    struct place *places = rpi_reserve(&opening->alloc, ranks * sizeof *places);
-    int *crowds = places ? rpi_reserve(&opening->alloc, ranks * sizeof *crowds) : NULL;
-    if (crowds) {
-        for (size_t i = 0; i < ranks; i++)
-            places[i] = (struct place){ .host = opening->hosts + i * RPI_HOST_BYTES, .rank = (int)i };
-        qsort(places, ranks, sizeof *places, by_host);
-        for (size_t from = 0, to; from < ranks; from = to) {
-            for (to = from + 1; to < ranks && by_host(&places[from], &places[to]) == 0;)
-                to++;
-            for (size_t i = from; i < to; i++)
-                crowds[places[i].rank] = (int)(to - from);
-        }
-    }
-    rpi_free(&opening->alloc, places);
-    return crowds;
+    uint64_t grace = rpi_get64(at + 12);
+    isolation->fork = rpi_get32(at);
+    isolation->tasks_per_child = rpi_get64(at + 4);
+    memcpy(&isolation->cancel_grace, &grace, sizeof grace);
+    return isolation->cancel_grace >= 0;
 }
 
-static size_t write_verdict(const struct talk *talk, uint8_t *bytes, int crowd)
+static void put_gate(uint8_t *at, const struct rpi_gate_place *gate)
+{
+    rpi_put32(at, gate->ip);
+    rpi_put32(at + 4, gate->port);
+    rpi_put32(at + 8, gate->beat);
+    memcpy(at + 12, gate->token, sizeof gate->token);
+}
+
+static void get_gate(const uint8_t *at, struct rpi_gate_place *gate)
+{
+    gate->ip = rpi_get32(at);
+    gate->port = (uint16_t)rpi_get32(at + 4);
+    gate->beat = rpi_get32(at + 8);
+    memcpy(gate->token, at + 12, sizeof gate->token);
+}
+
+static size_t write_verdict(const struct talk *talk, uint8_t *bytes, int rank, int crowd)
 {
     uint8_t *at = bytes + RPI_BATCH_HEADER;
     rpi_put32(at, (uint32_t)talk->status);
@@ -255,8 +277,11 @@ static size_t write_verdict(const struct talk *talk, uint8_t *bytes, int crowd)
     rpi_put64(at + 16, talk->opening->seed);
     rpi_put32(at + 24, talk->opening->initializer);
     rpi_put32(at + 28, (uint32_t)talk->opening->init_arg.size);
-    rpi_put32(at + 32, talk->opening->together);
-    at = put_text(at + 36, talk->message, sizeof talk->message);
+    rpi_put32(at + 32, (talk->opening->together ? 1U : 0U) | (talk->opening->attended ? 2U : 0U));
+    put_isolation(at + 36, &talk->opening->isolation);
+    rpi_put32(at + 56, (uint32_t)(rank + talk->opening->shift));
+    put_gate(at + 60, &talk->opening->gate);
+    at = put_text(at + VERDICT_TEXT, talk->message, sizeof talk->message);
     return close_message(bytes, at, RPI_VERDICT);
 }
 
@@ -265,7 +290,7 @@ static rp_status send_verdicts(struct talk *talk)
 {
     struct rpi_opening *opening = talk->opening;
     size_t most = VERDICT_FIXED + 2 + strlen(talk->message), room = (most + 7) & ~(size_t)7;
-    int *crowds = count_crowds(opening);
+    int *crowds = rpi_crowds(opening->hosts, (size_t)opening->transport->peers + 1, &opening->alloc);
     uint8_t *bytes = crowds ? rpi_reserve(&opening->alloc, room * ((size_t)opening->transport->peers + 1)) : NULL;
     rp_status status = bytes ? RP_OK : rpi_no_memory("a pool's opening");
     if (status == RP_OK)
@@ -274,7 +299,7 @@ static rp_status send_verdicts(struct talk *talk)
     for (int rank = 1; status == RP_OK && rank <= opening->transport->peers; rank++) {
         uint8_t *mine = bytes + room * (size_t)rank;
         if (talk->came[rank])
-            status = send(talk, rank, mine, write_verdict(talk, mine, crowds[rank]));
+            status = send(talk, rank, mine, write_verdict(talk, mine, rank, crowds[rank] + opening->beside));
     }
     if (status == RP_OK)
         status = listen(talk, nothing_yet, talk->heard, opening->timeout);
@@ -283,24 +308,89 @@ static rp_status send_verdicts(struct talk *talk)
     return status;
 }
 
-/* Sends each rank the initializer's argument, hears what came of it, and says it to all.  It may take its time. */
-static rp_status initialise_workers(struct talk *talk)
+static rp_status send_arguments(struct talk *talk)
 {
     const struct rpi_opening *opening = talk->opening;
     struct rpi_transport *transport = opening->transport;
-    int peers = transport->peers;
     rp_status status = RP_OK;
-    for (int rank = 1; status == RP_OK && opening->init_arg.size && rank <= peers; rank++) {
+    for (int rank = 1; status == RP_OK && rank <= transport->peers; rank++) {
         bool done = false;
         status = transport->ops->send_large(transport, rank, opening->init_arg.data, opening->init_arg.size, NULL, &done);
         if (status == RP_OK && !done)
             talk->sending++;
     }
+    return status;
+}
+
+/* The side channel's gate is named in the first verdict, ... */
+static void open_gate(struct talk *talk)
+{
+    struct rpi_opening *opening = talk->opening;
+    if (talk->status != RP_OK || !opening->side || talk->rounds)
+        return;
+    rp_status status = opening->side->open(opening->side, &opening->gate);
+    if (status != RP_OK)
+        fail(talk, status);
+}
+
+/* Who cannot come to it says so, as everybody does that can. */
+static bool hear_meanwhile(void *context)
+{
+    struct talk *talk = context;
+    struct rpi_transport *transport = talk->opening->transport;
+    struct rpi_events events = events_of(talk, on_hello);
+    bool any;
+    rp_status status = transport->ops->poll(transport, &events, &any);
+    if (status != RP_OK)
+        fail(talk, status);
+    return status == RP_OK;
+}
+
+/* ... and the ranks come to it before they say what they have come to. */
+static void gather(struct talk *talk)
+{
+    const struct rpi_opening *opening = talk->opening;
+    if (talk->rounds != 1 || !opening->side)
+        return;
+    rp_status status = opening->side->gather(opening->side, talk->came, hear_meanwhile, talk);
+    if (status != RP_OK)
+        fail(talk, status);
+}
+
+/* Hears from every rank, and says to all what that comes to. */
+static rp_status round_of(struct talk *talk, double timeout)
+{
+    int peers = talk->opening->transport->peers;
     memset(talk->came, 0, ((size_t)peers + 1) * sizeof *talk->came);
     talk->heard = 0;
-    if (status == RP_OK)
-        status = listen(talk, on_hello, peers, RP_FOREVER);
+    gather(talk);
+    rp_status status = listen(talk, on_hello, peers, timeout);
+    if (status == RP_ERR_BROKEN) {
+        name_silent(talk);
+        status = RP_OK;
+    }
+    open_gate(talk);
+    talk->rounds++;
     return status == RP_OK ? send_verdicts(talk) : status;
+}
+
+/* The rounds of an opening; a failure that the ranks have agreed on is in talk->status. */
+static rp_status go_round(struct talk *talk)
+{
+    const struct rpi_opening *opening = talk->opening;
+    bool argument = opening->initializer != RPI_NO_FUNCTION && opening->init_arg.size;
+    double patience = opening->initializer != RPI_NO_FUNCTION && !opening->hasty
+                          ? RP_FOREVER
+                          : opening->timeout; /* an initializer takes its time */
+    rp_status status = round_of(talk, opening->timeout);
+    if (status == RP_OK && talk->status == RP_OK)
+        status = round_of(talk, argument ? opening->timeout : patience);
+    if (status == RP_OK && talk->status == RP_OK && argument) {
+        status = send_arguments(talk);
+        if (status == RP_OK)
+            status = round_of(talk, patience);
+    }
+    return status;
 }
 
 rp_status rpi_opening_master(struct rpi_opening *opening)
@@ -310,20 +400,15 @@ rp_status rpi_opening_master(struct rpi_opening *opening)
     if (opening->status != RP_OK)
         fail(&talk, opening->status);
     talk.came = rpi_zeroed(&opening->alloc, (size_t)peers + 1);
-    if (!talk.came)
-        return rpi_no_memory("a pool's opening");
     (void)gethostname(opening->hosts, RPI_HOST_BYTES - 1);
     opening->pids[0] = getpid();
-    rp_status status = listen(&talk, on_hello, peers, opening->timeout);
-    if (status == RP_ERR_BROKEN) {
-        name_silent(&talk);
-        status = RP_OK;
-    }
     opening->workers = opening->processes && opening->processes < peers ? opening->processes : peers;
-    if (status == RP_OK)
-        status = send_verdicts(&talk);
-    if (status == RP_OK && talk.status == RP_OK && opening->initializer != RPI_NO_FUNCTION)
-        status = initialise_workers(&talk);
+    rp_status status = talk.came ? go_round(&talk) : rpi_no_memory("a pool's opening");
+    if (status != RP_OK) {
+        fail(&talk, status);
+        opening->together = false;
+        rpi_opening_take_back(opening);
+    }
     if (talk.status != RP_OK)
         status = rpi_error(talk.status, "%s", talk.message);
     rpi_free(&opening->alloc, talk.came);
@@ -362,25 +447,36 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
                              bytes[0], talk->opening->rank, RPI_PROTOCOL));
         return true;
     }
-    if (rpi_reader_open(&reader, data, size) != RP_OK || reader.kind != RPI_VERDICT ||
-        reader.end - reader.at < VERDICT_FIXED - RPI_BATCH_HEADER ||
-        !get_text(reader.at + 36, reader.end, talk->message, sizeof talk->message)) {
+    rp_status status = rpi_reader_open(&reader, data, size);
+    if (status == RP_OK && reader.kind == RPI_STOP) {
+        talk->opening->together = false;
+        fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0 cannot open the pool; its own message tells why"));
+        return true;
+    }
+    if (status != RP_OK || reader.kind != RPI_VERDICT || reader.end - reader.at < VERDICT_FIXED - RPI_BATCH_HEADER ||
+        !get_text(reader.at + VERDICT_TEXT, reader.end, talk->message, sizeof talk->message)) {
         fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
         return true;
     }
-    uint32_t limit = rpi_get32(reader.at + 8);
-    talk->status = (rp_status)rpi_get32(reader.at);
-    if (talk->status == RP_OK && (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX)) {
+    uint32_t limit = rpi_get32(reader.at + 8), verdict = rpi_get32(reader.at), initializer = rpi_get32(reader.at + 24);
+    if (!rpi_is_status(verdict) ||
+        (verdict == RP_OK &&
+         (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX || !get_isolation(reader.at + 36, &talk->opening->isolation) ||
+          (initializer != RPI_NO_FUNCTION && initializer >= talk->opening->registry->count)))) {
         fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
         return true;
     }
+    talk->status = (rp_status)verdict;
     talk->opening->workers = (int)rpi_get32(reader.at + 4);
     talk->opening->batch_limit = limit;
     talk->opening->crowd = (int)rpi_get32(reader.at + 12);
     talk->opening->seed = rpi_get64(reader.at + 16);
-    talk->opening->initializer = (uint16_t)rpi_get32(reader.at + 24);
+    talk->opening->initializer = (uint16_t)initializer;
     talk->opening->init_arg.size = rpi_get32(reader.at + 28);
-    talk->opening->together = rpi_get32(reader.at + 32);
+    talk->opening->together = rpi_get32(reader.at + 32) & 1;
+    talk->opening->attended = rpi_get32(reader.at + 32) & 2;
+    talk->opening->number = (int)rpi_get32(reader.at + 56);
+    get_gate(reader.at + 60, &talk->opening->gate);
     return true;
 }
 
@@ -388,7 +484,7 @@ static size_t write_hello(const struct rpi_opening *opening, uint8_t *bytes)
 {
     char host[RPI_HOST_BYTES] = "";
     const struct rpi_registry *registry = opening->registry;
-    uint8_t *at = bytes + RPI_BATCH_HEADER, *end = bytes + MESSAGE_BYTES;
+    uint8_t *at = bytes + RPI_BATCH_HEADER, *end = bytes + sizeof opening->hello;
     (void)gethostname(host, sizeof host - 1);
     rpi_put64(at, registry->hash);
     rpi_put64(at + 8, (uint64_t)getpid());
@@ -409,41 +505,42 @@ static size_t write_hello(const struct rpi_opening *opening, uint8_t *bytes)
 static rp_status hello_and_verdict(struct rpi_opening *opening, double timeout)
 {
     struct talk talk = { .opening = opening };
-    uint8_t *bytes = rpi_reserve(&opening->alloc, MESSAGE_BYTES);
-    if (!bytes)
-        return rpi_no_memory("a pool's opening");
-    rp_status status = send(&talk, 0, bytes, write_hello(opening, bytes));
+    rp_status status = send(&talk, 0, opening->hello, write_hello(opening, opening->hello));
     if (status == RP_OK)
         status = listen(&talk, on_verdict, 1, timeout);
-    rpi_free(&opening->alloc, bytes);
     if (status == RP_OK && talk.status != RP_OK)
         status = rpi_error(talk.status, "%s", talk.message);
     return status;
 }
 
-static rp_status receive_argument(struct rpi_opening *opening)
-{
-    struct talk talk = { .opening = opening, .sending = 1 };
-    void *buffer = rpi_buffer_new(&opening->alloc, opening->init_arg.size);
-    if (!buffer)
-        return rpi_no_memory("the initializer's argument");
-    opening->init_arg.data = buffer;
-    struct rpi_transport *transport = opening->transport;
-    rp_status status = transport->ops->receive_large(transport, 0, buffer, opening->init_arg.size, NULL);
-    return status == RP_OK ? listen(&talk, nothing_yet, 0, RP_FOREVER) : status;
-}
-
 rp_status rpi_opening_worker(struct rpi_opening *opening)
 {
-    rp_status status = hello_and_verdict(opening,
-                                         2 * opening->timeout); /* rank 0 waits for the last hello before it answers */
-    if (status == RP_OK && opening->initializer != RPI_NO_FUNCTION && opening->init_arg.size)
-        status = receive_argument(opening);
-    return status;
+    return hello_and_verdict(opening, 2 * opening->timeout); /* rank 0 waits for the last hello before it answers */
+}
+
+rp_status rpi_opening_join(struct rpi_opening *opening)
+{
+    return opening->side && opening->gate.port ? opening->side->join(opening->side, &opening->gate) : RP_OK;
 }
 
 rp_status rpi_opening_report(struct rpi_opening *opening, rp_status status)
 {
+    bool slow = opening->initializer != RPI_NO_FUNCTION; /* the slowest initializer decides */
     opening->status = status;
-    return hello_and_verdict(opening, RP_FOREVER); /* the slowest initializer decides */
+    return hello_and_verdict(opening, slow ? RP_FOREVER : 2 * opening->timeout);
+}
+
+rp_status rpi_opening_argument(struct rpi_opening *opening)
+{
+    struct talk talk = { .opening = opening, .sending = 1 };
+    struct rpi_transport *transport = opening->transport;
+    size_t size = opening->init_arg.size;
+    void *buffer = rpi_buffer_new(&opening->alloc, size);
+    rp_status status = rpi_opening_report(opening, buffer ? RP_OK : rpi_no_memory("the initializer's argument"));
+    opening->init_arg.data = buffer;
+    if (status == RP_OK && opening->init_arg.size != size) /* the room is for what the first verdict said */
+        status = rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged");
+    if (status == RP_OK)
+        status = transport->ops->receive_large(transport, 0, buffer, size, NULL);
+    return status == RP_OK ? listen(&talk, nothing_yet, 0, RP_FOREVER) : status;
 }

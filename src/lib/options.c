@@ -33,7 +33,7 @@ static bool same(const struct rpi_options *a, const struct rpi_options *b)
     return a->priority == b->priority && a->retries == b->retries && a->attempts == b->attempts &&
            equal(a->cost, b->cost) && equal(a->time_limit, b->time_limit) && a->on_done == b->on_done &&
            a->user == b->user && a->worker == b->worker && a->hard == b->hard && a->outbox == b->outbox &&
-           a->dependent == b->dependent && a->epoch == b->epoch;
+           a->dependent == b->dependent && a->keyed == b->keyed && a->epoch == b->epoch;
 }
 
 static uint32_t new_entry(struct rpi_option_table *table)
@@ -56,14 +56,14 @@ static uint32_t new_entry(struct rpi_option_table *table)
 
 rp_status rpi_options_intern(struct rpi_option_table *table, const struct rpi_options *options, uint32_t *number)
 {
-    if (same(options, &defaults)) {
-        *number = 0;
-        return RP_OK;
-    }
     uint32_t last = table->last;
     if (last && table->entries[last].held && same(options, &table->entries[last].options)) {
         table->entries[last].held++;
         *number = last;
+        return RP_OK;
+    }
+    if (same(options, &defaults)) {
+        *number = 0;
         return RP_OK;
     }
     uint32_t new = new_entry(table);
@@ -72,6 +72,16 @@ rp_status rpi_options_intern(struct rpi_option_table *table, const struct rpi_op
     table->entries[new] = (struct rpi_interned){ .options = *options, .held = 1 };
     table->last = *number = new;
     return RP_OK;
+}
+
+void rpi_options_hold(struct rpi_option_table *table, uint32_t number)
+{
+    table->entries[number].held++;
+}
+
+bool rpi_options_are_default(const struct rpi_options *options)
+{
+    return same(options, &defaults);
 }
 
 const struct rpi_options *rpi_options_at(const struct rpi_option_table *table, uint32_t number)

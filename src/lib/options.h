@@ -6,6 +6,7 @@
 
 struct rpi_outbox;
 struct rpi_dependent;
+struct rpi_keyed;
 
 struct rpi_options {
     int32_t priority;
@@ -18,6 +19,7 @@ struct rpi_options {
     int32_t worker;                  /* wanted; 0: any */
     bool hard;                       /* and no other */
     struct rpi_dependent *dependent; /* what it comes after, or NULL */
+    struct rpi_keyed *keyed;         /* what the journal is to know of it, or NULL */
     struct rpi_outbox *outbox;       /* of the stream that its outcome goes to */
     uint64_t epoch;                  /* of its submission (versions.h); 0: nothing was shared */
 };
@@ -36,6 +38,9 @@ void rpi_options_fini(struct rpi_option_table *table);
 /* The number of these options, held once more; 0 in *number for options that are all default. */
 RP_MUST_USE rp_status rpi_options_intern(struct rpi_option_table *table, const struct rpi_options *options,
                                          uint32_t *number);
+/* Once more; not 0. */
+void rpi_options_hold(struct rpi_option_table *table, uint32_t number);
+bool rpi_options_are_default(const struct rpi_options *options);
 /* `number` 0: the defaults. */
 const struct rpi_options *rpi_options_at(const struct rpi_option_table *table, uint32_t number);
 void rpi_options_release(struct rpi_option_table *table, uint32_t number);

@@ -81,10 +81,11 @@ static struct list *find_list(struct rpi_outcomes *outcomes, uint64_t task)
 
 /* ---- taking in */
 
+/* A large one, in a message of its own, is taken a second time too: its bytes are on their way, and need their room. */
 static rp_status keep(struct rpi_outcomes *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
 {
-    if (find_kept(outcomes, frame->id))
-        return RP_OK; /* the message came before, when memory ran out in it */
+    if (find_kept(outcomes, frame->id) && !(frame->flags & RPI_FRAME_LARGE))
+        return RP_OK; /* the message came before, when memory ran out in it, or this worker was never told to forget it */
     struct kept *kept = rpi_zeroed(&outcomes->alloc, sizeof *kept);
     void *buffer = kept ? rpi_buffer_new(&outcomes->alloc, frame->length) : NULL;
     if (!buffer) {
@@ -129,6 +130,18 @@ static rp_status note_list(struct rpi_outcomes *outcomes, const struct rpi_frame
     return RP_OK;
 }
 
+/* What is still coming stays: MPI writes into it. */
+static void forget(struct rpi_outcomes *outcomes, uint64_t id)
+{
+    struct rpi_link *head = bucket(outcomes->kept, id);
+    for (struct rpi_link *link = head->next, *next; link != head; link = next) {
+        struct kept *kept = RPI_MEMBER(link, struct kept, link);
+        next = link->next;
+        if (kept->id == id && kept->arrival.complete)
+            drop_kept(outcomes, kept);
+    }
+}
+
 rp_status rpi_outcomes_take(struct rpi_outcomes *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
 {
     *arrival = NULL;
@@ -136,9 +149,7 @@ rp_status rpi_outcomes_take(struct rpi_outcomes *outcomes, const struct rpi_fram
         return note_list(outcomes, frame);
     if (!(frame->flags & RPI_FRAME_FAILED))
         return keep(outcomes, frame, arrival);
-    struct kept *kept = find_kept(outcomes, frame->id);
-    if (kept && kept->arrival.complete)
-        drop_kept(outcomes, kept); /* one still coming stays: MPI writes into it */
+    forget(outcomes, frame->id);
     return RP_OK;
 }
 

@@ -7,6 +7,8 @@
 /* Seconds of work a batch carries at the least, where there is enough: longer than a message costs, short enough to balance. */
 #define SLICE  100e-6
 #define MOMENT 20e-6 /* seconds of work that rank 0 takes at once */
+#define WORTH  3.0   /* round trips of work behind the running task */
+#define MOVE   1e-6  /* seconds: what handing one task back and out again costs, with a margin */
 #define LONG   10.0  /* round trips: longer tasks go alone */
 #define APART                                                                                                              \
     50.0 /* round trips: longer tasks are not prefetched at all; the worker idles for 2 % of the time at the most */
@@ -32,6 +34,20 @@ static uint32_t tasks_in(double seconds, double mean)
 struct rpi_grant rpi_policy_grant_here(double mean)
 {
     return (struct rpi_grant){ .tasks = tasks_in(MOMENT, mean), .seconds = MOMENT };
+}
+
+/* What has outlasted its time hides a long task, and the others wait behind that.  Else it must pay: the worker waits a round trip for
+ * its next task, and each task that moves costs rank 0 some time. */
+bool rpi_policy_recalls(const struct rpi_burden *burden, double *again)
+{
+    double left = burden->due - burden->now, late = burden->due + burden->round_trip;
+    *again = -1;
+    if (burden->tasks < 2)
+        return false;
+    if (left > WORTH * burden->round_trip + MOVE * burden->tasks || burden->now >= late)
+        return true;
+    *again = late;
+    return false;
 }
 
 /* Short tasks share batches; towards the end of the queue the batches shrink, so that every worker has a part, but not below a round

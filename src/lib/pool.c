@@ -1,34 +1,31 @@
 /* Driving a pool: steps, waiting, the lock. */
 #include "here.h"
+#include "keeper.h"
+#include "losing.h"
 
 #include "share.h"
 #include "status.h"
+#include "tracer.h"
 
 #include <stdio.h>
 
 #define STEP_TICKS ((uint64_t)RPI_TICKS_US) /* between two steps of calls that need none */
+#define STEP_SHARE 4                        /* and so many times what the last took: over tcp it is tens of microseconds */
+#define STEP_MOST  (200 * (uint64_t)RPI_TICKS_US)
+#define BURST      8 /* tasks that came since the last step: there will be more */
+#define HELD       3 /* steps that they wait for more at the most */
 
-rp_status rpi_pool_enter(rp_pool *pool, const char *function)
+rp_status rpi_pool_refused(const rp_pool *pool, const char *function)
 {
-    if (!pool)
-        return rpi_error(RP_ERR_INVALID, "%s: the pool is NULL", function);
-    rp_status status = rpi_call_forbid(function);
-    if (status == RP_OK)
-        rpi_lock_take(&pool->lock);
-    return status;
+    return pool ? rpi_call_forbidden(function) : rpi_error(RP_ERR_INVALID, "%s: the pool is NULL", function);
 }
 
-static void call_caretaker(rp_pool *pool)
+void rpi_pool_call_caretaker(rp_pool *pool)
 {
+    if (pool->master.unsettled == 0 || rpi_pool_attended(pool))
+        return;
     pool->caretaker.blocked = false;
     rpi_nap_wake(&pool->caretaker.nap);
-}
-
-void rpi_pool_leave(rp_pool *pool)
-{
-    if (pool->caretaker.blocked && pool->master.unsettled > 0 && !rpi_pool_attended(pool))
-        call_caretaker(pool);
-    rpi_lock_give(&pool->lock);
 }
 
 void rpi_pool_break(rp_pool *pool, rp_status status)
@@ -38,6 +35,7 @@ void rpi_pool_break(rp_pool *pool, rp_status status)
     pool->broken = status;
     (void)snprintf(pool->why, sizeof pool->why, "%s", rp_error_message());
     rpi_say(&pool->log, RP_LOG_ERROR, "the pool cannot go on: %s", pool->why);
+    rpi_tracer_event(pool, 0, pool->why);
 }
 
 rp_status rpi_pool_sound(const rp_pool *pool)
@@ -74,23 +72,30 @@ void rpi_pool_note(rp_pool *pool, rp_status status)
 
 static bool take_batch(rp_pool *pool, int peer, const void *data, size_t size)
 {
+    if (pool->trace)
+        rpi_tracer_batch(pool, peer, data, size);
     rp_status status = rpi_master_receive(&pool->master, peer, data, size, pool->now);
-    if (status != RP_OK && status != RP_ERR_NOMEM)
-        status = rpi_error(RP_ERR_BROKEN, "worker %d (%s): %s", peer, pool->master.roster.seats[peer].host,
-                           rp_error_message());
-    return taken(pool, status);
+    if (status == RP_OK || status == RP_ERR_NOMEM)
+        return taken(pool, status);
+    if (peer)
+        rpi_losing_give_up(pool, peer);
+    else
+        rpi_pool_break(pool, status);
+    return true;
 }
 
 static bool on_batch(void *context, int peer, const void *data, size_t size)
 {
     rp_pool *pool = context;
     struct rpi_reader reader;
-    if (rpi_reader_open(&reader, data, size) == RP_OK && reader.kind == RPI_STOP) {
-        pool->goodbyes++;
+    if (rpi_reader_open(&reader, data, size) == RP_OK && reader.kind == RPI_STOP && pool->master.versions.closed) {
+        rpi_losing_left(pool, peer);
         return true;
     }
     if (peer < 1 || peer > pool->master.roster.workers)
         return true;
+    if (pool->detector.limit > 0)
+        rpi_losing_heard(pool, peer);
     return take_batch(pool, peer, data, size);
 }
 
@@ -112,12 +117,15 @@ static void on_sent(void *context, void *cookie)
     if (!cookie)
         return;
     pool->sending--;
+    pool->ranks[((const struct rpi_batch *)cookie)->peer].sending--;
     rpi_master_sent(&pool->master, cookie);
 }
 
 static bool on_received(void *context, void *cookie)
 {
     rp_pool *pool = context;
+    if (pool->trace)
+        rpi_tracer_arrived(pool, cookie);
     return taken(pool, rpi_master_arrived(&pool->master, cookie, pool->now));
 }
 
@@ -143,8 +151,11 @@ void rpi_pool_pump(rp_pool *pool)
     while (status == RP_OK && (batch = rpi_master_outgoing(master))) {
         uint16_t done, before = batch->begun;
         status = rpi_batch_send(batch, way_to(pool, batch->peer), &done);
-        if (batch->peer)
-            pool->sending += (uint64_t)batch->begun - before - done;
+        if (batch->peer) {
+            uint64_t more = (uint64_t)batch->begun - before - done;
+            pool->sending += more;
+            pool->ranks[batch->peer].sending += more;
+        }
         if (status == RP_ERR_NOMEM)
             rpi_master_unsent(master, batch);
         for (; done > 0; done--)
@@ -168,6 +179,8 @@ void rpi_pool_free_shares(rp_pool *pool)
 
 void rpi_pool_dispatch(rp_pool *pool)
 {
+    if (pool->journal)
+        rpi_keeper_step(pool);
     rpi_master_dispatch(&pool->master, pool->now);
     rpi_pool_pump(pool);
     if (!rpi_list_empty(&pool->master.versions.dead))
@@ -187,7 +200,12 @@ static bool poll_one(rp_pool *pool, struct rpi_transport *transport, const struc
 
 bool rpi_pool_poll(rp_pool *pool)
 {
-    struct rpi_events events = { .batch = on_batch, .sent = on_sent, .received = on_received, .context = pool };
+    struct rpi_events events = { .batch = on_batch,
+                                 .sent = on_sent,
+                                 .received = on_received,
+                                 .lost = rpi_losing_lost,
+                                 .alive = rpi_losing_heard,
+                                 .context = pool };
     return poll_one(pool, pool->transport, &events);
 }
 
@@ -197,7 +215,17 @@ bool rpi_pool_poll_here(rp_pool *pool)
     return poll_one(pool, pool->here, &events);
 }
 
-bool rpi_pool_step(rp_pool *pool, bool run)
+/* Where short tasks come in one behind the other, and nobody waits, an idle worker is not sent the few that are there: a message for each
+ * handful costs rank 0 more than they do.  They wait for a full batch, and a few steps at the most. */
+static bool is_burst(rp_pool *pool)
+{
+    uint64_t submitted = pool->master.counts.submitted, more = submitted - pool->submitted;
+    pool->submitted = submitted;
+    pool->held = more >= BURST && pool->held < HELD && rpi_master_gathers(&pool->master) ? pool->held + 1 : 0;
+    return pool->held > 0;
+}
+
+static bool step(rp_pool *pool, bool run, bool gather)
 {
     if (pool->broken != RP_OK)
         return false;
@@ -205,19 +233,32 @@ bool rpi_pool_step(rp_pool *pool, bool run)
     pool->stepped = rpi_ticks();
     pool->now = rpi_now();
     bool any = rpi_pool_poll(pool);
+    rpi_losing_step(pool);
+    pool->burst = gather && is_burst(pool);
     pool->late = pool->master.queue.tasks > 0 && rpi_roster_has_idle(&pool->master.roster);
-    rpi_pool_dispatch(pool);
+    if (!pool->burst)
+        rpi_pool_dispatch(pool);
     if (run && rpi_pool_is_alone(pool) && !pool->executing && pool->broken == RP_OK) {
         any = rpi_here_run(pool) || any;
         rpi_pool_dispatch(pool);
     }
+    rpi_pool_rouse(pool);
     return any;
+}
+
+bool rpi_pool_step(rp_pool *pool, bool run)
+{
+    return step(pool, run, false);
 }
 
 void rpi_pool_drive_now(rp_pool *pool)
 {
-    if (rpi_ticks() - pool->stepped > STEP_TICKS)
-        (void)rpi_pool_step(pool, false);
+    uint64_t now = rpi_ticks();
+    if (now - pool->stepped <= STEP_TICKS + pool->pause)
+        return;
+    (void)step(pool, false, true);
+    uint64_t pause = STEP_SHARE * (rpi_ticks() - now);
+    pool->pause = pause < STEP_MOST ? pause : STEP_MOST;
 }
 
 static _Thread_local bool in_callback;
@@ -257,15 +298,35 @@ void rpi_pool_deliver(rp_pool *pool)
     while (pool->master.called.count) {
         pool->master.calls_due--;
         call_on_done(pool, rpi_ring_pop(&pool->master.called));
+        pool->turns++;
     }
     pool->delivering = false;
+}
+
+/* A step has found nothing.  Returns whether this thread is about to sleep, and wants to look once more before. */
+static bool wait_a_while(rp_pool *pool, struct rpi_patience *patience, bool dozing, double left)
+{
+    if (dozing) {
+        double limit = rpi_rest_limit(pool, patience);
+        if (rpi_rest_take(pool, limit < left ? limit : left, false))
+            rpi_patience_rouse(patience);
+    } else if (rpi_patience_is_drowsy(patience) && rpi_rest_doze(pool)) {
+        return true;
+    } else {
+        patience->moving = pool->transport->moving;
+        rpi_lock_give(&pool->lock);
+        rpi_patience_wait(patience);
+        rpi_lock_take(&pool->lock);
+    }
+    return false;
 }
 
 static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
                             double timeout, bool deliver)
 {
-    struct rpi_patience patience = { .crowded = pool->transport->crowded };
+    struct rpi_patience patience = { .crowded = pool->transport->crowd > 1 };
     double deadline = 0;
+    bool dozing = false;
     while (!ready(pool, context)) {
         rp_status status = rpi_pool_sound(pool);
         if (status == RP_OK)
@@ -285,13 +346,9 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
             return rpi_error(RP_ERR_TIMEOUT, "not settled within %g s", timeout);
         if (pool->here && rpi_here_help(pool, deadline - pool->now))
             any = true;
-        if (any) {
+        if (any)
             rpi_patience_reset(&patience);
-            continue;
-        }
-        rpi_lock_give(&pool->lock);
-        rpi_patience_wait(&patience);
-        rpi_lock_take(&pool->lock);
+        dozing = !any && wait_a_while(pool, &patience, dozing, deadline - pool->now);
     }
     return RP_OK;
 }
@@ -331,7 +388,7 @@ rp_status rp_progress(rp_pool *pool)
 bool rpi_pool_at_rest(rp_pool *pool, const void *unused)
 {
     (void)unused;
-    return pool->master.unsettled == 0 && pool->master.called.count == 0 && !pool->delivering;
+    return pool->master.unsettled == 0 && pool->master.called.count == 0 && !pool->delivering && rpi_keeper_at_rest(pool);
 }
 
 rp_status rp_drain(rp_pool *pool, double timeout)
@@ -339,11 +396,14 @@ rp_status rp_drain(rp_pool *pool, double timeout)
     rp_status status = rpi_pool_enter(pool, "rp_drain");
     if (status != RP_OK)
         return status;
+    rpi_pool_drive_now(pool); /* at rest there is nothing to wait for */
     status = rpi_is_time(timeout) ? rpi_pool_wait(pool, rpi_pool_at_rest, NULL, timeout)
                                   : rpi_error(RP_ERR_INVALID, "rp_drain: the timeout is not a number");
     if (status == RP_ERR_TIMEOUT)
         status = rpi_error(RP_ERR_TIMEOUT, "rp_drain: %llu tasks are not settled after %g s",
                            (unsigned long long)pool->master.unsettled, timeout);
+    if (status == RP_OK)
+        status = rpi_keeper_sound(pool);
     rpi_pool_leave(pool);
     return status;
 }

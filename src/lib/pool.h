@@ -3,9 +3,23 @@
 #define RPI_POOL_H
 
 #include "caretaker.h"
+#include "crowds.h"
+#include "detector.h"
 #include "lock.h"
 #include "master.h"
+#include "rest.h"
 #include "serve.h"
+
+struct rpi_journal;
+struct rpi_trace;
+struct rpi_heirs;
+
+/* What the pool knows of a rank. */
+struct rpi_peer {
+    bool away;          /* it has ended its service, or its life */
+    bool lost, suspect; /* and the engine had no memory to take note yet */
+    uint64_t sending;   /* messages to it whose bytes MPI still needs */
+};
 
 struct rp_pool {
     struct rpi_lock lock; /* guards all below */
@@ -26,14 +40,35 @@ struct rp_pool {
     bool executing; /* a thread is inside one of its tasks */
     int waiting;    /* threads in rpi_pool_wait */
     struct rpi_caretaker caretaker;
+    /* keeper.c */
+    struct rpi_journal *journal; /* or NULL */
+    bool journal_sync;
+    struct rpi_link storing; /* keyed tasks whose outcome is to be committed before they settle */
+    uint64_t found;          /* outcomes that the journal had */
+    bool other;              /* one of another argument was met */
+    struct rpi_trace *trace; /* or NULL */
+    struct rpi_rest rest;    /* of threads that wait */
+    uint64_t turns;          /* ends of anything else that a call may wait for: callbacks, tasks that ran here, ranks */
     uint64_t limit_tasks, limit_bytes;
-    unsigned calls;   /* that may have driven it */
-    uint64_t stepped; /* ticks of the last step */
-    bool late;        /* it found a worker idle while tasks were queued */
-    uint64_t sending; /* messages whose bytes MPI still needs */
-    double now;       /* seconds, at the last step */
+    unsigned calls;     /* that may have driven it */
+    uint64_t stepped;   /* ticks of the last step */
+    uint64_t pause;     /* ticks that calls which need no step leave between two, by what the last cost */
+    uint64_t submitted; /* tasks, at the last of these steps */
+    unsigned held;      /* steps so far that left queued tasks for a fuller batch */
+    bool burst;         /* the last one did */
+    bool late;          /* it found a worker idle while tasks were queued */
+    uint64_t sending;   /* messages whose bytes MPI still needs */
+    double now;         /* seconds, at the last step */
     double opened, open_seconds;
-    int goodbyes;                   /* ranks that have ended their service */
+    /* losing.c */
+    struct rpi_peer *ranks; /* by number */
+    struct rpi_detector detector;
+    int due;                        /* losses and suspicions that the engine had no memory for */
+    int goodbyes;                   /* so many */
+    int lost;                       /* ranks whose life ended first */
+    int last;                       /* of them, the last one; 0: none */
+    struct rpi_heirs *heirs;        /* who takes the places of lost workers; or NULL */
+    bool recovery;                  /* the launcher lets the job go on without them */
     uint8_t stop[RPI_BATCH_HEADER]; /* the last message to every rank */
     bool collective;                /* the peers are processes that close together */
     rp_status broken;               /* RP_OK while the pool can go on */
@@ -41,15 +76,24 @@ struct rp_pool {
     rp_status shortage; /* RP_ERR_NOMEM: the last step could not take all that came */
 };
 
-#define RPI_HOST_BYTES 64
+/* Why a call is refused: NULL, a task's context. */
+RP_MUST_USE rp_status rpi_pool_refused(const rp_pool *pool, const char *function);
 
-/* Puts a checked request into a pool: NULL, a task's context.  Locks; every path out unlocks. */
-RP_MUST_USE rp_status rpi_pool_enter(rp_pool *pool, const char *function);
-void rpi_pool_leave(rp_pool *pool);
+/* Puts a checked request into a pool.  Locks; every path out unlocks. */
+RP_MUST_USE static inline rp_status rpi_pool_enter(rp_pool *pool, const char *function)
+{
+    if (!pool || rpi_call_current())
+        return rpi_pool_refused(pool, function);
+    rpi_lock_take(&pool->lock);
+    return RP_OK;
+}
 
-#define RPI_CALLS 8 /* calls that share one look at the time */
+/* Wakes it, if there is something for it to do. */
+void rpi_pool_call_caretaker(rp_pool *pool);
 
-/* One step, if the last is a microsecond ago.  The lock is held.  While much is queued, not every call looks at the time: it costs a
+#define RPI_CALLS 16 /* calls that share one look at the time */
+
+/* One step, if the last is a microsecond ago, and some times as long as it took.  The lock is held.  While much is queued, not every call looks at the time: it costs a
  * quarter of a call. */
 void rpi_pool_drive_now(rp_pool *pool);
 static inline void rpi_pool_drive(rp_pool *pool)
@@ -80,6 +124,20 @@ void rpi_pool_note(rp_pool *pool, rp_status status);
 void rpi_pool_dispatch(rp_pool *pool);
 /* Frees shared data that nobody needs any more. */
 void rpi_pool_free_shares(rp_pool *pool);
+/* Wakes the threads that wait, if there is anything new for them.  The lock is held. */
+static inline void rpi_pool_rouse(rp_pool *pool)
+{
+    if (pool->rest.sleepers)
+        rpi_rest_rouse_now(pool);
+}
+
+static inline void rpi_pool_leave(rp_pool *pool)
+{
+    if (pool->caretaker.blocked)
+        rpi_pool_call_caretaker(pool);
+    rpi_pool_rouse(pool);
+    rpi_lock_give(&pool->lock);
+}
 /* Steps until ready(context) or `timeout` seconds have passed.  The lock is held, but let go in between.
  * RP_ERR_TIMEOUT, RP_ERR_NOMEM, RP_ERR_BROKEN. */
 RP_MUST_USE rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
@@ -105,10 +163,14 @@ void rpi_pool_break(rp_pool *pool, rp_status status);
 struct rpi_pool_parts {
     struct rpi_transport *transport; /* taken over; NULL: a pool of one process */
     struct rpi_registry *registry;   /* taken over */
+    struct rpi_journal *journal;     /* taken over; or NULL */
+    struct rpi_trace *trace;         /* likewise */
+    struct rpi_heirs *heirs;         /* likewise */
     char *hosts;                     /* taken over; NULL for one process */
     const int64_t *pids;             /* by rank */
     int workers;
-    bool threads; /* the transport may be used from several threads, one at a time */
+    bool recovery; /* the launcher lets the job go on without ranks that have ended */
+    bool threads;  /* the transport may be used from several threads, one at a time */
     uint32_t batch_limit;
     double began; /* rp_open, seconds */
 };
@@ -117,6 +179,7 @@ RP_MUST_USE rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_par
 
 /* The config that holds for `config`, checked: RP_ERR_INVALID names what is wrong. */
 RP_MUST_USE rp_status rpi_config_check(const rp_config *config, rp_config *checked);
+struct rpi_isolation rpi_config_isolation(const rp_config *checked);
 /* RANKPOOL_BATCH_BYTES, or the default. */
 RP_MUST_USE rp_status rpi_batch_limit(uint32_t *limit);
 

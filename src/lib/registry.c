@@ -11,6 +11,7 @@ struct name {
     rp_fn *fn;
     const char *file; /* NULL: given to rp_register */
     int line;
+    uint64_t hash;
 };
 
 /* The exception to "no globals": names are given before main, when no pool exists. */
@@ -22,10 +23,21 @@ static struct {
     char message[1024];
 } table = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static struct name *find(const char *name)
+#define FNV_BASIS 0xCBF29CE484222325U
+
+/* FNV-1a; the zero too, so that "ab","c" is not "a","bc". */
+static uint64_t hash_on(uint64_t hash, const char *text)
+{
+    do {
+        hash = (hash ^ (uint8_t)*text) * 0x100000001B3U;
+    } while (*text++);
+    return hash;
+}
+
+static struct name *find(const struct name *name)
 {
     for (size_t i = 0; i < table.count; i++)
-        if (strcmp(table.names[i].text, name) == 0)
+        if (table.names[i].hash == name->hash && strcmp(table.names[i].text, name->text) == 0)
             return &table.names[i];
     return NULL;
 }
@@ -70,13 +82,14 @@ static rp_status append(const struct name *new)
     return RP_OK;
 }
 
-static rp_status add(const struct name *new)
+static rp_status add(struct name *new)
 {
     if (!new->text || !*new->text || !new->fn)
         return rpi_error(RP_ERR_INVALID, "a task function needs a name and a function");
     if (strlen(new->text) > RPI_NAME_MAX)
         return rpi_error(RP_ERR_INVALID, "the name of a task function is over %d bytes: %.40s...", RPI_NAME_MAX, new->text);
-    const struct name *old = find(new->text);
+    new->hash = hash_on(FNV_BASIS, new->text);
+    const struct name *old = find(new);
     if (!old)
         return append(new);
     return old->fn == new->fn ? RP_OK : clash(old, new);
@@ -131,14 +144,9 @@ static void index_functions(struct rpi_registry *registry)
 
 static void hash_names(struct rpi_registry *registry)
 {
-    uint64_t hash = 0xCBF29CE484222325U;
-    for (uint32_t i = 0; i < registry->count; i++) {
-        const char *c = registry->names[i];
-        do {
-            hash = (hash ^ (uint8_t)*c) * 0x100000001B3U;
-        } while (*c++); /* the zero too, so that "ab","c" is not "a","bc" */
-    }
-    registry->hash = hash;
+    registry->hash = FNV_BASIS;
+    for (uint32_t i = 0; i < registry->count; i++)
+        registry->hash = hash_on(registry->hash, registry->names[i]);
 }
 
 static rp_status snapshot_locked(struct rpi_registry *registry)

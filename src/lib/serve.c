@@ -1,30 +1,60 @@
 #include "serve.h"
 
 #include "clock.h"
+#include "spares.h"
 #include "status.h"
 #include "supply.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
-#define TURN        100e-6 /* seconds of tasks between two looks at the transport */
-#define STALE       20e-6  /* seconds a finished result waits for others at the most */
+#define TURN  100e-6 /* seconds of brief tasks between two looks at the transport; of others STALE */
+#define STALE 20e-6  /* seconds a finished result waits for others at the most */
+#define MANY                                                                                                               \
+    8 /* messages at once: more of them may wait, cancels above all, and a task is not to start before they are read */
 #define BRIEF       500e-9 /* seconds: shorter tasks share looks at the clock */
-#define BRIEF_TASKS 16     /* so many */
+#define BRIEF_TASKS 16     /* so many, and then all within the next ticks */
+#define BRIEF_TICKS ((uint64_t)RPI_TICKS_US * 2)
 
 /* A task asks whether it is cancelled: what has come is taken in, so that it can be told. */
 static void look_for_news(void *context)
 {
     struct rpi_server *server = context;
-    struct rpi_events events = rpi_server_events(server);
-    bool any = false;
     if (server->resume)
         server->resume(server->context);
+    (void)rpi_server_news(server);
+    if (server->pause)
+        server->pause(server->context);
+}
+
+bool rpi_server_news(struct rpi_server *server)
+{
+    struct rpi_events events = rpi_server_events(server);
+    bool any = false;
     rp_status status = server->transport->ops->poll(server->transport, &events, &any);
     if (status != RP_OK)
         server->broken = status;
+    rpi_worker_flush(&server->worker);
     (void)rpi_server_pump(server); /* an error is kept in server->broken */
+    return any;
+}
+
+/* A task runs in its process: the worker has time for the rest. */
+static enum rpi_look look_around(void *context)
+{
+    struct rpi_server *server = context;
+    if (server->resume)
+        server->resume(server->context);
+    bool any = rpi_server_news(server), is_over = server->broken != RP_OK || server->worker.alone;
     if (server->pause)
         server->pause(server->context);
+    return is_over ? RPI_LOOK_OVER : any ? RPI_LOOK_SOMETHING : RPI_LOOK_NOTHING;
+}
+
+static uint32_t follow(void *context, struct rpi_task *tasks, uint32_t most)
+{
+    const struct rpi_server *server = context;
+    return rpi_worker_follow(&server->worker, tasks, most);
 }
 
 rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_config *config)
@@ -58,9 +88,33 @@ rp_status rpi_server_initialise(struct rpi_server *server, uint16_t function, co
                      call->worker, call->host, result.code, result.message[0] ? ": " : "", result.message);
 }
 
+rp_status rpi_server_isolate(struct rpi_server *server, const struct rpi_isolation *isolation, uint16_t initializer,
+                             rp_bytes init_arg, void (*finalizer)(void *worker_data))
+{
+    const struct rpi_executor *executor = &server->executor;
+    const struct rpi_fork_config config = { .child = { .alloc = executor->alloc,
+                                                       .registry = executor->registry,
+                                                       .room = executor->room,
+                                                       .number = executor->call.worker,
+                                                       .host = executor->call.host,
+                                                       .seed = executor->call.seed,
+                                                       .initializer = initializer,
+                                                       .init_arg = init_arg,
+                                                       .finalizer = finalizer,
+                                                       .worker = getpid() },
+                                            .isolation = *isolation,
+                                            .cancel = &server->worker.cancel,
+                                            .look = look_around,
+                                            .follow = follow,
+                                            .context = server };
+    return rpi_fork_open(&config, &server->resident);
+}
+
 void rpi_server_fini(struct rpi_server *server)
 {
-    if (server->finalizer)
+    if (server->resident)
+        rpi_fork_close(server->resident, server->broken != RP_OK || server->worker.alone);
+    else if (server->finalizer)
         server->finalizer(server->executor.worker_data);
     rpi_supply_end(&server->worker);
     rpi_worker_fini(&server->worker);
@@ -82,6 +136,7 @@ static bool on_batch(void *context, int peer, const void *data, size_t size)
 {
     struct rpi_server *server = context;
     (void)peer;
+    server->came++;
     rp_status status = rpi_worker_receive(&server->worker, data, size);
     note(server, status);
     return status != RP_ERR_NOMEM;
@@ -111,7 +166,9 @@ struct rpi_events rpi_server_events(struct rpi_server *server)
 struct turn {
     double began, last; /* seconds; last: what ran before it has its time */
     double sent;        /* the results before it are sent */
+    uint64_t ticks;     /* at `last` */
     uint32_t untimed;   /* tasks since `last` */
+    uint32_t glanced;   /* so many of them had passed at the last glance */
 };
 
 static void look(struct rpi_server *server, struct turn *turn)
@@ -119,10 +176,21 @@ static void look(struct rpi_server *server, struct turn *turn)
     double now = rpi_now();
     if (turn->untimed) {
         rpi_worker_spent(&server->worker, now - turn->last);
-        server->brief = now - turn->last < BRIEF * turn->untimed;
-        turn->untimed = 0;
+        server->brief = now - turn->last < BRIEF * turn->untimed && !server->resident;
+        turn->untimed = turn->glanced = 0;
     }
     turn->last = now;
+    turn->ticks = rpi_ticks();
+}
+
+/* Short tasks share a look: a count of ticks tells when it is due, for a quarter of its price. */
+static void glance(struct rpi_server *server, struct turn *turn)
+{
+    if (turn->untimed - turn->glanced < BRIEF_TASKS)
+        return;
+    turn->glanced = turn->untimed;
+    if (rpi_ticks() - turn->ticks > BRIEF_TICKS)
+        look(server, turn);
 }
 
 static void flush(struct rpi_server *server, struct turn *turn)
@@ -133,11 +201,10 @@ static void flush(struct rpi_server *server, struct turn *turn)
 }
 
 /* A task's children go before its result, which says that they are to be. */
-static bool put_children(struct rpi_server *server, struct turn *turn)
+static bool put_children(struct rpi_server *server, struct turn *turn, const struct rpi_result *result)
 {
-    const struct rp_call *call = &server->executor.call;
-    const uint8_t *at = call->children;
-    for (uint32_t i = 0; i < call->children_count; i++) {
+    const uint8_t *at = result->children;
+    for (uint32_t i = 0; i < result->children_count; i++) {
         uint32_t size = rpi_frame_size(at[11], rpi_get32(at + 12));
         if (!rpi_worker_fits_frame(&server->worker, size)) {
             look(server, turn);
@@ -151,10 +218,15 @@ static bool put_children(struct rpi_server *server, struct turn *turn)
     return true;
 }
 
+/* With the next one: a process has done both since it was last waited for. */
+static bool came_together(const struct rpi_server *server)
+{
+    return server->resident && rpi_resident_is_next_done(server->resident);
+}
+
 static void finish(struct rpi_server *server, struct turn *turn, const struct rpi_task *task, struct rpi_result *result)
 {
-    if (result->status == RP_OK && server->executor.call.children_count && !task->cancelled &&
-        !put_children(server, turn)) {
+    if (result->status == RP_OK && result->children_count && !put_children(server, turn, result)) {
         rpi_buffer_free(result->owned);
         *result = (struct rpi_result){ .status = RP_ERR_TASK,
                                        .code = RP_ERR_NOMEM,
@@ -163,12 +235,12 @@ static void finish(struct rpi_server *server, struct turn *turn, const struct rp
     double ran = -1;
     if (task->cancelled) {
         ran = 0; /* it says nothing about the others */
-    } else if (task->is_chunk || result->owned || !server->brief) {
+    } else if (!came_together(server) && (task->is_chunk || result->owned || !server->brief)) {
         if (turn->untimed == 0) {
             double now = rpi_now();
             ran = now - turn->last;
             turn->last = now;
-            server->brief = ran < BRIEF && !task->is_chunk;
+            server->brief = ran < BRIEF && !task->is_chunk && !server->resident;
         } else {
             turn->untimed++;
             look(server, turn);
@@ -205,7 +277,12 @@ static void execute(struct rpi_server *server, const struct rpi_task *task, stru
     }
     if (server->pause)
         server->pause(server->context);
-    rpi_execute_inline(&server->executor, task, result);
+    rpi_loan_out(&server->loan);
+    if (server->resident)
+        rpi_execute_fork(server->resident, task, &server->worker.catalogue, result);
+    else
+        rpi_execute_inline(&server->executor, task, result);
+    rpi_loan_back(&server->loan);
     if (server->resume)
         server->resume(server->context);
 }
@@ -217,11 +294,47 @@ static bool next(struct rpi_server *server, struct rpi_task *task)
         return true;
     if (!server->worker.catalogue.work)
         return false;
-    rpi_supply(&server->worker);
+    rpi_supply(&server->worker, server->resident);
     if (server->worker.catalogue.work) /* it would be done, but for memory for the word about it */
         note(server, RP_ERR_NOMEM);
     (void)rpi_server_pump(server); /* an error is kept in server->broken */
     return rpi_worker_next(&server->worker, task);
+}
+
+/* Whether results wait to be sent, or the transport to be looked at. */
+static bool is_due(const struct rpi_server *server, const struct turn *turn)
+{
+    return turn->last - turn->sent > STALE || turn->last - turn->began >= (server->brief ? TURN : STALE);
+}
+
+/* Nearly all tasks, one behind the other, up to the first that is not plain in itself or in its outcome; returns how many ran. */
+static uint32_t run_plain(struct rpi_server *server, struct turn *turn, uint32_t most)
+{
+    struct rpi_task task = { 0 };
+    struct rpi_result result = { .status = RP_OK };
+    uint32_t count = 0;
+    while (count < most && !is_due(server, turn) && rpi_worker_next_plain(&server->worker, &task)) {
+        rpi_loan_out(&server->loan);
+        const void *plain = rpi_execute_plain(&server->executor, &task, &result);
+        rpi_loan_back(&server->loan);
+        count++;
+        if (!plain) {
+            finish(server, turn, &task, &result);
+            break;
+        }
+        rpi_worker_done_plain(&server->worker, &task, plain);
+        turn->untimed++;
+        glance(server, turn);
+    }
+    return count;
+}
+
+/* What its process has been given is awaited before anything is taken in that may mean it. */
+static bool goes_on(const struct rpi_server *server, const struct turn *turn, bool more)
+{
+    if (server->resident && rpi_resident_has_next(server->resident))
+        return true;
+    return more && turn->last - turn->began < (server->brief ? TURN : STALE);
 }
 
 uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
@@ -233,18 +346,21 @@ uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
         note(server, server->worker.starved ? RP_ERR_NOMEM : RP_OK);
         return 0;
     }
-    struct turn turn = { .began = rpi_now() };
+    struct turn turn = { .began = rpi_now(), .ticks = rpi_ticks() };
     turn.last = turn.sent = turn.began;
     do {
         if (task.is_chunk && turn.untimed)
             look(server, &turn);
         execute(server, &task, &result);
         finish(server, &turn, &task, &result);
-        if (turn.untimed >= BRIEF_TASKS)
-            look(server, &turn);
+        count++;
+        if (server->brief && !server->resident && !server->pause)
+            count += run_plain(server, &turn, most - count);
+        if (!server->resident)
+            glance(server, &turn);
         if (turn.last - turn.sent > STALE)
             flush(server, &turn);
-    } while (++count < most && turn.last - turn.began < TURN && next(server, &task));
+    } while (goes_on(server, &turn, count < most) && next(server, &task));
     look(server, &turn);
     flush(server, &turn);
     return count;
@@ -290,33 +406,68 @@ static rp_status say_goodbye(struct rpi_server *server)
     rp_status status = server->transport->ops->send(server->transport, 0, batch->bytes, sizeof bytes, batch, &done);
     if (done)
         rpi_worker_sent(&server->worker, batch);
+    if (status == RP_ERR_NOMEM)
+        server->worker.spare = batch;
     return status;
+}
+
+/* Nothing was found.  Some tens of microseconds of looking again, then short sleeps; behind RPI_DROWSY seconds, and one more look (`dozing`), a long
+ * one, until rank 0 rings. */
+static void wait_for_news(struct rpi_server *server, struct rpi_patience *patience, bool *dozing)
+{
+    struct rpi_transport *transport = server->transport;
+    if (*dozing) {
+        double began = rpi_now(), limit = rpi_patience_rest(patience);
+        if (limit >= RPI_REST_MOST)
+            rpi_spares_trim(server->worker.config.alloc.spares);
+        transport->ops->park(transport, limit);
+        if (rpi_now() < began + limit)
+            rpi_patience_rouse(patience);
+        *dozing = false;
+    } else if (server->shortage == RP_OK && rpi_patience_is_drowsy(patience) && transport->ops->doze(transport)) {
+        *dozing = true;
+    } else {
+        server->shortage = RP_OK;
+        patience->moving = transport->moving;
+        rpi_patience_wait(patience);
+    }
 }
 
 rp_status rpi_server_loop(struct rpi_server *server)
 {
     struct rpi_transport *transport = server->transport;
     struct rpi_events events = rpi_server_events(server);
-    struct rpi_patience patience = { .crowded = transport->crowded };
-    bool said = false;
+    struct rpi_patience patience = { .crowded = transport->crowd > 1 };
+    bool said = false, dozing = false;
     while (!said || !rpi_worker_finished(&server->worker)) {
         bool any = false;
-        rp_status status = transport->ops->poll(transport, &events, &any);
+        rp_status status = RP_OK;
+        if (server->resident) /* some are left only where there was no memory for their results */
+            server->worker.ahead = (uint16_t)rpi_resident_hold(server->resident);
+        do {
+            server->came = 0;
+            status = transport->ops->poll(transport, &events, &any);
+        } while (status == RP_OK && server->came >= MANY);
+        server->worker.ahead = 0;
         if (status != RP_OK)
             return status;
         if (rpi_server_pump(server) != RP_OK)
             return server->broken;
         if (server->worker.alone)
             return rpi_error(RP_ERR_BROKEN, "rank 0 says that the pool has failed; its own message tells why");
-        if (rpi_server_run(server, UINT32_MAX) || any)
+        if (rpi_server_run(server, UINT32_MAX) || any) {
             rpi_patience_reset(&patience);
-        else if (!said && rpi_worker_finished(&server->worker)) {
+            dozing = false;
+        } else if (!said && rpi_worker_finished(&server->worker)) {
             status = say_goodbye(server);
-            if (status != RP_OK)
+            if (status != RP_OK && status != RP_ERR_NOMEM) /* which passes: rank 0 waits for it */
                 return status;
-            said = true;
-        } else
-            rpi_patience_wait(&patience);
+            said = status == RP_OK;
+        } else {
+            if (server->resident)
+                rpi_tail_forward(&server->resident->tail);
+            wait_for_news(server, &patience, &dozing);
+        }
     }
     return RP_OK;
 }

@@ -2,7 +2,8 @@
 #ifndef RPI_SERVE_H
 #define RPI_SERVE_H
 
-#include "executor_inline.h"
+#include "attendant.h"
+#include "executor_fork.h"
 #include "log.h"
 #include "transport.h"
 #include "worker.h"
@@ -10,13 +11,17 @@
 struct rpi_server {
     struct rpi_worker worker;
     struct rpi_executor executor;
+    struct rpi_resident *resident;   /* where tasks run instead; NULL: here */
     struct rpi_transport *transport; /* borrowed; peer 0 is the master */
     rp_status broken;                /* RP_OK while it can go on */
     rp_status shortage;              /* RP_ERR_NOMEM: something waits for memory; set back by who asks */
     void (*pause)(void *context);    /* NULL, or called before a task's function runs ... */
     void (*resume)(void *context);   /* ... and after it */
     void *context;
+    struct rpi_loan loan; /* of all that is here but the executor: out on loan while a task's function runs */
+    struct rpi_attendant attendant;
     void (*finalizer)(void *worker_data); /* NULL, or called at the end */
+    uint32_t came;                        /* messages, in the last look */
     bool brief;                           /* the last tasks were so short that a look at the clock is shared by several */
 };
 
@@ -36,12 +41,21 @@ void rpi_server_fini(struct rpi_server *server);
 /* Runs the pool's initializer, which has this number.  RP_ERR_BROKEN: it failed; the message says where and how. */
 RP_MUST_USE rp_status rpi_server_initialise(struct rpi_server *server, uint16_t function, const void *arg, size_t size);
 
+/* Has tasks run in a process of their own from now on, with the initializer (or RPI_NO_FUNCTION) and the finalizer (or NULL) in each
+ * such process. RP_ERR_BROKEN: the initializer failed; RP_ERR_FULL, RP_ERR_NOMEM: no process can be had. */
+RP_MUST_USE rp_status rpi_server_isolate(struct rpi_server *server, const struct rpi_isolation *isolation,
+                                         uint16_t initializer, rp_bytes init_arg, void (*finalizer)(void *worker_data));
+
 /* How the transport reports to this server. */
 struct rpi_events rpi_server_events(struct rpi_server *server);
 
 /* Runs tasks until none is there, `most` have run, or a while has passed; their results are sent where that is due.  Returns how
  * many ran. */
 uint32_t rpi_server_run(struct rpi_server *server, uint32_t most);
+
+/* While a task runs: takes in what has come, answers, and sends what is ready.  For who has borrowed the server, or waits for a task that
+ * runs elsewhere.  Whether anything had come. */
+bool rpi_server_news(struct rpi_server *server);
 
 /* Hands the transport what the engine has for it. */
 rp_status rpi_server_pump(struct rpi_server *server);

@@ -1,11 +1,15 @@
 #include "settle.h"
 
+#include "copies.h"
 #include "inputs.h"
+#include "keyed.h"
+#include "late.h"
+#include "plain.h"
+#include "queues.h"
+#include "recall.h"
 #include "sharing.h"
 #include "spawned.h"
 #include "status.h"
-
-#include <stdio.h>
 
 #define ROUND_TRIP_MIN 0.5e-6
 #define ROUND_TRIP_MAX 1e-3
@@ -43,19 +47,30 @@ static void retire(struct rpi_master *master, struct rpi_batch *batch)
         rpi_batch_put(&master->batches, batch);
 }
 
+/* What its piece points at is free to go. */
+static void let_bytes_go(struct rpi_master *master, struct rpi_batch *batch)
+{
+    if (batch->version)
+        rpi_sharing_sent(master, batch->version);
+    if (batch->input)
+        rpi_inputs_unpin(master, batch->input);
+}
+
 void rpi_master_sent(struct rpi_master *master, struct rpi_batch *batch)
 {
-    if (--batch->sends == 0 && batch->version)
-        rpi_sharing_sent(master, batch->version);
+    if (--batch->sends == 0 && (batch->version || batch->input))
+        let_bytes_go(master, batch);
     retire(master, batch);
 }
 
-/* One task of the batch needs it no more. */
-static void leave_batch(struct rpi_master *master, uint32_t index, double ran)
+void rpi_settle_leave(struct rpi_master *master, uint32_t index, uint32_t tasks, double ran)
 {
     struct rpi_batch *batch = master->batches.table[index];
     batch->ran += ran;
-    if (--batch->remaining)
+    if (batch->movable)
+        master->roster.seats[batch->peer].movable -= tasks;
+    batch->remaining -= tasks;
+    if (batch->remaining)
         return;
     if (batch->to_idle)
         measured_round_trip(master, batch);
@@ -74,13 +89,12 @@ static void account(struct rpi_master *master, const struct rpi_settled *how, ui
     master->counts.busy += how->ran;
 }
 
-/* All that settling has in common; the caller has read what it needs of future->pending and sets the data. */
-static void become_done(struct rpi_master *master, struct rpi_future *future, const struct rpi_settled *how)
+void rpi_settle_done(struct rpi_master *master, struct rpi_future *future, const struct rpi_settled *how)
 {
     uint32_t depth = future->pending.depth;
     double queued = master->now - future->pending.submitted - how->ran;
     if (future->state == RP_SENT) /* else it was cancelled before */
-        leave_batch(master, future->pending.batch, how->ran);
+        rpi_settle_leave(master, future->pending.batch, 1, how->ran);
     if (future->state == RP_WAITING)
         master->inputs.waiting--;
     future->state = RP_DONE;
@@ -116,9 +130,10 @@ static bool tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_futu
     return options.on_done || future->flags & RPI_FUTURE_STREAMED;
 }
 
-void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *future)
+void rpi_settle_tell(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
     bool needed = future->options ? tell_waiting(master, id, future) : future->flags & RPI_FUTURE_STREAMED;
+    rpi_settle_losses(master, id);
     if (master->inputs.count) {
         rpi_inputs_settled(master, id, future);
         needed = needed || rpi_inputs_hold(&master->inputs, id);
@@ -127,10 +142,20 @@ void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *f
         rpi_future_free(&master->futures, id, future);
 }
 
+void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *future)
+{
+    if (future->options) {
+        struct rpi_keyed *keyed = rpi_options_at(&master->options, future->options)->keyed;
+        if (keyed && rpi_keyed_waits(master, future, keyed))
+            return;
+    }
+    rpi_settle_tell(master, id, future);
+}
+
 static void settle_small(struct rpi_master *master, uint64_t id, struct rpi_future *future, const uint8_t *data,
                          uint32_t size, const struct rpi_settled *how)
 {
-    become_done(master, future, how);
+    rpi_settle_done(master, future, how);
     future->done.size = size;
     if (size == RPI_SMALL_RESULT)
         memcpy(future->done.small, data, RPI_SMALL_RESULT);
@@ -143,7 +168,7 @@ static void settle_small(struct rpi_master *master, uint64_t id, struct rpi_futu
 void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future, void *buffer, uint32_t size,
                        const struct rpi_settled *how)
 {
-    become_done(master, future, how);
+    rpi_settle_done(master, future, how);
     future->done.size = size;
     future->done.data = buffer;
     future->flags |= RPI_FUTURE_BUFFER;
@@ -151,8 +176,8 @@ void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future
     rpi_settle_end(master, id, future);
 }
 
-static rp_status settle_result(struct rpi_master *master, uint64_t id, struct rpi_future *future, const uint8_t *data,
-                               uint32_t size, const struct rpi_settled *how)
+rp_status rpi_settle_result(struct rpi_master *master, uint64_t id, struct rpi_future *future, const uint8_t *data,
+                            uint32_t size, const struct rpi_settled *how)
 {
     if (size <= RPI_SMALL_RESULT) {
         settle_small(master, id, future, data, size, how);
@@ -166,133 +191,6 @@ static rp_status settle_result(struct rpi_master *master, uint64_t id, struct rp
     return RP_OK;
 }
 
-/* ---- failures */
-
-static bool find_frame(const struct rpi_batch *batch, uint64_t id, struct rpi_frame *frame, uint16_t *piece)
-{
-    struct rpi_reader reader;
-    if (rpi_reader_open(&reader, batch->bytes, batch->size) != RP_OK)
-        return false;
-    *piece = 0;
-    while (reader.left && rpi_reader_frame(&reader, frame) == RP_OK) {
-        if (frame->id == id)
-            return true;
-        if (frame->flags & RPI_FRAME_LARGE)
-            ++*piece;
-    }
-    return false;
-}
-
-/* Gives the queue an argument that travelled as a piece.  While its send is not reported, the batch keeps the bytes. */
-static rp_status reuse_piece(struct rpi_master *master, const struct rpi_batch *batch, const struct rpi_piece *piece,
-                             struct rpi_entry *entry)
-{
-    entry->data = piece->data;
-    entry->flags = (uint16_t)(RPI_ENTRY_LARGE | (piece->owned ? RPI_ENTRY_OWNED : 0));
-    if (!piece->owned || batch->sends == 0)
-        return RP_OK;
-    void *copy = rpi_buffer_new(&master->config.alloc, piece->size);
-    if (!copy)
-        return rpi_no_memory("a task's argument");
-    memcpy(copy, piece->data, piece->size);
-    entry->data = copy;
-    return RP_OK;
-}
-
-/* Queues a task again from the copy that its batch retains.  RP_ERR_NOMEM: nothing changed. */
-static rp_status queue_again(struct rpi_master *master, uint64_t id, struct rpi_future *future, double ran)
-{
-    struct rpi_batch *batch = master->batches.table[future->pending.batch];
-    const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    struct rpi_frame frame;
-    uint16_t piece;
-    if (!find_frame(batch, id, &frame, &piece))
-        return rpi_reader_bad("it answers a task that its batch has not");
-    struct rpi_entry entry = { .id = id, .size = frame.length, .function = frame.function, .data = frame.payload };
-    bool large = frame.flags & RPI_FRAME_LARGE;
-    rp_status status = large ? reuse_piece(master, batch, &batch->pieces[piece], &entry) : RP_OK;
-    if (status != RP_OK)
-        return status;
-    bool copied = large && entry.data != batch->pieces[piece].data;
-    status = rpi_master_enqueue(master, &entry, options, true, future->pending.number);
-    if (status != RP_OK) {
-        if (copied)
-            rpi_buffer_free((void *)(uintptr_t)entry.data);
-        return status;
-    }
-    if (large && !copied)
-        batch->pieces[piece].owned = NULL; /* the queue has it now */
-    leave_batch(master, future->pending.batch, ran);
-    future->state = RP_QUEUED;
-    future->pending.function = entry.function;
-    future->pending.retried++;
-    master->counts.retried++;
-    return RP_OK;
-}
-
-/* What happened, for a person. */
-static size_t tell(const struct rpi_master *master, uint64_t number, const struct rpi_settled *how, char *text, size_t size)
-{
-    const struct rpi_registry *registry = master->config.registry;
-    const char *name = how->function < registry->count ? registry->names[how->function] : "?";
-    char place[RPI_NAME_MAX + 64] = "", what[64] = "was cancelled";
-    if (how->at_worker)
-        (void)snprintf(place, sizeof place, " on worker %d (%s)", how->worker, master->roster.seats[how->worker].host);
-    else if (how->status == RP_ERR_CANCELLED)
-        (void)snprintf(place, sizeof place, " before it started");
-    if (how->status == RP_ERR_DEADLINE)
-        (void)snprintf(what, sizeof what, "overran its time limit");
-    else if (how->status == RP_ERR_INPUT)
-        (void)snprintf(what, sizeof what, "was not run, a task before it failed");
-    else if (how->status != RP_ERR_CANCELLED)
-        (void)snprintf(what, sizeof what, "failed");
-    int length = snprintf(text, size, "task %s (number %llu) %s%s", name, (unsigned long long)number, what, place);
-    size_t used = (size_t)length < size ? (size_t)length : size - 1;
-    if (how->status == RP_ERR_TASK)
-        length = snprintf(text + used, size - used, " with code %d", how->code);
-    else
-        length = 0;
-    used = (size_t)length < size - used ? used + (size_t)length : size - 1;
-    if (how->message[0])
-        (void)snprintf(text + used, size - used, ": %s", how->message);
-    return strlen(text);
-}
-
-static struct rpi_failure *describe(struct rpi_master *master, uint64_t number, const struct rpi_settled *how)
-{
-    char text[RPI_MESSAGE_MAX + 512];
-    size_t length = tell(master, number, how, text, sizeof text);
-    struct rpi_failure *failure = rpi_reserve(&master->config.alloc, sizeof *failure + length + 1);
-    if (!failure)
-        return NULL;
-    failure->code = how->code;
-    memcpy(failure->message, text, length + 1);
-    return failure;
-}
-
-rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id, struct rpi_future *future,
-                             const struct rpi_settled *how)
-{
-    const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    if ((how->status == RP_ERR_TASK || how->status == RP_ERR_DEADLINE) && !master->dropped &&
-        future->pending.retried < options->retries)
-        return queue_again(master, id, future, how->ran);
-    struct rpi_failure *failure = describe(master, future->pending.number, how);
-    if (!failure)
-        return rpi_no_memory("a failure's message");
-    if (future->flags & RPI_FUTURE_DETACHED)
-        rpi_say(master->config.log, RP_LOG_ERROR, "a detached task failed: %s", failure->message);
-    become_done(master, future, how);
-    future->done.size = 0;
-    future->done.data = failure;
-    if (how->status == RP_ERR_CANCELLED)
-        master->counts.cancelled++;
-    else
-        master->counts.failed++;
-    rpi_settle_end(master, id, future);
-    return RP_OK;
-}
-
 /* ---- what comes from workers */
 
 static rp_status settle_frame(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
@@ -303,20 +201,18 @@ static rp_status settle_frame(struct rpi_master *master, const struct rpi_frame 
         uint32_t batch = future->pending.batch;
         rp_status status = rpi_map_chunk_done(master, frame, future, payload, how->worker);
         if (status == RP_OK)
-            leave_batch(master, batch, how->ran);
+            rpi_settle_leave(master, batch, 1, how->ran);
         return status;
     }
     if (!(frame->flags & RPI_FRAME_FAILED))
-        return settle_result(master, frame->id, future, payload, frame->length, how);
+        return rpi_settle_result(master, frame->id, future, payload, frame->length, how);
     struct rpi_settled failed = *how;
     failed.message = message;
     rp_status status = rpi_failure_get(payload, frame->length, &failed.status, &failed.code, message);
     return status == RP_OK ? rpi_settle_failure(master, frame->id, future, &failed) : status;
 }
 
-/* A large result: its buffer waits for it, and its future stays as it is. */
-static rp_status announce(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
-                          const struct rpi_settled *how)
+rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame *frame, int worker, bool late)
 {
     struct rpi_arrival *arrival = rpi_reserve(&master->config.alloc, sizeof *arrival);
     void *buffer = arrival ? rpi_buffer_new(&master->config.alloc, frame->length) : NULL;
@@ -324,20 +220,50 @@ static rp_status announce(struct rpi_master *master, const struct rpi_frame *fra
         rpi_free(&master->config.alloc, arrival);
         return rpi_no_memory("a large result");
     }
-    *arrival = (struct rpi_arrival){ .peer = how->worker, .size = frame->length, .buffer = buffer, .frame = *frame };
+    *arrival = (struct rpi_arrival){
+        .peer = worker, .late = late, .size = frame->length, .buffer = buffer, .frame = *frame
+    };
     rpi_list_append(&master->incoming, &arrival->link);
-    future->flags |= RPI_FUTURE_ARRIVING;
     return RP_OK;
 }
 
+/* A large result: its buffer waits for it, and its future stays as it is. */
+static rp_status announce(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future, int worker)
+{
+    rp_status status = future->flags & RPI_FUTURE_CHUNK ? rpi_map_check(frame, future) : RP_OK;
+    if (status == RP_OK)
+        status = rpi_settle_announce(master, frame, worker, false);
+    if (status == RP_OK)
+        future->flags |= RPI_FUTURE_ARRIVING;
+    return status;
+}
+
+static bool is_at(const struct rpi_master *master, const struct rpi_future *future, int worker, uint8_t attempt)
+{
+    return future->state == RP_SENT && future->attempts == attempt &&
+           master->batches.table[future->pending.batch]->peer == worker;
+}
+
 /* A result counts only for the attempt that is under way at that worker, and once. */
-static struct rpi_future *awaited(const struct rpi_master *master, int worker, const struct rpi_frame *frame)
+struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worker, const struct rpi_frame *frame)
 {
     struct rpi_future *future = rpi_future_of(&master->futures, frame->id);
-    if (!future || future->state != RP_SENT || future->attempts != frame->attempt ||
-        future->flags & (RPI_FUTURE_ARRIVING | RPI_FUTURE_MAP))
+    if (!future || future->flags & (RPI_FUTURE_ARRIVING | RPI_FUTURE_MAP))
         return NULL;
-    return master->batches.table[future->pending.batch]->peer == worker ? future : NULL;
+    return is_at(master, future, worker, frame->attempt) ? future : NULL;
+}
+
+rp_status rpi_settle_strange(const struct rpi_master *master, int worker)
+{
+    if (master->roster.seats[worker].again)
+        return RP_OK; /* it was taken when the batch came before, and memory ran out behind it */
+    return rpi_reader_bad("a result is of a task that this worker does not have");
+}
+
+/* Whether the worker has this task, waited for or not. */
+static bool is_out(const struct rpi_master *master, int worker, const struct rpi_frame *frame)
+{
+    return rpi_settle_awaited(master, worker, frame) || rpi_copies_has(&master->roster, worker, frame->id, frame->attempt);
 }
 
 /* Times of one function's frames that follow each other are taken together. */
@@ -375,8 +301,8 @@ static rp_status children(struct rpi_master *master, const struct rpi_frame *fra
         (frame->flags & RPI_FRAME_LARGE && !(future->flags & RPI_FUTURE_ARRIVING)))
         return RP_OK;
     if (!(frame->flags & RPI_FRAME_FAILED))
-        return rpi_spawned_commit(master, worker, frame->id, future);
-    rpi_spawned_drop(master, worker, frame->id);
+        return rpi_spawned_commit(master, worker, frame, future);
+    rpi_spawned_drop(master, worker, frame);
     return RP_OK;
 }
 
@@ -389,21 +315,38 @@ static bool is_measure(const struct rpi_frame *frame, const struct rpi_future *f
            rpi_get32(frame->payload) != RP_ERR_CANCELLED;
 }
 
+/* What no worker writes that is sound. */
+static rp_status check_frame(const struct rpi_master *master, const struct rpi_frame *frame)
+{
+    const unsigned known = RPI_FRAME_LARGE | RPI_FRAME_RAN | RPI_FRAME_CHUNK | RPI_FRAME_FAILED;
+    bool large = frame->flags & RPI_FRAME_LARGE;
+    if (frame->function >= master->config.registry->count)
+        return rpi_reader_bad("its function has no such number");
+    if (frame->flags & ~known)
+        return rpi_reader_bad("a result has flags that no result has");
+    if (large && (frame->flags & RPI_FRAME_FAILED || frame->length <= rpi_inline_limit(master->config.batch_limit)))
+        return rpi_reader_bad("a result is to come by itself, but is not large");
+    return RP_OK;
+}
+
 static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_settled *how,
                             struct run *run)
 {
-    struct rpi_future *future = awaited(master, how->worker, frame);
+    struct rpi_future *future = rpi_settle_awaited(master, how->worker, frame);
+    rp_status sound = check_frame(master, frame);
+    if (sound != RP_OK)
+        return sound;
     if (!future)
-        return RP_OK;
-    if (frame->function >= master->config.registry->count)
-        return rpi_reader_bad("its function has no such number");
+        return rpi_late_frame(master, frame, how);
+    if ((frame->flags & RPI_FRAME_CHUNK) && !(future->flags & RPI_FUTURE_CHUNK))
+        return rpi_reader_bad("a task is answered as a chunk of a map");
     uint64_t tasks = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
     bool measure = is_measure(frame, future);
     how->function = frame->function;
     rp_status status = children(master, frame, future, how->worker);
     if (status != RP_OK)
         return status;
-    status = frame->flags & RPI_FRAME_LARGE ? announce(master, frame, future, how)
+    status = frame->flags & RPI_FRAME_LARGE ? announce(master, frame, future, how->worker)
                                             : settle_frame(master, frame, future, frame->payload, how);
     if (status == RP_OK && measure)
         extend_run(master, run, frame, tasks, how->ran, how->worker);
@@ -417,31 +360,51 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
     struct rpi_reader reader;
     struct run run = { 0 };
     rp_status status = rpi_reader_open(&reader, data, size);
-    if (status != RP_OK)
-        return status;
+    if (status != RP_OK || master->roster.seats[worker].presence == RPI_LOST)
+        return status; /* who is lost has nothing to say */
     if (reader.kind == RPI_SHARE)
         return rpi_sharing_receive(master, worker, &reader);
-    if (reader.kind != RPI_RESULTS)
+    if (reader.kind != RPI_RESULTS && reader.kind != RPI_RETURNED)
         return rpi_reader_bad("a worker sends results only");
     double mean = 1e-9 * (double)reader.word;
     master->now = now;
     master->counts.messages_in++;
     master->counts.bytes_in += size;
+    if (reader.kind == RPI_RETURNED)
+        return rpi_recall_returned(master, worker, &reader);
+    if (reader.left)
+        rpi_roster_heard(&master->roster, worker);
     while (reader.left && status == RP_OK) {
         struct rpi_frame frame = { 0 };
         struct rpi_settled how = { .status = RP_OK, .worker = worker, .at_worker = true, .message = "" };
+        uint32_t taken = rpi_plain_settle(master, worker, &reader, mean, &frame.function);
+        if (taken)
+            extend_run(master, &run, &frame, taken, mean * taken, worker);
+        if (!reader.left)
+            break;
         const uint8_t *from = reader.at;
         status = rpi_reader_frame(&reader, &frame);
         if (status != RP_OK)
             break;
         how.ran = frame.flags & RPI_FRAME_RAN ? 1e-9 * (double)frame.ran : mean;
         if (frame.flags & RPI_FRAME_SPAWNED)
-            status = awaited(master, worker, &frame) ? rpi_spawned_hold(master, worker, &frame, from, reader.at) : RP_OK;
+            status = is_out(master, worker, &frame) ? rpi_spawned_hold(master, worker, &frame, from, reader.at)
+                                                    : rpi_settle_strange(master, worker);
         else
             status = take_frame(master, &frame, &how, &run);
     }
     end_run(master, &run, worker);
+    master->roster.seats[worker].again = status == RP_ERR_NOMEM;
+    if (status == RP_OK && reader.at != reader.end)
+        return rpi_reader_bad("there is something behind its frames");
     return status;
+}
+
+void rpi_arrival_free(struct rpi_master *master, struct rpi_arrival *arrival)
+{
+    rpi_list_remove(&arrival->link);
+    rpi_buffer_free(arrival->buffer);
+    rpi_free(&master->config.alloc, arrival);
 }
 
 rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arrival, double now)
@@ -452,7 +415,13 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
     how.ran = frame->flags & RPI_FRAME_RAN ? 1e-9 * (double)frame->ran : 0;
     master->now = now;
     master->counts.bytes_in += arrival->size;
-    if (!future || !(future->flags & RPI_FUTURE_ARRIVING))
+    if (arrival->late) {
+        rp_status status = rpi_late_arrived(master, arrival, &how);
+        if (status != RP_OK)
+            return status;
+        goto drop;
+    }
+    if (!future || !(future->flags & RPI_FUTURE_ARRIVING) || !is_at(master, future, arrival->peer, frame->attempt))
         goto drop; /* nobody waits for it any more */
     rp_status status = children(master, frame, future, arrival->peer);
     if (status != RP_OK)
@@ -466,8 +435,6 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
             return status;
     }
 drop:
-    rpi_list_remove(&arrival->link);
-    rpi_buffer_free(arrival->buffer);
-    rpi_free(&master->config.alloc, arrival);
+    rpi_arrival_free(master, arrival);
     return RP_OK;
 }

@@ -161,7 +161,7 @@ static bool is_whole(const struct rpi_segment *segment, int fd)
     return is_it(segment, path) && fstat(fd, &about) == 0 && (uint64_t)about.st_size >= segment->size;
 }
 
-bool rpi_share_map(struct rpi_segment *segment, int64_t pid, int32_t fd)
+bool rpi_share_map(struct rpi_segment *segment, int64_t pid, int32_t fd, bool keep)
 {
     char path[NAME_BYTES];
     void *data = MAP_FAILED;
@@ -175,9 +175,13 @@ bool rpi_share_map(struct rpi_segment *segment, int64_t pid, int32_t fd)
         return false;
     if (is_whole(segment, file))
         data = mmap(NULL, (size_t)segment->size, PROT_READ, MAP_SHARED, file, 0);
-    (void)close(file); /* the mapping keeps it */
+    keep = keep && data != MAP_FAILED;
+    if (!keep)
+        (void)close(file); /* the mapping keeps it */
     if (data == MAP_FAILED)
         return false;
     segment->data = data;
+    if (keep)
+        segment->fd = file;
     return true;
 }

@@ -22,8 +22,9 @@ RP_MUST_USE rp_status rpi_share_make(struct rpi_segment *segment);
 RP_MUST_USE rp_status rpi_share_copy(struct rpi_segment *segment, const void *data);
 /* From now on nobody can write to it, here or elsewhere. */
 void rpi_share_seal(struct rpi_segment *segment);
-/* Maps the segment that process `pid` has as descriptor `fd`, if that is the one with this size and token. */
-bool rpi_share_map(struct rpi_segment *segment, int64_t pid, int32_t fd);
+/* Maps the segment that process `pid` has as descriptor `fd`, if that is the one with this size and token.  `keep`: segment->fd is set,
+ * so that another process can map it from here. */
+bool rpi_share_map(struct rpi_segment *segment, int64_t pid, int32_t fd, bool keep);
 /* Gives it back; nothing is lost for those who have mapped it. */
 void rpi_share_free(struct rpi_segment *segment);
 

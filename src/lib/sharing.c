@@ -12,7 +12,7 @@ static struct rpi_batch *message_to(struct rpi_master *master, int worker, const
     batch->size = rpi_share_put(batch->bytes, message);
     batch->peer = worker;
     batch->sends = 1;
-    rpi_list_append(&master->outgoing, &batch->link);
+    rpi_master_send(master, batch);
     return batch;
 }
 
@@ -65,11 +65,11 @@ bool rpi_sharing_tell(struct rpi_master *master, int worker, uint64_t epoch)
 static bool drop_everywhere(struct rpi_master *master, struct rpi_version *version)
 {
     const struct rpi_versions *versions = &master->versions;
-    while (!versions->closed && version->dropped < versions->workers) {
-        int worker = version->dropped + 1;
-        if (versions->told[worker] >= version->number && !say(master, worker, RPI_SHARE_DROP, version->number))
+    for (; !versions->closed && version->dropped <= versions->workers; version->dropped++) {
+        int worker = version->dropped;
+        bool listens = master->roster.seats[worker].presence != RPI_LOST;
+        if (listens && versions->told[worker] >= version->number && !say(master, worker, RPI_SHARE_DROP, version->number))
             return false;
-        version->dropped = worker;
     }
     return true;
 }
@@ -107,16 +107,26 @@ static bool same_host(const struct rpi_master *master, int a, int b)
     return strcmp(master->roster.seats[a].host, master->roster.seats[b].host) == 0;
 }
 
-/* A worker on this one's host in this state; 0: none.  What others cannot map does not count. */
+#define NOBODY (-1)
+
+/* Whether others can count on what this worker has, or is getting. */
+static bool counts(const struct rpi_master *master, int worker, const struct rpi_holder *holder)
+{
+    uint8_t presence = master->roster.seats[worker].presence;
+    if (holder->state == RPI_HOLDS)
+        return presence != RPI_LOST && holder->fd >= 0;
+    return presence == RPI_PRESENT || (presence == RPI_SUSPECT && holder->state == RPI_WAITS);
+}
+
+/* A worker (rank 0 itself too, where it works) on this one's host in this state; NOBODY.  What others cannot map does not count. */
 static int neighbour(const struct rpi_master *master, const struct rpi_version *version, int worker, enum rpi_holding state)
 {
-    for (int i = 1; i <= master->roster.workers; i++) {
+    for (int i = 0; i <= master->roster.workers; i++) {
         const struct rpi_holder *holder = &version->holders[i];
-        if (i != worker && holder->state == state && (state != RPI_HOLDS || holder->fd >= 0) &&
-            same_host(master, i, worker))
+        if (i != worker && holder->state == state && counts(master, i, holder) && same_host(master, i, worker))
             return i;
     }
-    return 0;
+    return NOBODY;
 }
 
 static bool tell_to_fill(struct rpi_master *master, const struct rpi_version *version, int worker)
@@ -130,10 +140,10 @@ static bool tell_to_fill(struct rpi_master *master, const struct rpi_version *ve
 /* `alone`: it has tried what its neighbours have, in vain: another kernel behind the same name, or another user. */
 static bool answer(struct rpi_master *master, const struct rpi_version *version, int worker, bool alone)
 {
-    int owner = alone ? 0 : neighbour(master, version, worker, RPI_HOLDS);
-    if (owner)
+    int owner = alone ? NOBODY : neighbour(master, version, worker, RPI_HOLDS);
+    if (owner != NOBODY)
         return point(master, worker, RPI_SHARE_MAP, version, owner, version->holders[owner].fd);
-    if (alone || !neighbour(master, version, worker, RPI_FILLS))
+    if (alone || neighbour(master, version, worker, RPI_FILLS) == NOBODY)
         return tell_to_fill(master, version, worker);
     version->holders[worker].state = RPI_WAITS;
     return true;
@@ -149,6 +159,7 @@ static bool send_bytes(struct rpi_master *master, struct rpi_version *version, i
         return false;
     batch->pieces[0] = (struct rpi_piece){ .data = version->segment.data, .size = version->segment.size };
     batch->piece_count = 1;
+    master->counts.bytes_out += version->segment.size;
     batch->sends = 2;
     batch->version = version;
     version->sending++;
@@ -158,7 +169,7 @@ static bool send_bytes(struct rpi_master *master, struct rpi_version *version, i
 /* Those of its host that wait for it go on: they map what it has, or the next of them fills. */
 static bool release_waiting(struct rpi_master *master, const struct rpi_version *version, int worker)
 {
-    for (int i; (i = neighbour(master, version, worker, RPI_WAITS));) {
+    for (int i; (i = neighbour(master, version, worker, RPI_WAITS)) != NOBODY;) {
         version->holders[i].state = RPI_HOLDS_NOTHING;
         if (!answer(master, version, i, false)) {
             version->holders[i].state = RPI_WAITS;
@@ -168,6 +179,30 @@ static bool release_waiting(struct rpi_master *master, const struct rpi_version 
             break; /* it fills, and the others wait for that */
     }
     return true;
+}
+
+bool rpi_sharing_lost(struct rpi_master *master, int worker)
+{
+    bool lost = master->roster.seats[worker].presence == RPI_LOST;
+    for (struct rpi_link *link = master->versions.live.next; link != &master->versions.live; link = link->next) {
+        struct rpi_version *version = version_of(link);
+        struct rpi_holder *holder = version->holders ? &version->holders[worker] : NULL;
+        if (holder && holder->state == RPI_FILLS && !release_waiting(master, version, worker))
+            return false;
+        if (holder && lost)
+            holder->state = RPI_HOLDS_NOTHING;
+    }
+    return true;
+}
+
+void rpi_sharing_replaced(struct rpi_master *master, int worker)
+{
+    struct rpi_versions *versions = &master->versions;
+    if (versions->told)
+        versions->told[worker] = 0;
+    for (struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next)
+        if (version_of(link)->holders)
+            version_of(link)->holders[worker] = (struct rpi_holder){ 0 };
 }
 
 static bool take(struct rpi_master *master, struct rpi_version *version, int worker,

@@ -18,6 +18,12 @@ bool rpi_sharing_sweep(struct rpi_master *master);
 /* The bytes of a batch with a version are on their way. */
 void rpi_sharing_sent(struct rpi_master *master, struct rpi_version *version);
 
+/* The worker is lost, or silent: others of its host that wait for what it was to get there wait no more.  false: no memory, call again. */
+bool rpi_sharing_lost(struct rpi_master *master, int worker);
+
+/* Another process takes a lost worker's place: it knows of nothing, and holds nothing. */
+void rpi_sharing_replaced(struct rpi_master *master, int worker);
+
 /* A worker's question or answer.  RP_ERR_NOMEM: nothing changed that would be done twice, give it again later. */
 RP_MUST_USE rp_status rpi_sharing_receive(struct rpi_master *master, int worker, const struct rpi_reader *reader);
 

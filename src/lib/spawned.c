@@ -1,21 +1,22 @@
 #include "spawned.h"
 
+#include "keyed.h"
 #include "settle.h"
 #include "status.h"
 
-static struct rpi_held *held_of(const struct rpi_master *master, int worker, uint64_t id)
+static struct rpi_held *held_of(const struct rpi_master *master, int worker, uint64_t id, uint8_t attempt)
 {
     const struct rpi_link *head = &master->roster.seats[worker].held;
     for (struct rpi_link *link = head->next; link != head; link = link->next) {
         struct rpi_held *held = RPI_MEMBER(link, struct rpi_held, link);
-        if (held->parent == id)
+        if (held->parent == id && held->attempt == attempt)
             return held;
     }
     return NULL;
 }
 
 /* One is kept for the next parent: a tree of millions of tasks needs no more. */
-static struct rpi_held *new_held(struct rpi_master *master, int worker, uint64_t id)
+static struct rpi_held *new_held(struct rpi_master *master, int worker, uint64_t id, uint8_t attempt)
 {
     struct rpi_held *held = master->spare_held;
     if (!held)
@@ -24,6 +25,7 @@ static struct rpi_held *new_held(struct rpi_master *master, int worker, uint64_t
         return NULL;
     master->spare_held = NULL;
     held->parent = id;
+    held->attempt = attempt;
     held->used = held->count = held->queued = held->at = 0;
     rpi_list_append(&master->roster.seats[worker].held, &held->link);
     return held;
@@ -59,15 +61,30 @@ static bool make_room(const struct rpi_master *master, struct rpi_held *held, ui
     return true;
 }
 
+static double cost_of(const struct rpi_frame *frame)
+{
+    double cost = 0;
+    if (frame->flags & RPI_FRAME_CHUNK)
+        memcpy(&cost, &frame->chunk.first, sizeof cost);
+    return cost;
+}
+
 rp_status rpi_spawned_hold(struct rpi_master *master, int worker, const struct rpi_frame *frame, const uint8_t *from,
                            const uint8_t *to)
 {
     uint32_t size = (uint32_t)(to - from);
     if (frame->function >= master->config.registry->count || frame->flags & RPI_FRAME_LARGE)
         return rpi_reader_bad("a spawned task has no such function, or a large argument");
-    struct rpi_held *held = held_of(master, worker, frame->id);
+    double cost = cost_of(frame);
+    if (!(cost >= 0))
+        return rpi_reader_bad("a spawned task's cost is no cost");
+    if (frame->flags & RPI_FRAME_CHUNK && !rpi_starts_fit(frame->chunk.in_size, frame->failures))
+        return rpi_reader_bad("a spawned task is to start too often");
+    struct rpi_held *held = held_of(master, worker, frame->id, frame->attempt);
+    if (frame->number > (held ? held->count : 0))
+        return rpi_reader_bad("a spawned task is missing before another");
     if (!held)
-        held = new_held(master, worker, frame->id);
+        held = new_held(master, worker, frame->id, frame->attempt);
     if (!held || !make_room(master, held, size))
         return rpi_no_memory("spawned tasks");
     if (frame->number < held->count)
@@ -78,9 +95,8 @@ rp_status rpi_spawned_hold(struct rpi_master *master, int worker, const struct r
     return RP_OK;
 }
 
-/* A child's identity comes from its parent's and its ordinal, whatever ran where and when; the high bit keeps it apart from numbers
- * of submission.  The multiplier is that of splitmix64. */
-static uint64_t child_number(uint64_t parent, uint64_t ordinal)
+/* The multiplier is that of splitmix64. */
+uint64_t rpi_child_number(uint64_t parent, uint64_t ordinal)
 {
     uint64_t x = (parent ^ 0x9E3779B97F4A7C15U) * 0xBF58476D1CE4E5B9U + ordinal + 1;
     x = (x ^ x >> 27) * 0x94D049BB133111EBU;
@@ -100,27 +116,29 @@ static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *
                                    .spawned = true };
     uint64_t id;
     request.depth = 1 + (parent->flags & RPI_FUTURE_SPAWNED ? parent->pending.depth : 0);
-    request.number = child_number(parent->pending.number, frame->number);
+    request.number = rpi_child_number(parent->pending.number, frame->number);
     if (frame->flags & RPI_FRAME_RAN)
         options.time_limit = 1e-9 * (double)frame->ran;
     if (frame->flags & RPI_FRAME_CHUNK) {
         options.priority = (int32_t)frame->chunk.count;
         options.retries = frame->failures;
         options.attempts = frame->chunk.in_size;
-        memcpy(&options.cost, &frame->chunk.first, sizeof options.cost);
-        if (!(options.cost >= 0))
-            return rpi_reader_bad("a spawned task's cost is no cost");
+        options.cost = cost_of(frame);
     }
     return rpi_master_submit(master, &request, master->now, &id);
 }
 
-rp_status rpi_spawned_commit(struct rpi_master *master, int worker, uint64_t id, const struct rpi_future *parent)
+rp_status rpi_spawned_commit(struct rpi_master *master, int worker, const struct rpi_frame *answer,
+                             const struct rpi_future *parent)
 {
-    struct rpi_held *held = held_of(master, worker, id);
+    struct rpi_held *held = held_of(master, worker, answer->id, answer->attempt);
     struct rpi_outbox *outbox = rpi_options_at(&master->options, parent->options)->outbox;
+    struct rpi_keyed *keyed = rpi_options_at(&master->options, parent->options)->keyed;
     rp_status status = RP_OK;
     if (!held)
         return RP_OK;
+    if (keyed)
+        keyed->spawns = true;
     if (outbox)
         status = rpi_ring_reserve(&outbox->ready, &master->config.alloc, outbox->open + held->count);
     while (status == RP_OK && outbox && held->queued < held->count) {
@@ -140,11 +158,17 @@ rp_status rpi_spawned_commit(struct rpi_master *master, int worker, uint64_t id,
     return status;
 }
 
-void rpi_spawned_drop(struct rpi_master *master, int worker, uint64_t id)
+void rpi_spawned_drop(struct rpi_master *master, int worker, const struct rpi_frame *answer)
 {
-    struct rpi_held *held = held_of(master, worker, id);
+    struct rpi_held *held = held_of(master, worker, answer->id, answer->attempt);
     if (held)
         put_held(master, held);
+}
+
+void rpi_spawned_lost(struct rpi_master *master, int worker)
+{
+    for (struct rpi_link *link; (link = rpi_list_first(&master->roster.seats[worker].held));)
+        put_held(master, RPI_MEMBER(link, struct rpi_held, link));
 }
 
 void rpi_spawned_fini(struct rpi_master *master)

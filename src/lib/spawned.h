@@ -8,6 +8,7 @@
 struct rpi_held {
     struct rpi_link link; /* at its worker's seat, in the order of their parents */
     uint64_t parent;      /* its future */
+    uint8_t attempt;      /* which of its starts made them */
     uint8_t *frames;
     uint32_t used, capacity; /* bytes */
     uint32_t count;          /* children */
@@ -15,14 +16,20 @@ struct rpi_held {
     uint32_t at;             /* where the first not queued stands */
 };
 
+/* A child's identity comes from its parent's and its ordinal, whatever ran where and when; the high bit keeps it apart from numbers
+ * of submission. */
+uint64_t rpi_child_number(uint64_t parent, uint64_t ordinal);
+
 /* A frame that announces a child.  RP_ERR_NOMEM: give it again; a child that is held already is not held twice. */
 RP_MUST_USE rp_status rpi_spawned_hold(struct rpi_master *master, int worker, const struct rpi_frame *frame,
                                        const uint8_t *from, const uint8_t *to);
-/* The parent succeeded: its children are queued.  RP_ERR_NOMEM: call again; none is queued twice. */
-RP_MUST_USE rp_status rpi_spawned_commit(struct rpi_master *master, int worker, uint64_t id,
+/* The parent, answered by this frame, succeeded: its children are queued.  RP_ERR_NOMEM: call again; none is queued twice. */
+RP_MUST_USE rp_status rpi_spawned_commit(struct rpi_master *master, int worker, const struct rpi_frame *answer,
                                          const struct rpi_future *parent);
 /* It did not: it has none. */
-void rpi_spawned_drop(struct rpi_master *master, int worker, uint64_t id);
+void rpi_spawned_drop(struct rpi_master *master, int worker, const struct rpi_frame *answer);
+/* The worker is lost: what its tasks have spawned there so far is nothing. */
+void rpi_spawned_lost(struct rpi_master *master, int worker);
 void rpi_spawned_fini(struct rpi_master *master);
 
 #endif

@@ -17,6 +17,18 @@ const char *rp_strerror(rp_status status)
     return "unknown status";
 }
 
+bool rpi_is_status(uint32_t value)
+{
+    switch (value) {
+#define IS_STATUS(name, number, text) case number:
+        RP_STATUS_LIST(IS_STATUS)
+#undef IS_STATUS
+        return true;
+    default:
+        return false;
+    }
+}
+
 const char *rp_error_message(void)
 {
     return last_error;

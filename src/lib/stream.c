@@ -1,6 +1,7 @@
 /* Streams: results as they finish, or in order. */
 #include "stream.h"
 
+#include "plain.h"
 #include "status.h"
 #include "submit.h"
 
@@ -16,7 +17,13 @@ static rp_status check_options(const rp_pool *pool, const rp_stream_options *opt
     if (options->struct_size != sizeof *options)
         return rpi_error(RP_ERR_INVALID, "stream: options.struct_size is %zu, not %zu: set it with RP_STREAM_OPTIONS_INIT",
                          options->struct_size, sizeof *options);
-    return rpi_task_options(options->task, pool, task);
+    rp_status status = rpi_task_options(options->task, pool, task);
+    if (status == RP_OK && options->task && (options->task->key.size || options->task->after_count))
+        status = rpi_error(RP_ERR_INVALID,
+                           "stream: options.task.%s would be every item's: give each its own with "
+                           "rp_stream_submit",
+                           options->task->key.size ? "key" : "after");
+    return status;
 }
 
 static uint64_t limit_of(const rp_pool *pool, const rp_stream_options *options)
@@ -30,7 +37,7 @@ static uint64_t limit_of(const rp_pool *pool, const rp_stream_options *options)
 /* The lock is held. */
 static rp_status open_stream(rp_pool *pool, const rp_stream_options *options, rp_stream **stream)
 {
-    struct rpi_options checked;
+    struct rpi_options checked = { 0 };
     rp_status status = check_options(pool, options, &checked);
     if (status == RP_OK)
         status = rpi_pool_sound(pool);
@@ -41,6 +48,12 @@ static rp_status open_stream(rp_pool *pool, const rp_stream_options *options, rp
         return rpi_no_memory("a stream");
     new->pool = pool;
     new->kept.outbox = &new->outbox;
+    if (rpi_options_are_default(&checked))
+        status = rpi_options_intern(&pool->master.options, &new->kept, &new->number);
+    if (status != RP_OK) {
+        rpi_free(&pool->alloc, new);
+        return status;
+    }
     new->in_flight = limit_of(pool, options);
     new->task = (rp_task_options)RP_TASK_OPTIONS_INIT;
     if (options) {
@@ -116,7 +129,6 @@ static void note_item(rp_stream *stream, uint64_t id)
     if (stream->options.ordered)
         stream->order[stream->submitted & (stream->order_capacity - 1)] = id;
     stream->submitted++;
-    stream->outbox.open++;
 }
 
 static rp_status check_open(const rp_stream *stream, const char *function)
@@ -124,6 +136,15 @@ static rp_status check_open(const rp_stream *stream, const char *function)
     if (stream->ended)
         return rpi_error(RP_ERR_CONTEXT, "%s: the stream has been ended", function);
     return RP_OK;
+}
+
+/* Nearly every item: without options of its own or the stream's, while nothing stands in its way.  false: it takes the long way. */
+static inline bool submit_plain(rp_stream *stream, rp_fn *fn, const rp_bytes *arg, uint64_t *id)
+{
+    rp_pool *pool = stream->pool;
+    uint16_t function = rpi_submit_plainly(pool, fn, arg->data, arg->size);
+    return function != RPI_NO_FUNCTION && rpi_plain_submit_item(&pool->master, function, arg, pool->now, stream->number,
+                                                                (uint32_t)stream->submitted, id) == RP_OK;
 }
 
 /* The lock is held. */
@@ -145,12 +166,21 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
     if (stream->outbox.open >= stream->in_flight)
         return rpi_error(RP_ERR_FULL, "rp_stream_submit: %llu items are in flight: take one first",
                          (unsigned long long)stream->in_flight);
-    submission.link = (uint32_t)stream->submitted;
     status = reserve(stream);
-    if (status == RP_OK)
-        status = rpi_pool_submit(stream->pool, &submission, &id);
     if (status != RP_OK)
         return status;
+    stream->outbox.open++; /* first, for the journal may have its outcome */
+    if (stream->number && !options && !future && submit_plain(stream, fn, &(const rp_bytes){ arg, size }, &id)) {
+        note_item(stream, id);
+        rpi_submitted(stream->pool);
+        return RP_OK;
+    }
+    submission.link = (uint32_t)stream->submitted;
+    status = rpi_pool_submit(stream->pool, &submission, &id);
+    if (status != RP_OK) {
+        stream->outbox.open--;
+        return status;
+    }
     note_item(stream, id);
     if (future)
         future->id = id;
@@ -201,6 +231,7 @@ static rp_status add(rp_stream *stream, uint64_t id)
     if (status != RP_OK)
         return status;
     note_item(stream, id);
+    stream->outbox.open++;
     if (future->state == RP_DONE && is_empty(stream, future)) {
         stream->outbox.open--;
         rpi_master_release(master, id, future);
@@ -386,7 +417,8 @@ rp_status rp_stream_next(rp_stream *stream, double timeout, rp_item *item)
                            "rp_stream_next: set item.struct_size with RP_ITEM_INIT, and a timeout that is a number");
     else
         status = next(stream, timeout, item);
-    rpi_pool_deliver(stream->pool);
+    if (stream->pool->master.called.count)
+        rpi_pool_deliver(stream->pool);
     rpi_pool_leave(stream->pool);
     return status;
 }
@@ -416,6 +448,7 @@ static void drop(rp_stream *stream)
     rpi_list_remove(&stream->link);
     rpi_ring_fini(&stream->outbox.ready, alloc);
     rpi_free(alloc, stream->order);
+    rpi_options_release(&stream->pool->master.options, stream->number);
     rpi_free(alloc, stream);
 }
 

@@ -1,29 +1,38 @@
 /* Submitting tasks. */
-#include "pool.h"
+#include "keeper.h"
+#include "plain.h"
 #include "status.h"
 #include "submit.h"
 
-#define MOST_RETRIES 250 /* an attempt's number travels in a byte */
+#define MOST_KEY 65535
 
-static rp_status refuse(const char *what)
+static rp_status check_key(const rp_task_options *given)
 {
-    return rpi_error(RP_ERR_INVALID, "options.%s is not available in this version: leave it 0", what);
+    if (!given->key.data || given->key.size > MOST_KEY)
+        return rpi_error(RP_ERR_INVALID, "options.key is NULL, or over %d bytes", MOST_KEY);
+    if (given->after_count)
+        return rpi_error(RP_ERR_INVALID,
+                         "options.key is not available for a task with options.after in this version: what it "
+                         "gets from the others is no part of its argument");
+    return RP_OK;
 }
 
-static rp_status not_built_yet(const rp_task_options *options)
+static rp_status check_size(const rp_task_options *given)
 {
-    if (options->key.size)
-        return refuse("key");
-    return RP_OK;
+    if (given->struct_size == sizeof *given)
+        return RP_OK;
+    return rpi_error(RP_ERR_INVALID, "options.struct_size is %zu, not %zu: set it with RP_TASK_OPTIONS_INIT",
+                     given->struct_size, sizeof *given);
 }
 
 static rp_status check(const rp_task_options *given, const rp_pool *pool)
 {
-    if (given->struct_size != sizeof *given)
-        return rpi_error(RP_ERR_INVALID, "options.struct_size is %zu, not %zu: set it with RP_TASK_OPTIONS_INIT",
-                         given->struct_size, sizeof *given);
-    if (given->attempts < 0 || given->attempts > MOST_RETRIES || given->retries < 0 || given->retries > MOST_RETRIES)
-        return rpi_error(RP_ERR_INVALID, "options.attempts and retries go from 0 to %d", MOST_RETRIES);
+    rp_status status = check_size(given);
+    if (status != RP_OK)
+        return status;
+    if (!rpi_starts_fit(given->attempts, given->retries))
+        return rpi_error(RP_ERR_INVALID, "options.attempts and retries go from 0 to %d, and so does their sum",
+                         RPI_STARTS_MOST);
     if (!(given->cost >= 0) || !(given->time_limit >= 0))
         return rpi_error(RP_ERR_INVALID, "options.%s is negative or not a number",
                          given->cost >= 0 ? "time_limit" : "cost");
@@ -36,7 +45,7 @@ static rp_status check(const rp_task_options *given, const rp_pool *pool)
         return rpi_error(RP_ERR_INVALID, "options.after is NULL, but after_count is %zu", given->after_count);
     if (given->after_count > UINT32_MAX)
         return rpi_error(RP_ERR_INVALID, "options.after_count is over 4,294,967,295");
-    return not_built_yet(given);
+    return given->key.size ? check_key(given) : RP_OK;
 }
 
 rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool, struct rpi_options *options)
@@ -100,8 +109,13 @@ static rp_status make_room(rp_pool *pool, size_t size, bool wait)
 
 rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *options)
 {
+    rp_status status = RP_OK;
     if (!pool->limit_tasks && !pool->limit_bytes)
         return RP_OK;
+    if (options)
+        status = check_size(options);
+    if (status != RP_OK)
+        return status;
     return make_room(pool, size, !(options && options->no_wait) && !rpi_pool_in_callback());
 }
 
@@ -114,6 +128,7 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
                                    .size = (uint32_t)size,
                                    .released = !submission->held,
                                    .options = submission->kept,
+                                   .number = submission->number,
                                    .link = submission->link };
     rp_status status = rpi_function_number(pool, submission->fn, "rp_submit", &request.function);
     if (status != RP_OK)
@@ -135,26 +150,43 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
     if (status == RP_OK)
         status = rpi_pool_room(pool, size, options);
     if (status == RP_OK)
-        status = rpi_master_submit(&pool->master, &request, pool->now, id);
+        status = pool->journal && options && options->key.size ? rpi_keeper_submit(pool, &request, &options->key, id)
+                                                               : rpi_master_submit(&pool->master, &request, pool->now, id);
     if (status != RP_OK)
         return status;
-    if (rpi_roster_has_idle(&pool->master.roster))
-        rpi_pool_dispatch(pool);
-    rpi_pool_drive(pool);
+    rpi_submitted(pool);
     return RP_OK;
+}
+
+/* Nearly every task: without options, while nothing stands in its way.  false: it takes the long way, which says why. */
+static inline bool submit_plain(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, uint64_t *id)
+{
+    struct rpi_master *master = &pool->master;
+    uint16_t function = rpi_submit_plainly(pool, fn, arg, size);
+    return function != RPI_NO_FUNCTION && rpi_plain_submit(master, function, arg, (uint32_t)size, pool->now, id) == RP_OK;
+}
+
+static rp_status submit_any(rp_pool *pool, const struct rpi_submission *submission, rp_future *future)
+{
+    uint64_t id;
+    rp_status status = rpi_pool_submit(pool, submission, &id);
+    if (status == RP_OK && future)
+        future->id = id;
+    return status;
 }
 
 rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options,
                     rp_future *future)
 {
-    const struct rpi_submission submission = { .fn = fn, .arg = arg, .size = size, .options = options, .held = future };
-    uint64_t id;
     rp_status status = rpi_pool_enter(pool, "rp_submit");
     if (status != RP_OK)
         return status;
-    status = rpi_pool_submit(pool, &submission, &id);
-    if (status == RP_OK && future)
-        future->id = id;
+    if (!options && future && submit_plain(pool, fn, arg, size, &future->id))
+        rpi_submitted(pool);
+    else
+        status = submit_any(
+            pool, &(struct rpi_submission){ .fn = fn, .arg = arg, .size = size, .options = options, .held = future },
+            future);
     rpi_pool_leave(pool);
     return status;
 }

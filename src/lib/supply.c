@@ -3,12 +3,12 @@
 #include "obtain.h"
 #include "share.h"
 
-static bool work(struct rpi_datum *datum)
+static bool work(struct rpi_datum *datum, bool keep)
 {
     struct rpi_segment *segment = &datum->segment;
     switch (datum->state) {
     case RPI_SEEK:
-        return segment->data || rpi_share_map(segment, datum->pid, datum->fd);
+        return segment->data || rpi_share_map(segment, datum->pid, datum->fd, keep);
     case RPI_MAKE:
         return segment->data ||
                rpi_share_make(segment) == RP_OK; /* it is there when memory ran out for the word about it */
@@ -29,10 +29,10 @@ static bool work(struct rpi_datum *datum)
     return true;
 }
 
-void rpi_supply(struct rpi_worker *worker)
+void rpi_supply(struct rpi_worker *worker, bool keep)
 {
     for (struct rpi_datum *datum; (datum = rpi_obtain_work(worker));)
-        if (!rpi_obtain_worked(worker, datum, work(datum)))
+        if (!rpi_obtain_worked(worker, datum, work(datum, keep)))
             return;
 }
 

@@ -4,7 +4,8 @@
 
 #include "worker.h"
 
-void rpi_supply(struct rpi_worker *worker);
+/* `keep`: a process of its own will map them too. */
+void rpi_supply(struct rpi_worker *worker, bool keep);
 /* Frees all that is mapped: for the worker's end. */
 void rpi_supply_end(struct rpi_worker *worker);
 

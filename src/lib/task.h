@@ -4,6 +4,8 @@
 
 #include <rankpool.h>
 
+#define RPI_SMALL_RESULT 8 /* bytes: of nearly every argument and result */
+
 #define RPI_MESSAGE_MAX 1000 /* bytes of a failure's message that travel */
 
 /* The items of a map that one task carries. */
@@ -41,6 +43,8 @@ struct rpi_result {
     size_t size;
     void *owned;       /* an rpi_buffer that holds data, handed over with the result; NULL: data is copied at once */
     uint32_t failures; /* of a chunk's items */
+    uint32_t children_count;
+    const uint8_t *children; /* that it spawned, as the frames that will announce them */
 };
 
 #endif

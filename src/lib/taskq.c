@@ -2,22 +2,7 @@
 
 #include "status.h"
 
-#define BLOCK_BYTES 65536U
-
-struct rpi_block {
-    struct rpi_block *next;
-    uint32_t used;
-    uint32_t unused;
-    uint8_t bytes[BLOCK_BYTES - 16];
-};
-
-/* What stands in a block before the argument, or before the pointer to it. */
-struct header {
-    uint64_t id;
-    uint32_t size;
-    uint16_t function;
-    uint16_t flags;
-};
+#define HEADER RPI_TASKQ_HEADER
 
 struct rpi_ranked {
     struct rpi_rank rank;
@@ -67,20 +52,18 @@ static struct rpi_block *tail_with(struct rpi_taskq *queue, uint32_t size)
 static rp_status push_plain(struct rpi_taskq *queue, const struct rpi_entry *entry)
 {
     uint32_t body = body_size(entry);
-    struct rpi_block *block = tail_with(queue, (uint32_t)sizeof(struct header) + body);
+    struct rpi_block *block = tail_with(queue, HEADER + body);
     if (!block)
         return rpi_no_memory("the task queue");
-    uint8_t *to = block->bytes + block->used;
-    struct header header = { .id = entry->id, .size = entry->size, .function = entry->function, .flags = entry->flags };
-    memcpy(to, &header, sizeof header);
-    to += sizeof header;
-    if (entry->flags & RPI_ENTRY_POINTS)
+    uint8_t *to = rpi_taskq_put(block, entry->id, entry->function, (uint8_t)entry->flags, entry->size, body);
+    if (entry->flags & RPI_ENTRY_POINTS) {
         memcpy(to, &entry->data, sizeof entry->data);
-    else if (entry->size == 8)
+    } else if (entry->size == 8) {
         memcpy(to, entry->data, 8);
-    else if (entry->size)
+    } else if (entry->size) {
+        rpi_put64(to + body - 8, 0);
         memcpy(to, entry->data, entry->size);
-    block->used += (uint32_t)sizeof header + body;
+    }
     return RP_OK;
 }
 
@@ -106,16 +89,14 @@ static bool peek_plain(struct rpi_taskq *queue, struct rpi_entry *entry)
     if (!queue->head || (queue->at == queue->head->used && !advance(queue)))
         return false;
     const uint8_t *from = queue->head->bytes + queue->at;
-    struct header header;
-    memcpy(&header, from, sizeof header);
-    entry->id = header.id;
-    entry->size = header.size;
-    entry->function = header.function;
-    entry->flags = header.flags;
-    entry->data = from + sizeof header;
-    if (header.flags & RPI_ENTRY_POINTS)
-        memcpy(&entry->data, from + sizeof header, sizeof entry->data);
-    queue->peeked = (uint32_t)sizeof header + body_size(entry);
+    entry->id = rpi_get64(from);
+    entry->function = rpi_get16(from + 8);
+    entry->flags = from[11];
+    entry->size = rpi_get32(from + 12);
+    entry->data = from + HEADER;
+    if (entry->flags & RPI_ENTRY_POINTS)
+        memcpy(&entry->data, from + HEADER, sizeof entry->data);
+    queue->peeked = HEADER + body_size(entry);
     return true;
 }
 
@@ -202,12 +183,26 @@ bool rpi_taskq_peek(struct rpi_taskq *queue, struct rpi_entry *entry)
     return true;
 }
 
+struct rpi_rank rpi_taskq_rank(const struct rpi_taskq *queue)
+{
+    static const struct rpi_rank none;
+    return queue->peeked ? none : queue->heap[0].rank;
+}
+
 void rpi_taskq_pop(struct rpi_taskq *queue)
 {
     if (queue->peeked)
         queue->at += queue->peeked;
     else
         pop_ranked(queue);
+}
+
+const uint8_t *rpi_taskq_run(const struct rpi_taskq *queue, uint32_t *bytes)
+{
+    if (!queue->peeked)
+        return NULL;
+    *bytes = queue->head->used - queue->at;
+    return queue->head->bytes + queue->at;
 }
 
 void rpi_taskq_fini(struct rpi_taskq *queue, void (*drop)(void *context, const struct rpi_entry *entry), void *context)

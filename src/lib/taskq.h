@@ -6,14 +6,17 @@
 #define RPI_TASKQ_H
 
 #include "alloc.h"
+#include "bytes.h"
 
 #include <string.h>
 
 enum rpi_entry_flag {
-    RPI_ENTRY_LARGE = 1, /* data is a buffer of its own */
-    RPI_ENTRY_OWNED = 2, /* an rpi_buffer, freed with the task; else borrowed */
-    RPI_ENTRY_MAP = 4,   /* data is a struct rpi_map with items still to hand out */
-    RPI_ENTRY_CHUNK = 8, /* data is a map whose chunk `id` comes again */
+    RPI_ENTRY_LARGE = 1,  /* data is a buffer of its own */
+    RPI_ENTRY_OWNED = 2,  /* an rpi_buffer, freed with the task; else borrowed */
+    RPI_ENTRY_MAP = 4,    /* data is a struct rpi_map with items still to hand out */
+    RPI_ENTRY_CHUNK = 8,  /* data is a map whose chunk `id` comes again */
+    RPI_ENTRY_SPENT = 16, /* the worker that it would rather have handed it back */
+    RPI_ENTRY_SOLO = 32,  /* it was at a worker that was lost, or silent: it goes alone */
 };
 #define RPI_ENTRY_POINTS (RPI_ENTRY_LARGE | RPI_ENTRY_MAP | RPI_ENTRY_CHUNK)
 
@@ -33,7 +36,17 @@ struct rpi_rank {
     uint64_t order; /* lower first */
 };
 
-struct rpi_block;
+/* Entries without rank, each a header, then its argument or the pointer to it, padded to 8.  The header is a frame's (msg.h) of the task's
+ * first attempt, with the entry's flags in place of the frame's: entries without flags are frames.
+ * A block is so long that malloc maps it by itself: one that is read through goes back to the system, not into a heap whose end is in use. */
+struct rpi_block {
+    struct rpi_block *next;
+    uint32_t used;
+    uint32_t unused;
+    uint8_t bytes[262144 - 16];
+};
+#define RPI_TASKQ_HEADER 16
+
 struct rpi_ranked;
 
 struct rpi_taskq {
@@ -55,9 +68,48 @@ void rpi_taskq_fini(struct rpi_taskq *queue, void (*drop)(void *context, const s
  * cancelled task weighs.  RP_ERR_NOMEM: nothing changed. */
 RP_MUST_USE rp_status rpi_taskq_push(struct rpi_taskq *queue, const struct rpi_entry *entry, const struct rpi_rank *rank);
 
+/* Writes an entry's header at the block's end, where there is room for it and for `body` bytes more; returns where these go. */
+static inline uint8_t *rpi_taskq_put(struct rpi_block *block, uint64_t id, uint16_t function, uint8_t flags, uint32_t size,
+                                     uint32_t body)
+{
+    uint8_t *to = block->bytes + block->used;
+    block->used += RPI_TASKQ_HEADER + body;
+    rpi_put64(to, id);
+    rpi_put16(to + 8, function);
+    to[10] = 1;
+    to[11] = flags;
+    rpi_put32(to + 12, size);
+    return to + RPI_TASKQ_HEADER;
+}
+
+/* Whether rpi_taskq_push_short is possible. */
+static inline bool rpi_taskq_has_room(const struct rpi_taskq *queue)
+{
+    return queue->tail && sizeof queue->tail->bytes - queue->tail->used >= RPI_TASKQ_HEADER + 8;
+}
+
+/* rpi_taskq_push, counted, of nearly every task: no rank, no flags, 8 bytes. */
+static inline void rpi_taskq_push_short(struct rpi_taskq *queue, uint64_t id, uint16_t function, const void *data)
+{
+    memcpy(rpi_taskq_put(queue->tail, id, function, 0, 8, 8), data, 8);
+    queue->tasks++;
+    queue->bytes += 8;
+}
+
 /* The first entry; its data is valid until rpi_taskq_pop.  false: none. */
 bool rpi_taskq_peek(struct rpi_taskq *queue, struct rpi_entry *entry);
+/* Where what rpi_taskq_peek gave stands; its order only if it has a rank. */
+struct rpi_rank rpi_taskq_rank(const struct rpi_taskq *queue);
 /* Removes what rpi_taskq_peek gave; no push may come between. */
 void rpi_taskq_pop(struct rpi_taskq *queue);
+
+/* Where what rpi_taskq_peek gave, and the entries behind it, lie one after the other, so many bytes in all: entries without flags are
+ * frames (msg.h) of a first attempt.  NULL: it stands by itself. */
+const uint8_t *rpi_taskq_run(const struct rpi_taskq *queue, uint32_t *bytes);
+/* Removes the first so many bytes of these, whole entries. */
+static inline void rpi_taskq_skip(struct rpi_taskq *queue, uint32_t bytes)
+{
+    queue->at += bytes;
+}
 
 #endif

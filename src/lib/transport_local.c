@@ -18,6 +18,7 @@ struct end {
     struct rpi_alloc alloc;
     struct end *other;      /* NULL: closed */
     int peer;               /* its number */
+    bool forgotten;         /* it counts as ended */
     struct rpi_link inbox;  /* batches from the other end */
     struct rpi_link large;  /* large payloads from the other end */
     struct rpi_link rooms;  /* receives of this end that wait for one */
@@ -45,8 +46,8 @@ static rp_status local_send(struct rpi_transport *transport, int peer, const voi
 {
     struct end *end = end_of(transport);
     (void)peer;
-    *done = false;
-    return add(end, &end->other->inbox, (void *)(uintptr_t)data, size, cookie);
+    *done = end->forgotten;
+    return end->forgotten ? RP_OK : add(end, &end->other->inbox, (void *)(uintptr_t)data, size, cookie);
 }
 
 static rp_status local_send_large(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
@@ -54,15 +55,15 @@ static rp_status local_send_large(struct rpi_transport *transport, int peer, con
 {
     struct end *end = end_of(transport);
     (void)peer;
-    *done = false;
-    return add(end, &end->other->large, (void *)(uintptr_t)data, size, cookie);
+    *done = end->forgotten;
+    return end->forgotten ? RP_OK : add(end, &end->other->large, (void *)(uintptr_t)data, size, cookie);
 }
 
 static rp_status local_receive_large(struct rpi_transport *transport, int peer, void *data, size_t size, void *cookie)
 {
     struct end *end = end_of(transport);
     (void)peer;
-    return add(end, &end->rooms, data, size, cookie);
+    return end->forgotten ? RP_OK : add(end, &end->rooms, data, size, cookie);
 }
 
 static struct operation *first(const struct rpi_link *list)
@@ -97,23 +98,48 @@ static rp_status local_poll(struct rpi_transport *transport, const struct rpi_ev
 {
     struct end *end = end_of(transport);
     *any = false;
-    for (struct operation *batch; (batch = first(&end->inbox)); *any = true) {
+    for (struct operation *batch; !end->forgotten && (batch = first(&end->inbox)); *any = true) {
         if (!events->batch(events->context, end->peer, batch->data, batch->size))
             break;
         move(batch, &end->other->sent);
     }
-    match_large(end);
-    for (struct operation *sent; (sent = first(&end->sent)); *any = true) {
+    if (!end->forgotten)
+        match_large(end);
+    for (struct operation *sent; !end->forgotten && (sent = first(&end->sent)); *any = true) {
         void *cookie = sent->cookie;
         drop(end, sent);
         events->sent(events->context, cookie);
     }
-    for (struct operation *room; (room = first(&end->filled)); *any = true) {
+    for (struct operation *room; !end->forgotten && (room = first(&end->filled)); *any = true) {
         if (!events->received(events->context, room->cookie))
             break;
         drop(end, room);
     }
     return RP_OK;
+}
+
+static void local_forget(struct rpi_transport *transport, int peer)
+{
+    (void)peer;
+    end_of(transport)->forgotten = true;
+}
+
+/* Both ends are in one process: where one waits, the other is to be driven, or another thread is at it. */
+static bool local_doze(struct rpi_transport *transport)
+{
+    (void)transport;
+    return false;
+}
+
+static void local_park(struct rpi_transport *transport, double seconds)
+{
+    (void)transport;
+    (void)seconds;
+}
+
+static void local_wake(struct rpi_transport *transport)
+{
+    (void)transport;
 }
 
 static void local_close(struct rpi_transport *transport, bool together)
@@ -134,6 +160,10 @@ static const struct rpi_transport_ops ops = {
     .send_large = local_send_large,
     .receive_large = local_receive_large,
     .poll = local_poll,
+    .forget = local_forget,
+    .doze = local_doze,
+    .park = local_park,
+    .wake = local_wake,
     .close = local_close,
 };
 

@@ -2,12 +2,11 @@
 
 #include "clock.h"
 #include "list.h"
+#include "mpi_meet.h"
 #include "msg.h"
 #include "status.h"
 
 #include <limits.h>
-#include <sched.h>
-#include <stdio.h>
 #include <string.h>
 
 enum tag {
@@ -15,25 +14,34 @@ enum tag {
     TAG_BATCH = 1,
     TAG_LARGE = 2,
     TAG_LAST = 2,
-    TAG_WAITING = 29471, /* on the application's communicator, and only when a rank is late in coming */
 };
 
-#define RING     32                              /* batches received before a poll looks; more wait inside MPI */
-#define FRAGMENT (1 << 30)                       /* bytes of a large payload in one message: MPI-3.1 counts are int */
-#define LATE     1.0                             /* seconds after which a rank says that it waits for another */
-#define PARTING  1.0                             /* seconds for the last messages of a peer that has ended */
-#define LOOK     ((uint64_t)RPI_TICKS_US * 1000) /* between two looks at the watched peers */
+#define RING     32        /* batches received before a poll looks; more wait inside MPI */
+#define FRAGMENT (1 << 30) /* bytes of a large payload in one message: MPI-3.1 counts are int */
+#define PARTING  1.0       /* seconds for the last messages of a rank that ends without the others */
+#define LATE     2e-3      /* seconds without a message, behind which nothing more comes from a rank that has ended */
+#define LATEST   50e-3     /* seconds behind which nothing more is taken from it */
+#define LOOK     ((uint64_t)RPI_TICKS_US * 1000) /* between two looks at the side channel */
 
 /* A large payload under way, in fragments. */
 struct operation {
     void *cookie;
     size_t left; /* fragments */
+    size_t due;  /* bytes to be received */
+    int peer;
     bool receive;
+    bool odd; /* a fragment was longer than it was to be */
 };
+
+struct mpi;
 
 struct peer {
     MPI_Comm comm;
     int rank;
+    const struct mpi *ring; /* whose ring its batches come in */
+    bool shy;               /* as mpi->shy, for this one */
+    bool silent;            /* it has ended: nothing is sent there any more, but what it sent before may still come */
+    bool ended;             /* and that is over: what comes is dropped */
 };
 
 struct mpi {
@@ -48,29 +56,29 @@ struct mpi {
     unsigned head;
     bool held; /* the head's batch is here, but was not taken */
     int held_size, held_source;
+    /* of workers in the places of lost ones: what is left of the transports that they were met over is their rings */
+    struct mpi *adopted;
+    int number; /* of an adopted one: its peer's */
     /* everything else that is under way */
     MPI_Request *requests;
     struct operation **operations; /* operations[i] waits for requests[i] */
     int *completed;                /* what MPI_Testsome says */
+    MPI_Status *statuses;
     int pending, capacity;
     struct operation **untaken; /* finished receives that the engine could not take */
     int untaken_count, untaken_capacity;
-    bool watched; /* by this process; else the launcher ends the job with any of its ranks */
-    struct rpi_watch watch;
+    bool to_set_aside; /* some of what is under way: a peer has ended */
+    /* the side channel; its other end is each worker's lifeline */
+    struct rpi_channel channel;   /* rank 0's */
+    struct rpi_lifeline lifeline; /* a worker's */
+    bool shy;        /* it is looked at before every send: over tcp one to a rank that has ended may stall all others */
     uint64_t looked; /* ticks */
+    double ending;   /* when the last end of a peer was noticed that is not told yet; 0: none */
 };
 
 static struct mpi *mpi_of(struct rpi_transport *transport)
 {
     return RPI_MEMBER(transport, struct mpi, base);
-}
-
-static rp_status failed(const char *call, int code)
-{
-    char text[MPI_MAX_ERROR_STRING] = "";
-    int length = 0;
-    (void)MPI_Error_string(code, text, &length);
-    return rpi_error(RP_ERR_MPI, "%s failed: %s", call, text);
 }
 
 static uint8_t *ring_bytes(const struct mpi *mpi, unsigned place)
@@ -82,26 +90,125 @@ static rp_status post(struct mpi *mpi, unsigned place)
 {
     int code = MPI_Irecv(ring_bytes(mpi, place), RPI_BATCH_MAX, MPI_BYTE, MPI_ANY_SOURCE, TAG_BATCH, mpi->comm,
                          &mpi->ring[place]);
-    return code == MPI_SUCCESS ? RP_OK : failed("MPI_Irecv", code);
+    return code == MPI_SUCCESS ? RP_OK : rpi_mpi_failed("MPI_Irecv", code);
 }
 
 /* ---- peers that end */
 
-void rpi_transport_mpi_watch(struct rpi_transport *transport, const struct rpi_watch *watch)
+static bool has_ended(const struct mpi *mpi, const struct operation *operation)
 {
-    struct mpi *mpi = mpi_of(transport);
-    mpi->watch = *watch;
-    mpi->watched = true;
+    return mpi->peers[operation->peer].ended;
 }
 
-static rp_status look_at_peers(struct mpi *mpi)
+/* What is under way with peers that have ended: MPI may do with these requests what it likes, or nothing; they are never looked at
+ * again, nor their bytes. */
+static void set_aside(struct mpi *mpi)
 {
-    if (!mpi->watched)
-        return RP_OK;
+    int kept = 0;
+    mpi->to_set_aside = false;
+    for (int i = 0; i < mpi->pending; i++) {
+        struct operation *operation = mpi->operations[i];
+        if (has_ended(mpi, operation)) {
+            if (--operation->left == 0)
+                rpi_free(&mpi->alloc, operation);
+            continue;
+        }
+        mpi->requests[kept] = mpi->requests[i];
+        mpi->operations[kept++] = operation;
+    }
+    mpi->pending = kept;
+    kept = 0;
+    for (int i = 0; i < mpi->untaken_count; i++) {
+        if (has_ended(mpi, mpi->untaken[i]))
+            rpi_free(&mpi->alloc, mpi->untaken[i]);
+        else
+            mpi->untaken[kept++] = mpi->untaken[i];
+    }
+    mpi->untaken_count = kept;
+}
+
+struct rpi_channel *rpi_transport_mpi_channel(struct rpi_transport *transport)
+{
+    return &mpi_of(transport)->channel;
+}
+
+struct rpi_lifeline *rpi_transport_mpi_lifeline(struct rpi_transport *transport)
+{
+    return &mpi_of(transport)->lifeline;
+}
+
+void rpi_transport_mpi_be_shy(struct rpi_transport *transport)
+{
+    mpi_of(transport)->shy = true;
+}
+
+static bool has_channel(const struct mpi *mpi)
+{
+    return mpi->channel.epoll >= 0;
+}
+
+static void mpi_forget(struct rpi_transport *transport, int number)
+{
+    struct mpi *mpi = mpi_of(transport);
+    mpi->peers[number].silent = mpi->peers[number].ended = true;
+    if (has_channel(mpi))
+        rpi_channel_drop(&mpi->channel, number);
+    mpi->to_set_aside = true; /* by the next poll: this may be inside one */
+}
+
+static void note_ends(struct mpi *mpi)
+{
+    for (int peer; (peer = rpi_channel_next_lost(&mpi->channel));) {
+        mpi->peers[peer].silent = true;
+        mpi->ending = rpi_now();
+    }
+}
+
+static void look_at_channel(struct mpi *mpi, const struct rpi_events *events)
+{
+    if (!has_channel(mpi))
+        return;
     mpi->looked = rpi_ticks();
-    int peer = rpi_watch_ended(&mpi->watch);
-    return peer ? rpi_error(RP_ERR_BROKEN, "worker %d has ended before its time, and with it all that were spawned", peer)
-                : RP_OK;
+    rpi_channel_hear(&mpi->channel, events->alive, events->context);
+    mpi->base.parked = mpi->channel.parked;
+    note_ends(mpi);
+}
+
+/* What a peer sent before its end is taken first: until nothing more has come for a while (over shared memory it is there already). */
+static rp_status tell_ends(struct mpi *mpi, const struct rpi_events *events, bool any)
+{
+    double since = rpi_now() - mpi->ending;
+    if (since < LATE || (any && since < LATEST))
+        return RP_OK;
+    mpi->ending = 0;
+    for (int peer = 1; peer <= mpi->base.peers; peer++) {
+        if (!mpi->peers[peer].silent || mpi->peers[peer].ended)
+            continue;
+        mpi->peers[peer].ended = true;
+        mpi->to_set_aside = true;
+        if (!events->lost)
+            return rpi_error(RP_ERR_BROKEN, "rank %d has ended before its time", peer);
+        events->lost(events->context, peer);
+    }
+    return RP_OK;
+}
+
+/* Whether what is sent to the peer can arrive. */
+static bool is_there(struct mpi *mpi, int number)
+{
+    const struct peer *peer = &mpi->peers[number];
+    if (!peer->silent && (mpi->shy || peer->shy) && has_channel(mpi) && !rpi_channel_lives(&mpi->channel, number))
+        note_ends(mpi);
+    return !peer->silent;
+}
+
+/* Rings who may sleep. */
+static void ring(struct mpi *mpi, int number, bool anew)
+{
+    if (has_channel(mpi))
+        rpi_channel_sent(&mpi->channel, number);
+    else
+        rpi_lifeline_sent(&mpi->lifeline, anew);
 }
 
 /* ---- sending */
@@ -121,20 +228,23 @@ static rp_status make_room(struct mpi *mpi, size_t more)
     int *completed = rpi_resize(&mpi->alloc, mpi->completed, (size_t)capacity * sizeof *completed);
     if (completed)
         mpi->completed = completed;
-    if (!requests || !operations || !completed)
+    MPI_Status *statuses = rpi_resize(&mpi->alloc, mpi->statuses, (size_t)capacity * sizeof *statuses);
+    if (statuses)
+        mpi->statuses = statuses;
+    if (!requests || !operations || !completed || !statuses)
         return rpi_no_memory("messages");
     mpi->capacity = capacity;
     return RP_OK;
 }
 
 /* NULL: no memory, and nothing changed. */
-static struct operation *prepare(struct mpi *mpi, size_t fragments, void *cookie, bool receive)
+static struct operation *prepare(struct mpi *mpi, int peer, size_t fragments, void *cookie, bool receive)
 {
     if (make_room(mpi, fragments) != RP_OK)
         return NULL;
     struct operation *operation = rpi_reserve(&mpi->alloc, sizeof *operation);
     if (operation)
-        *operation = (struct operation){ .cookie = cookie, .left = fragments, .receive = receive };
+        *operation = (struct operation){ .cookie = cookie, .left = fragments, .peer = peer, .receive = receive };
     return operation;
 }
 
@@ -151,22 +261,24 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
     const struct peer *peer = &mpi->peers[number];
     MPI_Request request;
     int complete = 0;
-    rp_status status = look_at_peers(mpi);
-    if (status == RP_OK)
-        status = make_room(mpi, 1);
+    *done = !is_there(mpi, number);
+    if (*done)
+        return RP_OK;
+    rp_status status = make_room(mpi, 1);
     if (status != RP_OK)
         return status;
     int code = MPI_Isend(data, (int)size, MPI_BYTE, peer->rank, TAG_BATCH, peer->comm, &request);
     if (code == MPI_SUCCESS)
         code = MPI_Test(&request, &complete, MPI_STATUS_IGNORE); /* eager: nearly always complete at once */
     if (code != MPI_SUCCESS)
-        return failed("MPI_Isend", code);
+        return rpi_mpi_failed("MPI_Isend", code);
+    ring(mpi, number, false);
     *done = complete;
     if (complete)
         return RP_OK;
-    struct operation *operation = prepare(mpi, 1, cookie, false);
+    struct operation *operation = prepare(mpi, number, 1, cookie, false);
     if (!operation)
-        return failed("MPI_Isend", MPI_ERR_NO_MEM); /* it is sent, but nobody would be told: the pool is broken */
+        return rpi_mpi_failed("MPI_Isend", MPI_ERR_NO_MEM); /* it is sent, but nobody would be told: the pool is broken */
     track(mpi, request, operation);
     return RP_OK;
 }
@@ -188,11 +300,10 @@ static rp_status mpi_send_large(struct rpi_transport *transport, int number, con
     struct mpi *mpi = mpi_of(transport);
     const struct peer *peer = &mpi->peers[number];
     size_t fragments = fragments_of(size);
-    rp_status status = look_at_peers(mpi);
-    if (status != RP_OK)
-        return status;
-    struct operation *operation = prepare(mpi, fragments, cookie, false);
-    *done = false;
+    *done = !is_there(mpi, number);
+    if (*done)
+        return RP_OK;
+    struct operation *operation = prepare(mpi, number, fragments, cookie, false);
     if (!operation)
         return rpi_no_memory("a large payload's messages");
     for (size_t i = 0; i < fragments; i++) {
@@ -200,7 +311,7 @@ static rp_status mpi_send_large(struct rpi_transport *transport, int number, con
         int code = MPI_Isend((const uint8_t *)data + i * FRAGMENT, fragment_size(size, i), MPI_BYTE, peer->rank, TAG_LARGE,
                              peer->comm, &request);
         if (code != MPI_SUCCESS)
-            return failed("MPI_Isend", code);
+            return rpi_mpi_failed("MPI_Isend", code);
         track(mpi, request, operation);
     }
     return RP_OK;
@@ -211,15 +322,18 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
     struct mpi *mpi = mpi_of(transport);
     const struct peer *peer = &mpi->peers[number];
     size_t fragments = fragments_of(size);
-    struct operation *operation = prepare(mpi, fragments, cookie, true);
+    if (peer->silent)
+        return RP_OK;
+    struct operation *operation = prepare(mpi, number, fragments, cookie, true);
     if (!operation)
         return rpi_no_memory("a large payload's messages");
+    operation->due = size;
     for (size_t i = 0; i < fragments; i++) {
         MPI_Request request;
         int code = MPI_Irecv((uint8_t *)data + i * FRAGMENT, fragment_size(size, i), MPI_BYTE, peer->rank, TAG_LARGE,
                              peer->comm, &request);
         if (code != MPI_SUCCESS)
-            return failed("MPI_Irecv", code);
+            return rpi_mpi_failed("MPI_Irecv", code);
         track(mpi, request, operation);
     }
     return RP_OK;
@@ -227,35 +341,58 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
 
 /* ---- polling */
 
-static bool deliver_head(struct mpi *mpi, const struct rpi_events *events)
+/* `box`: the ring is that one's.  What comes from a process that has ended, or that another has taken the place of, is dropped. */
+static bool deliver_head(struct mpi *mpi, struct mpi *box, const struct rpi_events *events)
 {
-    mpi->held = !events->batch(events->context, mpi->held_source, ring_bytes(mpi, mpi->head), (size_t)mpi->held_size);
-    return !mpi->held;
+    int number = box == mpi ? box->held_source : box->number;
+    if (mpi->peers[number].ended || mpi->peers[number].ring != box)
+        box->held = false;
+    else
+        box->held = !events->batch(events->context, number, ring_bytes(box, box->head), (size_t)box->held_size);
+    return !box->held;
 }
 
-static rp_status poll_ring(struct mpi *mpi, const struct rpi_events *events, bool *any)
+/* Whether a message was longer than its buffer: its sender's fault, not MPI's. */
+static bool is_cut_off(int code)
+{
+    int class = MPI_SUCCESS;
+    return code != MPI_SUCCESS && MPI_Error_class(code, &class) == MPI_SUCCESS && class == MPI_ERR_TRUNCATE;
+}
+
+static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_events *events, bool *any)
 {
     for (int i = 0; i < RING; i++) {
-        if (!mpi->held) {
+        if (!box->held) {
             int flag;
             MPI_Status arrived;
-            int code = MPI_Test(&mpi->ring[mpi->head], &flag, &arrived);
-            if (code != MPI_SUCCESS)
-                return failed("MPI_Test", code);
-            if (!flag)
+            int code = MPI_Test(&box->ring[box->head], &flag, &arrived);
+            if (code != MPI_SUCCESS && !is_cut_off(code))
+                return rpi_mpi_failed("MPI_Test", code);
+            if (code == MPI_SUCCESS && !flag)
                 return RP_OK;
-            (void)MPI_Get_count(&arrived, MPI_BYTE, &mpi->held_size);
-            mpi->held_source = arrived.MPI_SOURCE;
+            box->held_size = 0;
+            if (code == MPI_SUCCESS)
+                (void)MPI_Get_count(&arrived, MPI_BYTE, &box->held_size);
+            box->held_source = arrived.MPI_SOURCE;
         }
-        if (!deliver_head(mpi, events))
+        if (!deliver_head(mpi, box, events))
             return RP_OK;
+        rpi_lifeline_came(&mpi->lifeline);
         *any = true;
-        rp_status status = post(mpi, mpi->head);
+        rp_status status = post(box, box->head);
         if (status != RP_OK)
             return status;
-        mpi->head = (mpi->head + 1) % RING;
+        box->head = (box->head + 1) % RING;
     }
     return RP_OK;
+}
+
+static rp_status poll_rings(struct mpi *mpi, const struct rpi_events *events, bool *any)
+{
+    rp_status status = poll_ring(mpi, mpi, events, any);
+    for (struct mpi *box = mpi->adopted; box && status == RP_OK; box = box->adopted)
+        status = poll_ring(mpi, box, events, any);
+    return status;
 }
 
 static bool keep_untaken(struct mpi *mpi, struct operation *operation)
@@ -277,12 +414,29 @@ static rp_status step(struct mpi *mpi, const struct rpi_events *events, struct o
 {
     if (--operation->left)
         return RP_OK;
-    if (!operation->receive)
+    if (has_ended(mpi, operation)) /* in the moment, by a handler: nobody waits for it */
+        ;
+    else if (!operation->receive) {
+        ring(mpi, operation->peer, true); /* only now it is on its way */
         events->sent(events->context, operation->cookie);
-    else if (!events->received(events->context, operation->cookie))
+    } else if (operation->odd || operation->due) {
+        (void)events->batch(events->context, operation->peer, NULL, 0);
+    } else if (!events->received(events->context, operation->cookie))
         return keep_untaken(mpi, operation) ? RP_OK : rpi_no_memory("a large payload");
     rpi_free(&mpi->alloc, operation);
     return RP_OK;
+}
+
+/* Counts what a completed request has brought. */
+static void count_received(struct operation *operation, MPI_Status *status, int code)
+{
+    int size = 0;
+    if (!operation->receive)
+        return;
+    if (!is_cut_off(code))
+        (void)MPI_Get_count(status, MPI_BYTE, &size);
+    operation->odd = operation->odd || is_cut_off(code) || (size_t)size > operation->due;
+    operation->due -= operation->odd ? 0 : (size_t)size;
 }
 
 static rp_status offer_untaken(struct mpi *mpi, const struct rpi_events *events)
@@ -309,15 +463,20 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     if (!mpi->pending)
         return RP_OK;
     int before = mpi->pending; /* handlers may add more behind these */
-    int code = MPI_Testsome(before, mpi->requests, &count, mpi->completed, MPI_STATUSES_IGNORE);
-    if (code != MPI_SUCCESS)
-        return failed("MPI_Testsome", code);
+    int code = MPI_Testsome(before, mpi->requests, &count, mpi->completed, mpi->statuses);
+    bool single = code == MPI_ERR_IN_STATUS; /* each has a code of its own */
+    if (code != MPI_SUCCESS && !single)
+        return rpi_mpi_failed("MPI_Testsome", code);
     if (count == MPI_UNDEFINED || count == 0)
         return RP_OK;
     *any = true;
     for (int i = 0; i < count; i++) {
         struct operation *operation = mpi->operations[mpi->completed[i]];
         mpi->operations[mpi->completed[i]] = NULL;
+        int error = single ? mpi->statuses[i].MPI_ERROR : MPI_SUCCESS;
+        if (error != MPI_SUCCESS && !is_cut_off(error))
+            return rpi_mpi_failed("MPI_Testsome", error);
+        count_received(operation, &mpi->statuses[i], error);
         rp_status status = step(mpi, events, operation);
         if (status != RP_OK)
             return status;
@@ -333,16 +492,64 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     return RP_OK;
 }
 
+/* At a worker: rank 0 has ended the pool and said so on the side channel; if it could not say how over MPI, this is all there is. */
+static rp_status look_at_rank_0(struct mpi *mpi, bool any)
+{
+    if (any || !(mpi->ending > 0))
+        mpi->ending = rpi_now();
+    return rpi_now() - mpi->ending < PARTING ? RP_OK : rpi_error(RP_ERR_BROKEN, "rank 0 has ended the pool");
+}
+
 static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
 {
     struct mpi *mpi = mpi_of(transport);
     *any = false;
-    rp_status status = poll_ring(mpi, events, any);
-    if (status == RP_OK && !*any && mpi->watched && rpi_ticks() - mpi->looked > LOOK)
-        status = look_at_peers(mpi);
-    if (status != RP_OK || (mpi->pending == 0 && mpi->untaken_count == 0))
-        return status;
-    return poll_pending(mpi, events, any);
+    if (mpi->to_set_aside)
+        set_aside(mpi);
+    rp_status status = poll_rings(mpi, events, any);
+    if (has_channel(mpi) && rpi_ticks() - mpi->looked > LOOK)
+        look_at_channel(mpi, events);
+    if (status == RP_OK && atomic_load_explicit(&mpi->lifeline.parted, memory_order_relaxed))
+        status = look_at_rank_0(mpi, *any);
+    else if (status == RP_OK && mpi->ending > 0)
+        status = tell_ends(mpi, events, *any);
+    if (status == RP_OK && (mpi->pending || mpi->untaken_count))
+        status = poll_pending(mpi, events, any);
+    transport->moving = mpi->pending > 0;
+    return status;
+}
+
+/* ---- sleeping */
+
+/* Not with a message under way whose end only MPI knows, and which it brings forward only while it is asked. */
+static bool mpi_doze(struct rpi_transport *transport)
+{
+    struct mpi *mpi = mpi_of(transport);
+    if (mpi->pending || mpi->untaken_count || mpi->held || mpi->ending > 0)
+        return false;
+    for (const struct mpi *box = mpi->adopted; box; box = box->adopted)
+        if (box->held)
+            return false;
+    if (mpi->lifeline.live)
+        rpi_lifeline_doze(&mpi->lifeline);
+    mpi->looked = 0; /* the next poll hears what woke this rank, or would wake it at once */
+    return mpi->lifeline.live || has_channel(mpi);
+}
+
+static void mpi_park(struct rpi_transport *transport, double seconds)
+{
+    struct mpi *mpi = mpi_of(transport);
+    if (mpi->lifeline.live)
+        rpi_lifeline_park(&mpi->lifeline, seconds);
+    else
+        rpi_channel_wait(&mpi->channel, seconds);
+}
+
+static void mpi_wake(struct rpi_transport *transport)
+{
+    struct mpi *mpi = mpi_of(transport);
+    if (has_channel(mpi)) /* only rank 0 has threads that wake each other */
+        rpi_channel_ring(&mpi->channel);
 }
 
 /* ---- closing */
@@ -355,6 +562,17 @@ static void wait_for(MPI_Request *request)
         rpi_patience_wait(&patience);
 }
 
+/* Whether a rank has ended, or says that it ends without the others: *at_once, or it may only have been faster. */
+static bool is_someone_gone(struct mpi *mpi, bool *at_once)
+{
+    *at_once = atomic_load(&mpi->lifeline.parted);
+    if (!has_channel(mpi))
+        return *at_once || atomic_load(&mpi->lifeline.gone);
+    rpi_channel_hear(&mpi->channel, NULL, NULL);
+    note_ends(mpi);
+    return mpi->ending > 0;
+}
+
 /* Every peer has said goodbye; one that ends now, between that and the barrier, is not waited for.  Returns whether all came. */
 static bool part(struct mpi *mpi)
 {
@@ -362,16 +580,17 @@ static bool part(struct mpi *mpi)
     struct rpi_patience patience = { 0 };
     double deadline = 0; /* none */
     int flag = 0;
+    bool at_once;
     if (MPI_Ibarrier(mpi->comm, &barrier) != MPI_SUCCESS)
         return false;
     while (MPI_Test(&barrier, &flag, MPI_STATUS_IGNORE) == MPI_SUCCESS && !flag) {
         rpi_patience_wait(&patience);
-        if (!mpi->watched)
+        if (!is_someone_gone(mpi, &at_once))
             continue;
-        if (deadline > 0 && rpi_now() > deadline)
-            return false;
-        if (!(deadline > 0) && rpi_watch_ended(&mpi->watch))
+        if (!(deadline > 0))
             deadline = rpi_now() + PARTING;
+        if (at_once || rpi_now() > deadline)
+            return false;
     }
     return true;
 }
@@ -392,6 +611,7 @@ static void release(struct mpi *mpi)
     rpi_free(&mpi->alloc, mpi->requests);
     rpi_free(&mpi->alloc, mpi->operations);
     rpi_free(&mpi->alloc, mpi->completed);
+    rpi_free(&mpi->alloc, mpi->statuses);
     rpi_free(&mpi->alloc, mpi->bytes);
     rpi_free(&mpi->alloc, mpi->peers);
     rpi_free(&mpi->alloc, mpi);
@@ -401,9 +621,11 @@ static void release(struct mpi *mpi)
 static void mpi_close(struct rpi_transport *transport, bool together)
 {
     struct mpi *mpi = mpi_of(transport);
+    rpi_lifeline_leave(&mpi->lifeline);
     bool parted = together && part(mpi);
-    if (mpi->watched)
-        rpi_watch_fini(&mpi->watch);
+    rpi_lifeline_close(&mpi->lifeline);
+    if (has_channel(mpi))
+        rpi_channel_fini(&mpi->channel, !parted);
     if (!parted)
         return;
     for (int i = 0; i < RING; i++)
@@ -412,82 +634,47 @@ static void mpi_close(struct rpi_transport *transport, bool together)
     release(mpi);
 }
 
+/* ---- a worker in a lost one's place */
+
+/* The ring of the process that had this number before, and has ended, is polled no more. */
+static void forget_ring(struct mpi *mpi, int number)
+{
+    for (struct mpi **box = &mpi->adopted; *box; box = &(*box)->adopted)
+        if ((*box)->number == number) {
+            *box = (*box)->adopted;
+            return;
+        }
+}
+
+rp_status rpi_transport_mpi_adopt(struct rpi_transport *transport, int number, struct rpi_transport *from)
+{
+    struct mpi *mpi = mpi_of(transport), *box = mpi_of(from);
+    if (mpi->to_set_aside)
+        set_aside(mpi);
+    if (!rpi_channel_move(&mpi->channel, number, &box->channel))
+        return rpi_error(RP_ERR_BROKEN, "it has ended again");
+    rpi_channel_fini(&box->channel, false);
+    forget_ring(mpi, number);
+    mpi->peers[number] = (struct peer){ .comm = box->comm, .rank = 1, .ring = box, .shy = true };
+    box->number = number;
+    box->adopted = mpi->adopted;
+    mpi->adopted = box;
+    return RP_OK;
+}
+
 static const struct rpi_transport_ops ops = {
     .send = mpi_send,
     .send_large = mpi_send_large,
     .receive_large = mpi_receive_large,
     .poll = mpi_poll,
+    .forget = mpi_forget,
+    .doze = mpi_doze,
+    .park = mpi_park,
+    .wake = mpi_wake,
     .close = mpi_close,
 };
 
 /* ---- opening */
-
-/* Rank 0 waited in vain: it hears from the ranks that came, and names the others. */
-static rp_status name_missing(struct mpi *mpi, MPI_Comm comm, double timeout)
-{
-    char text[400] = "";
-    size_t used = 0;
-    int missing = 0;
-    bool *came = rpi_zeroed(&mpi->alloc, (size_t)mpi->base.peers + 1);
-    if (!came)
-        return rpi_no_memory("the list of missing ranks");
-    for (double end = rpi_now() + 2 * LATE; rpi_now() < end; (void)sched_yield()) {
-        int flag;
-        MPI_Status from;
-        while (MPI_Iprobe(MPI_ANY_SOURCE, TAG_WAITING, comm, &flag, &from) == MPI_SUCCESS && flag) {
-            (void)MPI_Recv(NULL, 0, MPI_BYTE, from.MPI_SOURCE, TAG_WAITING, comm, MPI_STATUS_IGNORE);
-            came[from.MPI_SOURCE] = true;
-        }
-    }
-    for (int rank = 1; rank <= mpi->base.peers; rank++) {
-        if (came[rank])
-            continue;
-        missing++;
-        if (used < sizeof text - 16)
-            used += (size_t)snprintf(text + used, sizeof text - used, "%s%d", missing > 1 ? ", " : "", rank);
-    }
-    rpi_free(&mpi->alloc, came);
-    return rpi_error(
-        RP_ERR_BROKEN,
-        "%d of %d ranks did not call rp_open within %g s: rank %s%s.  Every rank of the communicator must call it", missing,
-        mpi->base.peers + 1, timeout, text, used >= sizeof text - 16 ? ", ..." : "");
-}
-
-static rp_status duplicate(struct mpi *mpi, MPI_Comm comm, double timeout)
-{
-    MPI_Request request, waiting = MPI_REQUEST_NULL;
-    struct rpi_patience patience = { 0 };
-    double begin = rpi_now(), deadline = rpi_deadline(begin, timeout);
-    int code = MPI_Comm_idup(comm, &mpi->comm, &request);
-    int flag = 0;
-    bool told = false;
-    if (code != MPI_SUCCESS)
-        return failed("MPI_Comm_idup", code);
-    while ((code = MPI_Test(&request, &flag, MPI_STATUS_IGNORE)) == MPI_SUCCESS && !flag) {
-        double now = rpi_now();
-        if (mpi->rank > 0 && !told && now > begin + LATE) {
-            told = true;
-            (void)MPI_Isend(NULL, 0, MPI_BYTE, 0, TAG_WAITING, comm, &waiting);
-        }
-        if (now > deadline + (mpi->rank > 0 ? 4 * LATE : 0))
-            return mpi->rank == 0
-                       ? name_missing(mpi, comm, timeout)
-                       : rpi_error(RP_ERR_BROKEN, "a rank did not call rp_open within %g s; rank 0 names it", timeout);
-        rpi_patience_wait(&patience);
-    }
-    if (told)
-        (void)MPI_Request_free(&waiting);
-    return code == MPI_SUCCESS ? RP_OK : failed("MPI_Comm_idup", code);
-}
-
-/* What late ranks said is taken, or it would lie in the application's communicator for ever. */
-static void forget_waiting(const struct mpi *mpi, MPI_Comm comm)
-{
-    int flag;
-    MPI_Status from;
-    while (mpi->rank == 0 && MPI_Iprobe(MPI_ANY_SOURCE, TAG_WAITING, comm, &flag, &from) == MPI_SUCCESS && flag)
-        (void)MPI_Recv(NULL, 0, MPI_BYTE, from.MPI_SOURCE, TAG_WAITING, comm, MPI_STATUS_IGNORE);
-}
 
 static rp_status set_up(struct mpi *mpi)
 {
@@ -496,10 +683,10 @@ static rp_status set_up(struct mpi *mpi)
     (void)MPI_Comm_set_name(mpi->comm, "rankpool");
     /* of the whole process; Open MPI knows it on MPI_COMM_WORLD and its duplicates alone */
     int code = MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &limit, &found);
-    if (code != MPI_SUCCESS || !found || *limit < TAG_WAITING)
+    if (code != MPI_SUCCESS || !found || *limit < RPI_TAG_MOST)
         return rpi_error(RP_ERR_MPI, "this MPI allows too few message tags");
     for (int i = 0; i <= mpi->base.peers; i++)
-        mpi->peers[i] = (struct peer){ .comm = mpi->comm, .rank = i };
+        mpi->peers[i] = (struct peer){ .comm = mpi->comm, .rank = i, .ring = mpi };
     for (unsigned i = 0; i < RING; i++) {
         rp_status status = post(mpi, i);
         if (status != RP_OK)
@@ -516,6 +703,8 @@ static struct mpi *make(const struct rpi_alloc *alloc, int size)
     mpi->base = (struct rpi_transport){ .ops = &ops, .peers = size - 1 };
     mpi->alloc = *alloc;
     mpi->comm = MPI_COMM_NULL;
+    mpi->channel.epoll = -1;
+    rpi_lifeline_init(&mpi->lifeline);
     mpi->peers = rpi_reserve(alloc, (size_t)size * sizeof *mpi->peers);
     mpi->bytes = rpi_reserve(alloc, (size_t)RING * RPI_BATCH_MAX); /* pages that no batch uses are never touched */
     if (mpi->peers && mpi->bytes)
@@ -532,16 +721,14 @@ rp_status rpi_transport_mpi_open(MPI_Comm comm, double timeout, const struct rpi
     if (code == MPI_SUCCESS)
         code = MPI_Comm_size(comm, &size);
     if (code != MPI_SUCCESS)
-        return failed("MPI_Comm_rank", code);
+        return rpi_mpi_failed("MPI_Comm_rank", code);
     struct mpi *mpi = make(alloc, size);
     if (!mpi)
         return rpi_no_memory("the messages of a pool");
     mpi->rank = rank;
-    rp_status status = duplicate(mpi, comm, timeout);
-    if (status != RP_OK)
-        return status; /* the duplication goes on inside MPI and needs its memory */
-    forget_waiting(mpi, comm);
-    status = set_up(mpi);
+    rp_status status = rpi_mpi_meet(comm, timeout, alloc, &mpi->comm);
+    if (status == RP_OK)
+        status = set_up(mpi);
     if (status != RP_OK)
         return status;
     *transport = &mpi->base;

@@ -2,10 +2,9 @@
 #ifndef RPI_TRANSPORT_MPI_H
 #define RPI_TRANSPORT_MPI_H
 
-#include "alloc.h"
-#include "log.h"
+#include "channel.h"
+#include "lifeline.h"
 #include "transport.h"
-#include "watch.h"
 
 #include <mpi.h>
 
@@ -14,8 +13,14 @@
 RP_MUST_USE rp_status rpi_transport_mpi_open(MPI_Comm comm, double timeout, const struct rpi_alloc *alloc,
                                              struct rpi_transport **transport);
 
-/* For rank 0 of a pool whose peers no launcher watches over: from now on the end of one of those in `watch` (taken over) breaks the
- * pool.  send, poll: RP_ERR_BROKEN; nothing is sent any more, which over tcp might never return. */
-void rpi_transport_mpi_watch(struct rpi_transport *transport, const struct rpi_watch *watch);
+/* The side channel's ends, for who opens them: from then on this rank sleeps, and notices the end of others.  Closed with the transport. */
+struct rpi_channel *rpi_transport_mpi_channel(struct rpi_transport *transport);
+struct rpi_lifeline *rpi_transport_mpi_lifeline(struct rpi_transport *transport);
+/* Messages may go over tcp: a peer is looked at right before each, for a message to one that has ended might never return from MPI. */
+void rpi_transport_mpi_be_shy(struct rpi_transport *transport);
+
+/* Rank 0's `number`, which has ended, is from now on the one peer of `from`, over the communicator and the side channel that they met by; `from`
+ * is taken over.  Its messages are not waited for any more, nor is anything under way.  RP_ERR_BROKEN: it has ended as well; `from` is as it was. */
+RP_MUST_USE rp_status rpi_transport_mpi_adopt(struct rpi_transport *transport, int number, struct rpi_transport *from);
 
 #endif

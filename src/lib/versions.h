@@ -33,7 +33,7 @@ struct rpi_version {
     uint64_t number, until;     /* the epochs in which it is current: [number, until) */
     struct rpi_segment segment; /* size 0: from here on the name means nothing */
     uint32_t sending;           /* messages under way that carry its bytes */
-    int dropped;                /* dying: workers up to this one have been told */
+    int dropped;                /* dying: workers below this one have been told */
     struct rpi_holder *holders; /* by worker; NULL: none has asked */
     char name[];
 };

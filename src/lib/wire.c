@@ -29,7 +29,7 @@ rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t si
         return rpi_error(RP_ERR_BROKEN,
                          "a message has protocol version %d, this rank speaks %d: all ranks must use one rankpool", at[0],
                          RPI_PROTOCOL);
-    if (at[1] < RPI_TASKS || at[1] > RPI_SHARED_TASKS)
+    if (at[1] < RPI_TASKS || at[1] > RPI_RETURNED)
         return rpi_reader_bad("its kind is unknown");
     if (rpi_get32(at + 4) != size)
         return rpi_reader_bad("its size is not what it says");
@@ -86,16 +86,7 @@ rp_status rpi_share_get(const struct rpi_reader *reader, struct rpi_share_messag
 /* A peer's number, taken for a failed task's status only if it is one. */
 static rp_status status_of(uint32_t value)
 {
-    if (value == RP_OK || value == RP_END)
-        return RP_ERR_TASK;
-    switch (value) {
-#define KNOWN(name, number, text)                                                                                          \
-    case number:                                                                                                           \
-        return name;
-        RP_STATUS_LIST(KNOWN)
-#undef KNOWN
-    }
-    return RP_ERR_TASK;
+    return value != RP_OK && value != RP_END && rpi_is_status(value) ? (rp_status)value : RP_ERR_TASK;
 }
 
 uint32_t rpi_failure_size(size_t message_length)

@@ -9,6 +9,14 @@
 
 #include <string.h>
 
+/* An attempt's number travels in a byte, and no attempts given are three: starts that end with their worker or process, and tries behind an error. */
+#define RPI_STARTS_MOST 250
+
+static inline bool rpi_starts_fit(int64_t attempts, int64_t retries)
+{
+    return attempts >= 0 && retries >= 0 && attempts <= RPI_STARTS_MOST && retries <= RPI_STARTS_MOST - attempts;
+}
+
 /* A frame, decoded. */
 struct rpi_frame {
     uint64_t id;

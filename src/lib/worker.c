@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include "inbox.h"
 #include "obtain.h"
 #include "status.h"
 
@@ -46,16 +47,36 @@ void rpi_worker_fini(struct rpi_worker *worker)
 
 /* ---- in */
 
+/* Moves the reader past tasks that are nothing but a function and an argument in the batch; at the first that is not so, or is damaged,
+ * it stays. */
+static void pass_plain(const struct rpi_worker *worker, struct rpi_reader *reader)
+{
+    const uint8_t *at = reader->at;
+    for (; reader->left && reader->end - at >= RPI_FRAME_HEADER; reader->left--) {
+        uint32_t length = rpi_get32(at + 12);
+        if (at[11] & ~RPI_FRAME_MAY_SPAWN || !at[10] || rpi_get16(at + 8) >= worker->config.functions ||
+            length > RPI_BATCH_MAX || (size_t)(reader->end - at) < rpi_frame_size(0, length))
+            break;
+        at += rpi_frame_size(0, length);
+    }
+    reader->at = at;
+}
+
 /* Makes room for the large arguments that the batch announces, all or none. */
 static rp_status expect_pieces(struct rpi_worker *worker, const struct rpi_batch *batch, struct rpi_link *arrivals)
 {
     struct rpi_reader reader;
     rp_status status = rpi_reader_open(&reader, batch->bytes, batch->size);
-    while (status == RP_OK && reader.left) {
+    while (status == RP_OK) {
         struct rpi_frame frame;
+        pass_plain(worker, &reader);
+        if (!reader.left)
+            break;
         status = rpi_reader_frame(&reader, &frame);
         if (status == RP_OK && frame.function >= worker->config.functions)
             status = rpi_reader_bad("its function has no such number");
+        if (status == RP_OK && frame.attempt == 0)
+            status = rpi_reader_bad("its attempt has no number"); /* rpi_inbox_give_back marks frames so */
         if (status == RP_OK && frame.flags & RPI_FRAME_CHUNK &&
             frame.length != (uint64_t)frame.chunk.count * frame.chunk.in_size)
             status = rpi_reader_bad("a chunk has another size than its items");
@@ -76,71 +97,13 @@ static rp_status expect_pieces(struct rpi_worker *worker, const struct rpi_batch
 /* A running task's argument lies in the first batch, which stays until the task is done. */
 static void drop_inbox(struct rpi_worker *worker)
 {
-    struct rpi_link *kept = worker->busy ? rpi_list_first(&worker->inbox) : NULL;
+    struct rpi_link *kept = worker->busy || worker->ahead ? rpi_list_first(&worker->inbox) : NULL;
     if (kept)
-        worker->reader.left = 0;
+        worker->reader.left = worker->ahead;
     else
         worker->reading = false;
     for (struct rpi_link *link; (link = worker->inbox.previous) != &worker->inbox && link != kept;)
         rpi_batch_put(&worker->batches, RPI_MEMBER(link, struct rpi_batch, link));
-}
-
-/* ---- cancelling */
-
-/* What a CANCEL message means. */
-struct cancel {
-    bool all, map;
-    uint64_t id, number;
-};
-
-static bool meant(const struct cancel *cancel, uint64_t id, uint64_t number, bool is_chunk)
-{
-    return cancel->all || (cancel->map ? is_chunk && number == cancel->number : id == cancel->id);
-}
-
-/* Marks what is meant among the tasks that the reader has not reached. */
-static void mark(struct rpi_reader reader, const struct cancel *cancel)
-{
-    while (reader.left) {
-        struct rpi_frame frame = { 0 };
-        uint8_t *at = (uint8_t *)(uintptr_t)reader.at; /* the inbox is ours */
-        if (rpi_reader_frame(&reader, &frame) != RP_OK)
-            return;
-        if (meant(cancel, frame.id, frame.number, frame.flags & RPI_FRAME_CHUNK))
-            at[11] |= RPI_FRAME_CANCELLED;
-    }
-}
-
-static void cancel_inbox(struct rpi_worker *worker, const struct cancel *cancel)
-{
-    if (worker->busy && meant(cancel, worker->running.id, worker->running.number, worker->running.is_chunk))
-        atomic_store_explicit(&worker->cancel, true, memory_order_relaxed);
-    bool first = worker->reading;
-    for (struct rpi_link *link = worker->inbox.next; link != &worker->inbox; link = link->next) {
-        const struct rpi_batch *batch = RPI_MEMBER(link, struct rpi_batch, link);
-        struct rpi_reader reader;
-        if (first)
-            mark(worker->reader, cancel);
-        else if (rpi_reader_open(&reader, batch->bytes, batch->size) == RP_OK)
-            mark(reader, cancel);
-        first = false;
-    }
-}
-
-static rp_status take_cancel(struct rpi_worker *worker, struct rpi_reader *reader)
-{
-    struct cancel cancel = { .all = reader->left == 0 };
-    if (cancel.all)
-        cancel_inbox(worker, &cancel);
-    while (reader->left) {
-        struct rpi_frame frame = { 0 };
-        rp_status status = rpi_reader_frame(reader, &frame);
-        if (status != RP_OK)
-            return status;
-        cancel = (struct cancel){ .map = frame.flags & RPI_FRAME_NUMBER, .id = frame.id, .number = frame.number };
-        cancel_inbox(worker, &cancel);
-    }
-    return RP_OK;
 }
 
 static rp_status take_outcomes(struct rpi_worker *worker, struct rpi_reader *reader)
@@ -193,7 +156,9 @@ rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t
         return RP_OK;
     }
     if (reader.kind == RPI_CANCEL)
-        return take_cancel(worker, &reader);
+        return rpi_inbox_cancel(worker, &reader);
+    if (reader.kind == RPI_RECALL)
+        return rpi_inbox_give_back(worker);
     if (reader.kind == RPI_INPUT)
         return take_outcomes(worker, &reader);
     if (reader.kind == RPI_SHARE)
@@ -270,12 +235,46 @@ static struct rpi_batch *open_inbox(struct rpi_worker *worker)
             worker->reading = true;
         if (worker->reading && worker->reader.kind == RPI_SHARE && !apply_share(worker))
             return NULL;
-        if (worker->reading && worker->reader.left)
+        if (worker->reading && rpi_inbox_skip(&worker->reader))
             return batch;
         worker->reading = false;
         rpi_batch_put(&worker->batches, batch);
     }
     return NULL;
+}
+
+static void describe(struct rpi_task *task, const struct rpi_frame *frame, uint64_t epoch)
+{
+    task->id = frame->id;
+    task->epoch = epoch;
+    task->number = frame->number;
+    task->function = frame->function;
+    task->attempt = frame->attempt;
+    task->is_chunk = frame->flags & RPI_FRAME_CHUNK;
+    if (task->is_chunk)
+        task->chunk = frame->chunk;
+    task->may_spawn = frame->flags & RPI_FRAME_MAY_SPAWN;
+    task->cancelled = frame->flags & RPI_FRAME_CANCELLED;
+    task->limit = frame->flags & RPI_FRAME_RAN ? 1e-9 * (double)frame->ran : 0;
+    task->arg = frame->payload;
+    task->size = frame->length;
+}
+
+uint32_t rpi_worker_follow(const struct rpi_worker *worker, struct rpi_task *tasks, uint32_t most)
+{
+    struct rpi_reader reader = worker->reader;
+    uint32_t count = 0;
+    if (reader.epoch != worker->catalogue.ready || worker->outcomes.list_count)
+        return 0;
+    for (; count < most && reader.left && !rpi_inbox_has_left(reader.at); count++) {
+        struct rpi_frame frame = { 0 };
+        if (rpi_reader_frame(&reader, &frame) != RP_OK ||
+            frame.flags & (RPI_FRAME_LARGE | RPI_FRAME_CHUNK | RPI_FRAME_CANCELLED))
+            break;
+        tasks[count] = (struct rpi_task){ 0 };
+        describe(&tasks[count], &frame, reader.epoch);
+    }
+    return count;
 }
 
 bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
@@ -296,7 +295,7 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
         return false;
     if (!rpi_outcomes_for(&worker->outcomes, frame.id, &task->inputs, &task->input_count))
         return false;
-    task->arg = frame.payload;
+    describe(task, &frame, reader.epoch);
     if (frame.flags & RPI_FRAME_LARGE) {
         struct rpi_link *link = rpi_list_first(&worker->arriving);
         struct rpi_arrival *arrival = link ? RPI_MEMBER(link, struct rpi_arrival, link) : NULL;
@@ -307,21 +306,7 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
         task->arg = arrival->buffer;
     }
     worker->reader = reader;
-    task->id = frame.id;
-    task->epoch = reader.epoch;
-    task->number = frame.number;
-    task->function = frame.function;
-    task->attempt = frame.attempt;
-    task->is_chunk = frame.flags & RPI_FRAME_CHUNK;
-    if (task->is_chunk)
-        task->chunk = frame.chunk;
-    task->may_spawn = frame.flags & RPI_FRAME_MAY_SPAWN;
-    task->cancelled = frame.flags & RPI_FRAME_CANCELLED;
-    task->limit = frame.flags & RPI_FRAME_RAN ? 1e-9 * (double)frame.ran : 0;
-    task->size = frame.length;
-    worker->running = *task;
-    worker->busy = true;
-    atomic_store_explicit(&worker->cancel, false, memory_order_relaxed);
+    rpi_worker_begin(worker, task);
     return true;
 }
 
@@ -422,7 +407,9 @@ void rpi_worker_flush(struct rpi_worker *worker)
     struct rpi_batch *out = worker->out;
     if (!out || worker->writer.count == 0)
         return;
-    double mean = worker->untimed ? worker->untimed_seconds / worker->untimed : 0;
+    if (worker->untimed && worker->untimed_seconds > 0)
+        worker->usual = worker->untimed_seconds / worker->untimed;
+    double mean = worker->untimed ? worker->usual : 0;
     rpi_writer_close(&worker->writer, RPI_RESULTS, (uint64_t)(mean * 1e9));
     out->size = worker->writer.used;
     out->peer = 0;

@@ -34,8 +34,10 @@ struct rpi_worker {
     bool starved;           /* there was no memory for the next task's result, or to know of shared data */
     uint32_t untimed;       /* results in `out` without a time of their own */
     double untimed_seconds; /* that they took together */
+    double usual;           /* seconds: the mean of those before, for results that go before their time is known */
     struct rpi_task running;
     bool busy;          /* `running` is */
+    uint16_t ahead;     /* tasks behind it, or behind what ran, that have begun too: not to be cancelled or handed back */
     atomic_bool cancel; /* it is to stop: rp_cancelled() asks */
     bool stopping;      /* rank 0 said that nothing more will come */
     bool alone;         /* and that the pool has failed */
@@ -53,6 +55,62 @@ void rpi_worker_sent(struct rpi_worker *worker, struct rpi_batch *batch);
 
 /* The next task to run, valid until rpi_worker_done and the next call.  false: none now (or no memory for its result). */
 bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task);
+
+/* From now on it runs: what a cancel asks for; no more is kept. */
+static inline void rpi_worker_begin(struct rpi_worker *worker, const struct rpi_task *task)
+{
+    worker->running.id = task->id;
+    worker->running.number = task->number;
+    worker->running.is_chunk = task->is_chunk;
+    worker->busy = true;
+    atomic_store_explicit(&worker->cancel, false, memory_order_relaxed);
+}
+
+/* rpi_worker_next of nearly every task: nothing but a function and an argument, in the batch that is under way, and its result has room.
+ * What is not set here was zero in *task before.  false: the next one is not so. */
+static inline bool rpi_worker_next_plain(struct rpi_worker *worker, struct rpi_task *task)
+{
+    struct rpi_reader *reader = &worker->reader;
+    const uint8_t *at = reader->at; /* it was read through when it came */
+    if (!worker->reading || !reader->left || at[11] & ~RPI_FRAME_MAY_SPAWN || !at[10] ||
+        reader->epoch != worker->catalogue.ready || worker->outcomes.list_count || !worker->spare ||
+        !rpi_writer_fits(&worker->writer, rpi_frame_size(0, RPI_SMALL_RESULT)))
+        return false;
+    task->id = rpi_get64(at);
+    task->number = reader->next;
+    task->function = rpi_get16(at + 8);
+    task->attempt = at[10];
+    task->may_spawn = at[11];
+    task->epoch = reader->epoch;
+    task->arg = at + RPI_FRAME_HEADER;
+    task->size = rpi_get32(at + 12);
+    reader->at = at + rpi_frame_size(0, (uint32_t)task->size);
+    reader->left--;
+    reader->next++;
+    rpi_worker_begin(worker, task);
+    return true;
+}
+
+/* rpi_worker_done of such a task with a result of RPI_SMALL_RESULT bytes, without a time of its own. */
+static inline void rpi_worker_done_plain(struct rpi_worker *worker, const struct rpi_task *task, const void *result)
+{
+    struct rpi_writer *writer = &worker->writer;
+    uint8_t *at = writer->base + writer->used;
+    writer->used += rpi_frame_size(0, RPI_SMALL_RESULT);
+    writer->count++;
+    rpi_put64(at, task->id);
+    rpi_put16(at + 8, task->function);
+    at[10] = task->attempt;
+    at[11] = 0;
+    rpi_put32(at + 12, RPI_SMALL_RESULT);
+    memcpy(at + RPI_FRAME_HEADER, result, RPI_SMALL_RESULT);
+    worker->untimed++;
+    worker->busy = false;
+}
+
+/* Tasks of the same batch that come behind the one given last and could run whatever comes in between: they may begin elsewhere, and are
+ * given by rpi_worker_next all the same. */
+uint32_t rpi_worker_follow(const struct rpi_worker *worker, struct rpi_task *tasks, uint32_t most);
 
 /* Whether the result has room; if not, rpi_worker_flush makes it. */
 bool rpi_worker_fits(const struct rpi_worker *worker, const struct rpi_result *result);

@@ -48,6 +48,8 @@ else
     expect "uts T1, a node a task" "$TMP/expected" on 3 uts -t 1 -a 3 -d 10 -b 4 -r 19 -g 1
     echo 'nodes 4112897  leaves 3599034  depth 1572' >"$TMP/expected"
     expect "uts T3" "$TMP/expected" on 4 uts -t 0 -b 2000 -q 0.124875 -m 8 -r 42
+    echo 'nodes 4147582  leaves 2181318  depth 20' >"$TMP/expected"
+    expect "uts T5" "$TMP/expected" on 4 uts -t 1 -a 0 -d 20 -b 4 -r 34
 fi
 refuse "uts refuses" '^usage: uts' on alone uts -t 7
 

@@ -19,7 +19,7 @@ number=0
 for name in submit imap spawn; do
     block $((++number)) >"$TMP/$name.c"
     block $((++number)) >"$TMP/expected"
-    check "$name compiles" "${compile[@]}" -Werror "$TMP/$name.c" "$BUILD/librankpool.a" "${link[@]}" -o "$TMP/$name"
+    check "$name compiles" "${compile[@]}" -Werror "$TMP/$name.c" "$BUILD/librankpool.a" "${link[@]}" -lsqlite3 -lcrypto -o "$TMP/$name"
     expect "$name, alone" "$TMP/expected" timeout -k 5 "$TIMEOUT" "$TMP/$name"
     for ranks in 1 3; do
         expect "$name, $ranks ranks" "$TMP/expected" scripts/mpirun.sh -n $ranks "$TMP/$name"

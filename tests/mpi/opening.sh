@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Pools that cannot be opened say why, on every rank; and processes that end without closing theirs.
-# limit: 180
+# limit: 400
 . tests/support/shell.sh
 
 export TIMEOUT=30
@@ -64,7 +64,7 @@ build_other()
 {
     # shellcheck disable=SC2046 # flags are words
     ${MPICC:-mpicc} -std=c11 -D_GNU_SOURCE -DRPI_PROTOCOL=2 -O1 -pthread ${SANITIZE:+-fsanitize=$SANITIZE} \
-        -Iinclude -Isrc/lib -o "$other" tests/mpi/opening.c $(ls src/lib/*.c)
+        -Iinclude -Isrc/lib -o "$other" tests/mpi/opening.c $(ls src/lib/*.c) -lsqlite3 -lcrypto
 }
 check "another version is built" build_other
 says "another version on rank 1" 3 1 'the pool cannot go on: .*protocol version' \
@@ -87,6 +87,51 @@ elif ! grep -Eq '^rank 2: the pool cannot go on: ' "$TMP/out"; then
 else
     ok "a rank that does not come"
 fi
+
+# Under rankpool launch the others go on: every one of them says that the pool cannot.
+dies() # NAME MODE PATTERN
+{
+    run timeout -k 5 "$TIMEOUT" "$BUILD/rankpool" launch -n 3 "$opening" "$2"
+    cat "$TMP/out" >>"$TMP/err"
+    if [ "$rc" != 0 ]; then
+        not_ok "$1" "status $rc"
+    elif ! grep -Eq "^rank 0: the pool cannot go on: $3" "$TMP/out" || ! grep -q "^rank 2: the pool cannot go on: " "$TMP/out"; then
+        not_ok "$1" "rank 0 or rank 2 does not say it"
+    else
+        ok "$1"
+    fi
+}
+[ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+dies "a rank that dies before MPI is there" dies_before_mpi '.*a rank has ended before it'
+dies "a rank that dies before the pool" dies_before '.*rank 1([^0-9]|$)'
+dies "a rank that dies in its initializer" dies_inside 'rank 1 .*has ended'
+
+# It dies at each step of its way into the pool, until the pool is there: then it is a worker that is lost.  Nobody waits for it for longer than
+# open_timeout, 3 s here, in each of two rounds.
+dies_at() # STEP; false: the pool was opened
+{
+    local name="a rank that dies at step $1" took
+    AT=$1 run timeout -k 5 90 "$BUILD/rankpool" launch -n 3 "$opening" dies_at
+    cat "$TMP/out" >>"$TMP/err"
+    took=$(sed -n 's/^rank 0: rp_open took \([0-9]*\).*/\1/p' "$TMP/out")
+    if [ "$rc" != 0 ]; then
+        not_ok "$name" "status $rc"
+    elif grep -q '^rank 0: opened' "$TMP/out"; then
+        if grep -q '^rank 0: fine' "$TMP/out"; then ok "$name (there is a pool)"; else not_ok "$name" "the pool does not work"; fi
+        return 1
+    elif ! grep -Eq '^rank 0: the pool cannot go on: .*rank 1([^0-9]|$)' "$TMP/out"; then
+        not_ok "$name" "rank 0 does not name it"
+    elif ! grep -q '^rank 2: the pool cannot go on: ' "$TMP/out"; then
+        not_ok "$name" "rank 2 does not know"
+    elif [ "${took:-99}" -ge 30 ]; then
+        not_ok "$name" "rp_open took $took s"
+    else
+        ok "$name ($took s)"
+    fi
+}
+steps=0
+while [ $steps -lt 40 ] && dies_at $steps; do steps=$((steps + 1)); done
+check "there are steps between MPI's start and the pool" [ $steps -ge 8 ]
 
 # ---- launchers and MPI's life -------------------------------------------------------------------------------------------
 

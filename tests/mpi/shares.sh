@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Shared data leave nothing behind, however the job ends: no file, no process, no memory.
+# machine: alone
 # limit: 120
 . tests/support/shell.sh
 

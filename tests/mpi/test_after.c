@@ -120,6 +120,29 @@ static void sizes(void)
     close_pool();
 }
 
+/* However many tasks need it there, a result goes to each worker at most once. */
+static void travels_once(void)
+{
+    enum { SIZE = 1 << 20, TASKS = 50 };
+    const int64_t size = SIZE;
+    rp_stats before = RP_STATS_INIT, behind = RP_STATS_INIT;
+    rp_future sums[TASKS];
+    if (!open_pool(NULL))
+        return;
+    rp_future input = submit(makes, &size, sizeof size);
+    IS(RP_OK, rp_wait(pool, input, 60));
+    IS(RP_OK, rp_stats_of(pool, &before));
+    for (size_t i = 0; i < TASKS; i++)
+        sums[i] = after(adds, &input, 1);
+    IS(RP_OK, rp_release(pool, input));
+    for (size_t i = 0; i < TASKS; i++)
+        CU_ASSERT_EQUAL(value_of(sums[i]), 1 + SIZE);
+    IS(RP_OK, rp_stats_of(pool, &behind));
+    uint64_t sent = (behind.bytes_out - before.bytes_out) / SIZE;
+    CU_ASSERT_TRUE(sent >= 1 && sent <= rp_workers(pool));
+    close_pool();
+}
+
 static void edges(void)
 {
     int64_t none = 0, one = 1;
@@ -197,13 +220,10 @@ static void left_behind(void)
     IS(RP_OK, rp_terminate(&pool)); /* nothing waits for ever, nothing leaks */
 }
 
-static CU_TestInfo tests[] = { { "chain", chain },
-                               { "many_inputs", many_inputs },
-                               { "sizes", sizes },
-                               { "edges", edges },
-                               { "failing", failing },
-                               { "cancelled", cancelled },
-                               { "left_behind", left_behind },
+static CU_TestInfo tests[] = { { "chain", chain },         { "many_inputs", many_inputs },
+                               { "sizes", sizes },         { "travels_once", travels_once },
+                               { "edges", edges },         { "failing", failing },
+                               { "cancelled", cancelled }, { "left_behind", left_behind },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "after", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
 

@@ -1,4 +1,5 @@
 /* One task: submitting, waiting, its result, its outcome, its future's life; what each call refuses. */
+/* limit: 180 */
 /* run: alone, -n 1, -n 2, -n 4, -n 8 */
 #include "fixture.h"
 

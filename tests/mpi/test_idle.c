@@ -1,5 +1,6 @@
 /* Who has nothing to do leaves the cores to others. */
 /* run: -n 4 */
+/* machine: alone */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #define WATCHED 1.5 /* seconds */
 #define SHARE   0.1 /* of a core, at the most */
+#define TURNS   120 /* that rank 0's threads take in such a time: each wakes to find nothing */
 
 /* Processor seconds of a process of this host so far. */
 static double used_by(int64_t pid)
@@ -33,6 +35,14 @@ static double used_here(void)
     (void)getrusage(RUSAGE_SELF, &usage);
     return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
            1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+/* Times that a thread of this process went to sleep. */
+static long sleeps_here(void)
+{
+    struct rusage usage;
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_nvcsw;
 }
 
 static void workers_used(double *used)
@@ -74,8 +84,11 @@ static void waiting_master(void)
     rp_future future = submit(nap, &length, sizeof length);
     workers_used(before);
     double here = used_here();
+    long sleeps = sleeps_here();
     IS(RP_OK, rp_wait(pool, future, RP_FOREVER));
     CU_ASSERT(used_here() - here < SHARE * WATCHED);
+    printf("%ld sleeps\n", sleeps_here() - sleeps);
+    CU_ASSERT(sleeps_here() - sleeps < TURNS);
     workers_used(after);
     for (int i = 1; i <= (int)rp_workers(pool); i++)
         CU_ASSERT(after[i] - before[i] < SHARE * WATCHED);

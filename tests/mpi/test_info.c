@@ -53,6 +53,22 @@ static void counters(void)
     close_pool();
 }
 
+/* Large payloads count as well as what is in batches. */
+static void large_bytes(void)
+{
+    static uint8_t room[1 << 20];
+    rp_stats before = RP_STATS_INIT, after = RP_STATS_INIT;
+    if (!open_pool(NULL))
+        return;
+    IS(RP_OK, rp_stats_of(pool, &before));
+    IS(RP_OK, rp_apply(pool, echo, room, sizeof room, room, sizeof room, NULL));
+    IS(RP_OK, rp_stats_of(pool, &after));
+    CU_ASSERT_TRUE(after.bytes_out - before.bytes_out >= sizeof room &&
+                   after.bytes_out - before.bytes_out < sizeof room * 2);
+    CU_ASSERT_TRUE(after.bytes_in - before.bytes_in >= sizeof room && after.bytes_in - before.bytes_in < sizeof room * 2);
+    close_pool();
+}
+
 static void busy_seconds(void)
 {
     enum { COUNT = 12 };
@@ -170,6 +186,7 @@ int main(int argc, char **argv)
     static CU_TestInfo info[] = { { "message_of_each_thread", message_of_each_thread },
                                   { "texts", texts },
                                   { "counters", counters },
+                                  { "large_bytes", large_bytes },
                                   { "busy_seconds", busy_seconds },
                                   { "workers", workers },
                                   CU_TEST_INFO_NULL };

@@ -1,5 +1,6 @@
 /* Rank 0 runs tasks too while it waits: what it takes off the others, and that results and counts are right. */
 /* run: alone, -n 1, -n 2, -n 4 */
+/* machine: alone */
 #include "fixture.h"
 #include "threads.h"
 

@@ -1,5 +1,6 @@
 /* A pool's beginning and end, where rankpool itself looks after MPI. */
 /* run: alone, -n 1, -n 2, -n 4 */
+/* machine: alone */
 #include "fixture.h"
 
 #include <rankpool_mpi.h>

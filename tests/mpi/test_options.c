@@ -198,7 +198,8 @@ static void waiting_for_room(void)
         IS(RP_OK, rp_stats_of(pool, &stats));
         most = stats.queued > most ? stats.queued : most;
     }
-    CU_ASSERT(most <= 7);
+    /* several workers: what one hands back for another is queued again, above the limit */
+    CU_ASSERT(ranks() > 2 || most <= 7);
     for (int i = 0; i < COUNT; i++) {
         void *data = NULL;
         size_t size = 0;
@@ -265,6 +266,9 @@ static void refused_options(void)
     REFUSE(struct_size, sizeof plain - 1);
     REFUSE(struct_size, sizeof plain + 1);
     REFUSE(attempts, -1);
+    REFUSE(attempts, 251);
+    o[count].retries = 151; /* each would do alone */
+    REFUSE(attempts, 100);
     REFUSE(retries, -1);
     REFUSE(retries, 100000);
     REFUSE(time_limit, -1);
@@ -277,7 +281,6 @@ static void refused_options(void)
     REFUSE(key.size, 1);
     REFUSE(after_count, 1);
 #undef REFUSE
-    o[13].key.data = "k";
     if (!open_pool(NULL))
         return;
     rp_stats stats = RP_STATS_INIT;
@@ -337,7 +340,6 @@ static void refused_config(void)
     REFUSE(struct_size, sizeof plain + 1);
     REFUSE(processes, -1);
     REFUSE(init_arg.size, 1);
-    REFUSE(isolation, RP_FORK);
     REFUSE(isolation, (rp_isolation)3);
     REFUSE(isolation, (rp_isolation)-1);
     REFUSE(tasks_per_child, 1);
@@ -345,17 +347,15 @@ static void refused_config(void)
     REFUSE(background, (rp_toggle)-1);
     REFUSE(open_timeout, -1);
     REFUSE(open_timeout, (double)NAN);
-    REFUSE(lost_after, 1);
     REFUSE(lost_after, -1);
     REFUSE(lost_after, (double)NAN);
     REFUSE(cancel_grace, 1);
     REFUSE(cancel_grace, -1);
     REFUSE(cancel_grace, (double)NAN);
-    REFUSE(respawn, 1);
     REFUSE(respawn, -1);
-    REFUSE(journal, "journal");
+    REFUSE(journal, "");
     REFUSE(journal_sync, true);
-    REFUSE(trace, "trace");
+    REFUSE(trace, "");
 #undef REFUSE
     for (size_t i = 0; i < count; i++) {
         refused(&c[i], names[i]);

@@ -1,6 +1,6 @@
 /* config.processes in a run of one rank: workers that rank 0 spawns.  They run this program too, and all its tests up to their pool. */
 /* run: alone, -n 1 */
-/* limit: 120 */
+/* limit: 300 */
 #include "fixture.h"
 
 #include <rankpool_mpi.h>

@@ -94,6 +94,7 @@ static struct model_task *new_task(struct sim *sim)
     task->plain = sim->plan.plain;
     task->largest = sim->plan.large;
     random_options(sim, &task->options);
+    task->poison = sim->plan.poison > 0 && chance_is(&sim->chance, sim->plan.poison);
     if (!task->plain && chance_is(&sim->chance, 0.2))
         task->failing = 1 + chance_below(&sim->chance, 3);
     return task;
@@ -140,6 +141,8 @@ static void submit(struct sim *sim)
                                    .options = &options };
     if (sim_fault_now(sim, SIM_WRONG_RANK))
         options.priority += 5;
+    if (task->poison && !task->options.hard && !task->released && sim_fault_now(sim, SIM_START_TWICE))
+        task->options.attempts = 1;
     if (borrow)
         task->arg = arg;
     rp_status status = rpi_master_submit(&sim->master, &request, sim->now, &task->id);
@@ -166,6 +169,7 @@ static void submit_map(struct sim *sim)
     if (in_size + out_size > 1000)
         count = 1 + count % 16;
     model_make_map(task, chance, count, in_size, out_size);
+    task->poison_item = task->poison ? chance_below(chance, (uint32_t)count) : 0;
     if (sim->plan.fail_ppm && !task->map->statuses) /* else it would not be known what a refusal made of an item */
         task->map->statuses = test_zeroed(count * sizeof *task->map->statuses);
     if (chance_is(chance, 0.5))

@@ -1,6 +1,9 @@
 /* What must hold after every step, whatever the engines do inside. */
 #include "checks_map.h"
+#include "copies.h"
+#include "inputs.h"
 #include "inside.h"
+#include "settle.h"
 
 #include <stdlib.h>
 
@@ -25,12 +28,54 @@ static uint64_t sum_of(const rp_outcome *outcome)
 static void check_message(struct sim *sim, uint64_t number, const rp_outcome *outcome)
 {
     const struct promise *promise = &sim->model.tasks[number]->last.promise;
-    const char *happened = outcome->status == RP_ERR_CANCELLED ? "was cancelled" : "failed";
+    const char *happened = outcome->status == RP_ERR_CANCELLED ? "was cancelled"
+                           : outcome->status == RP_ERR_LOST    ? "was lost"
+                                                               : "failed";
     char words[RPI_MESSAGE_MAX + 1] = "";
     if (outcome->status == RP_ERR_TASK && promise->kind == PROMISE_FAIL && outcome->code == promise->code)
         promise_message(promise, words);
     if (!strstr(outcome->message, words) || !strstr(outcome->message, happened))
         model_fail(&sim->model, "task %llu: its failure says \"%s\"", NUMBER(number), outcome->message);
+}
+
+/* A task that only a lost worker might have run. */
+static bool has_no_worker(const struct sim *sim, const struct model_task *task)
+{
+    return task->options.hard && (sim->workers[task->options.worker].gone || sim->workers[task->options.worker].replaced);
+}
+
+/* One that was given up at a worker: the success of any of its starts, or the failure of the last one, or the end with its worker. */
+static void check_given_up_outcome(struct sim *sim, uint64_t number, const rp_outcome *outcome)
+{
+    struct model_task *task = sim->model.tasks[number];
+    if (outcome->status == RP_ERR_LOST || outcome->status == RP_ERR_CANCELLED || outcome->status == RP_ERR_INPUT) {
+        bool allowed = task->ended == outcome->status || task->cancel_asked || has_no_worker(sim, task) ||
+                       task->handed == 0 || task->tries[task->handed % 64].status == outcome->status;
+        if (!allowed)
+            model_fail(&sim->model, "task %llu settled with status %d", NUMBER(number), outcome->status);
+        if (outcome->status == RP_ERR_LOST && sim->plan.deaths <= 0 && sim->plan.silences <= 0 && !task->poison &&
+            !task->options.hard && faults_limit(task) > 1 && !sim->dropped)
+            model_fail(&sim->model, "task %llu is lost, though it ends no worker", NUMBER(number));
+        task->ended = outcome->status;
+        check_message(sim, number, outcome);
+        return;
+    }
+    for (uint32_t i = 1; i <= task->handed && i < 64; i++) {
+        const struct model_run *run = &task->tries[i];
+        if (!(task->ran >> i & 1) || run->status != outcome->status || run->code != outcome->code ||
+            run->worker != outcome->worker || (run->status != RP_OK && i != task->handed))
+            continue;
+        if (run->status == RP_OK &&
+            (outcome->size != run->promise.size || !pattern_matches(outcome->data, outcome->size, run->promise.pattern)))
+            continue;
+        task->last = *run;
+        if (run->status != RP_OK)
+            check_message(sim, number, outcome);
+        return;
+    }
+    model_fail(&sim->model,
+               "task %llu settled with status %d and code %d from worker %d: none of its %u starts came to that",
+               NUMBER(number), outcome->status, outcome->code, outcome->worker, task->handed);
 }
 
 static void check_task_outcome(struct sim *sim, uint64_t number, const rp_outcome *outcome)
@@ -40,6 +85,10 @@ static void check_task_outcome(struct sim *sim, uint64_t number, const rp_outcom
     int code;
     rp_status status = model_outcome(&sim->model, task, &code);
     bool ran = status != RP_ERR_INPUT && !task->cancelled_here;
+    if (task->given_up || (has_no_worker(sim, task) && outcome->status == RP_ERR_LOST)) {
+        check_given_up_outcome(sim, number, outcome);
+        return;
+    }
     if (outcome->status != status || (outcome->code != code && status != RP_ERR_INPUT))
         model_fail(&sim->model, "task %llu settled with status %d and code %d, not %d and %d", NUMBER(number),
                    outcome->status, outcome->code, status, code);
@@ -61,12 +110,12 @@ static void check_settling(struct sim *sim, uint64_t number)
     task->running = false;
     for (uint32_t i = 0; i < task->after_count; i++)
         sim->model.tasks[task->after[i]]->dependents--;
-    if (sim->master.unsettled == 0)
-        sim->report->seconds = sim->now;
     if (task->map) {
         check_map_items(sim, number);
         return;
     }
+    if (task->given_up || has_no_worker(sim, task))
+        return;
     rp_status status = model_outcome(&sim->model, task, &code);
     uint32_t unrun = status == RP_ERR_CANCELLED && task->cancel_asked && !task->cancelled_here ? 1 : 0;
     if (status != RP_ERR_INPUT && !task->cancelled_here && (task->handed == 0 || task->runs + unrun < task->handed))
@@ -103,11 +152,15 @@ static void check_released(struct sim *sim, uint64_t number)
 {
     struct model_task *task = sim->model.tasks[number];
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
-    bool needed = task->dependents > 0 || (task->options.on_done && !task->calls);
+    bool needed = (task->options.on_done && !task->calls) || rpi_inputs_hold(&sim->master.inputs, task->id);
     if (!task->settled && future && future->state == RP_DONE)
         settle(sim, number, future);
-    else if (!task->settled && !future)
+    else if (!task->settled && !future) {
         check_settling(sim, number);
+        if (has_no_worker(sim, task) && !task->handed &&
+            !task->ended) /* nobody saw how; what came after it failed with it */
+            task->ended = RP_ERR_LOST;
+    }
     if (rpi_master_future(&sim->master, task->id) || (task->settled && future && !needed))
         model_fail(&sim->model, "task %llu: it was released, but its future is live", NUMBER(number));
 }
@@ -144,15 +197,18 @@ static void check_futures(struct sim *sim)
 
 /* ---- credit: batches at a worker */
 
-static bool is_out(const struct sim *sim, uint64_t id, uint8_t attempt)
+static bool is_out(const struct sim *sim, int worker, uint64_t id, uint8_t attempt)
 {
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, id);
-    return future && future->state == RP_SENT && future->attempts == attempt;
+    return (future && future->state == RP_SENT && future->attempts == attempt &&
+            sim->master.batches.table[future->pending.batch]->peer == worker) ||
+           rpi_copies_has(&sim->master.roster, worker, id, attempt);
 }
 
-static bool has_landed(const struct sim *sim, struct flight *flight)
+static bool has_landed(const struct sim *sim, int worker, struct flight *flight)
 {
-    while (flight->first < flight->count && !is_out(sim, flight->ids[flight->first], flight->attempts[flight->first]))
+    while (flight->first < flight->count &&
+           !is_out(sim, worker, flight->ids[flight->first], flight->attempts[flight->first]))
         flight->first++;
     return flight->first == flight->count;
 }
@@ -167,7 +223,7 @@ static void forget_landed(struct sim *sim, struct sim_worker *worker)
 {
     int kept = 0;
     for (int i = 0; i < worker->flight_count; i++) {
-        if (has_landed(sim, &worker->flights[i]))
+        if (has_landed(sim, (int)(worker - sim->workers), &worker->flights[i]))
             free_flight(&worker->flights[i]);
         else
             worker->flights[kept++] = worker->flights[i];
@@ -178,8 +234,11 @@ static void forget_landed(struct sim *sim, struct sim_worker *worker)
 static void check_credit(struct sim *sim, int number)
 {
     struct sim_worker *worker = &sim->workers[number];
-    uint32_t counted = sim->master.roster.seats[number].in_flight;
+    const struct rpi_seat *seat = &sim->master.roster.seats[number];
+    uint32_t counted = seat->in_flight;
     forget_landed(sim, worker);
+    if ((seat->presence == RPI_LOST) != worker->gone)
+        model_fail(&sim->model, "worker %d is %s, and the roster does not know", number, worker->gone ? "lost" : "there");
     if (counted != (uint32_t)worker->flight_count || counted > RPI_DEPTH)
         model_fail(&sim->model, "worker %d: the roster counts %u batches in flight, there are %d", number, counted,
                    worker->flight_count);
@@ -198,6 +257,38 @@ static struct flight *new_flight(struct sim *sim, int worker, uint16_t count)
 
 /* ---- handing out */
 
+static void check_chunk(struct sim *sim, uint64_t number, const struct rpi_frame *frame)
+{
+    struct model_map *map = sim->model.tasks[number]->map;
+    const struct rpi_chunk *chunk = &frame->chunk;
+    bool fits = chunk->count > 0 && chunk->first < map->count && chunk->count <= map->count - chunk->first;
+    if (!fits || frame->attempt != 1 + map->given_up[chunk->first] ||
+        map->given_up[chunk->first] >= faults_limit(sim->model.tasks[number]))
+        model_fail(&sim->model, "task %llu: %u items from %llu on are handed out", NUMBER(number), chunk->count,
+                   NUMBER(chunk->first));
+    for (uint64_t i = 0; fits && i < chunk->count; i++) {
+        if (map->out_now[chunk->first + i])
+            model_fail(&sim->model, "task %llu: item %llu is handed out again", NUMBER(number), NUMBER(chunk->first + i));
+        map->out_now[chunk->first + i] = true;
+    }
+    map->handed += chunk->count;
+}
+
+/* The first task that an idle worker gets is not one that ranks lower than one that only it may run. */
+static void check_own_waits(struct sim *sim, int worker, uint64_t number)
+{
+    struct model *model = &sim->model;
+    for (uint64_t i = model->first; i < model->count; i++) {
+        const struct model_task *task = model->tasks[i];
+        if (!task->options.hard || task->options.worker != worker || !model_before(model, i, number))
+            continue;
+        const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
+        if (future && future->state == RP_QUEUED)
+            model_fail(model, "worker %d gets task %llu before task %llu of its own, which ranks higher", worker,
+                       NUMBER(number), NUMBER(i));
+    }
+}
+
 static void check_frame(struct sim *sim, int worker, const struct rpi_frame *frame)
 {
     struct model *model = &sim->model;
@@ -214,14 +305,17 @@ static void check_frame(struct sim *sim, int worker, const struct rpi_frame *fra
     if (*last && model_before(model, number, *last - 1))
         model_fail(model, "task %llu is handed out behind task %llu, which ranks lower", NUMBER(number), NUMBER(*last - 1));
     *last = number + 1;
-    if (task->map && (frame->chunk.first != task->map->handed || frame->chunk.count == 0 || frame->attempt != 1))
-        model_fail(model, "task %llu: item %llu is handed out, not %llu", NUMBER(number), NUMBER(frame->chunk.first),
-                   NUMBER(task->map->handed));
+    if (!task->options.hard && sim->workers[worker].flight_count == 1 && sim->workers[worker].flights[0].count == 1)
+        check_own_waits(sim, worker, number);
     if (task->map) {
-        task->map->handed += frame->chunk.count;
+        check_chunk(sim, number, frame);
         return;
     }
-    bool again = task->last.status == RP_ERR_TASK && task->handed <= task->options.retries && !task->never_again;
+    bool again = task->restart || (task->last.status == RP_ERR_TASK && !task->never_again &&
+                                   task->handed <= task->options.retries + task->given_up);
+    if (task->given_up >= faults_limit(task))
+        model_fail(model, "task %llu starts once more, though its attempts are used up", NUMBER(number));
+    task->restart = false;
     if (frame->attempt != ++task->handed || (frame->attempt > 1 && !again))
         model_fail(model, "task %llu is handed out as attempt %u after %u runs", NUMBER(number), frame->attempt,
                    task->runs);
@@ -235,9 +329,16 @@ static void check_frame(struct sim *sim, int worker, const struct rpi_frame *fra
 }
 
 /* A message beside the tasks: a cancel, or what tasks need. */
+/* Whether a frame's task was given up before, and so goes alone. */
+static bool goes_alone(const struct sim *sim, const struct rpi_frame *frame)
+{
+    const struct model_task *task = frame->number < sim->model.count ? sim->model.tasks[frame->number] : NULL;
+    return task && (task->map ? task->map->given_up[frame->chunk.first] : task->given_up);
+}
+
 static bool is_message(const struct rpi_batch *batch)
 {
-    return batch->bytes[1] == RPI_CANCEL || batch->bytes[1] == RPI_INPUT;
+    return batch->bytes[1] == RPI_CANCEL || batch->bytes[1] == RPI_INPUT || batch->bytes[1] == RPI_RECALL;
 }
 
 void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
@@ -245,6 +346,9 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
     struct rpi_reader reader;
     struct rpi_frame frame = { 0 };
     uint16_t pieces = 0;
+    struct sim_worker *to = batch->peer >= 1 && batch->peer <= sim->plan.workers ? &sim->workers[batch->peer] : NULL;
+    if (to && to->gone)
+        model_fail(&sim->model, "worker %d is lost, and gets a message", batch->peer);
     if (is_message(batch) && batch->size <= sim->plan.batch_limit)
         return;
     if (batch->peer < 1 || batch->peer > sim->plan.workers || batch->size > sim->plan.batch_limit ||
@@ -254,7 +358,10 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
     }
     if (sim->workers[batch->peer].told)
         model_fail(&sim->model, "worker %d was told to stop, and gets a batch of tasks", batch->peer);
+    if (to->suspect)
+        model_fail(&sim->model, "worker %d is silent, and gets tasks", batch->peer);
     struct flight *flight = new_flight(sim, batch->peer, reader.left);
+    bool shared = reader.left > 1 || to->flight_count > 1, alone = to->flight_count > 1 && to->flights[0].solo;
     if (!flight) {
         model_fail(&sim->model, "worker %d gets a batch more than %d", batch->peer, RPI_DEPTH);
         return;
@@ -262,6 +369,10 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
     while (reader.left && rpi_reader_frame(&reader, &frame) == RP_OK) {
         flight->ids[flight->count] = frame.id;
         flight->attempts[flight->count++] = frame.attempt;
+        flight->solo = flight->solo || goes_alone(sim, &frame);
+        if (alone || (shared && flight->solo))
+            model_fail(&sim->model, "task %llu shares worker %d with one that goes alone", NUMBER(frame.number),
+                       batch->peer);
         check_frame(sim, batch->peer, &frame);
         pieces = (uint16_t)(pieces + (frame.flags & RPI_FRAME_LARGE ? 1 : 0));
     }
@@ -280,6 +391,18 @@ struct waiting {
     int starving; /* a worker that has nothing, though tasks of its own are queued; or 0 */
 };
 
+/* Items of a map that wait as chunks: they were handed out, and their worker was lost, silent, or gave them back. */
+static uint64_t items_again(const struct sim *sim, const struct rpi_future *map)
+{
+    uint64_t items = 0;
+    for (const struct rpi_loss *loss = NULL; (loss = rpi_losses_next(&sim->master.losses, loss));) {
+        const struct rpi_future *chunk = rpi_future_of(&sim->master.futures, loss->id);
+        if (chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED && chunk->pending.map == map->pending.map)
+            items += chunk->pending.items;
+    }
+    return items;
+}
+
 static struct waiting look_at_queue(struct sim *sim)
 {
     const struct model *model = &sim->model;
@@ -287,16 +410,21 @@ static struct waiting look_at_queue(struct sim *sim)
     for (uint64_t i = model->first; i < model->count; i++) {
         const struct model_task *task = model->tasks[i];
         const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
-        if (!future || future->state != RP_QUEUED)
+        bool map = future && future->flags & RPI_FUTURE_MAP;
+        uint64_t again = map ? items_again(sim, future) : 0;
+        if (!again && (!future || future->state != RP_QUEUED))
             continue;
         if (task->options.hard) {
             waiting.own++;
-            if (sim->master.roster.seats[task->options.worker].in_flight == 0)
+            if (sim->master.roster.seats[task->options.worker].in_flight == 0 &&
+                sim->master.roster.seats[task->options.worker].presence != RPI_SUSPECT)
                 waiting.starving = task->options.worker;
             continue;
         }
         waiting.unsure = waiting.unsure || task->after_count;
         uint64_t items = task->map ? task->map->count - task->map->handed : 1;
+        if (map && (task->given_up || again)) /* a late success may have settled some that were to go again */
+            items = again + rpi_map_waiting(future->pending.map);
         waiting.tasks += items;
         waiting.bytes += items * (task->map ? task->map->in_size : task->size);
         if (waiting.head == model->count || model_before(model, i, waiting.head))
@@ -310,9 +438,9 @@ static uint32_t depth_due(const struct sim *sim, const struct waiting *waiting)
 {
     const struct rpi_master *master = &sim->master;
     double mean = master->times[sim->model.tasks[waiting->head]->function].mean;
-    bool enough = waiting->tasks > (uint64_t)sim->plan.workers;
+    bool enough = waiting->tasks > (uint64_t)master->roster.present;
     bool fills = waiting->bytes + waiting->tasks * RPI_FRAME_HEADER >= sim->plan.batch_limit;
-    if (waiting->unsure || mean < 0 || mean > APART * master->round_trip)
+    if (waiting->unsure || master->losses.count || mean < 0 || mean > APART * master->round_trip)
         return 1;
     if (mean > LONG * master->round_trip)
         return enough ? 2 : 1;
@@ -325,8 +453,7 @@ void check_dispatched(struct sim *sim, bool refused)
     const struct rpi_taskq *queue = &sim->master.queue;
     if (sim->dropped)
         return; /* what was queued stays so for good */
-    if (waiting.tasks != queue->tasks || waiting.own != sim->master.own_tasks ||
-        (waiting.bytes != queue->bytes && !sim->model.cancels))
+    if (waiting.tasks != queue->tasks || waiting.own != sim->master.own_tasks || waiting.bytes != queue->bytes)
         model_fail(&sim->model, "the queue counts %llu tasks of %llu bytes, there are %llu of %llu", NUMBER(queue->tasks),
                    NUMBER(queue->bytes), NUMBER(waiting.tasks), NUMBER(waiting.bytes));
     if (waiting.starving && !refused)
@@ -339,7 +466,8 @@ void check_dispatched(struct sim *sim, bool refused)
     uint32_t due = depth_due(sim, &waiting);
     for (int worker = 1; !refused && worker <= sim->plan.workers; worker++) {
         uint32_t has = sim->master.roster.seats[worker].in_flight;
-        if (has < due)
+        const struct rpi_seat *seat = &sim->master.roster.seats[worker];
+        if (has < due && !seat->halted && !seat->alone && seat->presence == RPI_PRESENT)
             model_fail(&sim->model, "worker %d has %u batches, of %u due, while task %llu and %llu more are queued", worker,
                        has, due, NUMBER(waiting.head), NUMBER(waiting.tasks - 1));
     }
@@ -380,7 +508,14 @@ static void check_counts(struct sim *sim)
                                  : status != RP_OK && status != RP_ERR_CANCELLED;
         ours.cancelled += status == RP_ERR_CANCELLED;
         ours.retried += task->handed > 1 ? task->handed - 1 : 0;
-        detached_fails += task->detached && status != RP_OK;
+        detached_fails += task->detached && status != RP_OK && status != RP_ERR_CANCELLED;
+    }
+    if (sim->report->lost || sim->report->silent) {
+        if (counts->submitted != ours.submitted || counts->done + counts->failed + counts->cancelled != ours.submitted)
+            model_fail(&sim->model, "counted %llu submitted, %llu done, %llu failed, %llu cancelled",
+                       NUMBER(counts->submitted), NUMBER(counts->done), NUMBER(counts->failed), NUMBER(counts->cancelled));
+        sim->report->retried = counts->retried;
+        return;
     }
     bool same = counts->failed == ours.failed && counts->cancelled == ours.cancelled && counts->retried == ours.retried;
     if (counts->submitted != ours.submitted || counts->done + counts->failed + counts->cancelled != ours.submitted ||
@@ -403,10 +538,14 @@ void check_end(struct sim *sim)
         if (!sim->model.tasks[i]->settled || (sim->model.tasks[i]->options.on_done && sim->model.tasks[i]->calls != 1))
             model_fail(&sim->model, "task %llu is lost: nothing is on its way any more", NUMBER(i));
     for (int i = 1; i <= sim->plan.workers; i++)
-        if (!rpi_worker_finished(&sim->workers[i].engine))
+        if (!sim->workers[i].dead && !rpi_worker_finished(&sim->workers[i].engine))
             model_fail(&sim->model, "worker %d was told to stop, but has not finished", i);
     if (sim->plan.ending != SIM_CLOSE || sim->model.violation[0])
         return;
+    if (sim->master.losses.count)
+        model_fail(&sim->model, "all is settled, but %llu losses are kept", NUMBER(sim->master.losses.count));
+    if (sim->master.inputs.count && !sim->report->lost)
+        model_fail(&sim->model, "all is settled, but %llu outcomes are kept for others", NUMBER(sim->master.inputs.count));
     if (sim->master.unsettled || sim->master.queue.tasks || sim->master.queue.bytes)
         model_fail(&sim->model, "all is settled, but the engine counts %llu", NUMBER(sim->master.unsettled));
     check_counts(sim);

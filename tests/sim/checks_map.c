@@ -22,6 +22,15 @@ static rp_status status_of(const struct model_task *task, uint64_t item, int *co
 {
     const struct model_map *map = task->map;
     rp_status status = promised(task, item, code);
+    *code = map->ended[item] ? map->ended[item] == RP_ERR_CANCELLED ? RP_ERR_CANCELLED : 0 : *code;
+    if (map->ended[item])
+        return map->ended[item];
+    bool dropped = map->statuses ? map->statuses[item] == RP_ERR_CANCELLED
+                                 : map->out_size > 0 && is_untouched(map->out + item * map->out_size, map->out_size);
+    if (task->cancel_asked && map->given_up[item] && dropped && (map->statuses || status == RP_OK)) {
+        *code = RP_ERR_CANCELLED; /* while it waited to go again */
+        return RP_ERR_CANCELLED;
+    }
     if (task->cancel_asked && map->runs[item] == 0) {
         bool no_room = map->refused[item] && (!map->statuses || map->statuses[item] == RP_ERR_TASK);
         *code = no_room ? RP_ERR_NOMEM : RP_ERR_CANCELLED;
@@ -46,7 +55,8 @@ static void check_item(struct sim *sim, uint64_t number, uint64_t item)
     rp_status status = status_of(task, item, &code);
     bool unrun = map->runs[item] == 0 &&
                  (status == RP_ERR_CANCELLED || (map->refused[item] && status != RP_OK)); /* no room for its chunk */
-    if (map->runs[item] != 1 && !unrun)
+    bool again = map->given_up[item] && (map->runs[item] > 0 || map->ended[item]);
+    if (map->runs[item] != 1 && !unrun && !again)
         model_fail(&sim->model, "task %llu: item %llu of %llu ran %u times", NUMBER(number), NUMBER(item),
                    NUMBER(map->count), map->runs[item]);
     else if (map->statuses && map->statuses[item] != status)
@@ -87,7 +97,7 @@ uint64_t check_map_failures(const struct sim *sim, uint64_t number, uint64_t *ca
 bool check_map_vague(const struct model_map *map)
 {
     for (uint64_t i = 0; !map->statuses && i < map->count; i++)
-        if (map->refused[i])
+        if (map->refused[i] || map->given_up[i])
             return true;
     return false;
 }

@@ -15,13 +15,27 @@ struct flight {
     uint64_t *ids; /* of the frames' futures */
     uint8_t *attempts;
     uint16_t count, first; /* those before `first` have come back */
+    bool solo;             /* it is to be alone there */
 };
 
 struct sim_worker {
     struct rpi_worker engine;
     struct rpi_executor executor;
     double busy_until; /* it looks at no message before */
-    bool told;         /* to stop */
+    bool in_task;      /* a long one, until then; messages are looked at from `looks_at` on */
+    bool plain;        /* its task went the short way */
+    double looks_at;
+    struct rpi_task task;
+    struct rpi_result result;
+    double ran;
+    bool told; /* to stop */
+    bool dead; /* and what is on its way from it comes until `cut` */
+    double cut;
+    bool gone;         /* rank 0 has heard of it */
+    bool replaced;     /* it is not the first of its number */
+    bool silent;       /* until busy_until */
+    bool suspect;      /* rank 0 has noticed */
+    double held_until; /* something from it was refused for want of memory, and comes again */
     uint64_t last_own; /* + 1: of its own tasks, the one handed out last in this dispatch */
     struct flight flights[RPI_DEPTH];
     int flight_count;
@@ -43,19 +57,26 @@ struct sim {
     uint32_t actions;        /* of the application, so far */
     uint64_t detached_fails; /* detached tasks that failed, by the log */
     bool stopping, dropped, step_due;
+    double look_at;     /* of the step that is due for the engine's sake; 0: none */
     uint32_t occasions; /* for the plan's fault */
     void *leaked;
     uint64_t last_rank; /* + 1: of the task handed out last in this dispatch */
     /* the running task */
     struct sim_worker *at;
     const struct rpi_task *task;
-    uint64_t item; /* the next, in its map */
-    double until;  /* when it ends */
-    bool obeyed;   /* it was cancelled, and stopped */
+    uint64_t item;  /* the next, in its map */
+    double until;   /* when it ends */
+    bool obeyed;    /* it was cancelled, and stopped */
+    int running_at; /* worker */
+    bool poisoned;  /* it has ended its worker */
 };
 
 /* Whether the plan's fault is `fault` and its occasion is now. */
 bool sim_fault_now(struct sim *sim, enum sim_fault fault);
+
+/* A worker's two engines. */
+void sim_open_worker(struct sim *sim, int number);
+void sim_close_worker(struct sim *sim, int number);
 
 /* What arrives at a worker: a batch, a large payload, the report of a send. */
 void sim_deliver(struct sim *sim, const struct sim_event *event);
@@ -67,9 +88,35 @@ void app_deliver(struct sim *sim);
 
 /* ---- work.c: a worker's turn: runs what it has, and sends what is due. */
 void work_turn(struct sim *sim, int worker);
+/* A message comes while a long task runs: it is looked at now, or put off; false: put off. */
+bool work_interrupted(struct sim *sim, const struct sim_event *event);
+/* Lets go of what a task that never ends would have returned. */
+void work_abandon(struct sim_worker *worker);
 void work_pump(struct sim *sim, int worker, double now);
 /* Makes the task functions known to the process. */
 void work_register(void);
+
+/* ---- returns.c: tasks that workers hand back. */
+/* A RETURNED message goes to the master: what the model knows of its tasks follows. */
+rp_status returns_receive(struct sim *sim, int worker, const struct sim_message *message);
+/* Asks a random worker, as the engine may at any time. */
+void returns_recall(struct sim *sim);
+/* A worker hands back a task that has just been sent to it, and will run it. */
+void returns_forge(struct sim *sim, const struct rpi_batch *batch);
+
+/* ---- faults.c: workers that die and fall silent. */
+/* After every step: something may happen to a worker. */
+void faults_step(struct sim *sim);
+/* The worker dies now, unless it is the last one; false: it lives. */
+bool faults_kill(struct sim *sim, int worker);
+/* Whether an event is of a worker that is dead, and never happens. */
+bool faults_swallow(const struct sim *sim, const struct sim_event *event);
+/* An event of this file's; false: it is none. */
+bool faults_event(struct sim *sim, const struct sim_event *event);
+/* Something came from the worker: it is there. */
+void faults_heard(struct sim *sim, int worker);
+/* Starts that the task may have, those that returned an error aside. */
+uint32_t faults_limit(const struct model_task *task);
 
 /* ---- checks.c: what must hold. */
 /* After every step; `worker`: that it was about, or 0. */

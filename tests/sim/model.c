@@ -23,6 +23,9 @@ static void free_map(struct model_map *map)
     free(map->statuses);
     free(map->runs);
     free(map->refused);
+    free(map->given_up);
+    free(map->ended);
+    free(map->out_now);
     free(map);
 }
 
@@ -79,6 +82,9 @@ void model_make_map(struct model_task *task, struct chance *chance, uint64_t cou
     memset(map->out, MODEL_UNTOUCHED, count * out_size);
     map->runs = test_zeroed(count);
     map->refused = test_zeroed(count * sizeof *map->refused);
+    map->given_up = test_zeroed(count);
+    map->ended = test_zeroed(count * sizeof *map->ended);
+    map->out_now = test_zeroed(count * sizeof *map->out_now);
     for (uint64_t i = 0; i < count; i++)
         pattern_fill(map->in + i * in_size, in_size, chance_mix(task->seed, i));
     if (chance_is(chance, 0.5))
@@ -183,7 +189,7 @@ static void begin_item(struct model *model, uint64_t number, uint64_t item, cons
         model_fail(model, "task %llu: it has no item %llu", (unsigned long long)number, (unsigned long long)item);
         return;
     }
-    if (map->runs[item]++)
+    if (map->runs[item]++ > map->given_up[item])
         model_fail(model, "task %llu: item %llu ran twice", (unsigned long long)number, (unsigned long long)item);
     if (size != map->in_size || !pattern_matches(arg, size, chance_mix(task->seed, item)))
         model_fail(model, "task %llu: item %llu came damaged", (unsigned long long)number, (unsigned long long)item);
@@ -192,13 +198,18 @@ static void begin_item(struct model *model, uint64_t number, uint64_t item, cons
 static void begin_task(struct model *model, uint64_t number, uint32_t attempt, const void *arg, size_t size)
 {
     struct model_task *task = model->tasks[number];
-    if (task->running || task->settled)
+    if (task->given_up) {
+        if (attempt == 0 || attempt > task->handed || task->ran >> attempt % 64 & 1)
+            model_fail(model, "task %llu: attempt %u runs, of %u", (unsigned long long)number, attempt, task->handed);
+        task->runs++;
+    } else if (task->running || task->settled)
         model_fail(model, "task %llu ran twice: it %s", (unsigned long long)number,
                    task->running ? "had not come back" : "was settled");
-    if (attempt != ++task->runs)
+    if (!task->given_up && attempt != ++task->runs)
         model_fail(model, "task %llu: run %u says it is attempt %u", (unsigned long long)number, task->runs, attempt);
     if (size != task->size || !pattern_matches(arg, size, task->seed))
         model_fail(model, "task %llu: its argument came damaged", (unsigned long long)number);
+    task->ran |= (uint64_t)1 << attempt % 64;
     task->running = true;
 }
 
@@ -232,6 +243,10 @@ rp_status model_outcome(const struct model *model, const struct model_task *task
     *code = RP_ERR_CANCELLED;
     if (task->cancelled_here)
         return RP_ERR_CANCELLED;
+    if (task->ended)
+        *code = task->ended == RP_ERR_CANCELLED ? RP_ERR_CANCELLED : 0;
+    if (task->ended)
+        return task->ended;
     *code = task->last.code;
     return task->handed == 0 && failed_input(model, task) ? RP_ERR_INPUT : task->last.status;
 }

@@ -41,7 +41,10 @@ struct model_map {
     rp_status *statuses; /* NULL: not asked for */
     uint8_t *runs;       /* by item */
     bool *refused;       /* memory was refused while it ran: it may have failed of that */
-    uint64_t handed;     /* items in batches so far */
+    uint64_t handed;     /* items in batches so far, and not handed back */
+    bool *out_now;       /* by item: it is one of them */
+    uint8_t *given_up;   /* by item: starts that were lost, or left behind at a silent worker */
+    rp_status *ended;    /* by item: how it settled with its worker; RP_OK: it did not */
 };
 
 struct model_task {
@@ -65,6 +68,14 @@ struct model_task {
     uint32_t handed; /* times handed out */
     uint32_t runs;
     uint32_t calls; /* of its on_done */
+    uint32_t
+        given_up; /* starts that were lost with their worker, or left behind at a silent one; of a map: whether any were */
+    bool restart; /* it is queued again because of that */
+    bool poison;  /* it ends its worker whenever it runs; of a map: `poison_item` does */
+    uint64_t poison_item;
+    rp_status ended;            /* how it settled with its worker; RP_OK: it did not */
+    uint64_t ran;               /* a bit for each attempt that ran */
+    struct model_run tries[64]; /* by attempt */
     struct model_run last;
     rp_outcome outcome; /* when settled and not released */
     uint64_t outcome_sum;

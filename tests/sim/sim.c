@@ -23,7 +23,7 @@ static void on_log(rp_level level, const char *line, void *user)
         sim->detached_fails++;
 }
 
-static void open_worker(struct sim *sim, int number)
+void sim_open_worker(struct sim *sim, int number)
 {
     struct sim_worker *worker = &sim->workers[number];
     struct rpi_worker_config config = { .alloc = sim->alloc,
@@ -34,6 +34,28 @@ static void open_worker(struct sim *sim, int number)
                           "simhost") != RP_OK)
         model_fail(&sim->model, "no executor: %s", rp_error_message());
     worker->executor.call.cancel = &worker->engine.cancel;
+}
+
+void sim_close_worker(struct sim *sim, int number)
+{
+    struct sim_worker *worker = &sim->workers[number];
+    work_abandon(worker);
+    rpi_worker_fini(&worker->engine);
+    rpi_executor_fini(&worker->executor);
+    for (int i = 0; i < worker->flight_count; i++) {
+        free(worker->flights[i].ids);
+        free(worker->flights[i].attempts);
+    }
+}
+
+static void slow_down(struct sim *sim)
+{
+    struct chance chance = { chance_mix(sim->plan.seed, 4) };
+    for (int i = 1; i <= sim->plan.workers; i++)
+        if (chance_is(&chance, sim->plan.slow)) {
+            transport_sim_slow(&sim->transport, i, 2 + 48 * chance_unit(&chance));
+            sim->report->slow++;
+        }
 }
 
 static void open_sim(struct sim *sim)
@@ -58,8 +80,9 @@ static void open_sim(struct sim *sim)
     if (rpi_master_init(&sim->master, &config) != RP_OK)
         model_fail(&sim->model, "no master: %s", rp_error_message());
     for (int i = 1; i <= plan->workers; i++)
-        open_worker(sim, i);
+        sim_open_worker(sim, i);
     sim->memory.fail_ppm = plan->fail_ppm;
+    slow_down(sim);
 }
 
 static void close_sim(struct sim *sim)
@@ -67,14 +90,8 @@ static void close_sim(struct sim *sim)
     sim->report->tasks = sim->model.count;
     sim->report->runs = sim->model.runs;
     sim->report->refused = sim->memory.refused;
-    for (int i = 1; i <= sim->plan.workers; i++) {
-        rpi_worker_fini(&sim->workers[i].engine);
-        rpi_executor_fini(&sim->workers[i].executor);
-        for (int k = 0; k < sim->workers[i].flight_count; k++) {
-            free(sim->workers[i].flights[k].ids);
-            free(sim->workers[i].flights[k].attempts);
-        }
-    }
+    for (int i = 1; i <= sim->plan.workers; i++)
+        sim_close_worker(sim, i);
     rpi_master_fini(&sim->master);
     rpi_registry_fini(&sim->registry);
     if (sim->memory.live && !sim->model.violation[0])
@@ -113,7 +130,20 @@ static void pump_master(struct sim *sim)
         sim->report->messages++;
         sim->report->pieces += batch->piece_count;
         transport_sim_send(&sim->transport, SIM_MASTER, batch->peer, batch, sim->now);
+        sim->report->recalled += batch->bytes[1] == RPI_RECALL;
+        if (batch->bytes[1] == RPI_TASKS && !sim->stopping && sim_fault_now(sim, SIM_FORGE_RETURNED))
+            returns_forge(sim, batch);
     }
+}
+
+/* The engine says when it may have something new to ask for. */
+static void look_again(struct sim *sim)
+{
+    double at = sim->master.look_again;
+    if (at < 0 || (sim->look_at > 0 && sim->look_at <= at))
+        return;
+    sim->look_at = at > sim->now ? at : sim->now;
+    transport_sim_add(&sim->transport, (struct sim_event){ .at = sim->look_at, .kind = SIM_LOOK, .side = SIM_MASTER });
 }
 
 static void step_master(struct sim *sim)
@@ -126,9 +156,12 @@ static void step_master(struct sim *sim)
                 sim_fault_now(sim, SIM_SKIP_DISPATCH);
     if (!skip)
         rpi_master_dispatch(&sim->master, sim->now);
+    if (chance_is(&sim->chance, sim->plan.recalls))
+        returns_recall(sim);
     pump_master(sim);
     if (sim->model.violation[0])
         return;
+    look_again(sim);
     refused = sim->memory.refused - refused;
     if (!sim->plan.check_every || sim->report->steps % sim->plan.check_every == 0)
         check_dispatched(sim, refused > 0);
@@ -153,6 +186,8 @@ static void tell(struct sim *sim, uint64_t how)
     rpi_writer_close(&writer, RPI_STOP, how);
     sim->stopping = true;
     for (int i = 1; i <= sim->plan.workers; i++) {
+        if (sim->workers[i].gone)
+            continue;
         sim->workers[i].told = true;
         transport_sim_send_bytes(&sim->transport, SIM_MASTER, i, stop, sizeof stop, sim->now);
     }
@@ -188,6 +223,8 @@ static bool can_be_damaged(const struct sim *sim, const struct sim_message *mess
 static bool tamper(struct sim *sim, enum sim_side side, struct sim_message *message)
 {
     bool results = side == SIM_MASTER;
+    if (message->bytes[1] == RPI_RETURNED && rpi_get16(message->bytes + 2) && sim_fault_now(sim, SIM_LOSE_RETURNED))
+        return true;
     if (message->bytes[1] != RPI_TASKS && message->bytes[1] != RPI_RESULTS)
         return false;
     if (results && can_be_damaged(sim, message) && sim_fault_now(sim, SIM_DAMAGE_RESULT))
@@ -197,7 +234,9 @@ static bool tamper(struct sim *sim, enum sim_side side, struct sim_message *mess
 
 static rp_status receive(struct sim *sim, enum sim_side side, int worker, const struct sim_message *message)
 {
-    rp_status status = side == SIM_MASTER
+    bool returned = side == SIM_MASTER && message->bytes[1] == RPI_RETURNED;
+    rp_status status = returned ? returns_receive(sim, worker, message)
+                       : side == SIM_MASTER
                            ? rpi_master_receive(&sim->master, worker, message->bytes, message->size, sim->now)
                            : rpi_worker_receive(&sim->workers[worker].engine, message->bytes, message->size);
     if (status != RP_OK && status != RP_ERR_NOMEM)
@@ -214,7 +253,11 @@ static void on_batch(struct sim *sim, enum sim_side side, int worker)
         transport_sim_drop(message);
         return;
     }
+    if (side == SIM_MASTER)
+        faults_heard(sim, worker);
     if (receive(sim, side, worker, message) == RP_ERR_NOMEM) {
+        if (side == SIM_MASTER)
+            sim->workers[worker].held_until = sim->now + 2 * LATER;
         add_event(sim, SIM_BATCH, side, worker, sim->now + LATER);
         return;
     }
@@ -228,12 +271,18 @@ static void on_piece(struct sim *sim, const struct sim_event *event)
 {
     struct rpi_arrival *arrival = event->cookie;
     struct sim_message *message = event->message;
+    if (sim->transport.wrong[0]) { /* it may have met another's room */
+        model_fail(&sim->model, "%s", sim->transport.wrong);
+        transport_sim_drop(message);
+        return;
+    }
     memcpy(arrival->buffer, message->bytes, message->size);
     if (event->side == SIM_WORKER) {
         rpi_worker_arrived(&sim->workers[event->worker].engine, arrival);
     } else {
         rp_status status = rpi_master_arrived(&sim->master, arrival, sim->now);
         if (status == RP_ERR_NOMEM) {
+            sim->workers[event->worker].held_until = sim->now + 2 * LATER;
             struct sim_event again = *event;
             again.at = sim->now + LATER;
             transport_sim_add(&sim->transport, again);
@@ -268,8 +317,10 @@ void sim_deliver(struct sim *sim, const struct sim_event *event)
 
 static void handle(struct sim *sim, const struct sim_event *event)
 {
-    if (event->kind == SIM_STEP) {
-        sim->step_due = false;
+    if (event->kind == SIM_LOOK)
+        sim->look_at = 0;
+    if (event->kind == SIM_LOOK || event->kind == SIM_STEP) {
+        sim->step_due = sim->step_due && event->kind == SIM_LOOK;
         step_master(sim);
         return;
     }
@@ -277,7 +328,8 @@ static void handle(struct sim *sim, const struct sim_event *event)
         run_app(sim);
         return;
     }
-    sim_deliver(sim, event); /* or only a worker's next turn */
+    if (!faults_event(sim, event))
+        sim_deliver(sim, event); /* or only a worker's next turn */
     if (sim->model.violation[0])
         return;
     if (event->side == SIM_MASTER) {
@@ -329,15 +381,27 @@ static void follow(struct sim *sim)
         while (!is_over(sim) && transport_sim_next(&sim->transport, &event)) {
             if (event.at > sim->now) /* what came too late for a worker's look is at most a task old */
                 sim->now = event.at;
+            if (event.worker && faults_swallow(sim, &event)) {
+                transport_sim_drop(event.message);
+                continue;
+            }
+            if (event.side == SIM_WORKER && work_interrupted(sim, &event)) {
+                check_step(sim, event.worker);
+                continue;
+            }
             if (event.side == SIM_WORKER && event.at < sim->workers[event.worker].busy_until) {
                 event.at = sim->workers[event.worker].busy_until;
                 transport_sim_add(&sim->transport, event);
                 continue;
             }
+            uint64_t unsettled = sim->master.unsettled;
             handle(sim, &event);
+            if (unsettled && !sim->master.unsettled)
+                sim->report->seconds = sim->now;
             if (sim->model.violation[0])
                 return;
             make_fault(sim);
+            faults_step(sim);
             if (chance_is(&sim->chance, 0.5))
                 app_deliver(sim);
             check_step(sim, event.worker);
@@ -366,6 +430,27 @@ bool sim_run(const struct sim_plan *plan, struct sim_report *report)
     return !report->violation[0];
 }
 
+struct sim_plan sim_plan_losing(uint64_t seed)
+{
+    struct chance chance = { chance_mix(seed, 98) };
+    struct sim_plan plan = sim_plan_of(seed);
+    plan.workers += 1 + (int)chance_below(&chance, 5);
+    uint32_t kind = chance_below(&chance, 4);
+    if (kind != 0)
+        plan.deaths = 0.02 * chance_unit(&chance) * chance_unit(&chance);
+    if (kind == 2 || kind == 3)
+        plan.silences = 0.03 * chance_unit(&chance) * chance_unit(&chance);
+    if (kind != 1)
+        plan.poison = chance_is(&chance, 0.5) ? 0.02 : 0.1;
+    if (kind == 2)
+        plan.poison = 0;
+    plan.cancels = plan.silences <= 0;
+    plan.replaced = chance_is(&chance, 0.5) ? chance_unit(&chance) : 0;
+    plan.recalls = kind == 3 ? 0 : plan.recalls;
+    plan.slow = chance_is(&chance, 0.4) ? chance_unit(&chance) : 0;
+    return plan;
+}
+
 struct sim_plan sim_plan_of(uint64_t seed)
 {
     static const uint32_t limits[] = { RPI_BATCH_MIN, RPI_BATCH_DEFAULT, 8192 };
@@ -382,6 +467,8 @@ struct sim_plan sim_plan_of(uint64_t seed)
     plan.large = chance_is(&chance, 0.3) ? 30000 : 5000;
     if (chance_is(&chance, 0.3))
         plan.fail_ppm = 5000U << chance_below(&chance, 7);
+    plan.caretaker = chance_is(&chance, 0.6);
+    plan.recalls = chance_is(&chance, 0.5) ? 0.2 * chance_unit(&chance) : 0;
     if (chance_is(&chance, 0.3))
         plan.function = (int)chance_below(&chance, MODEL_FUNCTIONS);
     if (chance_is(&chance, 0.2))

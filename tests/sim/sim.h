@@ -18,18 +18,27 @@ enum sim_ending {
 /* What goes wrong on purpose, to prove that the checks see it. */
 enum sim_fault {
     SIM_NO_FAULT,
-    SIM_LOSE_TASKS,    /* a batch of tasks never arrives */
-    SIM_LOSE_RESULTS,  /* nor a batch of results */
-    SIM_RUN_TWICE,     /* a batch of tasks arrives twice */
-    SIM_RESULTS_TWICE, /* a batch of results arrives twice: this one must do no harm */
-    SIM_DAMAGE_RESULT, /* a byte of a result changes on its way */
-    SIM_SKIP_DISPATCH, /* the master does not hand out what it could */
-    SIM_CHANGE_DONE,   /* a settled future changes */
-    SIM_LEAK,          /* a block is not given back */
-    SIM_OVERCREDIT,    /* a worker seems to have a batch more than it has */
-    SIM_LOSE_SENT,     /* a worker never hears that its batch is on its way */
-    SIM_TOUCH_SENT,    /* a batch is changed while it is being sent */
-    SIM_WRONG_RANK,    /* a task is queued with another priority than was asked for */
+    SIM_LOSE_TASKS,     /* a batch of tasks never arrives */
+    SIM_LOSE_RESULTS,   /* nor a batch of results */
+    SIM_RUN_TWICE,      /* a batch of tasks arrives twice */
+    SIM_RESULTS_TWICE,  /* a batch of results arrives twice */
+    SIM_DAMAGE_RESULT,  /* a byte of a result changes on its way */
+    SIM_SKIP_DISPATCH,  /* the master does not hand out what it could */
+    SIM_CHANGE_DONE,    /* a settled future changes */
+    SIM_LEAK,           /* a block is not given back */
+    SIM_OVERCREDIT,     /* a worker seems to have a batch more than it has */
+    SIM_LOSE_SENT,      /* a worker never hears that its batch is on its way */
+    SIM_TOUCH_SENT,     /* a batch is changed while it is being sent */
+    SIM_WRONG_RANK,     /* a task is queued with another priority than was asked for */
+    SIM_LOSE_RETURNED,  /* what a worker hands back never arrives */
+    SIM_FORGE_RETURNED, /* a worker hands back what it runs nevertheless */
+    SIM_START_TWICE,    /* a task that may start once only starts again */
+    SIM_FORGET_SOLO,    /* tasks that are to go alone do not */
+    SIM_MISS_LOSS,      /* rank 0 never hears that a worker is lost */
+    SIM_FORGET_LOST,    /* a task of a lost worker is forgotten */
+    SIM_MISCOUNT_START, /* the start that was lost with its worker is not counted */
+    SIM_FAIL_MATE,      /* a task that could start again fails with its worker */
+    SIM_MISS_REPLACED,  /* rank 0 never hears that a lost worker is replaced */
     SIM_FAULTS
 };
 
@@ -46,7 +55,17 @@ struct sim_plan {
     uint32_t large;       /* bytes that an argument or a result has at the most */
     bool plain;           /* every task has 8 bytes, returns 8 bytes and no options; no maps */
     bool cancels;         /* some tasks are cancelled */
+    bool caretaker;       /* workers look at messages while a long task runs */
+    double recalls;       /* part of the master's steps behind which a random worker is asked for what it has not started */
     int function;         /* that all tasks have; -1: any */
+    double mean, spread;  /* seconds, and of the logarithm: how long all tasks run; mean 0: as their functions do */
+    uint64_t hidden;      /* + 1: a task among them that runs `hidden_for` seconds */
+    double hidden_for;
+    double deaths;   /* a worker dies, or a host of them, in this part of the steps */
+    double replaced; /* part of the lost workers that another process takes the place of */
+    double silences; /* a worker stops for a while, in this part of the steps */
+    double slow;     /* part of the workers whose link is so many times slower: 2 to 50 */
+    double poison;   /* part of the tasks, and of the maps' items, that end their worker whenever they run */
     enum sim_ending ending;
     enum sim_fault fault;
     uint32_t fault_at;    /* its occasion, from 1 */
@@ -57,16 +76,20 @@ struct sim_report {
     char violation[400]; /* "": none */
     bool faulted;        /* the plan's fault has happened */
     double seconds;      /* virtual, until the last task was settled */
-    uint64_t steps, tasks, runs, messages, refused, retried, pieces;
+    uint64_t steps, tasks, runs, messages, refused, retried, pieces, recalled, returned;
+    uint64_t lost, replaced, silent, given_up, poisoned, slow; /* workers three times, starts, tasks, workers */
 };
 
 /* A random plan. */
 struct sim_plan sim_plan_of(uint64_t seed);
 
+/* The same with workers that die and fall silent, and tasks that end their worker. */
+struct sim_plan sim_plan_losing(uint64_t seed);
+
 /* Follows the plan; false: a violation. */
 bool sim_run(const struct sim_plan *plan, struct sim_report *report);
 
 /* Virtual seconds that a task runs; of a map: one item. */
-double sim_duration(uint64_t seed, int function, uint64_t number, uint64_t item);
+double sim_duration(const struct sim_plan *plan, int function, uint64_t number, uint64_t item);
 
 #endif

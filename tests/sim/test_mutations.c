@@ -1,4 +1,5 @@
 /* The simulator's checks can fail: each fault on purpose is seen, in every schedule in which it happens. */
+/* limit: 240 */
 #include "harness.h"
 #include "sim.h"
 
@@ -16,6 +17,10 @@ static struct sim_plan plan_with(enum sim_fault fault, uint64_t seed)
     plan.fail_ppm = 0;
     plan.lazy = 0;
     plan.cancels = false;
+    if (fault == SIM_LOSE_RETURNED) {
+        plan.recalls = 0.5;
+        plan.fault_at = 1;
+    }
     return plan;
 }
 
@@ -24,20 +29,30 @@ struct seen {
     char example[400];
 };
 
+static void tell(enum sim_fault fault, const struct seen *seen)
+{
+    printf("fault %d: %d times, seen %d times%s%s\n", fault, seen->happened, seen->detected, seen->detected ? ", as: " : "",
+           seen->example);
+}
+
+static void try_plan(const struct sim_plan *plan, struct seen *seen)
+{
+    struct sim_report report;
+    bool sound = sim_run(plan, &report);
+    seen->happened += report.faulted;
+    seen->detected += report.faulted && !sound;
+    if (!sound)
+        (void)snprintf(seen->example, sizeof seen->example, "%s", report.violation);
+}
+
 static struct seen try_seeds(enum sim_fault fault, int seeds)
 {
     struct seen seen = { 0 };
     for (uint64_t seed = 1; seed <= (uint64_t)seeds; seed++) {
         struct sim_plan plan = plan_with(fault, seed);
-        struct sim_report report;
-        bool sound = sim_run(&plan, &report);
-        seen.happened += report.faulted;
-        seen.detected += report.faulted && !sound;
-        if (!sound)
-            (void)snprintf(seen.example, sizeof seen.example, "%s", report.violation);
+        try_plan(&plan, &seen);
     }
-    printf("fault %d: %d times, seen %d times%s%s\n", fault, seen.happened, seen.detected, seen.detected ? ", as: " : "",
-           seen.example);
+    tell(fault, &seen);
     return seen;
 }
 
@@ -98,6 +113,19 @@ static void bytes_changed_while_sent(void)
     always_seen(SIM_TOUCH_SENT);
 }
 
+/* A task that is handed back and forgotten, or run nevertheless. */
+static void lost_returns(void)
+{
+    struct seen seen = try_seeds(SIM_LOSE_RETURNED, SEEDS);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 10);
+    CU_ASSERT_EQUAL(seen.detected, seen.happened);
+}
+
+static void forged_returns(void)
+{
+    always_seen(SIM_FORGE_RETURNED);
+}
+
 /* A task that goes before its turn is seen only where others wait. */
 static void wrong_order(void)
 {
@@ -105,12 +133,101 @@ static void wrong_order(void)
     CU_ASSERT_TRUE(seen.detected > SEEDS / 10);
 }
 
-/* The engine itself forgives this one: a result counts once. */
 static void results_twice(void)
 {
-    struct seen seen = try_seeds(SIM_RESULTS_TWICE, SEEDS);
-    CU_ASSERT_TRUE(seen.happened > SEEDS / 2);
-    CU_ASSERT_EQUAL(seen.detected, 0);
+    always_seen(SIM_RESULTS_TWICE);
+}
+
+/* In schedules where workers die. */
+static struct seen try_losing(enum sim_fault fault)
+{
+    struct seen seen = { 0 };
+    for (uint64_t seed = 1; seed <= 2 * SEEDS; seed++) {
+        struct sim_plan plan = sim_plan_losing(seed);
+        plan.fault = fault;
+        plan.fault_at = 1;
+        plan.ending = SIM_CLOSE;
+        plan.fail_ppm = 0;
+        plan.cancels = false;
+        try_plan(&plan, &seen);
+    }
+    tell(fault, &seen);
+    return seen;
+}
+
+/* What was done to a task that nobody holds, or that a late success settles, is not seen. */
+static void nearly_always_seen(enum sim_fault fault)
+{
+    struct seen seen = try_losing(fault);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 4);
+    CU_ASSERT_TRUE(seen.detected > seen.happened * 3 / 4);
+}
+
+static void forgotten_with_its_worker(void)
+{
+    nearly_always_seen(SIM_FORGET_LOST);
+}
+
+static void start_not_counted(void)
+{
+    nearly_always_seen(SIM_MISCOUNT_START);
+}
+
+static void batch_mate_failed(void)
+{
+    nearly_always_seen(SIM_FAIL_MATE);
+}
+
+/* Unless its first start ends no worker: there is only one left. */
+static void once_is_once(void)
+{
+    nearly_always_seen(SIM_START_TWICE);
+}
+
+/* Where nothing else waits meanwhile, it is alone by chance. */
+static void not_alone(void)
+{
+    struct seen seen = try_losing(SIM_FORGET_SOLO);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 4);
+    CU_ASSERT_TRUE(seen.detected > SEEDS / 10);
+}
+
+/* Where the worker had nothing, nobody need hear that it is lost. */
+static void unheard_loss(void)
+{
+    int happened = 0, detected = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct sim_plan plan = sim_plan_losing(seed);
+        struct sim_report report;
+        plan.fault = SIM_MISS_LOSS;
+        plan.fault_at = 1;
+        plan.ending = SIM_CLOSE;
+        plan.fail_ppm = 0;
+        plan.cancels = false;
+        bool sound = sim_run(&plan, &report);
+        happened += report.faulted;
+        detected += report.faulted && !sound;
+    }
+    printf("fault %d: %d times, seen %d times\n", SIM_MISS_LOSS, happened, detected);
+    CU_ASSERT_TRUE(detected > SEEDS / 4);
+}
+
+static void unheard_replacement(void)
+{
+    int happened = 0, detected = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct sim_plan plan = sim_plan_losing(seed);
+        struct sim_report report;
+        plan.fault = SIM_MISS_REPLACED;
+        plan.fault_at = 1;
+        plan.replaced = 1;
+        bool sound = sim_run(&plan, &report);
+        happened += report.faulted;
+        detected += report.faulted && !sound;
+    }
+    printf("fault %d: %d times, seen %d times\n", SIM_MISS_REPLACED, happened, detected);
+    CU_ASSERT_TRUE(happened > SEEDS / 4);
+    CU_ASSERT_EQUAL(detected, happened);
 }
 
 static CU_TestInfo tests[] = { { "lost_tasks", lost_tasks },
@@ -123,8 +240,17 @@ static CU_TestInfo tests[] = { { "lost_tasks", lost_tasks },
                                { "wrong_credit", wrong_credit },
                                { "lost_sent_report", lost_sent_report },
                                { "bytes_changed_while_sent", bytes_changed_while_sent },
+                               { "lost_returns", lost_returns },
+                               { "forged_returns", forged_returns },
                                { "wrong_order", wrong_order },
                                { "results_twice", results_twice },
+                               { "forgotten_with_its_worker", forgotten_with_its_worker },
+                               { "start_not_counted", start_not_counted },
+                               { "batch_mate_failed", batch_mate_failed },
+                               { "once_is_once", once_is_once },
+                               { "not_alone", not_alone },
+                               { "unheard_loss", unheard_loss },
+                               { "unheard_replacement", unheard_replacement },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "mutations", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
 

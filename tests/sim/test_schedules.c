@@ -1,4 +1,6 @@
-/* Thousands of random schedules.  SEED=n runs that one alone, SEEDS=n so many from a seed on. */
+/* Thousands of random schedules.  SEED=n runs that one alone, SEEDS=n so many from a seed on; with LOSE=1 a batch of tasks is lost in
+ * each, which must make this fail. */
+/* limit: 240 */
 #include "harness.h"
 #include "sim.h"
 
@@ -28,6 +30,8 @@ static void add_up(struct sim_report *sum, const struct sim_report *one)
     sum->pieces += one->pieces;
     sum->retried += one->retried;
     sum->refused += one->refused;
+    sum->recalled += one->recalled;
+    sum->returned += one->returned;
 }
 
 static void random_schedules(void)
@@ -38,6 +42,10 @@ static void random_schedules(void)
     for (uint64_t seed = first; seed < first + count && failures < 5; seed++) {
         struct sim_plan plan = sim_plan_of(seed);
         struct sim_report report;
+        if (number_from("LOSE", 0)) {
+            plan.fault = SIM_LOSE_TASKS;
+            plan.fault_at = 1;
+        }
         if (!sim_run(&plan, &report)) {
             fprintf(stderr, "schedule %" PRIu64 ": %s\n    again with: SEED=%" PRIu64 " %s\n", seed, report.violation, seed,
                     program_invocation_name);
@@ -46,13 +54,17 @@ static void random_schedules(void)
         add_up(&sum, &report);
     }
     printf("%" PRIu64 " schedules from seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " tasks, %" PRIu64 " runs, %" PRIu64
-           " batches, %" PRIu64 " large payloads, %" PRIu64 " retries, %" PRIu64 " allocations refused\n",
-           count, first, sum.steps, sum.tasks, sum.runs, sum.messages, sum.pieces, sum.retried, sum.refused);
+           " batches, %" PRIu64 " large payloads, %" PRIu64 " retries, %" PRIu64 " allocations refused, %" PRIu64
+           " recalls, %" PRIu64 " tasks handed back\n",
+           count, first, sum.steps, sum.tasks, sum.runs, sum.messages, sum.pieces, sum.retried, sum.refused, sum.recalled,
+           sum.returned);
     CU_ASSERT_EQUAL(failures, 0);
     if (count >= 1000) { /* the schedules are of all kinds */
         CU_ASSERT_TRUE(sum.pieces > count);
         CU_ASSERT_TRUE(sum.retried > count / 10);
         CU_ASSERT_TRUE(sum.refused > count);
+        CU_ASSERT_TRUE(sum.recalled > count / 10);
+        CU_ASSERT_TRUE(sum.returned > count);
     }
 }
 

@@ -65,17 +65,24 @@ static bool earlier(const struct sim_event *a, const struct sim_event *b)
     return a->at < b->at || (!(b->at < a->at) && a->order < b->order);
 }
 
+/* There is room. */
+static void put(struct transport_sim *transport, const struct sim_event *event)
+{
+    struct sim_event *heap = transport->heap;
+    size_t i = transport->count++;
+    for (; i > 0 && earlier(event, &heap[(i - 1) / 2]); i = (i - 1) / 2)
+        heap[i] = heap[(i - 1) / 2];
+    heap[i] = *event;
+}
+
 void transport_sim_add(struct transport_sim *transport, struct sim_event event)
 {
     if (transport->count == transport->capacity) {
         transport->capacity = transport->capacity ? 2 * transport->capacity : 256;
         transport->heap = test_room(transport->heap, transport->capacity * sizeof *transport->heap);
     }
-    size_t i = transport->count++;
     event.order = transport->order++;
-    for (; i > 0 && earlier(&event, &transport->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        transport->heap[i] = transport->heap[(i - 1) / 2];
-    transport->heap[i] = event;
+    put(transport, &event);
 }
 
 /* Takes the event at `i` out and puts the last one into its place. */
@@ -151,15 +158,25 @@ bool transport_sim_unchanged(const struct sim_message *message)
     return !message->source || message->sum == sum_of(message->source, message->size);
 }
 
-double transport_sim_delay(struct transport_sim *transport)
-{
-    double delay = transport->latency / 2 + chance_exponential(&transport->chance, transport->latency / 2);
-    return chance_is(&transport->chance, SLOW) ? SLOWER * delay : delay;
-}
-
 static struct sim_lane *lane_to(struct transport_sim *transport, enum sim_side side, int worker)
 {
     return &transport->lanes[side][worker];
+}
+
+void transport_sim_slow(struct transport_sim *transport, int worker, double times)
+{
+    lane_to(transport, SIM_MASTER, worker)->slow = times;
+    lane_to(transport, SIM_WORKER, worker)->slow = times;
+}
+
+/* A random delay of one message, in seconds. */
+static double random_delay(struct transport_sim *transport, int worker)
+{
+    double delay = transport->latency / 2 + chance_exponential(&transport->chance, transport->latency / 2);
+    double slow = lane_to(transport, SIM_MASTER, worker)->slow;
+    if (slow > 0)
+        delay *= slow;
+    return chance_is(&transport->chance, SLOW) ? SLOWER * delay : delay;
 }
 
 void transport_sim_send_bytes(struct transport_sim *transport, enum sim_side from, int worker, const void *data,
@@ -167,7 +184,7 @@ void transport_sim_send_bytes(struct transport_sim *transport, enum sim_side fro
 {
     enum sim_side to = from == SIM_MASTER ? SIM_WORKER : SIM_MASTER;
     struct sim_lane *lane = lane_to(transport, to, worker);
-    double at = now + transport_sim_delay(transport);
+    double at = now + random_delay(transport, worker);
     if (at > lane->last)
         lane->last = at;
     rpi_list_append(&lane->batches, &message_new(data, size, true)->link);
@@ -177,7 +194,7 @@ void transport_sim_send_bytes(struct transport_sim *transport, enum sim_side fro
 static void report_sent(struct transport_sim *transport, enum sim_side from, int worker, struct rpi_batch *batch,
                         const void *data, size_t size, double now)
 {
-    double delay = chance_is(&transport->chance, 0.3) ? 0 : transport_sim_delay(transport);
+    double delay = chance_is(&transport->chance, 0.3) ? 0 : random_delay(transport, worker);
     if (chance_is(&transport->chance, LATE_SENT))
         delay *= LATE;
     transport_sim_add(transport, (struct sim_event){ .at = now + delay,
@@ -198,7 +215,7 @@ static void match(struct transport_sim *transport, enum sim_side side, int worke
         if (arrival->size != message_of(link)->size)
             (void)snprintf(transport->wrong, sizeof transport->wrong, "worker %d: room for %u bytes meets a payload of %zu",
                            worker, (uint32_t)arrival->size, message_of(link)->size);
-        transport_sim_add(transport, (struct sim_event){ .at = now + transport_sim_delay(transport),
+        transport_sim_add(transport, (struct sim_event){ .at = now + random_delay(transport, worker),
                                                          .kind = SIM_PIECE,
                                                          .side = side,
                                                          .worker = worker,
@@ -237,4 +254,23 @@ struct sim_message *transport_sim_first(const struct transport_sim *transport, e
 {
     struct rpi_link *link = rpi_list_first(&transport->lanes[side][worker].batches);
     return link ? message_of(link) : NULL;
+}
+
+void transport_sim_renew(struct transport_sim *transport, int worker)
+{
+    size_t count = transport->count;
+    transport->count = 0; /* each of the others is put in anew, at or before its place */
+    for (size_t i = 0; i < count; i++) {
+        struct sim_event event = transport->heap[i];
+        if (event.worker == worker)
+            transport_sim_drop(event.message);
+        else
+            put(transport, &event);
+    }
+    for (int side = 0; side < 2; side++) {
+        struct sim_lane *lane = &transport->lanes[side][worker];
+        drop_all(&lane->batches);
+        drop_all(&lane->pieces);
+        lane->room_count = 0;
+    }
 }

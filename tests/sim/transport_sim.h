@@ -8,7 +8,19 @@
 #include "batch.h"
 #include "chance.h"
 
-enum sim_event_kind { SIM_BATCH, SIM_PIECE, SIM_SENT, SIM_TURN, SIM_STEP, SIM_APP };
+enum sim_event_kind {
+    SIM_BATCH,
+    SIM_PIECE,
+    SIM_SENT,
+    SIM_TURN,
+    SIM_STEP,
+    SIM_LOOK,
+    SIM_APP,
+    SIM_LOST,
+    SIM_SUSPECT,
+    SIM_BACK,
+    SIM_REPLACED
+};
 enum sim_side { SIM_MASTER, SIM_WORKER };
 
 /* Bytes on their way, copied when they were sent. */
@@ -34,6 +46,7 @@ struct sim_event {
 struct sim_lane {
     struct rpi_link batches; /* on their way */
     double last;             /* when the last of them arrives */
+    double slow;             /* so many times as long as others its messages take; 0: it is not slow */
     struct rpi_link pieces;  /* sent, but no receive is posted */
     struct rpi_arrival **rooms;
     size_t room_count, room_capacity; /* posted, but nothing was sent */
@@ -58,8 +71,8 @@ bool transport_sim_next(struct transport_sim *transport, struct sim_event *event
 /* The next event about messages at this worker, if it comes before `until`. */
 bool transport_sim_next_at(struct transport_sim *transport, int worker, double until, struct sim_event *event);
 
-/* A random delay of one message, in seconds. */
-double transport_sim_delay(struct transport_sim *transport);
+/* From now on messages from and to this worker take so many times as long. */
+void transport_sim_slow(struct transport_sim *transport, int worker, double times);
 
 /* Sends the batch and its pieces from `from`; its SIM_SENT events come later. */
 void transport_sim_send(struct transport_sim *transport, enum sim_side from, int worker, struct rpi_batch *batch,
@@ -74,6 +87,9 @@ void transport_sim_post(struct transport_sim *transport, enum sim_side side, int
 /* The batch that arrives at `side`, or NULL; dropped by transport_sim_drop. */
 struct sim_message *transport_sim_first(const struct transport_sim *transport, enum sim_side side, int worker);
 void transport_sim_drop(struct sim_message *message);
+
+/* Another process takes this worker's place: of what was on its way to or from the old one nothing comes, or is reported sent. */
+void transport_sim_renew(struct transport_sim *transport, int worker);
 
 /* Whether what a message was copied from is as it was. */
 bool transport_sim_unchanged(const struct sim_message *message);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define TURN  100e-6 /* seconds of tasks between two looks at the transport */
+#define CARE  0.5e-3 /* seconds into a task until its worker's caretaker takes over */
 #define STALE 20e-6  /* seconds a finished result waits for others */
 
 static struct sim *playing; /* the run that the task functions are in */
@@ -62,11 +63,17 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
     rp_call_info info = RP_CALL_INFO_INIT;
     rp_call_info_of(call, &info);
     uint64_t item = playing->item++;
+    if (playing->poisoned)
+        return RP_OK;
     model_begin(model, info.task, item, (uint32_t)info.attempt, arg, size);
     if (model->violation[0])
         return RP_OK;
     struct model_task *task = model->tasks[info.task];
-    struct promise promise = model_promise(task, item, (uint32_t)info.attempt);
+    struct promise promise = model_promise(task, item, task->map ? 1 : (uint32_t)info.attempt);
+    if (task->poison && (!task->map || item == task->poison_item) && faults_kill(playing, info.worker)) {
+        playing->poisoned = true;
+        return RP_OK;
+    }
     check_inputs(model, info.task, call);
     if (chance_is(&playing->chance, 0.1))
         look(playing, info.worker, playing->until);
@@ -114,9 +121,13 @@ void work_register(void)
             abort();
 }
 
-double sim_duration(uint64_t seed, int function, uint64_t number, uint64_t item)
+double sim_duration(const struct sim_plan *plan, int function, uint64_t number, uint64_t item)
 {
-    struct chance chance = { chance_mix(chance_mix(seed, number), item + 1) };
+    struct chance chance = { chance_mix(chance_mix(plan->seed, number), item + 1) };
+    if (plan->hidden == number + 1)
+        return plan->hidden_for;
+    if (plan->mean > 0)
+        return chance_lognormal(&chance, plan->mean, plan->spread);
     switch (function) {
     case 0:
         return 50e-9 + 250e-9 * chance_unit(&chance);
@@ -160,11 +171,17 @@ static void flush(struct sim *sim, int worker, struct turn *turn)
     turn->sent = turn->now;
 }
 
+static int task_worker(const struct sim *sim, const struct rpi_task *task)
+{
+    (void)task;
+    return sim->running_at;
+}
+
 /* Takes down what a run came to; what it was to come to is known, unless memory was refused. */
 static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi_result *result, bool refused)
 {
     struct model_task *expected = sim->model.tasks[task->number];
-    struct model_run *last = &expected->last;
+    struct model_run run = { 0 }, *last = &run;
     if (expected->map) {
         for (uint64_t i = 0; refused && i < task->chunk.count; i++)
             expected->map->refused[task->chunk.first + i] = true;
@@ -179,6 +196,10 @@ static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi
         last->status = RP_ERR_TASK;
         last->code = RP_ERR_NOMEM;
     }
+    run.worker = task_worker(sim, task);
+    expected->tries[task->attempt % 64] = run;
+    if (!expected->settled && task->attempt == expected->handed)
+        expected->last = run;
     if (result->status != last->status || result->code != last->code)
         model_fail(&sim->model, "task %llu: its run came to status %d, code %d", (unsigned long long)task->number,
                    result->status, result->code);
@@ -188,24 +209,70 @@ static double duration_of(const struct sim *sim, const struct rpi_task *task)
 {
     int function = sim->model.tasks[task->number]->function;
     if (!task->is_chunk)
-        return sim_duration(sim->plan.seed, function, task->number, 0);
+        return sim_duration(&sim->plan, function, task->number, 0);
     double seconds = 0;
     for (uint64_t i = 0; i < task->chunk.count; i++)
-        seconds += sim_duration(sim->plan.seed, function, task->number, task->chunk.first + i);
+        seconds += sim_duration(&sim->plan, function, task->number, task->chunk.first + i);
     return seconds;
 }
 
 static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_task *task, struct rpi_result *result)
 {
+    const void *data;
     playing = sim;
-    sim->obeyed = false;
+    sim->obeyed = sim->poisoned = false;
     sim->item = task->is_chunk ? task->chunk.first : 0;
-    if (!task->cancelled)
+    if (self->plain && (data = rpi_execute_plain(&self->executor, task, result)))
+        *result = (struct rpi_result){ .status = RP_OK, .data = data, .size = RPI_SMALL_RESULT };
+    else if (self->plain)
+        self->plain = false;
+    else if (!task->cancelled)
         rpi_execute_inline(&self->executor, task, result);
     else if (sim->model.tasks[task->number]->cancel_asked)
         *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
     else
         model_fail(&sim->model, "task %llu came cancelled, but nobody did", (unsigned long long)task->number);
+}
+
+/* The task that was begun is done. */
+static void finish(struct sim *sim, int worker, struct turn *turn)
+{
+    struct sim_worker *self = &sim->workers[worker];
+    const struct rpi_task *task = &self->task;
+    bool timed = task->is_chunk || self->in_task || chance_is(&sim->chance, 0.5);
+    self->in_task = false;
+    if (!rpi_worker_fits(&self->engine, &self->result))
+        flush(sim, worker, turn);
+    if (self->plain && !timed)
+        rpi_worker_done_plain(&self->engine, task, self->result.data);
+    else
+        rpi_worker_done(&self->engine, task, &self->result, timed ? self->ran : -1);
+    if (!timed)
+        rpi_worker_spent(&self->engine, self->ran);
+}
+
+void work_abandon(struct sim_worker *worker)
+{
+    if (worker->in_task)
+        rpi_buffer_free(worker->result.owned);
+    worker->in_task = false;
+}
+
+bool work_interrupted(struct sim *sim, const struct sim_event *event)
+{
+    struct sim_worker *self = &sim->workers[event->worker];
+    if (!self->in_task || event->kind == SIM_TURN || event->at >= self->busy_until)
+        return false;
+    if (event->at < self->looks_at) {
+        struct sim_event later = *event;
+        later.at = self->looks_at < self->busy_until ? self->looks_at : self->busy_until;
+        transport_sim_add(&sim->transport, later);
+        return true;
+    }
+    rpi_worker_flush(&self->engine);
+    sim_deliver(sim, event);
+    work_pump(sim, event->worker, sim->now);
+    return true;
 }
 
 static void run_one(struct sim *sim, int worker, const struct rpi_task *task, struct turn *turn)
@@ -214,21 +281,32 @@ static void run_one(struct sim *sim, int worker, const struct rpi_task *task, st
     struct rpi_result result = { .status = RP_OK };
     uint64_t refused = sim->memory.refused;
     double ran = task->cancelled ? 0 : duration_of(sim, task);
+    sim->running_at = worker;
     sim->until = turn->now + ran;
     execute(sim, self, task, &result);
-    if (sim->model.violation[0]) {
+    if (sim->model.violation[0] || self->dead) {
         rpi_buffer_free(result.owned);
         return;
     }
     judge(sim, task, &result, sim->memory.refused != refused);
-    sim->model.tasks[task->number]->last.worker = worker;
-    bool timed = task->is_chunk || chance_is(&sim->chance, 0.5);
+    self->task = *task;
+    self->result = result;
+    self->ran = ran;
+    self->in_task = sim->plan.caretaker && ran > CARE;
+    self->looks_at = turn->now + CARE;
     turn->now += ran;
-    if (!rpi_worker_fits(&self->engine, &result))
-        flush(sim, worker, turn);
-    rpi_worker_done(&self->engine, task, &result, timed ? ran : -1);
-    if (!timed)
-        rpi_worker_spent(&self->engine, ran);
+    if (self->in_task)
+        self->busy_until = turn->now;
+    else
+        finish(sim, worker, turn);
+}
+
+/* The short way first, as serve.c does. */
+static bool next_task(struct sim_worker *self, struct rpi_task *task)
+{
+    *task = (struct rpi_task){ 0 };
+    self->plain = rpi_worker_next_plain(&self->engine, task);
+    return self->plain || rpi_worker_next(&self->engine, task);
 }
 
 void work_turn(struct sim *sim, int worker)
@@ -238,15 +316,21 @@ void work_turn(struct sim *sim, int worker)
     struct rpi_task task;
     uint64_t refused = sim->memory.refused;
     bool next = true;
-    while (!sim->model.violation[0] && turn.now - turn.began < TURN && (next = rpi_worker_next(&self->engine, &task))) {
+    if (self->in_task)
+        finish(sim, worker, &turn);
+    while (!self->in_task && !self->dead && !sim->model.violation[0] && turn.now - turn.began < TURN &&
+           (next = next_task(self, &task))) {
         run_one(sim, worker, &task, &turn);
+        if (self->dead || (sim->plan.deaths > 0 && chance_is(&sim->chance, sim->plan.deaths) && faults_kill(sim, worker)))
+            return; /* half of its batch is done */
         if (turn.now - turn.sent > STALE || chance_is(&sim->chance, 0.02))
             flush(sim, worker, &turn);
         refused = sim->memory.refused;
     }
-    if (sim->model.violation[0])
+    if (sim->model.violation[0] || self->dead)
         return;
-    flush(sim, worker, &turn);
+    if (!self->in_task)
+        flush(sim, worker, &turn);
     self->busy_until = turn.now;
     if (!next && refused != sim->memory.refused)
         turn.now += 20e-6; /* no room for the next result: it looks again */

@@ -120,6 +120,15 @@ rp_status nap(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(nap);
 
+rp_status pid_of(rp_call *call, const void *arg, size_t size)
+{
+    pid_t pid = getpid();
+    (void)arg;
+    (void)size;
+    return rp_return(call, &pid, sizeof pid);
+}
+RP_TASK(pid_of);
+
 rp_status returns(rp_call *call, const void *arg, size_t size)
 {
     int status;

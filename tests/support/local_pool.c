@@ -1,6 +1,8 @@
 #include "local_pool.h"
 
-#include "pool.h"
+#include "keeper.h"
+#include "trace.h"
+#include "tracer.h"
 
 static void no_log(rp_level level, const char *line, void *user)
 {
@@ -11,13 +13,20 @@ static void no_log(rp_level level, const char *line, void *user)
 
 rp_status local_pool_open(struct memory *memory, rp_pool **pool)
 {
-    rp_config config = RP_CONFIG_INIT, checked;
+    rp_config config = RP_CONFIG_INIT;
+    return local_pool_open_as(memory, &config, pool);
+}
+
+rp_status local_pool_open_as(struct memory *memory, const rp_config *wanted, rp_pool **pool)
+{
+    rp_config config = *wanted, checked;
     struct rpi_alloc alloc = memory_hook(memory);
     struct rpi_registry registry;
     struct rpi_pool_parts parts = { .registry = &registry, .workers = 1, .began = rpi_now() };
     config.alloc = memory_alloc;
     config.alloc_user = memory;
-    config.log = no_log;
+    if (!config.log)
+        config.log = no_log;
     rp_status status = rpi_config_check(&config, &checked);
     if (status == RP_OK)
         status = rpi_batch_limit(&parts.batch_limit);
@@ -25,8 +34,15 @@ rp_status local_pool_open(struct memory *memory, rp_pool **pool)
         status = rpi_registry_snapshot(&registry, &alloc);
     if (status != RP_OK)
         return status;
-    status = rpi_pool_make(&checked, &parts, pool);
-    if (status != RP_OK)
-        rpi_registry_fini(&registry);
+    status = rpi_keeper_open(&checked, &parts.journal);
+    if (status == RP_OK)
+        status = rpi_tracer_open(&checked, &parts.trace);
+    if (status == RP_OK)
+        status = rpi_pool_make(&checked, &parts, pool);
+    if (status == RP_OK)
+        return RP_OK;
+    rpi_keeper_drop(parts.journal);
+    rpi_trace_close(parts.trace);
+    rpi_registry_fini(&registry);
     return status;
 }

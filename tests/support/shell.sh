@@ -73,3 +73,43 @@ refuse()
         ok "$name"
     fi
 }
+
+# Processes that a test started carry its mark in their environment:  MARK=word COMMAND... ; marked word: their pids, zombies aside.
+marked()
+{
+    grep -lzxF "MARK=$1" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3
+}
+
+# Waits until no process carries the mark; false after so many seconds, and tells which do.
+gone() # MARK SECONDS
+{
+    local end=$((SECONDS + $2)) pids
+    while pids=$(marked "$1") && [ -n "$pids" ]; do
+        if [ $SECONDS -ge $end ]; then
+            # shellcheck disable=SC2086 # a list
+            ps -o pid,ppid,stat,args -p $pids >>"$TMP/err" 2>&1
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# For scripts whose pools lose workers: what such a pool leaves to MPI is left on purpose.
+without_leaks()
+{
+    export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0
+}
+
+# Three namespaced hosts n0, n1, n2 in $cluster until the script's end; where there can be none it is skipped.
+three_hosts()
+{
+    local rc
+    cluster=$TMP/cluster
+    scripts/hosts up "$cluster" 3 >"$TMP/out" 2>"$TMP/err" || {
+        rc=$?
+        [ $rc = 77 ] && skip "$(tail -n 1 "$TMP/out")"
+        not_ok "three hosts" "scripts/hosts: status $rc"
+        exit 1
+    }
+    trap 'scripts/hosts down "$cluster"; rm -rf "$TMP"' EXIT
+}

@@ -1,6 +1,9 @@
 #include "threads.h"
 
-#include "pool.h"
+#include "nap.h"
+#include "keeper.h"
+#include "trace.h"
+#include "tracer.h"
 #include "status.h"
 #include "transport_local.h"
 
@@ -23,10 +26,13 @@ struct end {
     struct rpi_transport base;
     struct rpi_transport *local;
     struct hub *hub;
+    struct rpi_nap nap;
+    bool gone, told; /* behind the hub's lock */
 };
 
 struct hub {
     struct rpi_transport base; /* the master's end */
+    struct rpi_nap nap;        /* its sleep; whoever sends ends the other end's */
     pthread_mutex_t lock;      /* recursive: a handler may send; taken behind the pool's lock */
     struct rpi_alloc alloc;
     struct rpi_transport **locals; /* the master's, by worker - 1 */
@@ -58,6 +64,7 @@ static rp_status end_send(struct rpi_transport *transport, int peer, const void 
     (void)pthread_mutex_lock(&end->hub->lock);
     rp_status status = end->local->ops->send(end->local, peer, data, size, cookie, done);
     (void)pthread_mutex_unlock(&end->hub->lock);
+    rpi_nap_wake(&end->hub->nap);
     return status;
 }
 
@@ -68,6 +75,7 @@ static rp_status end_send_large(struct rpi_transport *transport, int peer, const
     (void)pthread_mutex_lock(&end->hub->lock);
     rp_status status = end->local->ops->send_large(end->local, peer, data, size, cookie, done);
     (void)pthread_mutex_unlock(&end->hub->lock);
+    rpi_nap_wake(&end->hub->nap);
     return status;
 }
 
@@ -84,9 +92,34 @@ static rp_status end_poll(struct rpi_transport *transport, const struct rpi_even
 {
     struct end *end = end_of(transport);
     (void)pthread_mutex_lock(&end->hub->lock);
-    rp_status status = end->local->ops->poll(end->local, events, any);
+    rp_status status = end->gone ? rpi_error(RP_ERR_BROKEN, "this worker is lost")
+                                 : end->local->ops->poll(end->local, events, any);
     (void)pthread_mutex_unlock(&end->hub->lock);
     return status;
+}
+
+static void end_forget(struct rpi_transport *transport, int peer)
+{
+    struct end *end = end_of(transport);
+    (void)pthread_mutex_lock(&end->hub->lock);
+    end->local->ops->forget(end->local, peer);
+    (void)pthread_mutex_unlock(&end->hub->lock);
+}
+
+static bool end_doze(struct rpi_transport *transport)
+{
+    (void)transport;
+    return true;
+}
+
+static void end_park(struct rpi_transport *transport, double seconds)
+{
+    (void)rpi_nap_take(&end_of(transport)->nap, seconds);
+}
+
+static void end_wake(struct rpi_transport *transport)
+{
+    rpi_nap_wake(&end_of(transport)->nap);
 }
 
 static void end_close(struct rpi_transport *transport, bool together)
@@ -95,6 +128,7 @@ static void end_close(struct rpi_transport *transport, bool together)
     (void)pthread_mutex_lock(&end->hub->lock);
     end->local->ops->close(end->local, together);
     (void)pthread_mutex_unlock(&end->hub->lock);
+    rpi_nap_wake(&end->hub->nap);
 }
 
 static const struct rpi_transport_ops end_ops = {
@@ -102,6 +136,10 @@ static const struct rpi_transport_ops end_ops = {
     .send_large = end_send_large,
     .receive_large = end_receive_large,
     .poll = end_poll,
+    .forget = end_forget,
+    .doze = end_doze,
+    .park = end_park,
+    .wake = end_wake,
     .close = end_close,
 };
 
@@ -111,8 +149,10 @@ static rp_status hub_send(struct rpi_transport *transport, int peer, const void 
     struct hub *hub = hub_of(transport);
     struct rpi_transport *local = hub->locals[peer - 1];
     (void)pthread_mutex_lock(&hub->lock);
-    rp_status status = local->ops->send(local, 1, data, size, cookie, done);
+    *done = hub->workers[peer - 1].end.gone; /* its end of the local transport may be closed */
+    rp_status status = *done ? RP_OK : local->ops->send(local, 1, data, size, cookie, done);
     (void)pthread_mutex_unlock(&hub->lock);
+    rpi_nap_wake(&hub->workers[peer - 1].end.nap);
     return status;
 }
 
@@ -122,8 +162,10 @@ static rp_status hub_send_large(struct rpi_transport *transport, int peer, const
     struct hub *hub = hub_of(transport);
     struct rpi_transport *local = hub->locals[peer - 1];
     (void)pthread_mutex_lock(&hub->lock);
-    rp_status status = local->ops->send_large(local, 1, data, size, cookie, done);
+    *done = hub->workers[peer - 1].end.gone; /* its end of the local transport may be closed */
+    rp_status status = *done ? RP_OK : local->ops->send_large(local, 1, data, size, cookie, done);
     (void)pthread_mutex_unlock(&hub->lock);
+    rpi_nap_wake(&hub->workers[peer - 1].end.nap);
     return status;
 }
 
@@ -132,7 +174,8 @@ static rp_status hub_receive_large(struct rpi_transport *transport, int peer, vo
     struct hub *hub = hub_of(transport);
     struct rpi_transport *local = hub->locals[peer - 1];
     (void)pthread_mutex_lock(&hub->lock);
-    rp_status status = local->ops->receive_large(local, 1, data, size, cookie);
+    bool gone = hub->workers[peer - 1].end.gone;
+    rp_status status = gone ? RP_OK : local->ops->receive_large(local, 1, data, size, cookie);
     (void)pthread_mutex_unlock(&hub->lock);
     return status;
 }
@@ -162,6 +205,28 @@ static bool renamed_received(void *context, void *cookie)
     return renamed->events->received(renamed->events->context, cookie);
 }
 
+/* Whether this worker is lost; the pool is told once. */
+static bool is_lost(struct hub *hub, int peer, const struct rpi_events *events)
+{
+    struct end *end = &hub->workers[peer - 1].end;
+    if (end->gone && !end->told) {
+        end->told = true;
+        hub->locals[peer - 1]->ops->forget(hub->locals[peer - 1], 1);
+        events->lost(events->context, peer);
+    }
+    return end->gone;
+}
+
+void threads_lose(rp_pool *pool, int worker)
+{
+    struct hub *hub = hub_of(pool->transport);
+    (void)pthread_mutex_lock(&hub->lock);
+    hub->workers[worker - 1].end.gone = true;
+    (void)pthread_mutex_unlock(&hub->lock);
+    rpi_nap_wake(&hub->workers[worker - 1].end.nap);
+    rpi_nap_wake(&hub->nap);
+}
+
 static rp_status hub_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
 {
     struct hub *hub = hub_of(transport);
@@ -176,11 +241,37 @@ static rp_status hub_poll(struct rpi_transport *transport, const struct rpi_even
             .batch = renamed_batch, .sent = renamed_sent, .received = renamed_received, .context = &renamed
         };
         bool here = false;
+        if (is_lost(hub, peer, events))
+            continue;
         status = hub->locals[peer - 1]->ops->poll(hub->locals[peer - 1], &mine, &here);
         *any = *any || here;
     }
     (void)pthread_mutex_unlock(&hub->lock);
     return status;
+}
+
+static void hub_forget(struct rpi_transport *transport, int peer)
+{
+    struct hub *hub = hub_of(transport);
+    (void)pthread_mutex_lock(&hub->lock);
+    hub->locals[peer - 1]->ops->forget(hub->locals[peer - 1], 1);
+    (void)pthread_mutex_unlock(&hub->lock);
+}
+
+static bool hub_doze(struct rpi_transport *transport)
+{
+    (void)transport;
+    return true;
+}
+
+static void hub_park(struct rpi_transport *transport, double seconds)
+{
+    (void)rpi_nap_take(&hub_of(transport)->nap, seconds);
+}
+
+static void hub_wake(struct rpi_transport *transport)
+{
+    rpi_nap_wake(&hub_of(transport)->nap);
 }
 
 static void hub_close(struct rpi_transport *transport, bool together)
@@ -189,6 +280,9 @@ static void hub_close(struct rpi_transport *transport, bool together)
     struct rpi_alloc alloc = hub->alloc;
     for (int i = 0; i < hub->started; i++)
         (void)pthread_join(hub->workers[i].thread, NULL);
+    for (int i = 0; i < hub->base.peers; i++)
+        rpi_nap_fini(&hub->workers[i].end.nap);
+    rpi_nap_fini(&hub->nap);
     for (int i = 0; i < hub->base.peers; i++)
         hub->locals[i]->ops->close(hub->locals[i], together);
     (void)pthread_mutex_destroy(&hub->lock);
@@ -202,6 +296,10 @@ static const struct rpi_transport_ops hub_ops = {
     .send_large = hub_send_large,
     .receive_large = hub_receive_large,
     .poll = hub_poll,
+    .forget = hub_forget,
+    .doze = hub_doze,
+    .park = hub_park,
+    .wake = hub_wake,
     .close = hub_close,
 };
 
@@ -232,7 +330,8 @@ static rp_status initialise(struct worker *worker, const rp_config *config)
 static rp_status start_worker(struct hub *hub, int number, const char *host, const rp_config *pool_config)
 {
     struct worker *worker = &hub->workers[number - 1];
-    worker->end = (struct end){ .base = { .ops = &end_ops, .peers = 1 }, .hub = hub };
+    worker->end.base = (struct rpi_transport){ .ops = &end_ops, .peers = 1 };
+    worker->end.hub = hub;
     rp_status status = rpi_registry_snapshot(&worker->registry, &hub->alloc);
     if (status == RP_OK)
         status = rpi_transport_local_open(&hub->alloc, &hub->locals[number - 1], &worker->end.local);
@@ -260,6 +359,9 @@ static struct hub *make_hub(const struct rpi_alloc *alloc, int workers)
     hub->base = (struct rpi_transport){ .ops = &hub_ops, .peers = workers };
     hub->locals = rpi_zeroed(alloc, (size_t)workers * sizeof(struct rpi_transport *));
     hub->workers = rpi_zeroed(alloc, (size_t)workers * sizeof *hub->workers);
+    rpi_nap_init(&hub->nap);
+    for (int i = 0; i < workers; i++)
+        rpi_nap_init(&hub->workers[i].end.nap);
     (void)pthread_mutexattr_init(&recursive);
     (void)pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     (void)pthread_mutex_init(&hub->lock, &recursive);
@@ -300,6 +402,10 @@ rp_pool *threads_open(int workers, const rp_config *config)
         status = rpi_registry_snapshot(&registry, &alloc);
     if (status == RP_OK && workers > 0)
         status = open_hub(&parts, &alloc, pids, &checked);
+    if (status == RP_OK)
+        status = rpi_keeper_open(&checked, &parts.journal);
+    if (status == RP_OK)
+        status = rpi_tracer_open(&checked, &parts.trace);
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, &pool);
     if (status != RP_OK)

@@ -189,6 +189,32 @@ static void closed_in_the_midst(void)
     }
 }
 
+/* A peer that is given up counts as ended: nothing comes from it, what is sent to it is done at once, what was under way is dropped. */
+static void forgotten(void)
+{
+    char room[10];
+    bool done = false;
+    struct heard at_master = { .text = "" };
+    begin();
+    send(worker, 0, "too late", "a");
+    send(master, 1, "nobody hears this", "b");
+    post(master, 1, room, sizeof room, "c");
+    send_large(worker, 0, "large", "d");
+    master->ops->forget(master, 1);
+    CU_ASSERT_FALSE(poll(master, &at_master));
+    CU_ASSERT_EQUAL(master->ops->send(master, 1, "x", 1, NULL, &done), RP_OK);
+    CU_ASSERT_TRUE(done);
+    done = false;
+    CU_ASSERT_EQUAL(master->ops->send_large(master, 1, "x", 1, NULL, &done), RP_OK);
+    CU_ASSERT_TRUE(done);
+    CU_ASSERT_EQUAL(master->ops->receive_large(master, 1, room, sizeof room, NULL), RP_OK);
+    CU_ASSERT_FALSE(poll(master, &at_master));
+    CU_ASSERT_STRING_EQUAL(at_master.text, "");
+    CU_ASSERT_STRING_EQUAL(at_master.sent, "");
+    CU_ASSERT_STRING_EQUAL(at_master.received, "");
+    end(true);
+}
+
 static void without_memory(void)
 {
     bool done;
@@ -219,6 +245,7 @@ static CU_TestInfo tests[] = { { "batches_in_order", batches_in_order },
                                { "large_payloads_meet_their_rooms", large_payloads_meet_their_rooms },
                                { "refused_large_comes_again", refused_large_comes_again },
                                { "closed_in_the_midst", closed_in_the_midst },
+                               { "forgotten", forgotten },
                                { "without_memory", without_memory },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "local", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };

@@ -23,9 +23,9 @@ struct said {
 
 static struct {
     struct rpi_transport base;
-    struct said in[10]; /* to be heard */
+    struct said in[40]; /* to be heard */
     int in_count, in_next;
-    struct said out[20]; /* was sent */
+    struct said out[30]; /* was sent */
     int out_count;
     struct said large[10]; /* likewise */
     int large_count;
@@ -34,12 +34,32 @@ static struct {
     size_t room_size;
     const char *large_in;
     rp_status send_fails, poll_fails;
-    void (*on_send)(void);
+    struct said later; /* what a peer says in the last round; size 0: what it said before */
+    int last_round;    /* which that is */
 } fake;
 
 static struct said copy_of(int peer, const void *data, size_t size)
 {
     return (struct said){ .peer = peer, .size = size, .bytes = memcpy(test_room(NULL, size), data, size) };
+}
+
+static void hear(int peer, const void *data, size_t size)
+{
+    fake.in[fake.in_count++] = copy_of(peer, data, size);
+}
+
+/* Whoever has spoken does so again when all have their verdict. */
+static void next_round(void)
+{
+    int before = fake.in_count;
+    for (int peer = 1; peer <= PEERS; peer++)
+        for (int i = 0; i < before; i++)
+            if (fake.in[i].peer == peer) {
+                const struct said *said = fake.later.size && fake.out_count == PEERS * (fake.last_round - 1) ? &fake.later
+                                                                                                             : &fake.in[i];
+                hear(peer, said->bytes, said->size);
+                break;
+            }
 }
 
 static rp_status fake_send(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
@@ -52,8 +72,8 @@ static rp_status fake_send(struct rpi_transport *transport, int peer, const void
     fake.out[fake.out_count++] = copy_of(peer, data, size);
     *done = fake.out_count % 2 == 0;
     fake.unreported += *done ? 0 : 1;
-    if (fake.on_send)
-        fake.on_send();
+    if (peer > 0 && fake.out_count % PEERS == 0)
+        next_round();
     return RP_OK;
 }
 
@@ -129,11 +149,6 @@ static void begin(void)
     memset(&fake, 0, sizeof fake);
     memory = (struct memory){ 0 };
     fake.base = (struct rpi_transport){ .ops = &ops, .peers = PEERS };
-}
-
-static void hear(int peer, const void *data, size_t size)
-{
-    fake.in[fake.in_count++] = copy_of(peer, data, size);
 }
 
 /* ---- both sides */
@@ -219,7 +234,7 @@ static void all_heard_the_same(rp_status status, const char *words)
     for (int peer = 1; peer <= PEERS; peer++) {
         int count;
         CU_ASSERT_EQUAL(verdict_for(peer, &count, words), status);
-        CU_ASSERT_EQUAL(count, 1);
+        CU_ASSERT_EQUAL(count, status == RP_OK ? 2 : 1);
     }
 }
 
@@ -337,6 +352,60 @@ static void trouble_elsewhere(void)
     free(ours);
 }
 
+/* A side channel that ranks 1 and 2 come to after rank 3 has said that it cannot serve: nobody says anything more before that. */
+static struct {
+    struct rpi_side base;
+    size_t good, bad; /* sizes of the two hellos */
+    uint8_t hellos[2][RPI_BATCH_MAX];
+    bool stopped; /* was told to give up before they had come */
+} slow;
+
+static rp_status open_slowly(struct rpi_side *side, struct rpi_gate_place *place)
+{
+    (void)side;
+    place->port = 1;
+    return RP_OK;
+}
+
+static rp_status gather_slowly(struct rpi_side *side, const bool *came, bool (*look)(void *context), void *context)
+{
+    (void)side;
+    free_said(fake.in + fake.in_next, fake.in_count - fake.in_next);
+    fake.in_count = fake.in_next;
+    hear(3, slow.hellos[1], slow.bad);
+    for (int i = 0; i < 10; i++)
+        slow.stopped |= !look(context);
+    CU_ASSERT_TRUE(came[3] && !came[1] && !came[2]);
+    if (!slow.stopped)
+        for (int peer = 1; peer <= 2; peer++)
+            hear(peer, slow.hellos[0], slow.good);
+    return RP_OK;
+}
+
+static void trouble_before_others_connect(void)
+{
+    slow.good = hello_of(&registry, RP_OK);
+    memcpy(slow.hellos[0], bytes, slow.good);
+    (void)rpi_error(RP_ERR_NOMEM, "out of memory for it");
+    slow.bad = hello_of(&registry, RP_ERR_NOMEM);
+    memcpy(slow.hellos[1], bytes, slow.bad);
+    begin();
+    for (int peer = 1; peer <= PEERS; peer++)
+        hear(peer, slow.hellos[0], slow.good);
+    slow.base = (struct rpi_side){ .open = open_slowly, .gather = gather_slowly };
+    struct rpi_opening opening = opening_of_master();
+    opening.side = &slow.base;
+    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_NOMEM);
+    CU_ASSERT_TRUE(says("out of memory for it"));
+    CU_ASSERT_FALSE(slow.stopped);
+    for (int peer = 1; peer <= PEERS; peer++) {
+        int count;
+        CU_ASSERT_EQUAL(verdict_for(peer, &count, NULL), RP_ERR_NOMEM);
+        CU_ASSERT_EQUAL(count, 2);
+    }
+    end();
+}
+
 static void trouble_at_rank_0(void)
 {
     size_t size = hello_of(&registry, RP_OK);
@@ -378,7 +447,7 @@ static void open_with_one_hello(const uint8_t *hello, size_t size, const uint8_t
     struct rpi_opening opening = opening_of_master();
     rp_status status = rpi_opening_master(&opening);
     *taken += status == RP_OK;
-    CU_ASSERT_TRUE(fake.out_count == PEERS);
+    CU_ASSERT_TRUE(fake.out_count % PEERS == 0 && fake.out_count > 0);
     end();
 }
 
@@ -443,43 +512,70 @@ static void hosts_are_counted(void)
     end();
 }
 
-/* With an initializer each rank speaks twice. */
-static size_t second_hello;
-
-static void hear_the_second_time(void)
+/* What becomes of a pool where the ranks say this in the last round. */
+static void last_round(const char *argument, rp_status theirs, const char *words)
 {
-    if (fake.out_count == PEERS)
-        for (int peer = 1; peer <= PEERS; peer++)
-            hear(peer, bytes, second_hello);
+    size_t size = hello_of(&registry, RP_OK);
+    uint8_t *first = memcpy(test_room(NULL, size), bytes, size);
+    (void)rpi_error(RP_ERR_BROKEN, "%s", words);
+    size_t last = hello_of(&registry, theirs);
+    begin();
+    fake.later = (struct said){ .size = last, .bytes = bytes };
+    fake.last_round = argument ? 3 : 2;
+    for (int peer = 1; peer <= PEERS; peer++)
+        hear(peer, first, size);
+    struct rpi_opening opening = opening_of_master();
+    opening.initializer = argument ? 1 : RPI_NO_FUNCTION;
+    opening.init_arg = (rp_bytes){ argument, argument ? 8 : 0 };
+    CU_ASSERT_EQUAL(rpi_opening_master(&opening), theirs);
+    if (theirs != RP_OK)
+        CU_ASSERT_TRUE(says(words));
+    CU_ASSERT_EQUAL(opening.together, theirs != RP_OK);
+    CU_ASSERT_EQUAL(fake.large_count, argument ? PEERS : 0);
+    for (int i = 0; i < fake.large_count; i++)
+        CU_ASSERT_TRUE(fake.large[i].size == 8 && memcmp(fake.large[i].bytes, "argument", 8) == 0);
+    CU_ASSERT_EQUAL(fake.out_count, fake.last_round * PEERS);
+    int count;
+    CU_ASSERT_EQUAL(verdict_for(2, &count, NULL), theirs);
+    CU_ASSERT_EQUAL(count, fake.last_round);
+    end();
+    free(first);
 }
 
 static void initializer_runs_everywhere(void)
 {
+    last_round("argument", RP_OK, "");
+    last_round("argument", RP_ERR_BROKEN, "no licence");
+}
+
+/* A rank that cannot make ready what it serves with says so, and no rank has a pool. */
+static void ready_or_not(void)
+{
+    last_round(NULL, RP_OK, "");
+    last_round(NULL, RP_ERR_NOMEM, "no memory for a worker's results");
+}
+
+/* One has no room for the argument: it is not sent. */
+static void no_room_for_the_argument(void)
+{
     size_t size = hello_of(&registry, RP_OK);
-    uint8_t *good = memcpy(test_room(NULL, size), bytes, size);
-    for (int fails = 0; fails < 2; fails++) {
-        (void)rpi_error(RP_ERR_BROKEN, "no licence");
-        second_hello = hello_of(&registry, fails ? RP_ERR_BROKEN : RP_OK);
-        begin();
-        for (int peer = 1; peer <= PEERS; peer++)
-            hear(peer, good, size);
-        fake.on_send = hear_the_second_time;
-        struct rpi_opening opening = opening_of_master();
-        opening.initializer = 1;
-        opening.init_arg = (rp_bytes){ "argument", 8 };
-        CU_ASSERT_EQUAL(rpi_opening_master(&opening), fails ? RP_ERR_BROKEN : RP_OK);
-        if (fails)
-            CU_ASSERT_TRUE(says("no licence"));
-        CU_ASSERT_EQUAL(fake.large_count, PEERS);
-        for (int i = 0; i < fake.large_count; i++)
-            CU_ASSERT_TRUE(fake.large[i].size == 8 && memcmp(fake.large[i].bytes, "argument", 8) == 0);
-        CU_ASSERT_EQUAL(fake.out_count, 2 * PEERS);
-        int count;
-        CU_ASSERT_EQUAL(verdict_for(2, &count, NULL), fails ? RP_ERR_BROKEN : RP_OK);
-        CU_ASSERT_EQUAL(count, 2);
-        end();
-    }
-    free(good);
+    uint8_t *first = memcpy(test_room(NULL, size), bytes, size);
+    (void)rpi_error(RP_ERR_NOMEM, "out of memory here");
+    size_t last = hello_of(&registry, RP_ERR_NOMEM);
+    begin();
+    fake.later = (struct said){ .size = last, .bytes = bytes };
+    fake.last_round = 2;
+    for (int peer = 1; peer <= PEERS; peer++)
+        hear(peer, first, size);
+    struct rpi_opening opening = opening_of_master();
+    opening.initializer = 1;
+    opening.init_arg = (rp_bytes){ "argument", 8 };
+    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_NOMEM);
+    CU_ASSERT_TRUE(says("rank 1") && says("out of memory here"));
+    CU_ASSERT_EQUAL(fake.large_count, 0);
+    CU_ASSERT_EQUAL(fake.out_count, 2 * PEERS);
+    end();
+    free(first);
 }
 
 static void network_in_trouble(void)
@@ -514,9 +610,14 @@ static void master_without_memory(void)
         rp_status status = rpi_opening_master(&opening);
         refused = memory.refused;
         CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
+        if (refused) { /* the others are not left waiting */
+            const struct said *said = &fake.out[fake.out_count - PEERS];
+            for (int i = 0; i < PEERS; i++)
+                CU_ASSERT_TRUE(said[i].peer == i + 1 && said[i].bytes[1] == RPI_STOP);
+        }
         end();
     }
-    CU_ASSERT_TRUE(call >= 4);
+    CU_ASSERT_TRUE(call >= 6);
 }
 
 /* ---- the other ranks */
@@ -644,30 +745,58 @@ static void argument_of_the_initializer(void)
     rpi_put32(bytes + RPI_BATCH_HEADER + 28, 5);
     uint8_t *verdict = memcpy(test_room(NULL, size), bytes, size);
     begin();
-    hear(0, verdict, size);
+    for (int round = 0; round < 3; round++)
+        hear(0, verdict, size);
     fake.large_in = "hello";
     opening = opening_of(2, &registry);
     CU_ASSERT_EQUAL(rpi_opening_worker(&opening), RP_OK);
     CU_ASSERT_EQUAL(opening.initializer, 2);
+    CU_ASSERT_EQUAL(rpi_opening_argument(&opening), RP_OK);
     CU_ASSERT_TRUE(opening.init_arg.size == 5 && memcmp(opening.init_arg.data, "hello", 5) == 0);
     rpi_buffer_free((void *)(uintptr_t)opening.init_arg.data);
-    hear(0, verdict, size);
     (void)rpi_error(RP_ERR_TASK, "it went wrong here");
-    CU_ASSERT_EQUAL(rpi_opening_report(&opening, RP_ERR_BROKEN), RP_OK); /* what the second verdict says */
-    CU_ASSERT_EQUAL_FATAL(fake.out_count, 2);
-    CU_ASSERT_PTR_NOT_NULL(memmem(fake.out[1].bytes, fake.out[1].size, "it went wrong here", 18));
+    CU_ASSERT_EQUAL(rpi_opening_report(&opening, RP_ERR_BROKEN), RP_OK); /* what the last verdict says */
+    CU_ASSERT_EQUAL_FATAL(fake.out_count, 3);
+    CU_ASSERT_PTR_NOT_NULL(memmem(fake.out[2].bytes, fake.out[2].size, "it went wrong here", 18));
     end();
     free(verdict);
 }
 
+/* It says so, and hears what all are told. */
 static void worker_without_memory(void)
 {
-    struct rpi_opening opening;
+    struct rpi_opening opening = opening_of_master();
+    size_t size = verdict_of(&opening);
+    rpi_put32(bytes + RPI_BATCH_HEADER + 24, 2);
+    rpi_put32(bytes + RPI_BATCH_HEADER + 28, 5);
+    uint8_t *good = memcpy(test_room(NULL, size), bytes, size);
+    opening = opening_of_master();
+    opening.status = RP_ERR_NOMEM;
+    size_t bad = verdict_of(&opening);
     begin();
     memory.fail_at = 1;
     opening = opening_of(2, &registry);
-    CU_ASSERT_EQUAL(rpi_opening_worker(&opening), RP_ERR_NOMEM);
-    CU_ASSERT_EQUAL(fake.out_count, 0);
+    hear(0, good, size);
+    hear(0, bytes, bad);
+    CU_ASSERT_EQUAL(rpi_opening_worker(&opening), RP_OK);
+    CU_ASSERT_EQUAL(rpi_opening_argument(&opening), RP_ERR_NOMEM);
+    CU_ASSERT_PTR_NULL(opening.init_arg.data);
+    CU_ASSERT_EQUAL_FATAL(fake.out_count, 2);
+    CU_ASSERT_PTR_NOT_NULL(memmem(fake.out[1].bytes, fake.out[1].size, "initializer's argument", 22));
+    end();
+    free(good);
+}
+
+static void rank_0_without_memory(void)
+{
+    uint8_t stop[RPI_BATCH_HEADER];
+    struct rpi_writer writer;
+    struct rpi_opening opening;
+    rpi_writer_open(&writer, stop, sizeof stop);
+    rpi_writer_close(&writer, RPI_STOP, RPI_STOP_DROP | RPI_STOP_ALONE);
+    CU_ASSERT_EQUAL(open_worker(&opening, stop, sizeof stop), RP_ERR_BROKEN);
+    CU_ASSERT_TRUE(says("rank 0 cannot open the pool"));
+    CU_ASSERT_FALSE(opening.together);
     end();
 }
 
@@ -676,12 +805,15 @@ static CU_TestInfo rank_0[] = { { "all_agree", all_agree },
                                 { "too_many_names_to_compare", too_many_names_to_compare },
                                 { "another_version", another_version },
                                 { "trouble_elsewhere", trouble_elsewhere },
+                                { "trouble_before_others_connect", trouble_before_others_connect },
                                 { "trouble_at_rank_0", trouble_at_rank_0 },
                                 { "one_never_comes", one_never_comes },
                                 { "damaged_hellos", damaged_hellos },
                                 { "not_a_hello", not_a_hello },
                                 { "hosts_are_counted", hosts_are_counted },
                                 { "initializer_runs_everywhere", initializer_runs_everywhere },
+                                { "ready_or_not", ready_or_not },
+                                { "no_room_for_the_argument", no_room_for_the_argument },
                                 { "network_in_trouble", network_in_trouble },
                                 { "master_without_memory", master_without_memory },
                                 CU_TEST_INFO_NULL };
@@ -693,6 +825,7 @@ static CU_TestInfo others[] = { { "verdict_is_taken", verdict_is_taken },
                                 { "tasks_on_the_verdicts_heels", tasks_on_the_verdicts_heels },
                                 { "argument_of_the_initializer", argument_of_the_initializer },
                                 { "worker_without_memory", worker_without_memory },
+                                { "rank_0_without_memory", rank_0_without_memory },
                                 CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "rank_0", NULL, NULL, NULL, NULL, rank_0 },
                                  { "others", NULL, NULL, NULL, NULL, others },

@@ -137,11 +137,44 @@ static void short_tasks_share_fairly(void)
     for_every(check_short);
 }
 
+static bool recalls(double left, uint32_t tasks, double *again)
+{
+    struct rpi_burden burden = { .now = 100, .due = 100 + left, .round_trip = RT, .tasks = tasks };
+    return rpi_policy_recalls(&burden, again);
+}
+
+/* Asked for are much work that is left, and what should be done by now; between these it is looked at when that time has come. */
+static void recalls_much_or_overdue(void)
+{
+    double again;
+    CU_ASSERT_FALSE(recalls(1, 1, &again));
+    CU_ASSERT_TRUE(again < 0);
+    CU_ASSERT_FALSE(recalls(-1, 0, &again));
+    CU_ASSERT_TRUE(again < 0);
+    CU_ASSERT_TRUE(recalls(10 * RT, 2, &again));
+    CU_ASSERT_TRUE(recalls(-10 * RT, 2, &again));
+    CU_ASSERT_FALSE(recalls(RT, 2, &again));
+    CU_ASSERT_DOUBLE_EQUAL(again, 100 + 2 * RT, 1e-9);
+    CU_ASSERT_FALSE(recalls(-RT / 2, 2, &again));
+    CU_ASSERT_DOUBLE_EQUAL(again, 100 + RT / 2, 1e-9);
+    CU_ASSERT_FALSE(recalls(10 * RT, 1000, &again)); /* it would cost more than it brings */
+    CU_ASSERT_TRUE(recalls(-10 * RT, 1000, &again)); /* but there a long one is hidden */
+    struct rpi_burden burden = { .now = again, .due = again - RT, .round_trip = RT, .tasks = 2 };
+    for (int i = 0; i < 1000; i++) { /* when it is looked at again, it is asked */
+        burden.due += 1e-7 * i;
+        burden.now = burden.due;
+        if (!rpi_policy_recalls(&burden, &again))
+            burden.now = again;
+        CU_ASSERT_TRUE(rpi_policy_recalls(&burden, &again));
+    }
+}
+
 static CU_TestInfo tests[] = { { "table_of_cases", table_of_cases },
                                { "idle_worker_always_gets_work", idle_worker_always_gets_work },
                                { "refusal_holds_for_the_busier", refusal_holds_for_the_busier },
                                { "long_tasks_go_alone", long_tasks_go_alone },
                                { "short_tasks_share_fairly", short_tasks_share_fairly },
+                               { "recalls_much_or_overdue", recalls_much_or_overdue },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "policy", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
 

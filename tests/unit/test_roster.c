@@ -1,4 +1,5 @@
 /* Who has how much in flight. */
+#include "copies.h"
 #include "harness.h"
 #include "memory.h"
 #include "roster.h"
@@ -98,6 +99,39 @@ static void random_use(void)
     end();
 }
 
+/* A worker that was asked gets nothing until it is heard of, or has nothing. */
+static void asked_ones_wait(void)
+{
+    begin(2);
+    CU_ASSERT_TRUE(roster.idle == 2 && rpi_list_empty(&roster.loaded));
+    for (int i = 0; i < 4; i++)
+        (void)send_next(); /* two each */
+    CU_ASSERT_EQUAL(roster.idle, 0);
+    rpi_roster_load(&roster, 1, 5, 100, 3);
+    rpi_roster_load(&roster, 2, 5, 100, 4);
+    rpi_roster_load(&roster, 1, 2, 101, 1);
+    CU_ASSERT_TRUE(roster.seats[1].movable == 7 && roster.seats[1].due > 103.9 && roster.seats[1].due < 104.1);
+    CU_ASSERT_PTR_EQUAL(rpi_list_first(&roster.loaded), &roster.seats[2].load); /* its last batch is the older */
+    rpi_roster_ask(&roster, 2);
+    CU_ASSERT_PTR_EQUAL(rpi_list_first(&roster.loaded), &roster.seats[1].load);
+    CU_ASSERT_TRUE(roster.asked == 1 && !rpi_roster_has_credit(&roster, 2) && rpi_roster_has_credit(&roster, 1));
+    CU_ASSERT_EQUAL(send_next(), 1);
+    rpi_roster_answered(&roster, 2);
+    CU_ASSERT_EQUAL(roster.asked, 0);
+    rpi_roster_answered(&roster, 2);
+    CU_ASSERT_EQUAL(roster.asked, 0);
+    CU_ASSERT_EQUAL(send_next(), 1);
+    CU_ASSERT_EQUAL(send_next(), 0);
+    rpi_roster_heard(&roster, 2);
+    CU_ASSERT_EQUAL(send_next(), 2);
+    rpi_roster_ask(&roster, 2);
+    for (int i = 0; i < 3; i++)
+        rpi_roster_done(&roster, 2);
+    CU_ASSERT_TRUE(roster.idle == 1 && rpi_roster_has_credit(&roster, 2));
+    CU_ASSERT_EQUAL(send_next(), 2);
+    end();
+}
+
 static void without_memory(void)
 {
     struct rpi_alloc alloc = memory_hook(&memory);
@@ -106,11 +140,57 @@ static void without_memory(void)
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
+static void who_is_not_present_gets_nothing(void)
+{
+    begin(3);
+    rpi_roster_set(&roster, 1, RPI_SUSPECT);
+    rpi_roster_sent(&roster, 2);
+    rpi_roster_alone(&roster, 2);
+    CU_ASSERT_TRUE(roster.present == 2 && roster.lost == 0);
+    for (int i = 0; i < RPI_DEPTH; i++)
+        CU_ASSERT_EQUAL(send_next(), 3);
+    CU_ASSERT_EQUAL(send_next(), 0);
+    CU_ASSERT_FALSE(rpi_roster_has_idle(&roster));
+    rpi_roster_done(&roster, 2); /* what went alone is done */
+    CU_ASSERT_EQUAL(send_next(), 2);
+    rpi_roster_set(&roster, 1, RPI_PRESENT);
+    CU_ASSERT_EQUAL(send_next(), 1);
+    rpi_roster_set(&roster, 1, RPI_LOST);
+    rpi_roster_done(&roster, 1);
+    rpi_roster_set(&roster, 2, RPI_LOST);
+    CU_ASSERT_TRUE(send_next() == 0 && roster.present == 1 && roster.lost == 2 && !rpi_roster_deserted(&roster));
+    rpi_roster_set(&roster, 3, RPI_SUSPECT);
+    CU_ASSERT_TRUE(roster.present == 0 && !rpi_roster_deserted(&roster));
+    rpi_roster_set(&roster, 3, RPI_LOST);
+    CU_ASSERT_TRUE(roster.present == 0 && rpi_roster_deserted(&roster));
+    end();
+}
+
+static void copies_by_id_and_attempt(void)
+{
+    uint32_t batch = 0;
+    begin(2);
+    CU_ASSERT_TRUE(rpi_copies_add(&roster, 1, 7, 1, 10) && rpi_copies_add(&roster, 1, 7, 2, 11) &&
+                   rpi_copies_add(&roster, 2, 7, 3, 12));
+    CU_ASSERT_TRUE(rpi_copies_has(&roster, 1, 7, 2) && !rpi_copies_has(&roster, 2, 7, 2));
+    CU_ASSERT_TRUE(rpi_copies_take(&roster, 1, 7, 2, &batch) && batch == 11);
+    CU_ASSERT_FALSE(rpi_copies_take(&roster, 1, 7, 2, &batch));
+    CU_ASSERT_TRUE(rpi_copies_pop(&roster, 1, &batch) && batch == 10);
+    CU_ASSERT_FALSE(rpi_copies_pop(&roster, 1, &batch));
+    memory.fail_at = memory.calls + 1;
+    CU_ASSERT_FALSE(rpi_copies_add(&roster, 1, 8, 1, 13));
+    rpi_copies_drop(&roster, 2);
+    end();
+}
+
 static CU_TestInfo tests[] = { { "all_in_turn", all_in_turn },
                                { "least_loaded_first", least_loaded_first },
                                { "longest_idle_first", longest_idle_first },
                                { "random_use", random_use },
+                               { "asked_ones_wait", asked_ones_wait },
                                { "without_memory", without_memory },
+                               { "who_is_not_present_gets_nothing", who_is_not_present_gets_nothing },
+                               { "copies_by_id_and_attempt", copies_by_id_and_attempt },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "roster", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
 

@@ -224,6 +224,12 @@ static bool no_room[WORKERS + 1];
 static char bytes[6] = "hello";
 static int filled_count;
 
+static void open_worker(int worker)
+{
+    struct rpi_worker_config config = { .alloc = hook, .batch_limit = 2048, .functions = 1 };
+    rpi_worker_init(&workers[worker], &config);
+}
+
 static void open_engines(void)
 {
     begin();
@@ -233,8 +239,7 @@ static void open_engines(void)
     CU_ASSERT_EQUAL_FATAL(rpi_master_init(&master, &config), RP_OK);
     filled_count = 0;
     for (int i = 1; i <= WORKERS; i++) {
-        struct rpi_worker_config worker = { .alloc = hook, .batch_limit = 2048, .functions = 1 };
-        rpi_worker_init(&workers[i], &worker);
+        open_worker(i);
         master.roster.seats[i].pid = 100 + i;
         master.roster.seats[i].host = "there";
         local[i] = no_room[i] = false;
@@ -402,6 +407,75 @@ static void a_worker_without_room(void)
     close_engines();
 }
 
+static void say(int worker, enum rpi_share_what what)
+{
+    const struct rpi_share_message message = { .what = what, .version = 1, .fd = 41 };
+    uint8_t said[RPI_SHARE_MOST];
+    CU_ASSERT_EQUAL(rpi_master_receive(&master, worker, said, rpi_share_put(said, &message), 1), RP_OK);
+}
+
+/* What rank 0 says to a worker now; 0: nothing. */
+static enum rpi_share_what told(int worker)
+{
+    struct rpi_reader reader;
+    struct rpi_share_message message = { 0 };
+    for (struct rpi_batch *batch; (batch = rpi_master_outgoing(&master));) {
+        if (batch->peer == worker) {
+            CU_ASSERT_EQUAL(rpi_reader_open(&reader, batch->bytes, batch->size), RP_OK);
+            CU_ASSERT_EQUAL(rpi_share_get(&reader, &message), RP_OK);
+        }
+        for (uint16_t sends = batch->sends; sends > 0; sends--)
+            rpi_master_sent(&master, batch);
+    }
+    return message.what;
+}
+
+/* Rank 0 works too, and cannot map what it made itself: it waits for its neighbour like any other, and is told what is dead. */
+static void rank_0_as_a_worker(void)
+{
+    open_engines();
+    master.roster.seats[0].host = "there";
+    share("a", 6);
+    CU_ASSERT_TRUE(rpi_sharing_tell(&master, 0, 1));
+    CU_ASSERT_EQUAL(told(0), RPI_SHARE_NEW);
+    say(1, RPI_SHARE_WANT);
+    CU_ASSERT_EQUAL(told(1), RPI_SHARE_FILL);
+    say(0, RPI_SHARE_WANT);
+    CU_ASSERT_EQUAL(told(0), 0); /* one of the host is enough */
+    say(1, RPI_SHARE_ROOM);
+    CU_ASSERT_EQUAL(told(1), RPI_SHARE_DATA);
+    say(1, RPI_SHARE_HAVE);
+    CU_ASSERT_EQUAL(told(0), RPI_SHARE_MAP);
+    share("a", 0);
+    CU_ASSERT_TRUE(rpi_sharing_sweep(&master));
+    CU_ASSERT_EQUAL(told(0), RPI_SHARE_DROP);
+    close_engines();
+}
+
+/* The process in a lost worker's place knows nothing of what the lost one was told, nor has it what that one had. */
+static void replaced_worker_is_told_anew(void)
+{
+    open_engines();
+    share("a", 6);
+    share("b", 6);
+    (void)submit_to(1);
+    expect(1, "a", 1);
+    CU_ASSERT_EQUAL(filled_count, 2);
+    CU_ASSERT_EQUAL(rpi_master_lost(&master, 1, 1), RP_OK);
+    rpi_worker_fini(&workers[1]);
+    open_worker(1);
+    rpi_master_replaced(&master, 1, 101, 1);
+    (void)submit_to(1);
+    expect(1, "a", 1);
+    CU_ASSERT_EQUAL(filled_count, 4);
+    (void)submit_to(1);
+    expect(1, "b", 2);
+    share("a", 0);
+    (void)submit_to(1);
+    expect(1, "a", 0);
+    close_engines();
+}
+
 /* What a worker knows follows what its tasks may see, and no more. */
 static void dead_versions_are_dropped(void)
 {
@@ -485,6 +559,8 @@ static CU_TestInfo tests[] = { { "message_golden", message_golden },
                                { "on_rank_0s_host_none_is", on_rank_0s_host_none_is },
                                { "each_host_is_filled", each_host_is_filled },
                                { "a_worker_without_room", a_worker_without_room },
+                               { "rank_0_as_a_worker", rank_0_as_a_worker },
+                               { "replaced_worker_is_told_anew", replaced_worker_is_told_anew },
                                { "dead_versions_are_dropped", dead_versions_are_dropped },
                                { "each_allocation_fails", each_allocation_fails },
                                { "bytes_nobody_made_room_for", bytes_nobody_made_room_for },

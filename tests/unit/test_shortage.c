@@ -2,17 +2,15 @@
  * nothing and can be asked for again; nothing is lost and nothing leaks. */
 #include "harness.h"
 #include "local_pool.h"
+#include "scarce.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LARGE 9000 /* bytes: more than a batch holds */
-#define TRIES 200  /* of one call */
 
 static struct memory memory;
 static rp_pool *pool;
-static int tired; /* calls that did not succeed in so many tries */
 
 /* ---- tasks */
 
@@ -43,17 +41,6 @@ static int register_tasks(void)
 }
 
 /* ---- calls, made again until there is memory */
-
-/* Whether the call is to be made again. */
-static bool again(rp_status status, int *tries)
-{
-    if (status != RP_ERR_NOMEM)
-        return false;
-    if (++*tries < TRIES)
-        return true;
-    tired++;
-    return false;
-}
 
 static rp_future submit(rp_fn *fn, const void *arg, size_t size, const rp_task_options *options)
 {
@@ -260,48 +247,19 @@ static void everything(void)
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
-static unsigned failures(void)
-{
-    return CU_get_number_of_failures();
-}
-
 static void enough_memory(void)
 {
-    memory = (struct memory){ 0 };
-    everything();
-    CU_ASSERT_EQUAL(memory.refused, 0);
-    CU_ASSERT_TRUE(memory.calls > 50);
+    with_enough(&memory, everything, 50);
 }
 
 static void each_allocation_in_turn(void)
 {
-    unsigned before = failures();
-    uint64_t call = 0;
-    do {
-        memory = (struct memory){ .fail_at = ++call };
-        tired = 0;
-        everything();
-        if (tired || failures() != before) {
-            fprintf(stderr, "with allocation %d refused\n", (int)call);
-            CU_FAIL_FATAL("a refused allocation was not forgiven");
-        }
-    } while (memory.refused);
-    CU_ASSERT_TRUE(call > 50);
+    with_each_refused(&memory, everything, 50);
 }
 
-/* Several in a row. */
 static void some_in_a_row(void)
 {
-    unsigned before = failures();
-    for (uint64_t seed = 1; seed <= 300; seed++) {
-        memory = (struct memory){ .random = seed * 7919, .fail_ppm = (uint32_t)(1 + seed % 4) * 50000 };
-        tired = 0;
-        everything();
-        if (tired || failures() != before) {
-            fprintf(stderr, "with seed %d\n", (int)seed);
-            CU_FAIL_FATAL("refused allocations were not forgiven");
-        }
-    }
+    with_some_refused(&memory, everything, 300);
 }
 
 /* Without any memory every call says so, and the pool lives on. */

@@ -227,7 +227,7 @@ static void grows_over_many_blocks(void)
     begin();
     for (uint64_t id = 1; id <= COUNT; id++)
         push_plain(id, 8);
-    CU_ASSERT_TRUE(memory.live > 50);
+    CU_ASSERT_TRUE(memory.live > 10);
     CU_ASSERT_TRUE(memory.bytes < 26U * COUNT); /* 16 bytes beside the argument */
     struct rpi_entry entry;
     for (uint64_t id = 1; id <= COUNT; id++) {

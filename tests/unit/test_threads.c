@@ -237,6 +237,33 @@ static void nobody_drives_without_it(void)
     CU_ASSERT_EQUAL(atomic_load(&ran), 100);
 }
 
+static void count_line(rp_level level, const char *line, void *lines)
+{
+    (void)level;
+    (void)line;
+    atomic_fetch_add((atomic_int *)lines, 1);
+}
+
+/* It has nothing to wait for, and takes notice all the same. */
+static void a_drain_at_rest_drives(void)
+{
+    rp_config config = RP_CONFIG_INIT;
+    atomic_int lines = 0;
+    config.background = RP_OFF;
+    config.log = count_line;
+    config.log_user = &lines;
+    IGNORE_LEAKS();
+    rp_pool *pool = threads_open(2, &config);
+    threads_lose(pool, 1);
+    for (int i = 0; i < 1000 && atomic_load(&lines) == 0; i++) {
+        CU_ASSERT_EQUAL(rp_drain(pool, 0), RP_OK);
+        rest(1e-4);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&lines), 1); /* that the worker is lost */
+    CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
+    COUNT_LEAKS();
+}
+
 static void every_pool_has_its_own(void)
 {
     rp_pool *pools[3];
@@ -305,16 +332,6 @@ static void calls_nothing_back(void)
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
 }
 
-/* What a pool that has failed leaves to its transport is left on purpose: a transport may still write there. */
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#define IGNORE_LEAKS() __lsan_disable()
-#define COUNT_LEAKS()  __lsan_enable()
-#else
-#define IGNORE_LEAKS() ((void)0)
-#define COUNT_LEAKS()  ((void)0)
-#endif
-
 /* What fails while nobody calls is told to the next call. */
 static void keeps_a_failure(void)
 {
@@ -350,6 +367,7 @@ int main(int argc, char **argv)
     static CU_TestInfo caretaker[] = { { "is_there_by_default", is_there_by_default },
                                        { "drives_while_nobody_calls", drives_while_nobody_calls },
                                        { "nobody_drives_without_it", nobody_drives_without_it },
+                                       { "a_drain_at_rest_drives", a_drain_at_rest_drives },
                                        { "every_pool_has_its_own", every_pool_has_its_own },
                                        { "ends_with_the_pool", ends_with_the_pool },
                                        { "calls_nothing_back", calls_nothing_back },

@@ -80,7 +80,7 @@ static void buffers_without_memory(void)
     struct rpi_alloc alloc = memory_hook(&memory);
     CU_ASSERT_PTR_NULL(rpi_buffer_new(&alloc, 8));
     for (size_t less = 0; less < 64; less++) /* its own bytes would make it wrap round */
-        if (less < sizeof(struct rpi_alloc))
+        if (less < sizeof(struct rpi_owner))
             CU_ASSERT_PTR_NULL(rpi_buffer_new(&alloc, SIZE_MAX - less));
     CU_ASSERT_EQUAL(memory.live, 0);
 }
@@ -327,6 +327,60 @@ static void one_at_a_time(void)
     CU_ASSERT_EQUAL(shared.torn, 0);
 }
 
+static void turn(struct shared *shared)
+{
+    shared->torn += shared->first != shared->second;
+    shared->first++;
+    shared->second++;
+}
+
+/* As take_turns, but never waits. */
+static void *try_turns(void *user)
+{
+    struct shared *shared = user;
+    for (int i = 0; i < TURNS; i++) {
+        while (!rpi_lock_try(&shared->lock))
+            (void)sched_yield();
+        turn(shared);
+        rpi_lock_give(&shared->lock);
+    }
+    return NULL;
+}
+
+/* The owner's turns, until the others have had theirs. */
+static void own_turns(void *(*others)(void *), int count, bool stays)
+{
+    struct shared shared = { .first = 0 };
+    pthread_t threads[4];
+    rpi_lock_own(&shared.lock);
+    uintptr_t owner = atomic_load(&shared.lock.owner); /* 0: this kernel has no owners */
+    for (int i = 0; i < count; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, others, &shared), 0);
+    for (int i = 0; i < 10 * TURNS; i++) {
+        rpi_lock_take(&shared.lock);
+        turn(&shared);
+        rpi_lock_give(&shared.lock);
+        if (i % 100 == 0)
+            (void)sched_yield();
+    }
+    for (int i = 0; i < count; i++)
+        (void)pthread_join(threads[i], NULL);
+    CU_ASSERT_EQUAL(shared.first, (10 + count) * TURNS);
+    CU_ASSERT_EQUAL(shared.second, (10 + count) * TURNS);
+    CU_ASSERT_EQUAL(shared.torn, 0);
+    CU_ASSERT_EQUAL(atomic_load(&shared.lock.owner), stays ? owner : 0);
+}
+
+static void owner_and_one_that_tries(void)
+{
+    own_turns(try_turns, 1, true);
+}
+
+static void owner_and_others(void)
+{
+    own_turns(take_turns, 3, false);
+}
+
 static CU_TestInfo allocs[] = { { "plain_hook", plain_hook },
                                 { "hook_is_used", hook_is_used },
                                 { "buffers_remember_their_hook", buffers_remember_their_hook },
@@ -348,6 +402,8 @@ static CU_TestInfo others[] = { { "little_endian", little_endian },
                                 { "deadlines", deadlines },
                                 { "patience_runs_out_slowly", patience_runs_out_slowly },
                                 { "one_at_a_time", one_at_a_time },
+                                { "owner_and_one_that_tries", owner_and_one_that_tries },
+                                { "owner_and_others", owner_and_others },
                                 CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "alloc", NULL, NULL, NULL, NULL, allocs },
                                  { "status", NULL, NULL, NULL, NULL, statuses },

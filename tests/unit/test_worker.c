@@ -386,12 +386,18 @@ static void stop_finishes_what_is_there(void)
     end();
 }
 
-static void stop_that_drops(void)
+/* So many tasks, which have come. */
+static void begin_with(uint64_t tasks)
 {
     begin();
-    add_task(1, "x");
-    add_task(2, "x");
+    for (uint64_t id = 1; id <= tasks; id++)
+        add_task(id, "x");
     CU_ASSERT_EQUAL(give(), RP_OK);
+}
+
+static void stop_that_drops(void)
+{
+    begin_with(2);
     open_batch();
     add_large(3, 4000);
     CU_ASSERT_EQUAL(give(), RP_OK);
@@ -428,66 +434,72 @@ static rp_status cancel(uint64_t id)
     return give_kind(RPI_CANCEL);
 }
 
-static void cancelled_before_it_starts(void)
+/* The next message hands back these tasks. */
+static void returned_of(const uint64_t *ids, int count, bool all)
 {
     struct rpi_reader reader;
-    begin();
-    for (uint64_t id = 1; id <= 3; id++)
-        add_task(id, "x");
-    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_batch *batch = rpi_worker_outgoing(&worker);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(batch);
+    CU_ASSERT_EQUAL_FATAL(rpi_reader_open(&reader, batch->bytes, batch->size), RP_OK);
+    CU_ASSERT_TRUE(reader.kind == RPI_RETURNED && batch->peer == 0 && batch->piece_count == 0);
+    CU_ASSERT_EQUAL_FATAL(reader.left, count);
+    CU_ASSERT_EQUAL(reader.word, all ? RPI_RETURNED_ALL : 0);
+    for (int i = 0; i < count; i++) {
+        struct rpi_frame frame = next_frame(&reader, ids[i]);
+        CU_ASSERT_TRUE(frame.attempt == 1 && frame.flags == 0 && frame.length == 0);
+    }
+    rpi_worker_sent(&worker, batch);
+}
+
+static void returned(const uint64_t *ids, int count)
+{
+    returned_of(ids, count, true);
+    CU_ASSERT_PTR_NULL(rpi_worker_outgoing(&worker));
+}
+
+static void cancelled_before_it_starts(void)
+{
+    static const uint64_t two[] = { 2 }, four[] = { 4 };
+    begin_with(3);
     open_batch();
     add_task(4, "x");
     CU_ASSERT_EQUAL(give(), RP_OK);
     CU_ASSERT_EQUAL(cancel(2), RP_OK);
+    returned_of(two, 1, false);
     CU_ASSERT_EQUAL(cancel(4), RP_OK);
+    CU_ASSERT_EQUAL(cancel(4), RP_OK); /* it is not here any more */
+    returned_of(four, 1, false);
     CU_ASSERT_EQUAL(cancel(99), RP_OK); /* it may be done long since */
-    for (uint64_t id = 1; id <= 4; id++) {
-        struct rpi_task task = next_task(id);
-        struct rpi_result result = { .status = task.cancelled ? RP_ERR_CANCELLED : RP_OK, .message = "" };
-        CU_ASSERT_EQUAL(task.cancelled, id % 2 == 0);
-        rpi_worker_done(&worker, &task, &result, 0);
-    }
-    rpi_worker_flush(&worker);
-    sent_batch(&reader);
-    for (uint64_t id = 1; id <= 4; id++)
-        CU_ASSERT_EQUAL(next_frame(&reader, id).flags & RPI_FRAME_FAILED, id % 2 ? 0 : RPI_FRAME_FAILED);
+    CU_ASSERT_PTR_NULL(rpi_worker_outgoing(&worker));
+    run_next(1, 0);
+    run_next(3, 0);
+    no_task();
     end();
 }
 
 static void cancelled_while_it_runs(void)
 {
-    begin();
-    for (uint64_t id = 1; id <= 2; id++)
-        add_task(id, "x");
-    CU_ASSERT_EQUAL(give(), RP_OK);
+    begin_with(2);
     struct rpi_task task = next_task(1);
-    CU_ASSERT_FALSE(worker.cancel);
-    CU_ASSERT_EQUAL(cancel(2), RP_OK);
+    CU_ASSERT_EQUAL(cancel(3), RP_OK);
     CU_ASSERT_FALSE(worker.cancel);
     CU_ASSERT_EQUAL(cancel(1), RP_OK);
     CU_ASSERT_TRUE(worker.cancel);
     answer(&task, "", 0, 0);
-    task = next_task(2);
-    CU_ASSERT_TRUE(task.cancelled);
+    CU_ASSERT_FALSE(next_task(2).cancelled);
     CU_ASSERT_FALSE(worker.cancel); /* that was for the one before */
     end();
 }
 
 static void all_cancelled(void)
 {
-    begin();
-    for (uint64_t id = 1; id <= 3; id++)
-        add_task(id, "x");
-    CU_ASSERT_EQUAL(give(), RP_OK);
+    static const uint64_t ids[] = { 2, 3 };
+    begin_with(3);
     struct rpi_task task = next_task(1);
     CU_ASSERT_EQUAL(cancel(0), RP_OK);
     CU_ASSERT_TRUE(worker.cancel);
+    returned_of(ids, 2, false);
     answer(&task, "", 0, 0);
-    for (uint64_t id = 2; id <= 3; id++) {
-        task = next_task(id);
-        CU_ASSERT_TRUE(task.cancelled);
-        answer(&task, "", 0, 0);
-    }
     open_batch();
     add_task(4, "x"); /* what comes later is not meant */
     CU_ASSERT_EQUAL(give(), RP_OK);
@@ -497,6 +509,7 @@ static void all_cancelled(void)
 
 static void map_cancelled(void)
 {
+    static const uint64_t ids[] = { 3, 4 };
     struct rpi_frame chunk = { .attempt = 1, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER };
     chunk.chunk = (struct rpi_chunk){ .count = 1 };
     begin();
@@ -505,16 +518,213 @@ static void map_cancelled(void)
         chunk.number = id <= 2 ? 50 : 60;
         (void)add_frame(chunk);
     }
-    add_frame((struct rpi_frame){ .id = 5, .flags = RPI_FRAME_NUMBER, .number = 60 }); /* no chunk of it */
+    add_frame((struct rpi_frame){ .id = 5, .attempt = 1, .flags = RPI_FRAME_NUMBER, .number = 60 }); /* no chunk of it */
     CU_ASSERT_EQUAL(give(), RP_OK);
     open_batch();
     (void)add_frame((struct rpi_frame){ .flags = RPI_FRAME_NUMBER, .number = 60 });
     CU_ASSERT_EQUAL(give_kind(RPI_CANCEL), RP_OK);
-    for (uint64_t id = 1; id <= 5; id++) {
-        struct rpi_task task = next_task(id);
-        CU_ASSERT_EQUAL(task.cancelled, id == 3 || id == 4);
+    returned_of(ids, 2, false);
+    for (uint64_t id = 1; id <= 5; id += id == 2 ? 3 : 1)
+        run_next(id, 0);
+    no_task();
+    end();
+}
+
+/* Nobody is told before it comes up; it is not run. */
+static void cancelled_without_memory(void)
+{
+    begin_with(2);
+    struct rpi_task task = next_task(1);
+    memory.calls = 0;
+    memory.fail_at = 1;
+    CU_ASSERT_EQUAL(cancel(2), RP_OK);
+    CU_ASSERT_PTR_NULL(rpi_worker_outgoing(&worker));
+    answer(&task, "", 0, 0);
+    CU_ASSERT_TRUE(next_task(2).cancelled);
+    end();
+}
+
+/* ---- handing back */
+
+static rp_status recall(void)
+{
+    open_batch();
+    return give_kind(RPI_RECALL);
+}
+
+/* All behind the running one, in their order, whatever batch they are in; what comes later is run. */
+/* Tasks 2 and 3 have begun elsewhere, before task 1 was answered or behind it. */
+static void what_has_begun_elsewhere_stays(void)
+{
+    static const uint64_t ids[] = { 4, 5 };
+    struct rpi_task tasks[8];
+    begin_with(5);
+    struct rpi_task task = next_task(1);
+    CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 2), 2);
+    CU_ASSERT(tasks[0].id == 2 && tasks[1].id == 3 && tasks[1].size == 1 && tasks[1].attempt == 1);
+    CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8), 4);
+    worker.ahead = 2;
+    CU_ASSERT_EQUAL(cancel(3), RP_OK);
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    returned(ids, 2);
+    worker.ahead = 0;
+    answer(&task, "", 0, 0);
+    for (uint64_t id = 2; id <= 3; id++) {
+        task = next_task(id);
+        CU_ASSERT_FALSE(task.cancelled);
+        CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8), id == 2); /* up to one that has left */
         answer(&task, "", 0, 0);
     }
+    no_task();
+    end();
+}
+
+static void what_has_begun_elsewhere_is_not_dropped(void)
+{
+    begin_with(4);
+    run_next(1, 0);
+    worker.ahead = 2;
+    CU_ASSERT_EQUAL(stop(RPI_STOP_DROP), RP_OK);
+    worker.ahead = 0;
+    run_next(2, 0);
+    run_next(3, 0);
+    no_task();
+    end();
+}
+
+static void who_does_not_follow(void)
+{
+    struct rpi_task tasks[8];
+    begin();
+    add_task(1, "x");
+    (void)add_frame((struct rpi_frame){ .id = 2, .function = 1, .attempt = 2, .flags = RPI_FRAME_RAN, .ran = 500000000 });
+    add_large(3, 100000);
+    add_task(4, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(1);
+    CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8), 1);
+    CU_ASSERT(tasks[0].id == 2 && tasks[0].attempt == 2 && tasks[0].limit > 0.49 && tasks[0].limit < 0.51);
+    worker.catalogue.ready++; /* of other shared data than was promised */
+    CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8), 0);
+    worker.catalogue.ready--;
+    answer(&task, "", 0, 0);
+    end();
+}
+
+static void hands_back_what_has_not_started(void)
+{
+    static const uint64_t ids[] = { 2, 3, 4 };
+    begin_with(3);
+    open_batch();
+    add_task(4, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(1);
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    returned(ids, 3);
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    returned(NULL, 0); /* nothing is left to hand back */
+    open_batch();
+    add_task(2, "again");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    answer(&task, "", 0, 0);
+    task = next_task(2);
+    CU_ASSERT_TRUE(task.size == 5 && memcmp(task.arg, "again", 5) == 0);
+    answer(&task, "", 0, 0);
+    no_task();
+    end();
+}
+
+/* Between two tasks the worker keeps the one that it would run next. */
+static void keeps_its_next_task(void)
+{
+    static const uint64_t ids[] = { 3 };
+    begin();
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    returned(NULL, 0);
+    open_batch();
+    for (uint64_t id = 1; id <= 3; id++)
+        add_task(id, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    run_next(1, 0);
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    returned(ids, 1);
+    run_next(2, 0);
+    no_task();
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    returned(NULL, 0);
+    end();
+}
+
+/* Large arguments are here, or under way, and stay; who is cancelled is not run when it comes up. */
+static void keeps_large_ones(void)
+{
+    static const uint64_t ids[] = { 2, 5 };
+    begin();
+    add_task(1, "x");
+    add_task(2, "x");
+    add_large(3, 3000);
+    add_large(4, 4000);
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    open_batch();
+    add_task(5, "x");
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(1);
+    CU_ASSERT_EQUAL(cancel(4), RP_OK);
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    returned(ids, 2);
+    CU_ASSERT_EQUAL(cancel(5), RP_OK); /* it is not here any more */
+    answer(&task, "", 0, 0);
+    for (struct rpi_arrival *arrival; (arrival = rpi_worker_incoming(&worker));)
+        rpi_worker_arrived(&worker, arrival);
+    task = next_task(3);
+    CU_ASSERT_EQUAL(task.size, 3000);
+    CU_ASSERT_FALSE(task.cancelled);
+    answer(&task, "", 0, 0);
+    task = next_task(4);
+    CU_ASSERT_TRUE(task.cancelled);
+    answer(&task, "", 0, 0);
+    no_task();
+    end();
+}
+
+/* More than one message can say. */
+static void hands_back_many(void)
+{
+    uint64_t ids[2][200];
+    int most = (LIMIT - RPI_BATCH_HEADER) / RPI_FRAME_HEADER;
+    begin();
+    for (uint64_t id = 0; id < 201; id++) {
+        if (!rpi_writer_fits(&writer, RPI_FRAME_HEADER)) {
+            CU_ASSERT_EQUAL(give(), RP_OK);
+            open_batch();
+        }
+        add_task(id, "");
+        if (id)
+            ids[(int)id > most][(int)id > most ? (int)id - most - 1 : (int)id - 1] = id;
+    }
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    returned_of(ids[0], most, false);
+    returned(ids[1], 200 - most);
+    run_next(0, 0);
+    no_task();
+    end();
+}
+
+/* Without memory for the answer nothing is handed back; asked again, all is. */
+static void hands_back_without_memory(void)
+{
+    static const uint64_t ids[] = { 2 };
+    begin_with(2);
+    struct rpi_task task = next_task(1);
+    memory.calls = 0;
+    memory.fail_at = 1;
+    CU_ASSERT_EQUAL(recall(), RP_ERR_NOMEM);
+    CU_ASSERT_PTR_NULL(rpi_worker_outgoing(&worker));
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    returned(ids, 1);
+    answer(&task, "", 0, 0);
+    no_task();
     end();
 }
 
@@ -600,6 +810,37 @@ static void inputs_come_with_their_task(void)
     end();
 }
 
+/* Rank 0 may send again what it never told this worker to forget, which was silent then: each payload has its room. */
+static void input_that_comes_twice(void)
+{
+    static const uint64_t ids[] = { 21 };
+    begin();
+    for (uint64_t id = 1; id <= 2; id++) {
+        open_batch();
+        (void)add_frame((struct rpi_frame){ .id = 21, .flags = RPI_FRAME_LARGE, .length = 4000 });
+        CU_ASSERT_EQUAL(give_kind(RPI_INPUT), RP_OK);
+        struct rpi_arrival *arrival = rpi_worker_incoming(&worker);
+        CU_ASSERT_TRUE_FATAL(arrival && arrival->size == 4000);
+        memset(arrival->buffer, 'L', 4000);
+        rpi_worker_arrived(&worker, arrival);
+        open_batch();
+        add_list(id, 0, ids, 1);
+        CU_ASSERT_EQUAL(give_kind(RPI_INPUT), RP_OK);
+        open_batch();
+        add_task(id, "x");
+        CU_ASSERT_EQUAL(give(), RP_OK);
+        struct rpi_task task = next_task(id);
+        CU_ASSERT_TRUE(task.input_count == 1 && task.inputs[0].size == 4000);
+        answer(&task, "", 0, 0);
+    }
+    uint64_t kept = memory.live;
+    open_batch();
+    (void)add_frame((struct rpi_frame){ .id = 21, .flags = RPI_FRAME_FAILED });
+    CU_ASSERT_EQUAL(give_kind(RPI_INPUT), RP_OK);
+    CU_ASSERT_EQUAL(memory.live, kept - 4); /* both, a block and a buffer each */
+    end();
+}
+
 static void inputs_without_memory(void)
 {
     static const uint64_t ids[] = { 20, 21 };
@@ -662,7 +903,7 @@ static void refused_batches(void)
 
 static uint32_t write_tasks(void)
 {
-    struct rpi_frame chunk = { .id = 3, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 6 };
+    struct rpi_frame chunk = { .id = 3, .attempt = 1, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 6 };
     chunk.chunk = (struct rpi_chunk){ .count = 2, .in_size = 3, .out_size = 1 };
     open_batch();
     add_task(1, "one");
@@ -793,8 +1034,18 @@ static CU_TestInfo tests[] = { { "tasks_in_their_order", tasks_in_their_order },
                                { "cancelled_while_it_runs", cancelled_while_it_runs },
                                { "all_cancelled", all_cancelled },
                                { "map_cancelled", map_cancelled },
+                               { "cancelled_without_memory", cancelled_without_memory },
+                               { "what_has_begun_elsewhere_stays", what_has_begun_elsewhere_stays },
+                               { "what_has_begun_elsewhere_is_not_dropped", what_has_begun_elsewhere_is_not_dropped },
+                               { "who_does_not_follow", who_does_not_follow },
+                               { "hands_back_what_has_not_started", hands_back_what_has_not_started },
+                               { "keeps_its_next_task", keeps_its_next_task },
+                               { "keeps_large_ones", keeps_large_ones },
+                               { "hands_back_many", hands_back_many },
+                               { "hands_back_without_memory", hands_back_without_memory },
                                { "stopped_while_it_runs", stopped_while_it_runs },
                                { "inputs_come_with_their_task", inputs_come_with_their_task },
+                               { "input_that_comes_twice", input_that_comes_twice },
                                { "inputs_without_memory", inputs_without_memory },
                                { "refused_batches", refused_batches },
                                { "every_damaged_byte", every_damaged_byte },

@@ -1,0 +1,287 @@
+#include "job.h"
+
+#include "rank.h"
+#include "reports.h"
+#include "say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ALONE    1.0 /* seconds for mpirun to see for itself that every rank has ended */
+#define STEP     2.0 /* seconds between two ways of asking it, each ruder */
+#define MERCY    2.5 /* seconds for rank 0 to end, when somebody has ended the job */
+#define BEFORE   0.5 /* seconds */
+#define FAREWELL 5.0 /* seconds for rank 0's watch to say how it ended, when mpirun is gone */
+
+struct job {
+    struct reports reports;
+    int signals;
+    sigset_t mask; /* before */
+    pid_t mpirun;
+    int mpirun_status; /* once it has ended */
+    bool mpirun_ended;
+    double grace;
+    double ask; /* when mpirun is asked to end; 0: not yet decided */
+    int asked;  /* times */
+    int signal; /* that somebody sent to end the job; 0: none */
+    bool master_seen, dismissed;
+};
+
+/* ---- mpirun */
+
+static void become(const struct job *job, const char *const *command, pid_t parent, int failure)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(128 + SIGTERM);
+    (void)sigprocmask(SIG_SETMASK, &job->mask, NULL);
+    (void)execvp(command[0], (char *const *)(uintptr_t)command);
+    int error = errno;
+    (void)!write(failure, &error, sizeof error);
+    _exit(127);
+}
+
+/* False, after saying why: it cannot be started. */
+static bool start(struct job *job, const char *const *command)
+{
+    int ends[2], error = 0;
+    pid_t parent = getpid();
+    if (pipe2(ends, O_CLOEXEC) != 0 || (job->mpirun = fork()) < 0) {
+        say("cannot start a process: %s", strerror(errno));
+        return false;
+    }
+    if (job->mpirun == 0)
+        become(job, command, parent, ends[1]);
+    (void)close(ends[1]);
+    ssize_t got = read(ends[0], &error, sizeof error); /* nothing: it has become mpirun */
+    (void)close(ends[0]);
+    if (got != (ssize_t)sizeof error)
+        return true;
+    (void)waitpid(job->mpirun, NULL, 0);
+    say("cannot run %s: %s.  Install Open MPI (Debian: openmpi-bin), or set MPIRUN to its mpirun", command[0],
+        strerror(error));
+    return false;
+}
+
+static void look_at_mpirun(struct job *job)
+{
+    int how;
+    if (job->mpirun_ended || waitpid(job->mpirun, &how, WNOHANG) != job->mpirun)
+        return;
+    job->mpirun_ended = true;
+    job->mpirun_status = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+}
+
+static void tell_mpirun(const struct job *job, int number)
+{
+    if (!job->mpirun_ended)
+        (void)kill(job->mpirun, number);
+}
+
+/* ---- signals */
+
+static bool hold_signals(struct job *job)
+{
+    static const int held[] = { SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
+    struct sigaction hangup;
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        (void)sigaddset(&set, held[i]);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN)
+        (void)sigdelset(&set, SIGHUP); /* nohup */
+    (void)sigprocmask(SIG_BLOCK, &set, &job->mask);
+    job->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return job->signals >= 0;
+}
+
+static void ask_by(struct job *job, double when)
+{
+    if (!(job->ask > 0) || when < job->ask)
+        job->ask = when;
+}
+
+/* Rank 0 has its time to end by itself; mpirun (4.1) would give it none between SIGTERM and SIGKILL.  A terminal's signal comes to mpirun as
+ * well. */
+static void take_signal(struct job *job, int number)
+{
+    if (number == SIGCHLD)
+        return;
+    if (number == SIGUSR1 || number == SIGUSR2) {
+        tell_mpirun(job, number); /* which passes it on to the ranks */
+        return;
+    }
+    job->signal = number;
+    if (job->reports.master_came && !job->dismissed) {
+        job->dismissed = true;
+        reports_dismiss_master(&job->reports, number);
+        ask_by(job, clock_now() + MERCY);
+    } else {
+        ask_by(job, clock_now());
+    }
+}
+
+static void take_signals(struct job *job)
+{
+    struct signalfd_siginfo info;
+    while (read(job->signals, &info, sizeof info) == (ssize_t)sizeof info)
+        take_signal(job, (int)info.ssi_signo);
+}
+
+/* ---- the end */
+
+static void tell_of_master(const struct job *job)
+{
+    const struct reports *reports = &job->reports;
+    int number = reports->master_status - 128;
+    if (job->signal)
+        return;
+    if (reports->master_status < 0)
+        say("launch: rank 0 on %s was lost: killed, or its host gone; the job is ended", reports->master_host);
+    else if (number > 0 && number < NSIG)
+        say("launch: rank 0 on %s was ended by signal %d (%s); the job is ended", reports->master_host, number,
+            strsignal(number));
+}
+
+/* A rank 0 that failed may have failed for want of another: which ended so long before it that it was not its doing. */
+static void tell_of_others(const struct job *job)
+{
+    const struct reports *reports = &job->reports;
+    double now = clock_now();
+    if (job->signal || reports->master_status == 0)
+        return;
+    for (int i = 0; i < reports->ended; i++) {
+        const struct report_end *end = &reports->ends[i];
+        if (now - end->when > BEFORE)
+            say("launch: rank %d on %s had ended %.1f s before rank 0", end->rank, end->host, now - end->when);
+    }
+}
+
+/* Rank 0's end is the job's: the others have `grace` seconds, less after a bad end. */
+static void look_at_ranks(struct job *job)
+{
+    const struct reports *reports = &job->reports;
+    double now = clock_now();
+    if (!reports->master_gone)
+        return;
+    if (!job->master_seen) {
+        job->master_seen = true;
+        tell_of_master(job);
+        tell_of_others(job);
+        ask_by(job, now + (reports->master_status < 0 || reports->master_status > 128 ? ALONE : job->grace));
+    }
+    if (reports->gone == reports->size && job->asked == 0)
+        ask_by(job, now + ALONE);
+}
+
+/* SIGTERM makes mpirun end its ranks, within a second or so; while it waits for a lost host it takes a second one. */
+static void press(struct job *job)
+{
+    static const int ways[] = { SIGTERM, SIGTERM, SIGKILL };
+    const struct reports *reports = &job->reports;
+    int most = (int)(sizeof ways / sizeof *ways);
+    if (!(job->ask > 0) || job->mpirun_ended || clock_now() < job->ask)
+        return;
+    if (job->asked == 0 && reports->master_gone && reports->master_status == 0 && reports->came > reports->gone &&
+        !job->signal)
+        say("launch: rank 0 has ended, but %d of %d ranks go on: they are ended (--grace SECONDS lets them)",
+            reports->came - reports->gone, reports->size);
+    tell_mpirun(job, ways[job->asked < most ? job->asked : most - 1]);
+    job->asked++;
+    job->ask = clock_now() + STEP;
+}
+
+static bool is_over(struct job *job, double *farewell)
+{
+    if (!job->mpirun_ended)
+        return false;
+    if (!job->reports.master_came || job->reports.master_gone)
+        return true;
+    if (!job->dismissed)
+        reports_dismiss_master(&job->reports, SIGTERM);
+    job->dismissed = true;
+    if (!(*farewell > 0))
+        *farewell = clock_now() + FAREWELL;
+    return clock_now() > *farewell;
+}
+
+static int result(const struct job *job)
+{
+    const struct reports *reports = &job->reports;
+    if (reports->master_status >= 0)
+        return reports->master_status;
+    if (job->signal)
+        return 128 + job->signal;
+    if (reports->master_came)
+        return 128 + SIGKILL;
+    say("launch: mpirun ended with status %d before rank 0 had started", job->mpirun_status);
+    return job->mpirun_status ? job->mpirun_status : 1;
+}
+
+static int wait_milliseconds(const struct job *job)
+{
+    double seconds = job->ask - clock_now();
+    if (job->mpirun_ended)
+        return 100;
+    return !(job->ask > 0) ? -1 : seconds < 0 ? 0 : seconds > 3600 ? 3600000 : (int)(seconds * 1e3) + 1;
+}
+
+static int watch(struct job *job)
+{
+    double farewell = 0;
+    for (;;) {
+        struct pollfd ends[] = { { .fd = job->signals, .events = POLLIN },
+                                 { .fd = job->reports.events, .events = POLLIN } };
+        take_signals(job);
+        look_at_mpirun(job);
+        reports_take(&job->reports);
+        look_at_ranks(job);
+        press(job);
+        if (is_over(job, &farewell))
+            return result(job);
+        (void)poll(ends, 2, wait_milliseconds(job));
+    }
+}
+
+/* A connection a rank. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int job_run(const char *const *command, bool local, double grace)
+{
+    struct job job = { .grace = grace };
+    char address[512];
+    int status = 1;
+    if (!reports_open(&job.reports, local)) {
+        say("launch: cannot listen for the ranks: %s", strerror(errno));
+        return 1;
+    }
+    if (!reports_address(&job.reports, local, address, sizeof address) || setenv(RANK_LAUNCHER, address, 1) != 0 ||
+        !hold_signals(&job))
+        say("launch: cannot prepare the job: %s", strerror(errno));
+    else if (!start(&job, command))
+        status = 127;
+    else {
+        allow_many_files();
+        status = watch(&job);
+    }
+    reports_kill_left(&job.reports);
+    reports_close(&job.reports);
+    return status;
+}

@@ -1,0 +1,10 @@
+#ifndef RANKPOOL_CLI_JOB_H
+#define RANKPOOL_CLI_JOB_H
+
+#include <stdbool.h>
+
+/* Runs `command` (mpirun, with RANK_COMMAND in the program's place) to its end, which it brings about when rank 0 has ended and the others have not
+ * within `grace` seconds, or when there is nobody left but mpirun.  Returns the exit status to pass on: rank 0's where there is one. */
+int job_run(const char *const *command, bool local, double grace);
+
+#endif

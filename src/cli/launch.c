@@ -1,0 +1,229 @@
+#include "launch.h"
+
+#include "job.h"
+#include "rank.h"
+#include "say.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GRACE 2.0 /* seconds, as --help and the manual say */
+
+struct options {
+    const char *ranks, *hosts;
+    double grace;
+    char **more; /* mpirun's, as the user gave them */
+    int more_count;
+    char **program; /* and its arguments; NULL at the end */
+    int program_count;
+};
+
+static void help(void)
+{
+    (void)printf(
+        "usage: rankpool launch [-n N] [--hosts LIST] [--grace SECONDS] [--mpirun-arg ARG]... PROGRAM [ARGUMENTS]\n\n"
+        "Runs PROGRAM on N ranks under mpirun, such that its pool survives the death of workers and of other hosts,\n"
+        "and returns rank 0's own exit status, or 128 + n when signal n ended it.\n\n"
+        "  -n, --np N          ranks: rank 0 and N - 1 workers (default: what mpirun finds, as in a batch job)\n"
+        "  --hosts LIST        hosts and the ranks on each, as h1:4,h2:4; rank 0 is on this one, else on the first\n"
+        "  --grace SECONDS     how long other ranks may go on after rank 0 has ended (default %g)\n"
+        "  --mpirun-arg ARG    one more word for mpirun's command line, as it stands; may be repeated\n"
+        "  -h, --help          this text\n\n"
+        "MPIRUN in the environment is the mpirun to use. PROGRAM and this command must be at the same path on all hosts.\n",
+        GRACE);
+}
+
+/* ---- arguments */
+
+static bool is_count(const char *text)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    return *text && !*end && value >= 1 && value <= INT_MAX;
+}
+
+static bool parse_grace(const char *text, double *grace)
+{
+    char *end;
+    *grace = strtod(text, &end);
+    return *text && !*end && *grace >= 0 && *grace <= 1e9;
+}
+
+/* -1: go on; else the exit status. */
+static int check(const struct options *options)
+{
+    if (options->ranks && !is_count(options->ranks))
+        say("launch: -n wants a number of ranks, not \"%s\"", options->ranks);
+    else if (options->hosts && !*options->hosts)
+        say("launch: --hosts wants a list such as h1:4,h2:4");
+    else if (options->program_count == 0)
+        say("launch: which program? rankpool launch -n N PROGRAM [ARGUMENTS]");
+    else
+        return -1;
+    return USAGE_ERROR;
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+    static const struct option words[] = {
+        { "np", required_argument, NULL, 'n' },    { "hosts", required_argument, NULL, 'H' },
+        { "grace", required_argument, NULL, 'g' }, { "mpirun-arg", required_argument, NULL, 'm' },
+        { "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 }
+    };
+    int word;
+    opterr = 0;
+    while ((word = getopt_long(argc, argv, "+:n:h", words, NULL)) != -1) {
+        switch (word) {
+        case 'n':
+            options->ranks = optarg;
+            break;
+        case 'H':
+            options->hosts = optarg;
+            break;
+        case 'g':
+            if (parse_grace(optarg, &options->grace))
+                break;
+            say("launch: --grace wants seconds, not \"%s\"", optarg);
+            return USAGE_ERROR;
+        case 'm':
+            options->more[options->more_count++] = optarg;
+            break;
+        case 'h':
+            help();
+            return 0;
+        case ':':
+            say("launch: %s wants a value", argv[optind - 1]);
+            return USAGE_ERROR;
+        default:
+            say("launch: there is no option %s (options of mpirun's go as --mpirun-arg; the program's own follow its name)",
+                argv[optind - 1]);
+            return USAGE_ERROR;
+        }
+    }
+    options->program = argv + optind;
+    options->program_count = argc - optind;
+    return check(options);
+}
+
+/* ---- mpirun's command line */
+
+/* What a job needs so that its survivors go on and come to an end (Open MPI 4.1):
+ *  - orte_enable_recovery: the death of a rank does not end the others;
+ *  - async_mpi_finalize: MPI_Finalize does not wait for the dead;
+ *  - keepalives: the daemon of a host whose cable is cut is given up after some seconds, not never;
+ *  - btl_tcp_flags without put: when the end of a peer meets a large message that goes by put, rank 0 sends the message that ends the put from
+ *    inside the lock of that very connection, and waits for itself for ever. */
+static const char *const recovery[] = { "--enable-recovery",
+                                        "--mca",
+                                        "orte_enable_recovery",
+                                        "1",
+                                        "--mca",
+                                        "async_mpi_finalize",
+                                        "1",
+                                        "--mca",
+                                        "oob_tcp_keepalive_time",
+                                        "1",
+                                        "--mca",
+                                        "oob_tcp_keepalive_intvl",
+                                        "1",
+                                        "--mca",
+                                        "oob_tcp_keepalive_probes",
+                                        "2",
+                                        "--mca",
+                                        "btl_tcp_flags",
+                                        "send,inplace,need-ack,need-csum,hetero-rdma",
+                                        "-x",
+                                        RANK_LAUNCHER };
+
+static bool mentions(const struct options *options, const char *text)
+{
+    for (int i = 0; i < options->more_count; i++)
+        if (strstr(options->more[i], text))
+            return true;
+    return false;
+}
+
+/* Whether rank 0 may run on another host than this command. */
+static bool may_be_elsewhere(const struct options *options)
+{
+    static const char *const allocations[] = { "SLURM_JOB_ID", "PBS_JOBID",    "LSB_JOBID",
+                                               "JOB_ID",       "COBALT_JOBID", "OMPI_MCA_orte_default_hostfile" };
+    if (options->hosts || options->more_count > 0)
+        return true;
+    for (size_t i = 0; i < sizeof allocations / sizeof *allocations; i++)
+        if (getenv(allocations[i]))
+            return true;
+    return false;
+}
+
+struct words {
+    const char **list;
+    int count;
+};
+
+static void add(struct words *words, const char *word)
+{
+    words->list[words->count++] = word;
+}
+
+static void add_pair(struct words *words, const char *option, const char *value)
+{
+    add(words, option);
+    add(words, value);
+}
+
+/* The list is the caller's to free; NULL: no memory.  `self` is this command's own path. */
+static const char **compose(const struct options *options, const char *self)
+{
+    const char *mpirun = getenv("MPIRUN");
+    int most = options->more_count + options->program_count + (int)(sizeof recovery / sizeof *recovery) + 16;
+    struct words words = { .list = calloc((size_t)most, sizeof *words.list) };
+    if (!words.list)
+        return NULL;
+    add(&words, mpirun && *mpirun ? mpirun : "mpirun");
+    for (size_t i = 0; i < sizeof recovery / sizeof *recovery; i++)
+        add(&words, recovery[i]);
+    if (getenv("SLURM_JOB_ID") && !getenv("OMPI_MCA_plm_slurm_args")) {
+        add(&words, "--mca");
+        add_pair(&words, "plm_slurm_args", "--no-kill"); /* else SLURM ends every daemon with the first lost node */
+    }
+    if (!mentions(options, "oversubscribe"))
+        add(&words, "--oversubscribe");
+    if (options->ranks)
+        add_pair(&words, "-n", options->ranks);
+    if (options->hosts)
+        add_pair(&words, "--host", options->hosts);
+    for (int i = 0; i < options->more_count; i++)
+        add(&words, options->more[i]);
+    add_pair(&words, self, RANK_COMMAND);
+    for (int i = 0; i < options->program_count; i++)
+        add(&words, options->program[i]);
+    return words.list;
+}
+
+int launch(int argc, char **argv)
+{
+    char self[PATH_MAX];
+    struct options options = { .grace = GRACE };
+    options.more = calloc((size_t)argc, sizeof *options.more);
+    int status = options.more ? parse(argc, argv, &options) : 1;
+    if (status >= 0) {
+        free(options.more);
+        return status;
+    }
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[length > 0 ? length : 0] = '\0';
+    const char **command = length > 0 ? compose(&options, self) : NULL;
+    if (command)
+        status = job_run(command, !may_be_elsewhere(&options), options.grace);
+    else
+        say("launch: no memory, or /proc/self/exe cannot be read");
+    free(command);
+    free(options.more);
+    return command ? status : 1;
+}

@@ -1,0 +1,226 @@
+#include "rank.h"
+
+#include "say.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CONNECT 3000 /* milliseconds for one address */
+#define MERCY   2.0  /* seconds from SIGTERM to SIGKILL for a program whose launcher is gone */
+#define HIGH    64   /* a worker's line to the launcher has a number that programs do not count on */
+
+/* ---- the launcher's address */
+
+struct launcher {
+    char *host, *port, *token, *addresses; /* in the environment's text, which is cut up */
+};
+
+static bool parse(char *text, struct launcher *launcher)
+{
+    launcher->host = strsep(&text, ":");
+    launcher->port = strsep(&text, ":");
+    launcher->token = strsep(&text, ":");
+    launcher->addresses = text;
+    return text != NULL;
+}
+
+static int connect_to(const char *address, const char *port)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port, NULL, 10)) };
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
+        return -1;
+    int line = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (line < 0)
+        return -1;
+    struct pollfd wait = { .fd = line, .events = POLLOUT };
+    if (connect(line, (struct sockaddr *)&to, sizeof to) == 0 ||
+        (errno == EINPROGRESS && poll(&wait, 1, CONNECT) == 1 &&
+         getsockopt(line, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0))
+        return line;
+    (void)close(line);
+    return -1;
+}
+
+/* On the launcher's own host the loopback interface always works; elsewhere its port may be another's. */
+static int reach(const struct launcher *launcher)
+{
+    char here[256] = "";
+    char *rest = launcher->addresses;
+    int line = -1;
+    (void)gethostname(here, sizeof here - 1);
+    if (strcmp(here, launcher->host) == 0)
+        line = connect_to("127.0.0.1", launcher->port);
+    for (char *address; line < 0 && (address = strsep(&rest, ","));)
+        line = connect_to(address, launcher->port);
+    return line;
+}
+
+/* A cut cable ends the line after some seconds. */
+static void keep_alive(int line)
+{
+    int on = 1, idle = 1, interval = 1, probes = 3;
+    (void)setsockopt(line, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(line, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void)setsockopt(line, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(line, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+static const char *rank_text(void)
+{
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    return rank ? rank : getenv("PMIX_RANK");
+}
+
+/* The launcher hears of this rank; -1: it does not. */
+static int call_launcher(void)
+{
+    char text[512], hello[512], here[256] = "?";
+    const char *value = getenv(RANK_LAUNCHER), *rank = rank_text(), *size = getenv("OMPI_COMM_WORLD_SIZE");
+    struct launcher launcher;
+    if (!value || !rank || strlen(value) >= sizeof text)
+        return -1;
+    (void)snprintf(text, sizeof text, "%s", value);
+    int line = parse(text, &launcher) ? reach(&launcher) : -1;
+    if (line < 0)
+        return -1;
+    (void)gethostname(here, sizeof here - 1);
+    int length = snprintf(hello, sizeof hello, "%s %s %s %ld %.200s\n", launcher.token, rank, size ? size : "0",
+                          (long)getpid(), here);
+    if (send(line, hello, (size_t)length, MSG_NOSIGNAL) == length) { /* a new connection's buffer holds it */
+        keep_alive(line);
+        return line;
+    }
+    (void)close(line);
+    return -1;
+}
+
+/* ---- the program */
+
+static int become(char **argv)
+{
+    (void)execvp(argv[0], argv);
+    int error = errno;
+    if (error == ENOENT && !strchr(argv[0], '/'))
+        say("there is no program %s in PATH (one in this directory is ./%s)", argv[0], argv[0]);
+    else
+        say("cannot run %s: %s", argv[0], strerror(error));
+    return error == ENOENT ? 127 : 126;
+}
+
+static pid_t start(char **argv, const sigset_t *mask)
+{
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* whoever kills this rank means the program */
+    if (getppid() != parent)
+        _exit(128 + SIGKILL);
+    (void)sigprocmask(SIG_SETMASK, mask, NULL);
+    _exit(become(argv));
+}
+
+static bool has_ended(pid_t child, int *status)
+{
+    int how;
+    if (waitpid(child, &how, WNOHANG) != child)
+        return false;
+    *status = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+    return true;
+}
+
+/* The launcher says by which signal the program is to end, or has ended itself. */
+static void end_program(pid_t child, int line)
+{
+    char number = SIGTERM;
+    (void)recv(line, &number, 1, MSG_DONTWAIT);
+    (void)kill(child, number > 0 && number < NSIG ? number : SIGTERM);
+}
+
+/* Returns the program's status. */
+static int watch(pid_t child, int signals, int line)
+{
+    struct pollfd ends[] = { { .fd = signals, .events = POLLIN }, { .fd = line, .events = POLLIN } };
+    double deadline = 0; /* none */
+    int status;
+    while (!has_ended(child, &status)) {
+        (void)poll(ends, 2, deadline > 0 ? 100 : -1);
+        if (ends[0].revents) {
+            struct signalfd_siginfo signal;
+            (void)!read(signals, &signal, sizeof signal);
+        }
+        if (ends[1].revents) {
+            end_program(child, line);
+            ends[1].fd = -1;
+            deadline = clock_now() + MERCY;
+        }
+        if (deadline > 0 && clock_now() > deadline)
+            (void)kill(child, SIGKILL);
+    }
+    return status;
+}
+
+/* Signals that come through mpirun come to the whole group, the program included: here they are only kept from ending the watch. */
+static int hold_signals(sigset_t *before)
+{
+    static const int held[] = { SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE };
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        (void)sigaddset(&set, held[i]);
+    (void)sigprocmask(SIG_BLOCK, &set, before);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run_master(char **argv, int line)
+{
+    char report[32];
+    sigset_t mask;
+    int signals = hold_signals(&mask);
+    pid_t child = signals < 0 ? -1 : start(argv, &mask);
+    if (child < 0) {
+        say("cannot start rank 0: %s", strerror(errno));
+        return 1;
+    }
+    int status = watch(child, signals, line);
+    int length = snprintf(report, sizeof report, "end %d\n", status);
+    (void)send(line, report, (size_t)length, MSG_NOSIGNAL);
+    return status;
+}
+
+int rank_run(int argc, char **argv)
+{
+    if (argc < 2 || !getenv(RANK_LAUNCHER)) {
+        say("%s is for rankpool launch, which starts every rank by it", RANK_COMMAND);
+        return USAGE_ERROR;
+    }
+    int line = call_launcher();
+    const char *rank = rank_text();
+    bool is_master = !rank || strcmp(rank, "0") == 0;
+    (void)unsetenv(RANK_LAUNCHER); /* the token is nobody else's */
+    if (!is_master) {
+        if (line >= 0)
+            (void)fcntl(line, F_DUPFD, HIGH); /* it closes when the program ends, which is how the launcher knows */
+        return become(argv + 1);
+    }
+    if (line >= 0)
+        return run_master(argv + 1, line);
+    say("rank 0 cannot reach rankpool launch over TCP from this host: is there a firewall between them?");
+    return 1;
+}

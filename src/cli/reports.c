@@ -1,0 +1,301 @@
+#include "reports.h"
+
+#include "say.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <limits.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define STRANGERS 256 /* at once; the oldest goes */
+#define HELLO     512 /* bytes at the most */
+
+struct line {
+    struct line *next, *before;
+    int file;
+    bool known;
+    int rank;
+    pid_t pid; /* of the rank, when it is on this host; else 0 */
+    char host[65];
+    size_t used;
+    char text[HELLO]; /* the line that has not ended yet */
+};
+
+/* ---- opening */
+
+static bool make_token(char token[33])
+{
+    unsigned char bytes[16];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        return false;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        (void)snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+    return true;
+}
+
+static bool hear(const struct reports *reports, int file, void *line)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = line };
+    return epoll_ctl(reports->events, EPOLL_CTL_ADD, file, &event) == 0;
+}
+
+bool reports_open(struct reports *reports, bool local)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(local ? INADDR_LOOPBACK : INADDR_ANY) };
+    socklen_t size = sizeof address;
+    *reports = (struct reports){ .master_status = -1 };
+    reports->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    reports->events = epoll_create1(EPOLL_CLOEXEC);
+    if (reports->listener < 0 || reports->events < 0 || !make_token(reports->token) ||
+        bind(reports->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(reports->listener, SOMAXCONN) != 0 ||
+        getsockname(reports->listener, (struct sockaddr *)&address, &size) != 0 ||
+        !hear(reports, reports->listener, NULL)) {
+        int error = errno;
+        reports_close(reports);
+        errno = error;
+        return false;
+    }
+    reports->port = ntohs(address.sin_port);
+    return true;
+}
+
+/* The addresses of this host's interfaces, loopback aside. */
+static void add_addresses(char *text, size_t size)
+{
+    struct ifaddrs *all = NULL;
+    size_t used = 0;
+    text[0] = '\0';
+    if (getifaddrs(&all) != 0)
+        return;
+    for (struct ifaddrs *one = all; one; one = one->ifa_next) {
+        char address[INET_ADDRSTRLEN];
+        if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET || (one->ifa_flags & IFF_LOOPBACK) ||
+            !(one->ifa_flags & IFF_UP))
+            continue;
+        const struct sockaddr_in *in = (const void *)one->ifa_addr;
+        if (inet_ntop(AF_INET, &in->sin_addr, address, sizeof address) && used + sizeof address + 1 < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "," : "", address);
+    }
+    freeifaddrs(all);
+}
+
+bool reports_address(const struct reports *reports, bool local, char *text, size_t size)
+{
+    char here[256] = "", addresses[200] = "127.0.0.1";
+    if (!local)
+        add_addresses(addresses, sizeof addresses);
+    (void)gethostname(here, sizeof here - 1);
+    int length = snprintf(text, size, "%s:%u:%s:%s", here, reports->port, reports->token, addresses);
+    return length > 0 && (size_t)length < size;
+}
+
+/* ---- lines */
+
+static void note_end(struct reports *reports, const struct line *line)
+{
+    reports->gone++;
+    if (line->rank == 0) {
+        reports->master_gone = true;
+    } else if (reports->ended < REPORT_ENDS) {
+        struct report_end *end = &reports->ends[reports->ended++];
+        *end = (struct report_end){ .rank = line->rank, .when = clock_now() };
+        (void)snprintf(end->host, sizeof end->host, "%s", line->host);
+    }
+}
+
+static void end_line(struct reports *reports, struct line *line)
+{
+    if (line->known)
+        note_end(reports, line);
+    else
+        reports->strangers--;
+    if (line->before)
+        line->before->next = line->next;
+    else
+        reports->lines = line->next;
+    if (line->next)
+        line->next->before = line->before;
+    (void)close(line->file);
+    free(line);
+}
+
+static void drop_oldest_stranger(struct reports *reports)
+{
+    struct line *oldest = NULL; /* the newest come first */
+    for (struct line *line = reports->lines; line; line = line->next)
+        if (!line->known)
+            oldest = line;
+    if (oldest)
+        end_line(reports, oldest);
+}
+
+/* A cut cable ends the line after some seconds. */
+static void keep_alive(int file)
+{
+    int on = 1, idle = 1, interval = 1, probes = 3;
+    (void)setsockopt(file, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(file, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void)setsockopt(file, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(file, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+static void let_in(struct reports *reports)
+{
+    int file = accept4(reports->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (file < 0)
+        return;
+    struct line *line = calloc(1, sizeof *line);
+    if (!line || !hear(reports, file, line)) {
+        free(line);
+        (void)close(file);
+        return;
+    }
+    line->file = file;
+    line->next = reports->lines;
+    if (line->next)
+        line->next->before = line;
+    reports->lines = line;
+    keep_alive(file);
+    if (++reports->strangers > STRANGERS)
+        drop_oldest_stranger(reports);
+}
+
+static bool same_token(const char *a, const char *b)
+{
+    unsigned char difference = 0;
+    for (size_t i = 0; i < 32; i++)
+        difference |= (unsigned char)(a[i] ^ b[i]);
+    return difference == 0;
+}
+
+/* The number that comes next in *text; false: there is none, or one outside 0..most. */
+static bool next_number(char **text, long most, long *number)
+{
+    char *end;
+    *number = strtol(*text, &end, 10);
+    if (end == *text || *number < 0 || *number > most)
+        return false;
+    *text = end;
+    return true;
+}
+
+/* "TOKEN RANK SIZE PID HOST\n"; false: not one of ours. */
+static bool greet(struct reports *reports, struct line *line)
+{
+    char here[201] = "", *rest = line->text + 32;
+    long rank, size, pid;
+    if (line->used < 33 || !same_token(line->text, reports->token) || !next_number(&rest, INT_MAX, &rank) ||
+        !next_number(&rest, INT_MAX, &size) || !next_number(&rest, INT_MAX, &pid) || (rank == 0 && reports->master_came))
+        return false;
+    char *host = rest + strspn(rest, " ");
+    host[strcspn(host, "\n")] = '\0';
+    line->known = true;
+    line->rank = (int)rank;
+    reports->strangers--;
+    reports->came++;
+    if (size > reports->size)
+        reports->size = (int)size;
+    (void)gethostname(here, sizeof here - 1);
+    line->pid = strcmp(host, here) == 0 && pid > 1 ? (pid_t)pid : 0;
+    (void)snprintf(line->host, sizeof line->host, "%.64s", host);
+    if (rank == 0) {
+        reports->master_came = true;
+        (void)snprintf(reports->master_host, sizeof reports->master_host, "%s", host);
+    }
+    return true;
+}
+
+/* One whole line; false: the connection is not to go on. */
+static bool understand(struct reports *reports, struct line *line)
+{
+    static const char end[] = "end ";
+    char *rest = line->text + sizeof end - 1;
+    long status;
+    if (!line->known)
+        return greet(reports, line);
+    if (line->rank == 0 && strncmp(line->text, end, sizeof end - 1) == 0 && next_number(&rest, 255, &status)) {
+        reports->master_status = (int)status;
+        return false;
+    }
+    return true; /* a program that writes into a descriptor not its own */
+}
+
+/* False: it has ended, or is not to go on. */
+static bool read_line(struct reports *reports, struct line *line)
+{
+    char bytes[HELLO];
+    ssize_t got = recv(line->file, bytes, sizeof bytes, 0);
+    if (got <= 0)
+        return got < 0 && (errno == EAGAIN || errno == EINTR);
+    for (ssize_t i = 0; i < got; i++) {
+        if (line->used == sizeof line->text - 1) {
+            if (!line->known)
+                return false;
+            line->used = 0;
+        }
+        line->text[line->used++] = bytes[i];
+        if (bytes[i] != '\n')
+            continue;
+        line->text[line->used] = '\0';
+        if (!understand(reports, line))
+            return false;
+        line->used = 0;
+    }
+    return true;
+}
+
+void reports_take(struct reports *reports)
+{
+    struct epoll_event event;
+    /* one at a time: a line may be dropped for another */
+    while (epoll_wait(reports->events, &event, 1, 0) == 1) {
+        struct line *line = event.data.ptr;
+        if (!line)
+            let_in(reports);
+        else if (!read_line(reports, line))
+            end_line(reports, line);
+    }
+}
+
+void reports_dismiss_master(struct reports *reports, int signal)
+{
+    char byte = (char)signal;
+    for (struct line *line = reports->lines; line; line = line->next) {
+        if (!line->known || line->rank != 0)
+            continue;
+        (void)send(line->file, &byte, 1, MSG_NOSIGNAL);
+        (void)shutdown(line->file, SHUT_WR);
+    }
+}
+
+void reports_kill_left(const struct reports *reports)
+{
+    for (struct line *line = reports->lines; line; line = line->next)
+        if (line->known && line->pid && kill(-line->pid, SIGKILL) != 0) /* mpirun gives each rank a group of its own */
+            (void)kill(line->pid, SIGKILL);
+}
+
+void reports_close(struct reports *reports)
+{
+    for (struct line *line = reports->lines, *next; line; line = next) {
+        next = line->next;
+        (void)close(line->file);
+        free(line);
+    }
+    if (reports->listener >= 0)
+        (void)close(reports->listener);
+    if (reports->events >= 0)
+        (void)close(reports->events);
+}

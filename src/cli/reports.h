@@ -1,0 +1,43 @@
+#ifndef RANKPOOL_CLI_REPORTS_H
+#define RANKPOOL_CLI_REPORTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct report_end {
+    int rank;
+    double when;
+    char host[65];
+};
+
+#define REPORT_ENDS 4 /* of which it is kept who and when */
+
+/* What the ranks of a job tell their launcher.  Each holds one TCP connection, opened before the program starts: its hello carries the job's token, its
+ * end is the rank's end.  Rank 0's brings the program's status first.  Whoever has no token learns nothing and is dropped. */
+struct reports {
+    int listener, events; /* events: an epoll of everything here; readable when reports_take has something to do */
+    unsigned port;
+    char token[33];
+    struct line *lines;
+    int strangers; /* connections without a hello yet */
+    int size;      /* ranks of the job, as they say; 0: none has come */
+    int came, gone;
+    bool master_came, master_gone; /* rank 0's connection */
+    int master_status;             /* -1: not told */
+    char master_host[201];
+    struct report_end ends[REPORT_ENDS]; /* of other ranks than 0, the first */
+    int ended;                           /* how many are there */
+};
+
+/* `local`: every rank that matters is on this host, so that nobody else needs to come in.  False: errno. */
+bool reports_open(struct reports *reports, bool local);
+/* What ranks need to come: HOST:PORT:TOKEN:ADDRESS,...  False: it does not fit. */
+bool reports_address(const struct reports *reports, bool local, char *text, size_t size);
+void reports_take(struct reports *reports);
+/* Has rank 0's watch send this signal to the program, and kill it 2 s later; the program's status is still told. */
+void reports_dismiss_master(struct reports *reports, int signal);
+/* Kills what is left on this host of ranks whose connections are open: mpirun (4.1) may crash while it ends them. */
+void reports_kill_left(const struct reports *reports);
+void reports_close(struct reports *reports);
+
+#endif

@@ -1,0 +1,21 @@
+/* Runs tasks in a process of their own, which a crash or a kill may cost: the worker goes on with a fresh one.
+ *
+ * While a task runs the worker sleeps until its process reports or dies, or says something on standard error; in between it looks at
+ * the world, so that what comes for the worker is heard. */
+#ifndef RPI_EXECUTOR_FORK_H
+#define RPI_EXECUTOR_FORK_H
+
+#include "catalogue.h"
+#include "resident.h"
+
+/* Forks, and runs the initializer.  RP_ERR_BROKEN: it failed; RP_ERR_FULL, RP_ERR_NOMEM: no process could be had.
+ * `config` is copied. */
+RP_MUST_USE rp_status rpi_fork_open(const struct rpi_fork_config *config, struct rpi_resident **resident);
+/* `over`: the pool has failed, no finalizer runs. */
+void rpi_fork_close(struct rpi_resident *resident, bool over);
+
+/* Runs the task; *result is valid until the next run. */
+void rpi_execute_fork(struct rpi_resident *resident, const struct rpi_task *task, const struct rpi_catalogue *catalogue,
+                      struct rpi_result *result);
+
+#endif

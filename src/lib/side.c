@@ -1,0 +1,127 @@
+#include "side.h"
+
+#include "list.h"
+#include "sockets.h"
+#include "status.h"
+#include "transport_mpi.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *host_of(const struct rpi_opening *opening, int rank)
+{
+    return opening->hosts + (size_t)rank * RPI_HOST_BYTES;
+}
+
+/* NULL: every rank is on this host. */
+static const char *other_host(const struct rpi_opening *opening)
+{
+    for (int rank = 1; rank <= opening->transport->peers; rank++)
+        if (strcmp(host_of(opening, rank), opening->hosts) != 0)
+            return host_of(opening, rank);
+    return NULL;
+}
+
+/* Whether that name is in a list as Open MPI's settings have it: "vader,self", or "^tcp" for all but these. */
+static bool allows(const char *list, const char *name)
+{
+    bool all_but = *list == '^';
+    size_t length = strlen(name);
+    for (const char *at = all_but ? list + 1 : list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (strcspn(at, ",") == length && strncmp(at, name, length) == 0)
+            return !all_but;
+    return all_but;
+}
+
+/* Whether messages between ranks of one host may go another way than through shared memory. */
+static bool avoids_memory(void)
+{
+    const char *btl = getenv("OMPI_MCA_btl");
+    return (btl && !allows(btl, "vader") && !allows(btl, "sm")) || getenv("OMPI_MCA_pml");
+}
+
+/* ---- rank 0 */
+
+static rp_status open_gate(struct rpi_side *base, struct rpi_gate_place *place)
+{
+    struct rpi_side_mpi *side = RPI_MEMBER(base, struct rpi_side_mpi, base);
+    struct rpi_transport *transport = side->opening->transport;
+    const char *others = other_host(side->opening);
+    uint32_t ip;
+    rp_status status = rpi_address_choose(others, &ip);
+    if (status == RP_OK)
+        status = rpi_gate_open(&side->gate, ip);
+    if (status == RP_OK)
+        status = rpi_channel_init(rpi_transport_mpi_channel(transport), &side->opening->alloc, transport->peers);
+    if (others || side->foreign || avoids_memory())
+        rpi_transport_mpi_be_shy(transport);
+    if (status != RP_OK) {
+        rpi_gate_close(&side->gate, &side->opening->log);
+        return status;
+    }
+    place->ip = ip;
+    place->port = side->gate.port;
+    place->beat = (uint32_t)(side->beat * 1e3);
+    memcpy(place->token, side->gate.token, sizeof place->token);
+    return RP_OK;
+}
+
+static rp_status is_absent(const struct rpi_side_mpi *side, int rank)
+{
+    const struct rpi_opening *opening = side->opening;
+    char text[RPI_ADDRESS_BYTES];
+    rpi_address_text(side->gate.ip, side->gate.port, text);
+    return rpi_error(RP_ERR_BROKEN,
+                     "rank %d (%s) did not connect to rank 0's side channel at %s within %g s: with mpirun --mca "
+                     "btl_tcp_if_include NETWORK "
+                     "it is on an address of that network",
+                     rank, host_of(opening, rank), text, opening->timeout);
+}
+
+/* A rank that is on its way, or 0. */
+static int awaited(const struct rpi_channel *channel, const bool *came)
+{
+    for (int rank = 1; channel->joined < channel->workers && rank <= channel->workers; rank++)
+        if (!came[rank] && !rpi_channel_has(channel, rank))
+            return rank;
+    return 0;
+}
+
+static rp_status gather(struct rpi_side *base, const bool *came, bool (*hear)(void *context), void *context)
+{
+    struct rpi_side_mpi *side = RPI_MEMBER(base, struct rpi_side_mpi, base);
+    struct rpi_channel *channel = rpi_transport_mpi_channel(side->opening->transport);
+    struct pollfd look = { .fd = side->gate.listener, .events = POLLIN };
+    double now = rpi_now(), deadline = rpi_deadline(now, side->opening->timeout);
+    rp_status status = RP_OK;
+    int worker, file, rank;
+    while ((rank = awaited(channel, came)) && status == RP_OK && hear(context)) {
+        while (rpi_gate_next(&side->gate, now, channel->workers, &worker, &file))
+            (void)rpi_channel_add(channel, worker, file);
+        now = rpi_now();
+        if (now > deadline)
+            status = is_absent(side, rank);
+        else if (channel->joined < channel->workers)
+            (void)poll(&look, 1, 1); /* MPI wants to be asked too */
+    }
+    rpi_gate_close(&side->gate, &side->opening->log);
+    return status;
+}
+
+/* ---- a worker */
+
+static rp_status join(struct rpi_side *base, const struct rpi_gate_place *place)
+{
+    const struct rpi_side_mpi *side = RPI_MEMBER(base, struct rpi_side_mpi, base);
+    const struct rpi_opening *opening = side->opening;
+    return rpi_lifeline_open(rpi_transport_mpi_lifeline(opening->transport), place->ip, place->port, place->token,
+                             opening->rank, place->beat * 1e-3, opening->timeout);
+}
+
+void rpi_side_prepare(struct rpi_side_mpi *side, struct rpi_opening *opening)
+{
+    *side = (struct rpi_side_mpi){ .base = { .open = open_gate, .gather = gather, .join = join }, .opening = opening };
+    side->gate.listener = -1;
+    opening->side = &side->base;
+}

@@ -1,0 +1,19 @@
+/* The side channel's opening over MPI's transport: rank 0 opens a gate and lets in who has the token, each worker comes to it. */
+#ifndef RPI_SIDE_H
+#define RPI_SIDE_H
+
+#include "gate.h"
+#include "opening.h"
+
+struct rpi_side_mpi {
+    struct rpi_side base;
+    const struct rpi_opening *opening; /* borrowed, as is all it has */
+    struct rpi_gate gate;
+    double beat;  /* rank 0: seconds between heartbeats; 0: none */
+    bool foreign; /* messages go over tcp wherever the peers are */
+};
+
+/* Makes opening->side out of `side`, for an opening over MPI. */
+void rpi_side_prepare(struct rpi_side_mpi *side, struct rpi_opening *opening);
+
+#endif

@@ -1,0 +1,52 @@
+#include "signals.h"
+
+#include "bytes.h"
+
+#include <string.h>
+
+void rpi_signals_read(struct rpi_signals *signals, const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] == RPI_SIGNAL_RING) {
+            signals->rung = true;
+            signals->parked = false;
+        } else if (bytes[i] == RPI_SIGNAL_PARKED) {
+            signals->parked = true;
+        } else if (bytes[i] == RPI_SIGNAL_PARTED) {
+            signals->parted = true;
+        }
+    }
+}
+
+void rpi_proof_write(uint8_t *bytes, const uint8_t *token, uint32_t worker)
+{
+    memcpy(bytes, token, RPI_TOKEN_BYTES);
+    rpi_put32(bytes + RPI_TOKEN_BYTES, worker);
+}
+
+/* In a time that does not tell how much of it is right. */
+static bool same(const uint8_t *a, const uint8_t *b)
+{
+    unsigned different = 0;
+    for (size_t i = 0; i < RPI_TOKEN_BYTES; i++)
+        different |= (unsigned)(a[i] ^ b[i]);
+    return different == 0;
+}
+
+enum rpi_proof_state rpi_proof_take(struct rpi_proof *proof, const uint8_t *token, int most, const uint8_t *bytes,
+                                    size_t size, int *worker)
+{
+    size_t lacking = RPI_PROOF_BYTES - proof->used;
+    if (size > lacking)
+        size = lacking;
+    if (size)
+        memcpy(proof->bytes + proof->used, bytes, size);
+    proof->used += (uint32_t)size;
+    if (proof->used < RPI_PROOF_BYTES)
+        return RPI_PROOF_INCOMPLETE;
+    uint32_t number = rpi_get32(proof->bytes + RPI_TOKEN_BYTES);
+    if (!same(proof->bytes, token) || number < 1 || number > (uint32_t)most)
+        return RPI_PROOF_WRONG;
+    *worker = (int)number;
+    return RPI_PROOF_RIGHT;
+}

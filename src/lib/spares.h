@@ -1,0 +1,25 @@
+/* A pool's large buffers, which are used again: fresh memory of the system costs a page fault every 4 KiB, more than the copy into it.
+ * What is kept idle is bounded; what was put there last goes out first, as its bytes are in the cache, and the oldest is given back
+ * when there is too much.  Sizes are rounded up to quarters of a power of two; pages that nobody writes are not touched for that. */
+#ifndef RPI_SPARES_H
+#define RPI_SPARES_H
+
+#include <stddef.h>
+
+#define RPI_SPARE_LEAST ((size_t)64 << 10)  /* bytes: smaller buffers are malloc's business */
+#define RPI_SPARES_IDLE ((size_t)256 << 20) /* bytes kept idle at the most, in one pool on one rank */
+
+struct rpi_alloc;
+struct rpi_spares;
+
+/* `most`: bytes kept idle.  NULL: no memory. */
+struct rpi_spares *rpi_spares_new(const struct rpi_alloc *alloc, size_t most);
+/* The pool ends: what is idle is freed, and what is still out frees itself when it comes back, the last one these too. */
+void rpi_spares_end(struct rpi_spares *spares);
+
+/* An rpi_buffer (alloc.h), of RPI_SPARE_LEAST bytes and more; NULL: no memory, not even with what was idle.  Any thread. */
+void *rpi_spares_buffer(struct rpi_spares *spares, size_t size);
+/* Gives back all that is idle: nobody has wanted it for long.  Any thread; NULL: nothing to do. */
+void rpi_spares_trim(struct rpi_spares *spares);
+
+#endif

@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# rankpool launch: rank 0's own status in every case, nothing left behind, and never for ever. The programs are shell scripts: no MPI in them.
+# limit: 240
+# shellcheck disable=SC2016 # $rank and the like are for the ranks' shells
+. tests/support/shell.sh
+
+[ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+rankpool=$BUILD/rankpool
+count=0
+
+# Ranks run the text as a shell script, in which $rank is theirs; rank 0's standard input is "a line".
+launch() # OPTIONS... TEXT
+{
+    local text=${*: -1}
+    echo "a line" | MARK=$mark timeout -k 5 40 "$rankpool" launch "${@:1:$#-1}" sh -c 'rank=$OMPI_COMM_WORLD_RANK; eval "$1"' rank "$text"
+}
+
+# The status is as it must be, a message too where a pattern is given, and no process is left 5 s later.
+ends() # NAME STATUS PATTERN OPTIONS... TEXT
+{
+    local name=$1 want=$2 pattern=$3
+    shift 3
+    mark=$$-$((++count))
+    rc=0
+    launch "$@" >"$TMP/out" 2>"$TMP/err" || rc=$?
+    if [ $rc != "$want" ]; then
+        not_ok "$name" "status $rc, not $want"
+    elif [ -n "$pattern" ] && ! grep -Eq -- "$pattern" "$TMP/out" "$TMP/err"; then
+        not_ok "$name" "no line like: $pattern"
+    elif ! gone "$mark" 5; then
+        not_ok "$name" "a process is left"
+    else
+        ok "$name"
+    fi
+}
+
+# ---- rank 0's end
+
+ends "status 0" 0 '' -n 3 'exit 0'
+ends "status 7" 7 '' -n 3 'exit 7'
+ends "status 7 of rank 0 alone" 7 '' -n 3 '[ $rank != 0 ] || exit 7'
+ends "one rank" 3 '' -n 1 'exit 3'
+ends "the standard input of rank 0" 0 'a line' -n 2 '[ $rank != 0 ] || cat'
+ends "arguments with spaces and quotes" 0 "^<a  b><'>\$" -n 1 'set -- "a  b" "'"'"'"; printf "<%s>" "$@"; echo'
+ends "rank 0 kills itself" 137 'rank 0 on .* was ended by signal 9' -n 3 '[ $rank != 0 ] || kill -KILL $$; exec sleep 60'
+ends "rank 0 ends by a signal of its own" 134 'signal 6' -n 2 'ulimit -c 0; [ $rank != 0 ] || kill -ABRT $$; exec sleep 60'
+ends "the watch of rank 0 is killed" 137 'rank 0 on .* was lost' -n 3 '[ $rank != 0 ] || kill -KILL $PPID; exec sleep 60'
+ends "a worker dies first" 0 'done' -n 3 '[ $rank != 1 ] || kill -KILL $$; sleep 1; echo done'
+ends "every worker dies" 4 'rank 2 on .* had ended .* s before rank 0' -n 3 '[ $rank = 0 ] || kill -KILL $$; sleep 2; exit 4'
+ends "workers that stay are ended" 0 '2 of 3 ranks go on' -n 3 '[ $rank != 0 ] || exit 0; exec sleep 60'
+ends "a worker that ignores SIGTERM" 6 '' -n 2 '[ $rank != 0 ] || exit 6; trap "" TERM; while :; do sleep 60; done'
+ends "a worker that is stopped" 0 '' -n 2 '[ $rank != 0 ] || exit 0; kill -STOP $$'
+ends "workers are let finish" 0 'late' --grace 20 -n 2 '[ $rank != 0 ] || exit 0; sleep 4; echo late'
+ends "ranks beyond the slots" 0 '' -n 40 'exit 0'
+ends "what mpirun refuses" 1 'mpirun ended with status 1 before rank 0' --mpirun-arg --no-such-option -n 2 'exit 0'
+ends "a word for mpirun" 0 '<stdout>' --mpirun-arg --tag-output -n 1 'echo hello'
+
+run timeout 30 "$rankpool" launch -n 2 nowhere
+if [ $rc = 127 ] && grep -q 'no program nowhere in PATH' "$TMP/err"; then
+    ok "a program that is not there"
+else
+    not_ok "a program that is not there" "status $rc"
+fi
+
+# ---- somebody ends it
+
+# Starts the job in the background; $launcher is its process.
+begin() # TEXT
+{
+    mark=$$-$((++count))
+    rm -f "$TMP/ready"
+    MARK=$mark READY=$TMP/ready "$rankpool" launch -n 3 sh -c 'rank=$OMPI_COMM_WORLD_RANK; eval "$1"' rank "$1" \
+        >"$TMP/out" 2>"$TMP/err" </dev/null &
+    launcher=$!
+    local end=$((SECONDS + 30))
+    until [ -e "$TMP/ready" ] || [ $SECONDS -ge $end ]; do sleep 0.1; done
+}
+
+child_of() # PID
+{
+    local stat rest
+    for stat in /proc/[0-9]*/stat; do
+        read -r rest <"$stat" || continue
+        read -r _ parent _ <<<"${rest##*) }"
+        [ "$parent" != "$1" ] || echo "${rest%% *}"
+    done 2>/dev/null
+}
+
+ended() # NAME STATUS
+{
+    local rc=0 killer
+    (
+        sleep 30
+        kill -KILL $launcher
+    ) 2>/dev/null &
+    killer=$!
+    { wait $launcher || rc=$?; } 2>/dev/null
+    kill $killer 2>/dev/null
+    if [ "$2" != any ] && [ $rc != "$2" ]; then
+        not_ok "$1" "status $rc, not $2"
+    elif ! gone "$mark" 5; then
+        not_ok "$1" "a process is left"
+    else
+        ok "$1"
+    fi
+}
+
+forever='[ $rank != 0 ] || : >$READY; exec sleep 60'
+begin "$forever"
+kill -TERM $launcher
+ended "SIGTERM to launch" 143
+begin "$forever"
+kill -HUP $launcher
+ended "SIGHUP to launch" 129
+begin '[ $rank != 0 ] || { trap "exit 9" INT; : >$READY; }; while :; do sleep 0.1; done'
+kill -INT $launcher
+ended "SIGINT, and rank 0 has a last word" 9
+begin '[ $rank != 0 ] || { trap "" TERM; : >$READY; }; trap "" TERM; while :; do sleep 0.1; done'
+kill -TERM $launcher
+ended "SIGTERM, and nobody minds" 137
+begin '[ $rank != 0 ] || { trap "exit 11" USR1; : >$READY; }; [ $rank = 0 ] || trap "" USR1; while :; do sleep 0.1; done'
+kill -USR1 $launcher
+ended "SIGUSR1 goes to the ranks" 11
+trap '' HUP
+begin '[ $rank != 0 ] || { trap "exit 12" TERM; : >$READY; }; while :; do sleep 0.1; done'
+trap - HUP
+kill -HUP $launcher
+kill -TERM $launcher
+ended "SIGHUP where it is ignored, as under nohup" 12
+begin "$forever"
+kill -KILL $launcher
+ended "SIGKILL to launch" 137
+begin "$forever"
+kill -KILL "$(child_of $launcher)"
+ended "SIGKILL to mpirun" any

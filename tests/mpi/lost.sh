@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Workers that are killed, under a launcher that lets the others go on; and a rank 0 that is.
+# limit: 240
+. tests/support/shell.sh
+
+export TIMEOUT=60
+survivor=$BUILD/tests/mpi/survivor
+without_leaks
+
+# As README says.
+recovering()
+{
+    scripts/mpirun.sh --enable-recovery --mca btl_tcp_flags send,inplace,need-ack,need-csum,hetero-rdma "$@"
+}
+
+says() # NAME PATTERN COMMAND...: it ends in time, and says that
+{
+    local name=$1 pattern=$2
+    shift 2
+    run "$@"
+    cp "$TMP/out" "$TMP/said"
+    if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
+        not_ok "$name" "still there after $TIMEOUT s"
+    elif ! grep -Eq -- "$pattern" "$TMP/out"; then
+        cat "$TMP/out" >>"$TMP/err"
+        not_ok "$name" "no line like: $pattern"
+    else
+        ok "$name"
+    fi
+}
+
+for seed in 1 2 3; do
+    for btl in vader tcp; do
+        says "2 of 3 workers killed, over $btl, seed $seed" '^2000 right, 0 lost, 0 wrong; 1 workers, 2 lost$' \
+            recovering -n 4 --mca btl $btl,self "$survivor" 2000 2 $seed
+        check "... and the pool was closed" grep -q '^close: fine' "$TMP/said"
+    done
+done
+says "every worker killed" '^wait: the pool cannot go on: no worker is left' recovering -n 3 "$survivor" all
+
+# Whether the workers named in $TMP/said, at least one, have ended within 5 s.
+all_gone()
+{
+    local pid pids end=$((SECONDS + 5))
+    mapfile -t pids < <(sed -n 's/^pid //p' "$TMP/said")
+    for pid in "${pids[@]}"; do
+        while [ -e "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do
+            [ $SECONDS -le $end ] || return 1
+        done
+    done
+    [ ${#pids[@]} -gt 0 ]
+}
+
+for btl in vader tcp; do
+    run recovering -n 4 --mca btl $btl,self "$survivor" vanish
+    cp "$TMP/out" "$TMP/said"
+    cp "$TMP/err" "$TMP/told"
+    check "rank 0 killed, over $btl: no worker outlives it" all_gone
+    check "... and each says why" test "$(grep -c '^rankpool: worker [123] ([^,]*, pid [0-9]*): rank 0 has ended without a word' "$TMP/told")" = 3
+done

@@ -1,0 +1,274 @@
+/* Work while workers are killed and replaced; respawn.sh says how.  Prints what came of it, which is the same in every run.
+ *   respawner KILLS LIMIT SEED   workers are killed, one by one, KILLS times; at most LIMIT are replaced
+ *   respawner poison LIMIT       a task ends every worker that it runs on
+ *   respawner none               config.respawn without a launcher that lets workers end
+ *   respawner close              a worker is killed, and the pool closed at once
+ *   respawner gone LIMIT         a worker is killed that nobody can replace: the program's file is away by then
+ *   respawner hangs LIMIT        likewise: who is spawned never comes to rp_open
+ * FORK=1: tasks run in children of their workers; PROCESSES=k: in a run of one rank, so many workers are spawned. */
+#include <rankpool.h>
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUND   200 /* tasks between two kills */
+#define PATIENT 60.0
+
+static const int64_t init_arg = 4711;
+
+static rp_status prepare(rp_call *call, const void *arg, size_t size)
+{
+    if (size != sizeof init_arg || memcmp(arg, &init_arg, size) != 0)
+        return rp_fail(call, 1, "the initializer has another argument");
+    *rp_worker_data(call) = malloc(1);
+    return RP_OK;
+}
+RP_TASK(prepare);
+
+static void put_away(void *worker_data)
+{
+    free(worker_data);
+}
+
+/* Needs what the initializer has set, the shared table, and for half of the tasks another's result. */
+static rp_status sum(rp_call *call, const void *arg, size_t size)
+{
+    int64_t value;
+    size_t table_size, input_size;
+    const int64_t *table = rp_shared(call, "table", &table_size), *input = rp_input(call, 0, &input_size);
+    if (!*rp_worker_data(call) || !table || size < sizeof value)
+        return rp_fail(call, 2, "something is missing");
+    memcpy(&value, arg, sizeof value);
+    value += table[value % 100] + (input ? *input : 0);
+    if (size == sizeof value)
+        return rp_return(call, &value, sizeof value);
+    void *all = rp_reserve(call, size); /* a large result */
+    if (!all)
+        return RP_ERR_NOMEM;
+    memset(all, 1, size);
+    memcpy(all, &value, sizeof value);
+    return RP_OK;
+}
+RP_TASK(sum);
+
+static rp_status suicide(rp_call *call, const void *arg, size_t size)
+{
+    (void)call;
+    (void)arg;
+    (void)size;
+    (void)raise(SIGKILL);
+    return RP_OK;
+}
+RP_TASK(suicide);
+
+static rp_status pid(rp_call *call, const void *arg, size_t size)
+{
+    int64_t mine = getpid();
+    (void)arg;
+    (void)size;
+    return rp_return(call, &mine, sizeof mine);
+}
+RP_TASK(pid);
+
+static rp_stats stats_of(rp_pool *pool)
+{
+    rp_stats stats = RP_STATS_INIT;
+    (void)!rp_stats_of(pool, &stats);
+    return stats;
+}
+
+static double now(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static int wrong;
+static atomic_bool is_refused;
+
+static void expect(int right, const char *what)
+{
+    if (right)
+        return;
+    if (wrong++ < 5)
+        printf("wrong: %s (%s)\n", what, rp_error_message());
+}
+
+static void end_worker(rp_pool *pool, int worker)
+{
+    rp_worker_info info = RP_WORKER_INFO_INIT;
+    if (rp_worker_info_of(pool, worker, &info) == RP_OK && !info.lost)
+        (void)kill((pid_t)info.pid, SIGKILL);
+}
+
+/* Drives the pool until so many losses and replacements are known. */
+static void settle_at(rp_pool *pool, int lost_ever, int replaced)
+{
+    double deadline = now() + PATIENT;
+    for (rp_stats stats = stats_of(pool); now() < deadline; stats = stats_of(pool)) {
+        if (stats.respawned == replaced && stats.lost + stats.respawned == lost_ever)
+            return;
+        (void)usleep(1000);
+    }
+    expect(0, "the workers were not lost, or not replaced");
+}
+
+static int64_t table[100];
+
+static int64_t value_of(int i)
+{
+    return i + table[i % 100] + (i % 2 ? i - 1 + table[(i - 1) % 100] : 0);
+}
+
+static void work(rp_pool *pool, int victim)
+{
+    static char large[100000];
+    rp_future futures[ROUND];
+    for (int i = 0; i < ROUND; i++) {
+        int64_t value = i;
+        rp_task_options options = RP_TASK_OPTIONS_INIT;
+        options.attempts = 100;
+        if (i % 2) {
+            options.after = &futures[i - 1];
+            options.after_count = 1;
+        }
+        memcpy(large, &value, sizeof value);
+        expect(rp_submit(pool, sum, large, i % 20 == 3 ? sizeof large : sizeof value, &options, &futures[i]) == RP_OK,
+               "submit");
+        if (i == ROUND / 2 && victim)
+            end_worker(pool, victim);
+    }
+    for (int i = 0; i < ROUND; i++) {
+        void *data = NULL;
+        int64_t value = 0;
+        size_t size = 0;
+        expect(rp_take(pool, futures[i], PATIENT, &data, &size) == RP_OK, "a task failed");
+        if (size >= sizeof value)
+            memcpy(&value, data, sizeof value);
+        rp_free(data);
+        expect(value == value_of(i), "a result");
+    }
+}
+
+/* Each worker, by its number, is the process that rp_worker_info_of tells. */
+static void look_at_each(rp_pool *pool)
+{
+    int workers = (int)rp_workers(pool);
+    for (int i = 1; i <= workers; i++) {
+        rp_worker_info info = RP_WORKER_INFO_INIT;
+        rp_task_options there = RP_TASK_OPTIONS_INIT;
+        int64_t answer = 0;
+        rp_future future;
+        there.worker = i;
+        there.worker_hard = true;
+        expect(rp_worker_info_of(pool, i, &info) == RP_OK, "rp_worker_info_of");
+        if (info.lost)
+            continue;
+        expect(rp_submit(pool, pid, NULL, 0, &there, &future) == RP_OK, "submit to one");
+        expect(rp_get(pool, future, PATIENT, &answer, sizeof answer, NULL) == RP_OK && answer == info.pid, "its pid");
+    }
+}
+
+static void kill_by_turns(rp_pool *pool, int kills, int limit, unsigned seed)
+{
+    int workers = (int)rp_workers(pool), shift = (int)(seed % 3);
+    work(pool, 0);
+    for (int i = 0; i < kills; i++) {
+        work(pool, 1 + (i + shift) % workers);
+        settle_at(pool, i + 1, i + 1 < limit ? i + 1 : limit);
+        expect(rp_share(pool, "table", table, sizeof table) == RP_OK, "share");
+    }
+    work(pool, 0);
+    if (!getenv("FORK"))
+        look_at_each(pool);
+    rp_stats stats = stats_of(pool);
+    printf("%d workers, %d lost, %d respawned\n", stats.workers, stats.lost, stats.respawned);
+}
+
+static void poison(rp_pool *pool)
+{
+    rp_future future;
+    expect(rp_submit(pool, suicide, NULL, 0, NULL, &future) == RP_OK, "submit");
+    rp_status status = rp_get(pool, future, PATIENT, NULL, 0, NULL);
+    printf("poison: %s\n", rp_strerror(status));
+    settle_at(pool, 3, 3);
+    work(pool, 0);
+    rp_stats stats = stats_of(pool);
+    printf("%d workers, %d lost, %d respawned\n", stats.workers, stats.lost, stats.respawned);
+}
+
+/* The others go on, and the pool ends. */
+static void without_heirs(rp_pool *pool, const char *file)
+{
+    double end = now() + PATIENT;
+    if (file && unlink(file) != 0)
+        expect(0, "unlink");
+    work(pool, 1);
+    while (!atomic_load(&is_refused) && now() < end)
+        work(pool, 0);
+    expect(atomic_load(&is_refused), "nobody says that it is not replaced");
+    work(pool, 0);
+    rp_stats stats = stats_of(pool);
+    expect(stats.workers == 1 && stats.lost == 1 && stats.respawned == 0, "the others are all that are left");
+}
+
+static void listen_for_refusal(rp_level level, const char *line, void *user)
+{
+    (void)level;
+    (void)user;
+    (void)fprintf(stderr, "rankpool: %s\n", line);
+    if (strstr(line, "is not replaced"))
+        atomic_store(&is_refused, true);
+}
+
+int main(int argc, char **argv)
+{
+    rp_pool *pool;
+    rp_config config = RP_CONFIG_INIT;
+    if (argc < 2)
+        return 2;
+    bool hangs = strcmp(argv[1], "hangs") == 0, gone = strcmp(argv[1], "gone") == 0;
+    while (hangs && getenv("RANKPOOL_SPAWNED"))
+        (void)sleep(1);
+    if (hangs || gone) {
+        config.open_timeout = 10;
+        config.log = listen_for_refusal;
+    }
+    config.respawn = argc > 2 ? atoi(argv[2]) : 5;
+    config.initializer = prepare;
+    config.init_arg = (rp_bytes){ &init_arg, sizeof init_arg };
+    config.finalizer = put_away;
+    config.isolation = getenv("FORK") ? RP_FORK : RP_INLINE;
+    config.processes = getenv("PROCESSES") ? atoi(getenv("PROCESSES")) : 0;
+    if (rp_open(&config, &pool) != RP_OK) {
+        printf("open: %s\n", rp_error_message());
+        return 1;
+    }
+    if (!pool)
+        return 0;
+    (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    for (int i = 0; i < 100; i++)
+        table[i] = 1000 * i;
+    expect(rp_share(pool, "table", table, sizeof table) == RP_OK, "share");
+    if (strcmp(argv[1], "poison") == 0)
+        poison(pool);
+    else if (strcmp(argv[1], "none") == 0)
+        work(pool, 0);
+    else if (strcmp(argv[1], "close") == 0)
+        work(pool, 1);
+    else if (hangs || gone)
+        without_heirs(pool, gone ? argv[0] : NULL);
+    else
+        kill_by_turns(pool, atoi(argv[1]), config.respawn, argc > 3 ? (unsigned)atoi(argv[3]) : 0);
+    rp_status status = rp_close(&pool);
+    printf("close: %s\n", status == RP_OK ? "fine" : rp_error_message());
+    return wrong > 0;
+}

@@ -1,0 +1,28 @@
+/* The master's engine alone, for tests that play its workers by hand. */
+#ifndef BARE_MASTER_H
+#define BARE_MASTER_H
+
+#include "master.h"
+#include "memory.h"
+
+#define BATCH_LIMIT RPI_BATCH_MIN
+
+extern struct memory memory;
+extern struct rpi_registry registry;
+extern struct rpi_master master;
+extern double now; /* the engine's clock, the test's to move */
+
+rp_status never_called(rp_call *call, const void *arg, size_t size);
+/* Registers it as "add", the first function; for a suite's set-up: 0, or not. */
+int register_add(void);
+
+/* An engine of so many workers, all on one host; `log` NULL: warnings go to stderr. */
+void begin_master(int workers, const struct rpi_log *log);
+/* Frees it; nothing may be left. */
+void end_master(void);
+
+rp_state state_of(uint64_t id);
+/* Of a task that must be settled. */
+rp_outcome outcome_of(uint64_t id);
+
+#endif

@@ -1,0 +1,94 @@
+/* The line of orders between a worker and its tasks' process: what is begun and what is withdrawn, while both are at it. */
+#include "board.h"
+#include "harness.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+static struct rpi_board board;
+
+static void one_by_one(void)
+{
+    uint32_t number = 0, first = UINT32_MAX - 1; /* numbers go round */
+    rpi_board_set(&board, first + 3, first);
+    atomic_store(&board.done, first);
+    for (uint32_t i = 1; i <= 3; i++) {
+        CU_ASSERT_TRUE(rpi_board_begin(&board, &number));
+        CU_ASSERT_EQUAL(number, first + i);
+        CU_ASSERT_EQUAL(rpi_board_begun(&board), number);
+        CU_ASSERT_FALSE(rpi_board_is_done(&board, number));
+        atomic_store(&board.done, number);
+        CU_ASSERT_TRUE(rpi_board_is_done(&board, number));
+        CU_ASSERT_TRUE(rpi_board_is_done(&board, first));
+    }
+    CU_ASSERT_FALSE(rpi_board_begin(&board, &number));
+    CU_ASSERT_EQUAL(rpi_board_given(&board), first + 3);
+}
+
+static void withdrawn(void)
+{
+    uint32_t number = 0;
+    rpi_board_set(&board, 14, 10);
+    CU_ASSERT_EQUAL(rpi_board_withdraw(&board, 12), 12);
+    CU_ASSERT_TRUE(rpi_board_begin(&board, &number));
+    CU_ASSERT_EQUAL(rpi_board_withdraw(&board, 10), 11); /* it is begun */
+    CU_ASSERT_FALSE(rpi_board_begin(&board, &number));
+    CU_ASSERT_EQUAL(rpi_board_withdraw(&board, 10), 11);
+}
+
+/* ---- both at once */
+
+enum { ROUNDS = 20000, GIVEN = 8 };
+static uint32_t begun[ROUNDS * GIVEN + 1]; /* how often */
+static atomic_bool over;
+
+static void *take_orders(void *none)
+{
+    uint32_t number;
+    for (;;) {
+        bool last = atomic_load(&over);
+        if (rpi_board_begin(&board, &number)) {
+            begun[number]++;
+            atomic_store(&board.done, number);
+        } else if (last) {
+            return none;
+        } else {
+            (void)sched_yield();
+        }
+    }
+}
+
+/* Each order up to the last that was not withdrawn is begun, once; what is withdrawn is given again under the same number. */
+static void each_once(void)
+{
+    uint32_t taken = 0;
+    pthread_t thread;
+    atomic_store(&over, false);
+    atomic_store(&board.done, 0);
+    rpi_board_set(&board, 0, 0);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, take_orders, NULL), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        rpi_board_set(&board, taken + GIVEN, taken);
+        for (int j = i % 50; j > 0; j--)
+            (void)rpi_board_given(&board);
+        uint32_t last = rpi_board_withdraw(&board, taken);
+        CU_ASSERT(last - taken <= GIVEN);
+        while (!rpi_board_is_done(&board, last))
+            (void)sched_yield();
+        taken = last;
+    }
+    atomic_store(&over, true);
+    (void)pthread_join(thread, NULL);
+    for (uint32_t i = 1; i <= taken; i++)
+        CU_ASSERT_EQUAL(begun[i], 1);
+    CU_ASSERT(taken == ROUNDS * GIVEN || begun[taken + 1] == 0);
+}
+
+int main(int argc, char **argv)
+{
+    static CU_TestInfo line[] = {
+        { "one_by_one", one_by_one }, { "withdrawn", withdrawn }, { "each_once", each_once }, CU_TEST_INFO_NULL
+    };
+    static CU_SuiteInfo suites[] = { { "line", NULL, NULL, NULL, NULL, line }, CU_SUITE_INFO_NULL };
+    return harness_main(argc, argv, suites);
+}

@@ -1,0 +1,136 @@
+/* Who has been silent too long. */
+#include "detector.h"
+#include "harness.h"
+#include "memory.h"
+
+static struct memory memory;
+static struct rpi_detector detector;
+
+static void begin(int workers, double limit)
+{
+    memory = (struct memory){ 0 };
+    struct rpi_alloc alloc = memory_hook(&memory);
+    CU_ASSERT_EQUAL_FATAL(rpi_detector_init(&detector, &alloc, workers, limit, 100), RP_OK);
+}
+
+static void end(void)
+{
+    rpi_detector_fini(&detector);
+    CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+/* Looks often enough until `until`; the first that is found. */
+static int listen(double from, double until)
+{
+    int looks = (int)((until - from) / 0.1);
+    for (int i = 0; i < looks; i++) {
+        int worker = rpi_detector_silent(&detector, from + 0.1 * i);
+        if (worker)
+            return worker;
+    }
+    return rpi_detector_silent(&detector, until);
+}
+
+static void off_finds_nobody(void)
+{
+    begin(2, 0);
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 1e9), 0);
+    CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 0);
+    CU_ASSERT_FALSE(rpi_detector_heard(&detector, 1, 1e9));
+    rpi_detector_forget(&detector, 2);
+    CU_ASSERT_DOUBLE_EQUAL(rpi_detector_pause(&detector), RP_FOREVER, 0);
+    end();
+}
+
+static void silent_one_is_told_once(void)
+{
+    begin(3, 1);
+    CU_ASSERT_EQUAL(listen(100, 100.5), 0);
+    CU_ASSERT_FALSE(rpi_detector_heard(&detector, 1, 100.5));
+    CU_ASSERT_FALSE(rpi_detector_heard(&detector, 3, 100.5));
+    CU_ASSERT_EQUAL(listen(100.5, 101), 0); /* not more than a second yet */
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 101.05), 2);
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 101.05), 0);
+    CU_ASSERT_EQUAL(listen(101.1, 101.4), 0);
+    CU_ASSERT_TRUE(rpi_detector_heard(&detector, 2, 101.4)); /* it is back */
+    CU_ASSERT_FALSE(rpi_detector_heard(&detector, 2, 101.4));
+    CU_ASSERT_EQUAL(listen(101.4, 101.6), 1);
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 101.6), 3);
+    CU_ASSERT_EQUAL(listen(101.6, 102.5), 2);
+    CU_ASSERT_EQUAL(listen(102.5, 110), 0);
+    end();
+}
+
+static void long_silence_is_given_up(void)
+{
+    begin(2, 1);
+    CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 0);
+    CU_ASSERT_EQUAL(listen(100, 101.1), 1);
+    CU_ASSERT_EQUAL(listen(101.1, 101.2), 2);
+    CU_ASSERT_TRUE(rpi_detector_heard(&detector, 1, 105));
+    CU_ASSERT_EQUAL(listen(101.2, 106.1), 1);
+    CU_ASSERT_EQUAL(listen(106.1, 109.9), 0);
+    CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 0);
+    CU_ASSERT_EQUAL(listen(109.9, 110.1), 0);
+    CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 2);
+    CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 2); /* until it is forgotten */
+    rpi_detector_forget(&detector, 2);
+    CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 0);
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 130), 0); /* a pause: the other has its whole time again */
+    CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 0);
+    CU_ASSERT_EQUAL(listen(130, 139.9), 0);
+    CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 0);
+    CU_ASSERT_EQUAL(listen(139.9, 140.1), 0);
+    CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 1);
+    end();
+}
+
+/* Rank 0 itself was away: nobody was silent, nobody listened. */
+static void a_pause_is_not_silence(void)
+{
+    begin(2, 1);
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 100.1), 0);
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 105), 0);
+    CU_ASSERT_EQUAL(listen(105, 105.9), 0);
+    CU_ASSERT_EQUAL(listen(105.9, 106.1), 1);
+    CU_ASSERT_TRUE(rpi_detector_pause(&detector) > 0 && rpi_detector_pause(&detector) < 0.25);
+    end();
+}
+
+static void the_lost_are_not_listened_to(void)
+{
+    begin(2, 1);
+    rpi_detector_forget(&detector, 1);
+    CU_ASSERT_FALSE(rpi_detector_heard(&detector, 1, 100.2));
+    CU_ASSERT_EQUAL(listen(100, 101.2), 2);
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 101.2), 0);
+    rpi_detector_forget(&detector, 2);
+    rpi_detector_forget(&detector, 2);
+    CU_ASSERT_FALSE(rpi_detector_heard(&detector, 2, 101.3));
+    CU_ASSERT_FALSE(rpi_detector_heard(&detector, 0, 101.3)); /* rank 0 itself */
+    CU_ASSERT_EQUAL(listen(101.3, 110), 0);
+    end();
+}
+
+static void no_memory(void)
+{
+    memory = (struct memory){ .fail_at = 1 };
+    struct rpi_alloc alloc = memory_hook(&memory);
+    CU_ASSERT_EQUAL(rpi_detector_init(&detector, &alloc, 2, 1, 100), RP_ERR_NOMEM);
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 1e9), 0);
+    rpi_detector_fini(&detector);
+}
+
+static CU_TestInfo tests[] = { { "off_finds_nobody", off_finds_nobody },
+                               { "silent_one_is_told_once", silent_one_is_told_once },
+                               { "long_silence_is_given_up", long_silence_is_given_up },
+                               { "a_pause_is_not_silence", a_pause_is_not_silence },
+                               { "the_lost_are_not_listened_to", the_lost_are_not_listened_to },
+                               { "no_memory", no_memory },
+                               CU_TEST_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "detector", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+
+int main(int argc, char **argv)
+{
+    return harness_main(argc, argv, suites);
+}

@@ -1,0 +1,235 @@
+/* Large buffers that are used again: bounded, from any thread, and freed wherever and whenever the application likes. */
+#include "alloc.h"
+#include "harness.h"
+#include "memory.h"
+#include "spares.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#define KIB 1024U
+
+static struct rpi_alloc open_spares(struct memory *memory, size_t most)
+{
+    struct rpi_alloc alloc = memory_hook(memory);
+    alloc.spares = rpi_spares_new(&alloc, most);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(alloc.spares);
+    return alloc;
+}
+
+static void used_again(void)
+{
+    struct memory memory = { 0 };
+    struct rpi_alloc alloc = open_spares(&memory, 1024 * KIB);
+    uint8_t *one = rpi_buffer_new(&alloc, 100 * KIB), *two = rpi_buffer_new(&alloc, 100 * KIB);
+    size_t calls = memory.calls;
+    CU_ASSERT_TRUE_FATAL(one && two && one != two);
+    rp_free(one);
+    rp_free(two);
+    CU_ASSERT_PTR_EQUAL(rpi_buffer_new(&alloc, 100 * KIB), two); /* whose bytes are in the cache */
+    CU_ASSERT_PTR_EQUAL(rpi_buffer_new(&alloc, 99 * KIB), one);  /* of the same class */
+    CU_ASSERT_EQUAL(memory.calls, calls);
+    uint8_t *other = rpi_buffer_new(&alloc, 200 * KIB);
+    CU_ASSERT_EQUAL(memory.calls, calls + 1);
+    rp_free(one);
+    rp_free(two);
+    rp_free(other);
+    rpi_spares_end(alloc.spares);
+    CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+static void small_ones_are_not_kept(void)
+{
+    struct memory memory = { 0 };
+    struct rpi_alloc alloc = open_spares(&memory, 1024 * KIB);
+    size_t live = memory.live;
+    rp_free(rpi_buffer_new(&alloc, RPI_SPARE_LEAST - 1));
+    CU_ASSERT_EQUAL(memory.live, live);
+    rp_free(rpi_buffer_new(&alloc, RPI_SPARE_LEAST));
+    CU_ASSERT_EQUAL(memory.live, live + 1);
+    rpi_spares_end(alloc.spares);
+    CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+/* Every byte is the buffer's own, and a quarter more at the most is asked for. */
+static void every_size(void)
+{
+    for (size_t size = RPI_SPARE_LEAST; size < 3000 * (size_t)KIB; size += size / 7 + 1) {
+        struct memory memory = { 0 };
+        struct rpi_alloc alloc = open_spares(&memory, 0);
+        size_t before = memory.bytes;
+        uint8_t *buffer = rpi_buffer_new(&alloc, size);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(buffer);
+        CU_ASSERT_EQUAL((uintptr_t)buffer % _Alignof(max_align_t), 0);
+        memset(buffer, 1, size);
+        CU_ASSERT_TRUE(memory.bytes - before >= size && memory.bytes - before <= size + size / 4 + 128);
+        rp_free(buffer);
+        rpi_spares_end(alloc.spares);
+        CU_ASSERT_EQUAL(memory.live, 0);
+    }
+}
+
+static void the_oldest_makes_room(void)
+{
+    struct memory memory = { 0 };
+    struct rpi_alloc alloc = open_spares(&memory, 256 * KIB);
+    size_t live = memory.live;
+    void *old = rpi_buffer_new(&alloc, 64 * KIB), *young[3];
+    for (int i = 0; i < 3; i++)
+        young[i] = rpi_buffer_new(&alloc, 80 * KIB);
+    rp_free(old);
+    rp_free(young[0]);
+    rp_free(young[1]);
+    CU_ASSERT_EQUAL(memory.live, live + 4); /* 224 KiB of them idle */
+    rp_free(young[2]);
+    CU_ASSERT_EQUAL(memory.live, live + 3);
+    size_t calls = memory.calls;
+    for (int i = 0; i < 3; i++)
+        young[i] = rpi_buffer_new(&alloc, 80 * KIB);
+    CU_ASSERT_EQUAL(memory.calls, calls); /* it was the old one that went */
+    for (int i = 0; i < 3; i++)
+        rp_free(young[i]);
+    rp_free(rpi_buffer_new(&alloc, 1024 * KIB)); /* more than may be idle in all: it displaces nobody */
+    CU_ASSERT_EQUAL(memory.live, live + 3);
+    rpi_spares_end(alloc.spares);
+    CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+static void trimmed(void)
+{
+    struct memory memory = { 0 };
+    struct rpi_alloc alloc = open_spares(&memory, 1024 * KIB);
+    size_t live = memory.live;
+    void *out = rpi_buffer_new(&alloc, 64 * KIB);
+    rp_free(rpi_buffer_new(&alloc, 128 * KIB));
+    rp_free(rpi_buffer_new(&alloc, 64 * KIB));
+    rpi_spares_trim(alloc.spares);
+    CU_ASSERT_EQUAL(memory.live, live + 1);
+    rpi_spares_trim(NULL);
+    rp_free(out);
+    rpi_spares_end(alloc.spares);
+    CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+/* The application may free what it took whenever it likes. */
+static void outlive_the_pool(void)
+{
+    struct memory memory = { 0 };
+    struct rpi_alloc alloc = open_spares(&memory, 1024 * KIB);
+    uint8_t *one = rpi_buffer_new(&alloc, 64 * KIB), *two = rpi_buffer_new(&alloc, 64 * KIB);
+    CU_ASSERT_TRUE_FATAL(one && two);
+    rpi_spares_end(alloc.spares);
+    memset(one, 1, 64 * (size_t)KIB);
+    rp_free(one);
+    memset(two, 2, 64 * (size_t)KIB);
+    CU_ASSERT_EQUAL(memory.live, 2);
+    rp_free(two);
+    CU_ASSERT_EQUAL(memory.live, 0);
+    rpi_spares_end(NULL);
+}
+
+/* What is idle is given back before the application hears that there is no memory. */
+static void without_memory(void)
+{
+    struct memory memory = { .fail_at = 1 };
+    struct rpi_alloc alloc = memory_hook(&memory);
+    CU_ASSERT_PTR_NULL(rpi_spares_new(&alloc, 1024 * KIB));
+    alloc = open_spares(&memory, 1024 * KIB);
+    memory.fail_at = memory.calls + 1;
+    memory.fail_on = true;
+    CU_ASSERT_PTR_NULL(rpi_buffer_new(&alloc, 64 * KIB));
+    CU_ASSERT_PTR_NULL(rpi_buffer_new(&alloc, SIZE_MAX));
+    CU_ASSERT_PTR_NULL(rpi_buffer_new(&alloc, SIZE_MAX / 2));
+    memory.fail_on = false;
+    rp_free(rpi_buffer_new(&alloc, 64 * KIB));
+    size_t live = memory.live;
+    memory.fail_at = memory.calls + 1;
+    void *buffer = rpi_buffer_new(&alloc, 512 * KIB);
+    CU_ASSERT_PTR_NOT_NULL(buffer);
+    CU_ASSERT_EQUAL(memory.live, live);
+    rp_free(buffer);
+    rpi_spares_end(alloc.spares);
+    CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+/* ---- threads */
+
+#define THREADS 4
+#define TURNS   2000
+#define PLACES  16
+
+static _Atomic(uint8_t *) places[PLACES];
+
+struct trader {
+    struct rpi_alloc *alloc;
+    uint32_t random;
+    bool damaged;
+};
+
+/* Makes buffers, leaves them for the others, and frees what those left. */
+static void *trade(void *context)
+{
+    struct trader *self = context;
+    for (int i = 0; i < TURNS; i++) {
+        self->random = self->random * 1664525U + 1013904223U;
+        uint8_t *mine = rpi_buffer_new(self->alloc, (64 + self->random % 5 * 16) * (size_t)KIB);
+        if (!mine)
+            continue;
+        mine[0] = mine[64 * KIB - 1] = (uint8_t)i;
+        uint8_t *theirs = atomic_exchange(&places[self->random >> 16 & (PLACES - 1)], mine);
+        if (theirs && theirs[0] != theirs[64 * KIB - 1])
+            self->damaged = true;
+        rp_free(theirs);
+    }
+    return NULL;
+}
+
+static pthread_mutex_t turnstile = PTHREAD_MUTEX_INITIALIZER;
+
+static void *guarded(void *old, size_t size, void *user)
+{
+    (void)pthread_mutex_lock(&turnstile); /* the hook of the tests counts without one */
+    void *memory = memory_alloc(old, size, user);
+    (void)pthread_mutex_unlock(&turnstile);
+    return memory;
+}
+
+static void any_thread(void)
+{
+    struct memory memory = { 0 };
+    struct rpi_alloc alloc = rpi_alloc_of(guarded, &memory);
+    alloc.spares = rpi_spares_new(&alloc, 512 * KIB);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(alloc.spares);
+    pthread_t threads[THREADS];
+    struct trader traders[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        traders[i] = (struct trader){ .alloc = &alloc, .random = (uint32_t)i * 77U };
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, trade, &traders[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        CU_ASSERT_FALSE(traders[i].damaged);
+    }
+    rpi_spares_end(alloc.spares); /* before what the places still hold */
+    for (int i = 0; i < PLACES; i++)
+        rp_free(atomic_exchange(&places[i], NULL));
+    CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+static CU_TestInfo tests[] = { { "used_again", used_again },
+                               { "small_ones_are_not_kept", small_ones_are_not_kept },
+                               { "every_size", every_size },
+                               { "the_oldest_makes_room", the_oldest_makes_room },
+                               { "trimmed", trimmed },
+                               { "outlive_the_pool", outlive_the_pool },
+                               { "without_memory", without_memory },
+                               { "any_thread", any_thread },
+                               CU_TEST_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "spares", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+
+int main(int argc, char **argv)
+{
+    return harness_main(argc, argv, suites);
+}
