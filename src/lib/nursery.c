@@ -1,5 +1,7 @@
 #include "nursery.h"
 
+#include "offspring.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,7 +29,8 @@ struct nursery {
     int signals; /* SIGCHLD */
     int parent;  /* a pidfd, or -1 where the kernel has none */
     pid_t self;
-    pid_t child; /* 0: none */
+    char name[16]; /* of the program: a child's */
+    pid_t child;   /* 0: none */
 };
 
 /* ---- descriptors */
@@ -99,6 +102,7 @@ _Noreturn static void be_child(struct nursery *nursery)
     const struct rpi_zygote_config *config = nursery->config;
     (void)setsid();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)prctl(PR_SET_NAME, nursery->name);
     if (getppid() != nursery->self)
         _exit(1); /* it died before this was agreed */
     (void)close(nursery->socket);
@@ -135,32 +139,12 @@ static void bear(struct nursery *nursery)
 
 /* ---- its end */
 
-/* Kills all children of this process but the task's: what that one has left behind comes to its zygote. */
-static void kill_strays(const struct nursery *nursery)
-{
-    char path[64], text[4096];
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)nursery->self);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        (void)close(fd);
-    if (size <= 0)
-        return;
-    text[size] = '\0';
-    char *at = text, *end;
-    for (;; at = end) {
-        long pid = strtol(at, &end, 10);
-        if (end == at || pid <= 0)
-            return;
-        if (*end && pid != nursery->child) /* else it may be cut off */
-            (void)kill((pid_t)pid, SIGKILL);
-    }
-}
-
 /* The child is dead and reaped: no other child of this process is to live on. */
 static void sweep(struct nursery *nursery)
 {
+    char self[24];
     nursery->child = 0;
+    (void)snprintf(self, sizeof self, "%ld", (long)nursery->self);
     for (int i = 0; i < SWEEPS; i++) {
         pid_t pid;
         do
@@ -169,7 +153,7 @@ static void sweep(struct nursery *nursery)
         if (pid < 0)
             return; /* there is none */
         const struct timespec rest = { .tv_nsec = SWEEP_NAP };
-        kill_strays(nursery);
+        (void)rpi_offspring_kill_of(self);
         (void)nanosleep(&rest, NULL);
     }
 }
@@ -237,6 +221,8 @@ _Noreturn void rpi_nursery(int socket, pid_t parent, const struct rpi_zygote_con
     sigset_t child;
     (void)setsid();
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
+    (void)prctl(PR_GET_NAME, nursery.name);
+    (void)prctl(PR_SET_NAME, RPI_OFFSPRING_SPARED);
     keep_own(socket, config);
 #ifdef SYS_pidfd_open
     nursery.parent = (int)syscall(SYS_pidfd_open, parent, 0U);

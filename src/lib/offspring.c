@@ -1,59 +1,76 @@
 #include "offspring.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#define GENERATIONS 64
+#define LOOKS    2000   /* for what children that died have left ... */
+#define LOOK_NAP 100000 /* ... so many nanoseconds apart */
 
-static void kill_children(pid_t parent, int generations);
-
-/* What is stopped starts no more; its children go first, for behind it nobody would find them. */
-static void kill_family(pid_t pid, int generations)
+static ssize_t read_file(const char *path, char *text, size_t size)
 {
-    (void)kill(pid, SIGSTOP);
-    if (generations > 0)
-        kill_children(pid, generations - 1);
-    (void)kill(pid, SIGKILL);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : read(fd, text, size - 1);
+    if (fd >= 0)
+        (void)close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    return got;
 }
 
-/* Those of one thread. */
-static void kill_children_of(pid_t parent, const char *thread, int generations)
+static bool ends_by_itself(long pid)
 {
-    char path[320];
-    long child = 0;
-    (void)snprintf(path, sizeof path, "/proc/%ld/task/%s/children", (long)parent, thread);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return;
-    for (int letter; (letter = getc(file)) != EOF;) { /* numbers, each with a space behind it */
-        if (letter >= '0' && letter <= '9') {
-            child = child * 10 + letter - '0';
-            continue;
+    char path[64], name[32];
+    (void)snprintf(path, sizeof path, "/proc/%ld/comm", pid);
+    return read_file(path, name, sizeof name) > 0 && strcmp(name, RPI_OFFSPRING_SPARED "\n") == 0;
+}
+
+int rpi_offspring_kill_of(const char *thread)
+{
+    char path[320], text[4096], *at = text, *end;
+    int killed = 0;
+    (void)snprintf(path, sizeof path, "/proc/self/task/%s/children", thread);
+    if (read_file(path, text, sizeof text) <= 0)
+        return 0;
+    for (;; at = end) {
+        long pid = strtol(at, &end, 10);
+        if (end == at || pid <= 1)
+            return killed;
+        if (*end && !ends_by_itself(pid)) { /* without a space behind it, it may be cut off */
+            (void)kill((pid_t)pid, SIGKILL);
+            killed++;
         }
-        if (child > 1)
-            kill_family((pid_t)child, generations);
-        child = 0;
     }
-    (void)fclose(file);
 }
 
-static void kill_children(pid_t parent, int generations)
+static int kill_children(void)
 {
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/%ld/task", (long)parent);
-    DIR *threads = opendir(path);
+    int killed = 0;
+    DIR *threads = opendir("/proc/self/task");
     /* cppcheck-suppress readdirCalled ; the directory is this thread's own */
     for (const struct dirent *thread; threads && (thread = readdir(threads));)
         if (thread->d_name[0] != '.')
-            kill_children_of(parent, thread->d_name, generations);
+            killed += rpi_offspring_kill_of(thread->d_name);
     if (threads)
         (void)closedir(threads);
+    return killed;
 }
 
 void rpi_offspring_kill(void)
 {
-    kill_children(getpid(), GENERATIONS);
+    const struct timespec nap = { .tv_nsec = LOOK_NAP };
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
+    for (int i = 0; i < LOOKS && kill_children() > 0; i++) {
+        (void)nanosleep(&nap, NULL);
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            continue;
+    }
 }

@@ -8,6 +8,7 @@
 #include "offspring.h"
 #include "signals.h"
 #include "sockets.h"
+#include "zygote.h"
 
 #include <math.h>
 #include <netinet/in.h>
@@ -194,6 +195,57 @@ static void rank_0_ends(enum way way, bool killed, int code)
     (void)close(ends[0]);
 }
 
+/* ---- a task's process */
+
+/* Goes on for ever, and has a child that leads a session of its own. */
+static void live(void *context)
+{
+    if (fork() == 0) {
+        (void)setsid();
+        (void)!write(*(int *)context, "r", 1);
+    }
+    for (;;)
+        (void)pause();
+}
+
+static bool is_alive(int64_t pid)
+{
+    siginfo_t info = { .si_pid = 0 };
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
+/* A worker that kills its offspring may be killed itself meanwhile.  The zygote has to see that: it must be neither stopped nor dead. */
+static void zygotes_are_left_to_themselves(void)
+{
+    int ends[2], status = 0;
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    pid_t worker = fork();
+    if (worker == 0) {
+        struct rpi_zygote zygote;
+        char bytes[1];
+        const struct rpi_zygote_config config = {
+            .live = live, .context = &ends[1], .keep = { ends[1], -1 }, .error = STDERR_FILENO
+        };
+        struct rpi_zygote_news news;
+        if (rpi_zygote_start(&zygote, &config) != RP_OK || !rpi_zygote_fork(&zygote))
+            _exit(2);
+        while (rpi_zygote_hear(&zygote, &news) == 0)
+            (void)poll(NULL, 0, 1);
+        pid_t other = fork();
+        if (other == 0)
+            live(&ends[1]);
+        if (read(ends[0], bytes, 1) != 1 || read(ends[0], bytes, 1) != 1) /* from both families */
+            _exit(4);
+        rpi_offspring_kill();
+        _exit(is_alive(zygote.pid) && !is_alive(other) ? 0 : 3);
+    }
+    (void)close(ends[1]);
+    CU_ASSERT_EQUAL(waitpid(worker, &status, 0), worker);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_TRUE(all_are_gone(ends[0]));
+    (void)close(ends[0]);
+}
+
 static void a_worker_ends_with_rank_0(void)
 {
     rank_0_ends(SURPRISED, false, 1);
@@ -360,6 +412,7 @@ static CU_TestInfo coming[] = { { "greeted_and_closed", greeted_and_closed },
                                 CU_TEST_INFO_NULL };
 static CU_TestInfo ending[] = { { "a_worker_ends_with_rank_0", a_worker_ends_with_rank_0 },
                                 { "not_one_that_leaves_too", not_one_that_leaves_too },
+                                { "zygotes_are_left_to_themselves", zygotes_are_left_to_themselves },
                                 CU_TEST_INFO_NULL };
 static CU_TestInfo sleeping[] = { { "no_wake_up_is_lost", no_wake_up_is_lost },
                                   { "rank_0_is_rung", rank_0_is_rung },
