@@ -40,18 +40,50 @@ static inline uint64_t rpi_ticks(void)
 }
 #endif
 
+/* One thread's way to tell the time without asking the system, which takes as long as looking for a message: ticks carry it on from the
+ * last time it asked, a millisecond ago at the most or a few.  It never goes back, and is wrong by less than a microsecond while ticks
+ * keep their length. */
+struct rpi_watch {
+    uint64_t ticks; /* when it asked */
+    double now;     /* what it was told */
+    double tick;    /* seconds of one, of late; 0: not known yet */
+};
+#define RPI_WATCH_TICKS ((uint64_t)RPI_TICKS_US * 1000)
+
+double rpi_watch_set(struct rpi_watch *watch);
+
+/* Seconds on the monotonic clock, `ticks` being rpi_ticks() now. */
+static inline double rpi_watch_at(struct rpi_watch *watch, uint64_t ticks)
+{
+    uint64_t gone = ticks - watch->ticks;
+    return gone < RPI_WATCH_TICKS && watch->tick > 0 ? watch->now + (double)gone * watch->tick : rpi_watch_set(watch);
+}
+
+static inline double rpi_watch_look(struct rpi_watch *watch)
+{
+    return rpi_watch_at(watch, rpi_ticks());
+}
+
 /* How one waiting thread spends the time until something happens. */
 struct rpi_patience {
-    double since; /* when it began to find nothing; 0: not waiting */
-    bool crowded; /* more ranks than cores: give the core away at once */
-    bool moving;  /* bytes are on their way, and come forward only while this thread asks: it does not sleep yet */
-    double rest;  /* the next long sleep */
+    uint64_t began; /* ticks, when it began to find nothing; 0: not waiting */
+    double since;   /* seconds, when it had looked in vain for long enough to give its core away; 0: not yet */
+    bool crowded;   /* more ranks than cores: give the core away at once */
+    bool moving;    /* bytes are on their way, and come forward only while this thread asks: it does not sleep yet */
+    double rest;    /* the next long sleep */
 };
 
 /* Something happened: the next wait begins anew. */
 static inline void rpi_patience_reset(struct rpi_patience *patience)
 {
+    patience->began = 0;
     patience->since = patience->rest = 0;
+}
+
+/* It has found nothing, a moment ago. */
+static inline bool rpi_patience_spins(const struct rpi_patience *patience)
+{
+    return patience->began && !(patience->since > 0);
 }
 
 /* Called each time nothing was found: returns at once for some tens of microseconds, then yields the core, then sleeps for longer

@@ -231,7 +231,7 @@ static bool step(rp_pool *pool, bool run, bool gather)
         return false;
     pool->shortage = RP_OK;
     pool->stepped = rpi_ticks();
-    pool->now = rpi_now();
+    pool->now = rpi_watch_at(&pool->watch, pool->stepped);
     bool any = rpi_pool_poll(pool);
     rpi_losing_step(pool);
     pool->burst = gather && is_burst(pool);
@@ -333,6 +333,7 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
             status = rpi_pool_may_wait("the call");
         if (status != RP_OK)
             return status;
+        pool->transport->hasty = rpi_patience_spins(&patience);
         bool any = rpi_pool_step(pool, true);
         if (deliver && pool->master.called.count)
             rpi_pool_deliver(pool);

@@ -59,6 +59,7 @@ struct rp_pool {
     bool late;          /* it found a worker idle while tasks were queued */
     uint64_t sending;   /* messages whose bytes MPI still needs */
     double now;         /* seconds, at the last step */
+    struct rpi_watch watch;
     double opened, open_seconds;
     /* losing.c */
     struct rpi_peer *ranks; /* by number */

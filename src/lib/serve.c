@@ -173,14 +173,15 @@ struct turn {
 
 static void look(struct rpi_server *server, struct turn *turn)
 {
-    double now = rpi_now();
+    uint64_t ticks = rpi_ticks();
+    double now = rpi_watch_at(&server->watch, ticks);
     if (turn->untimed) {
         rpi_worker_spent(&server->worker, now - turn->last);
         server->brief = now - turn->last < BRIEF * turn->untimed && !server->resident;
         turn->untimed = turn->glanced = 0;
     }
     turn->last = now;
-    turn->ticks = rpi_ticks();
+    turn->ticks = ticks;
 }
 
 /* Short tasks share a look: a count of ticks tells when it is due, for a quarter of its price. */
@@ -237,7 +238,7 @@ static void finish(struct rpi_server *server, struct turn *turn, const struct rp
         ran = 0; /* it says nothing about the others */
     } else if (!came_together(server) && (task->is_chunk || result->owned || !server->brief)) {
         if (turn->untimed == 0) {
-            double now = rpi_now();
+            double now = rpi_watch_look(&server->watch);
             ran = now - turn->last;
             turn->last = now;
             server->brief = ran < BRIEF && !task->is_chunk && !server->resident;
@@ -346,8 +347,8 @@ uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
         note(server, server->worker.starved ? RP_ERR_NOMEM : RP_OK);
         return 0;
     }
-    struct turn turn = { .began = rpi_now(), .ticks = rpi_ticks() };
-    turn.last = turn.sent = turn.began;
+    struct turn turn = { .ticks = rpi_ticks() };
+    turn.began = turn.last = turn.sent = rpi_watch_at(&server->watch, turn.ticks);
     do {
         if (task.is_chunk && turn.untimed)
             look(server, &turn);
@@ -444,6 +445,7 @@ rp_status rpi_server_loop(struct rpi_server *server)
         rp_status status = RP_OK;
         if (server->resident) /* some are left only where there was no memory for their results */
             server->worker.ahead = (uint16_t)rpi_resident_hold(server->resident);
+        transport->hasty = rpi_patience_spins(&patience);
         do {
             server->came = 0;
             status = transport->ops->poll(transport, &events, &any);

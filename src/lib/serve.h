@@ -3,6 +3,7 @@
 #define RPI_SERVE_H
 
 #include "attendant.h"
+#include "clock.h"
 #include "executor_fork.h"
 #include "log.h"
 #include "transport.h"
@@ -22,7 +23,8 @@ struct rpi_server {
     struct rpi_attendant attendant;
     void (*finalizer)(void *worker_data); /* NULL, or called at the end */
     uint32_t came;                        /* messages, in the last look */
-    bool brief;                           /* the last tasks were so short that a look at the clock is shared by several */
+    struct rpi_watch watch;
+    bool brief; /* the last tasks were so short that a look at the clock is shared by several */
 };
 
 struct rpi_server_config {

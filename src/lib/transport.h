@@ -56,7 +56,9 @@ struct rpi_transport {
     int peers;    /* beside this rank */
     int parked;   /* of them, those that sleep, as far as is known */
     double crowd; /* this host's ranks for each of its cores; above 1 they take turns */
-    bool moving;  /* large payloads are under way, as the last poll saw it: they come forward only while it is polled */
+    bool
+        hasty; /* for the next poll: the one before was a moment ago, and found nothing; the first message since then is enough */
+    bool moving; /* large payloads are under way, as the last poll saw it: they come forward only while it is polled */
 };
 
 #endif

@@ -54,6 +54,8 @@ struct mpi {
     uint8_t *bytes; /* RING times RPI_BATCH_MAX */
     MPI_Request ring[RING];
     unsigned head;
+    unsigned
+        unposted; /* so many before the head are to be posted again: when nothing has come, for that is not in a message's way */
     bool held; /* the head's batch is here, but was not taken */
     int held_size, held_source;
     /* of workers in the places of lost ones: what is left of the transports that they were met over is their rings */
@@ -359,6 +361,14 @@ static bool is_cut_off(int code)
     return code != MPI_SUCCESS && MPI_Error_class(code, &class) == MPI_SUCCESS && class == MPI_ERR_TRUNCATE;
 }
 
+static rp_status post_again(struct mpi *mpi)
+{
+    rp_status status = RP_OK;
+    for (; mpi->unposted > 0 && status == RP_OK; mpi->unposted--)
+        status = post(mpi, (mpi->head + RING - mpi->unposted) % RING);
+    return status;
+}
+
 static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_events *events, bool *any)
 {
     for (int i = 0; i < RING; i++) {
@@ -369,7 +379,7 @@ static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_ev
             if (code != MPI_SUCCESS && !is_cut_off(code))
                 return rpi_mpi_failed("MPI_Test", code);
             if (code == MPI_SUCCESS && !flag)
-                return RP_OK;
+                return i == 0 ? post_again(box) : RP_OK;
             box->held_size = 0;
             if (code == MPI_SUCCESS)
                 (void)MPI_Get_count(&arrived, MPI_BYTE, &box->held_size);
@@ -379,10 +389,11 @@ static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_ev
             return RP_OK;
         rpi_lifeline_came(&mpi->lifeline);
         *any = true;
-        rp_status status = post(box, box->head);
-        if (status != RP_OK)
-            return status;
         box->head = (box->head + 1) % RING;
+        box->unposted++;
+        rp_status status = box->unposted < RING / 2 ? RP_OK : post_again(box);
+        if (status != RP_OK || mpi->base.hasty)
+            return status;
     }
     return RP_OK;
 }
@@ -515,6 +526,7 @@ static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_even
         status = tell_ends(mpi, events, *any);
     if (status == RP_OK && (mpi->pending || mpi->untaken_count))
         status = poll_pending(mpi, events, any);
+    transport->hasty = false;
     transport->moving = mpi->pending > 0;
     return status;
 }

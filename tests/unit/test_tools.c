@@ -11,6 +11,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -271,6 +272,28 @@ static void deadlines(void)
     CU_ASSERT_FALSE(rpi_is_time((double)NAN));
 }
 
+/* Across many of its looks at the clock, and with the thread away in between. */
+static void watch_keeps_time(void)
+{
+    struct rpi_watch watch = { .ticks = 0 };
+    double last = 0, worst = 0, end = rpi_now() + 0.1;
+    bool carried = false;
+    while (last < end) {
+        double before = rpi_now(), time = rpi_watch_look(&watch), after = rpi_now();
+        double early = before - time, late = time - after;
+        CU_ASSERT_FALSE(time < last);
+        carried = carried || watch.tick > 0;
+        worst = early > worst ? early : late > worst ? late : worst;
+        last = time;
+        if (worst > 50e-6)
+            break;
+        if (time - watch.now > 0.9e-3)
+            (void)poll(NULL, 0, 3);
+    }
+    CU_ASSERT_TRUE(carried);
+    CU_ASSERT_TRUE(worst <= 50e-6);
+}
+
 /* First it looks again at once, in the end it sleeps, but never long. */
 static void patience_runs_out_slowly(void)
 {
@@ -396,15 +419,13 @@ static CU_TestInfo statuses[] = { { "every_status_has_its_text", every_status_ha
 static CU_TestInfo logs[] = { { "sink_gets_every_level", sink_gets_every_level },
                               { "long_lines_are_cut", long_lines_are_cut },
                               CU_TEST_INFO_NULL };
-static CU_TestInfo others[] = { { "little_endian", little_endian },
-                                { "list_keeps_its_order", list_keeps_its_order },
-                                { "time_goes_on", time_goes_on },
-                                { "deadlines", deadlines },
-                                { "patience_runs_out_slowly", patience_runs_out_slowly },
-                                { "one_at_a_time", one_at_a_time },
-                                { "owner_and_one_that_tries", owner_and_one_that_tries },
-                                { "owner_and_others", owner_and_others },
-                                CU_TEST_INFO_NULL };
+static CU_TestInfo others[] = {
+    { "little_endian", little_endian },       { "list_keeps_its_order", list_keeps_its_order },
+    { "time_goes_on", time_goes_on },         { "deadlines", deadlines },
+    { "watch_keeps_time", watch_keeps_time }, { "patience_runs_out_slowly", patience_runs_out_slowly },
+    { "one_at_a_time", one_at_a_time },       { "owner_and_one_that_tries", owner_and_one_that_tries },
+    { "owner_and_others", owner_and_others }, CU_TEST_INFO_NULL
+};
 static CU_SuiteInfo suites[] = { { "alloc", NULL, NULL, NULL, NULL, allocs },
                                  { "status", NULL, NULL, NULL, NULL, statuses },
                                  { "log", NULL, NULL, NULL, NULL, logs },
