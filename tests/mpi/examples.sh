@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The example programs against their known output, under mpirun and without.
-# limit: 240
+# limit: 480
 . tests/support/shell.sh
 
 export LC_ALL=C

@@ -115,7 +115,7 @@ int main(int argc, char **argv)
         return 2;
     int workers = (int)strtol(argv[1], NULL, 10);
     const char *way = argv[2];
-    bool brief = strcmp(way, "early") == 0 || strcmp(way, "arguments") == 0;
+    bool brief = strcmp(way, "early") == 0;
     if (strcmp(way, "early") == 0 && WORKER)
         return 0;
     if (strcmp(way, "arguments") == 0 && WORKER &&
