@@ -6,6 +6,7 @@
 #include <time.h>
 
 #define MANY 500
+#define MOST 8    /* workers */
 #define LONG 20.0 /* seconds: an obedient task was never told, a task behind a long one never moved */
 
 static void compute(double length)
@@ -90,8 +91,9 @@ static void many_behind_a_long_one(rp_toggle background)
         return;
     for (int i = 0; i < 100; i++) /* so that their length is known */
         IS(RP_OK, rp_apply(pool, nothing, NULL, 0, NULL, 0, NULL));
-    rp_future long_ones[2];
+    rp_future long_ones[MOST];
     int crew = (int)rp_workers(pool);
+    CU_ASSERT_FATAL(crew <= MOST);
     for (int i = 0; i < crew; i++)
         long_ones[i] = submit(nap, &length, sizeof length);
     for (int i = 0; i < MANY; i++)
