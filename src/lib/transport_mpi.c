@@ -5,6 +5,7 @@
 #include "mpi_meet.h"
 #include "msg.h"
 #include "status.h"
+#include "mpi_ulfm.h"
 
 #include <limits.h>
 #include <string.h>
@@ -102,6 +103,12 @@ static bool has_ended(const struct mpi *mpi, const struct operation *operation)
     return mpi->peers[operation->peer].ended;
 }
 
+static void drop_fragment(const struct mpi *mpi, struct operation *operation)
+{
+    if (--operation->left == 0)
+        rpi_free(&mpi->alloc, operation);
+}
+
 /* What is under way with peers that have ended: MPI may do with these requests what it likes, or nothing; they are never looked at
  * again, nor their bytes. */
 static void set_aside(struct mpi *mpi)
@@ -111,8 +118,7 @@ static void set_aside(struct mpi *mpi)
     for (int i = 0; i < mpi->pending; i++) {
         struct operation *operation = mpi->operations[i];
         if (has_ended(mpi, operation)) {
-            if (--operation->left == 0)
-                rpi_free(&mpi->alloc, operation);
+            drop_fragment(mpi, operation);
             continue;
         }
         mpi->requests[kept] = mpi->requests[i];
@@ -174,6 +180,33 @@ static void look_at_channel(struct mpi *mpi, const struct rpi_events *events)
     rpi_channel_hear(&mpi->channel, events->alive, events->context);
     mpi->base.parked = mpi->channel.parked;
     note_ends(mpi);
+}
+
+struct ended {
+    struct mpi *mpi;
+    MPI_Comm comm;
+};
+
+static void note_end(void *context, int rank)
+{
+    struct mpi *mpi = ((const struct ended *)context)->mpi;
+    for (int number = 0; number <= mpi->base.peers; number++) {
+        struct peer *peer = &mpi->peers[number];
+        if (peer->comm != ((const struct ended *)context)->comm || peer->rank != rank || peer->silent)
+            continue;
+        peer->silent = true;
+        if (has_channel(mpi)) /* a worker hears of rank 0's end on its lifeline, and the others' are not its business */
+            mpi->ending = rpi_now();
+    }
+}
+
+/* An MPI call has failed.  True: only because a peer has ended, and what it was for will not come to be. */
+static bool is_end(struct mpi *mpi, MPI_Comm comm, int code)
+{
+    if (code == MPI_SUCCESS || !rpi_ulfm_is_end(code))
+        return false;
+    rpi_ulfm_ended(comm, note_end, &(struct ended){ .mpi = mpi, .comm = comm });
+    return true;
 }
 
 /* What a peer sent before its end is taken first: until nothing more has come for a while (over shared memory it is there already). */
@@ -272,8 +305,10 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
     int code = MPI_Isend(data, (int)size, MPI_BYTE, peer->rank, TAG_BATCH, peer->comm, &request);
     if (code == MPI_SUCCESS)
         code = MPI_Test(&request, &complete, MPI_STATUS_IGNORE); /* eager: nearly always complete at once */
-    if (code != MPI_SUCCESS)
-        return rpi_mpi_failed("MPI_Isend", code);
+    if (code != MPI_SUCCESS) {
+        *done = is_end(mpi, peer->comm, code);
+        return *done ? RP_OK : rpi_mpi_failed("MPI_Isend", code);
+    }
     ring(mpi, number, false);
     *done = complete;
     if (complete)
@@ -296,6 +331,19 @@ static int fragment_size(size_t size, size_t i)
     return left < FRAGMENT ? (int)left : FRAGMENT;
 }
 
+/* Behind so many fragments a call has failed. */
+static rp_status cut_short(struct mpi *mpi, struct operation *operation, size_t fragments, const char *call, int code,
+                           bool *done)
+{
+    if (!is_end(mpi, mpi->peers[operation->peer].comm, code))
+        return rpi_mpi_failed(call, code);
+    operation->left = fragments;
+    *done = fragments == 0;
+    if (*done)
+        rpi_free(&mpi->alloc, operation);
+    return RP_OK;
+}
+
 static rp_status mpi_send_large(struct rpi_transport *transport, int number, const void *data, size_t size, void *cookie,
                                 bool *done)
 {
@@ -313,7 +361,7 @@ static rp_status mpi_send_large(struct rpi_transport *transport, int number, con
         int code = MPI_Isend((const uint8_t *)data + i * FRAGMENT, fragment_size(size, i), MPI_BYTE, peer->rank, TAG_LARGE,
                              peer->comm, &request);
         if (code != MPI_SUCCESS)
-            return rpi_mpi_failed("MPI_Isend", code);
+            return cut_short(mpi, operation, i, "MPI_Isend", code, done);
         track(mpi, request, operation);
     }
     return RP_OK;
@@ -324,6 +372,7 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
     struct mpi *mpi = mpi_of(transport);
     const struct peer *peer = &mpi->peers[number];
     size_t fragments = fragments_of(size);
+    bool ended;
     if (peer->silent)
         return RP_OK;
     struct operation *operation = prepare(mpi, number, fragments, cookie, true);
@@ -335,7 +384,7 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
         int code = MPI_Irecv((uint8_t *)data + i * FRAGMENT, fragment_size(size, i), MPI_BYTE, peer->rank, TAG_LARGE,
                              peer->comm, &request);
         if (code != MPI_SUCCESS)
-            return rpi_mpi_failed("MPI_Irecv", code);
+            return cut_short(mpi, operation, i, "MPI_Irecv", code, &ended);
         track(mpi, request, operation);
     }
     return RP_OK;
@@ -376,6 +425,8 @@ static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_ev
             int flag;
             MPI_Status arrived;
             int code = MPI_Test(&box->ring[box->head], &flag, &arrived);
+            if (is_end(mpi, box->comm, code)) /* of one that it might have come from; the others' still do */
+                return box->ring[box->head] == MPI_REQUEST_NULL ? post(box, box->head) : RP_OK;
             if (code != MPI_SUCCESS && !is_cut_off(code))
                 return rpi_mpi_failed("MPI_Test", code);
             if (code == MPI_SUCCESS && !flag)
@@ -475,7 +526,7 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
         return RP_OK;
     int before = mpi->pending; /* handlers may add more behind these */
     int code = MPI_Testsome(before, mpi->requests, &count, mpi->completed, mpi->statuses);
-    bool single = code == MPI_ERR_IN_STATUS; /* each has a code of its own */
+    bool single = code == MPI_ERR_IN_STATUS || rpi_ulfm_is_end(code); /* each has a code of its own */
     if (code != MPI_SUCCESS && !single)
         return rpi_mpi_failed("MPI_Testsome", code);
     if (count == MPI_UNDEFINED || count == 0)
@@ -485,6 +536,10 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
         struct operation *operation = mpi->operations[mpi->completed[i]];
         mpi->operations[mpi->completed[i]] = NULL;
         int error = single ? mpi->statuses[i].MPI_ERROR : MPI_SUCCESS;
+        if (is_end(mpi, mpi->peers[operation->peer].comm, error)) {
+            drop_fragment(mpi, operation);
+            continue;
+        }
         if (error != MPI_SUCCESS && !is_cut_off(error))
             return rpi_mpi_failed("MPI_Testsome", error);
         count_received(operation, &mpi->statuses[i], error);
