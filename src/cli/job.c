@@ -263,16 +263,16 @@ static void allow_many_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int job_run(const char *const *command, bool local, double grace)
+int job_run(const char *const *command, const struct routes *routes, double grace)
 {
     struct job job = { .grace = grace };
     char address[512];
     int status = 1;
-    if (!reports_open(&job.reports, local)) {
+    if (!reports_open(&job.reports, routes)) {
         say("launch: cannot listen for the ranks: %s", strerror(errno));
         return 1;
     }
-    if (!reports_address(&job.reports, local, address, sizeof address) || setenv(RANK_LAUNCHER, address, 1) != 0 ||
+    if (!reports_address(&job.reports, address, sizeof address) || setenv(RANK_LAUNCHER, address, 1) != 0 ||
         !hold_signals(&job))
         say("launch: cannot prepare the job: %s", strerror(errno));
     else if (!start(&job, command))

@@ -1,7 +1,9 @@
 #include "launch.h"
 
+#include "hosts.h"
 #include "job.h"
 #include "rank.h"
+#include "routes.h"
 #include "say.h"
 
 #include <getopt.h>
@@ -148,19 +150,6 @@ static bool mentions(const struct options *options, const char *text)
     return false;
 }
 
-/* Whether rank 0 may run on another host than this command. */
-static bool may_be_elsewhere(const struct options *options)
-{
-    static const char *const allocations[] = { "SLURM_JOB_ID", "PBS_JOBID",    "LSB_JOBID",
-                                               "JOB_ID",       "COBALT_JOBID", "OMPI_MCA_orte_default_hostfile" };
-    if (options->hosts || options->more_count > 0)
-        return true;
-    for (size_t i = 0; i < sizeof allocations / sizeof *allocations; i++)
-        if (getenv(allocations[i]))
-            return true;
-    return false;
-}
-
 struct words {
     const char **list;
     int count;
@@ -206,6 +195,20 @@ static const char **compose(const struct options *options, const char *self)
     return words.list;
 }
 
+/* 1, after saying why: there is no way to the hosts, or no memory. */
+static int run(const struct options *options, const char *const *command)
+{
+    struct hosts hosts;
+    struct routes routes;
+    int status = 1;
+    if (!hosts_gather(&hosts, options->hosts, options->more, options->more_count))
+        say("launch: no memory");
+    else if (routes_find(&routes, &hosts))
+        status = job_run(command, &routes, options->grace);
+    hosts_free(&hosts);
+    return status;
+}
+
 int launch(int argc, char **argv)
 {
     char self[PATH_MAX];
@@ -220,7 +223,7 @@ int launch(int argc, char **argv)
     self[length > 0 ? length : 0] = '\0';
     const char **command = length > 0 ? compose(&options, self) : NULL;
     if (command)
-        status = job_run(command, !may_be_elsewhere(&options), options.grace);
+        status = run(&options, command);
     else
         say("launch: no memory, or /proc/self/exe cannot be read");
     free(command);

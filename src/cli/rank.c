@@ -26,21 +26,21 @@
 /* ---- the launcher's address */
 
 struct launcher {
-    char *host, *port, *token, *addresses; /* in the environment's text, which is cut up */
+    char *host, *token, *doors; /* in the environment's text, which is cut up */
 };
 
 static bool parse(char *text, struct launcher *launcher)
 {
     launcher->host = strsep(&text, ":");
-    launcher->port = strsep(&text, ":");
     launcher->token = strsep(&text, ":");
-    launcher->addresses = text;
+    launcher->doors = text;
     return text != NULL;
 }
 
-static int connect_to(const char *address, const char *port)
+static int connect_to(char *door)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port, NULL, 10)) };
+    const char *address = strsep(&door, ":"); /* and its port remains */
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(door ? (uint16_t)strtoul(door, NULL, 10) : 0) };
     int error = 0;
     socklen_t size = sizeof error;
     if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
@@ -57,17 +57,17 @@ static int connect_to(const char *address, const char *port)
     return -1;
 }
 
-/* On the launcher's own host the loopback interface always works; elsewhere its port may be another's. */
+/* The first door is on loopback: the launcher's host comes by it, and everybody where there is no other; elsewhere it would be another's. */
 static int reach(const struct launcher *launcher)
 {
     char here[256] = "";
-    char *rest = launcher->addresses;
+    char *rest = launcher->doors, *first = strsep(&rest, ",");
     int line = -1;
     (void)gethostname(here, sizeof here - 1);
-    if (strcmp(here, launcher->host) == 0)
-        line = connect_to("127.0.0.1", launcher->port);
-    for (char *address; line < 0 && (address = strsep(&rest, ","));)
-        line = connect_to(address, launcher->port);
+    if (!rest || strcmp(here, launcher->host) == 0)
+        line = connect_to(first);
+    for (char *door; line < 0 && (door = strsep(&rest, ","));)
+        line = connect_to(door);
     return line;
 }
 
@@ -221,6 +221,7 @@ int rank_run(int argc, char **argv)
     }
     if (line >= 0)
         return run_master(argv + 1, line);
-    say("rank 0 cannot reach rankpool launch over TCP from this host: is there a firewall between them?");
+    say("rank 0 cannot reach rankpool launch over TCP from this host: is there a firewall between them, or "
+        "is the host not in --hosts?");
     return 1;
 }

@@ -2,7 +2,7 @@
 #define RANKPOOL_CLI_RANK_H
 
 #define RANK_COMMAND  "exec-rank"       /* what mpirun starts in the program's place on every rank */
-#define RANK_LAUNCHER "RANKPOOL_LAUNCH" /* environment: HOST:PORT:TOKEN:ADDRESS[,ADDRESS...] of the launcher */
+#define RANK_LAUNCHER "RANKPOOL_LAUNCH" /* environment: HOST:TOKEN:ADDRESS:PORT[,ADDRESS:PORT...] of the launcher */
 
 /* Becomes the program in argv[1], after telling the launcher so.  On rank 0 it stays: it runs the program as its child, tells the launcher its end, and
  * ends it when the launcher is gone. */

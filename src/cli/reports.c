@@ -2,11 +2,8 @@
 
 #include "say.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <limits.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -50,55 +47,32 @@ static bool hear(const struct reports *reports, int file, void *line)
     return epoll_ctl(reports->events, EPOLL_CTL_ADD, file, &event) == 0;
 }
 
-bool reports_open(struct reports *reports, bool local)
+static bool hear_at_doors(const struct reports *reports)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(local ? INADDR_LOOPBACK : INADDR_ANY) };
-    socklen_t size = sizeof address;
-    *reports = (struct reports){ .master_status = -1 };
-    reports->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    reports->events = epoll_create1(EPOLL_CLOEXEC);
-    if (reports->listener < 0 || reports->events < 0 || !make_token(reports->token) ||
-        bind(reports->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(reports->listener, SOMAXCONN) != 0 ||
-        getsockname(reports->listener, (struct sockaddr *)&address, &size) != 0 ||
-        !hear(reports, reports->listener, NULL)) {
-        int error = errno;
-        reports_close(reports);
-        errno = error;
-        return false;
-    }
-    reports->port = ntohs(address.sin_port);
+    for (int i = 0; i < reports->doors.count; i++)
+        if (!hear(reports, reports->doors.list[i].file, NULL))
+            return false;
     return true;
 }
 
-/* The addresses of this host's interfaces, loopback aside. */
-static void add_addresses(char *text, size_t size)
+bool reports_open(struct reports *reports, const struct routes *routes)
 {
-    struct ifaddrs *all = NULL;
-    size_t used = 0;
-    text[0] = '\0';
-    if (getifaddrs(&all) != 0)
-        return;
-    for (struct ifaddrs *one = all; one; one = one->ifa_next) {
-        char address[INET_ADDRSTRLEN];
-        if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET || (one->ifa_flags & IFF_LOOPBACK) ||
-            !(one->ifa_flags & IFF_UP))
-            continue;
-        const struct sockaddr_in *in = (const void *)one->ifa_addr;
-        if (inet_ntop(AF_INET, &in->sin_addr, address, sizeof address) && used + sizeof address + 1 < size)
-            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "," : "", address);
-    }
-    freeifaddrs(all);
+    *reports = (struct reports){ .master_status = -1 };
+    reports->events = epoll_create1(EPOLL_CLOEXEC);
+    if (reports->events >= 0 && make_token(reports->token) && doors_open(&reports->doors, routes) && hear_at_doors(reports))
+        return true;
+    int error = errno;
+    reports_close(reports);
+    errno = error;
+    return false;
 }
 
-bool reports_address(const struct reports *reports, bool local, char *text, size_t size)
+bool reports_address(const struct reports *reports, char *text, size_t size)
 {
-    char here[256] = "", addresses[200] = "127.0.0.1";
-    if (!local)
-        add_addresses(addresses, sizeof addresses);
+    char here[256] = "";
     (void)gethostname(here, sizeof here - 1);
-    int length = snprintf(text, size, "%s:%u:%s:%s", here, reports->port, reports->token, addresses);
-    return length > 0 && (size_t)length < size;
+    int length = snprintf(text, size, "%s:%s:", here, reports->token);
+    return length > 0 && (size_t)length < size && doors_text(&reports->doors, text + length, size - (size_t)length);
 }
 
 /* ---- lines */
@@ -151,9 +125,9 @@ static void keep_alive(int file)
     (void)setsockopt(file, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-static void let_in(struct reports *reports)
+static void let_in(struct reports *reports, int door)
 {
-    int file = accept4(reports->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int file = accept4(door, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (file < 0)
         return;
     struct line *line = calloc(1, sizeof *line);
@@ -170,6 +144,12 @@ static void let_in(struct reports *reports)
     keep_alive(file);
     if (++reports->strangers > STRANGERS)
         drop_oldest_stranger(reports);
+}
+
+static void let_in_all(struct reports *reports)
+{
+    for (int i = 0; i < reports->doors.count; i++)
+        let_in(reports, reports->doors.list[i].file);
 }
 
 static bool same_token(const char *a, const char *b)
@@ -263,7 +243,7 @@ void reports_take(struct reports *reports)
     while (epoll_wait(reports->events, &event, 1, 0) == 1) {
         struct line *line = event.data.ptr;
         if (!line)
-            let_in(reports);
+            let_in_all(reports);
         else if (!read_line(reports, line))
             end_line(reports, line);
     }
@@ -294,8 +274,7 @@ void reports_close(struct reports *reports)
         (void)close(line->file);
         free(line);
     }
-    if (reports->listener >= 0)
-        (void)close(reports->listener);
+    doors_close(&reports->doors);
     if (reports->events >= 0)
         (void)close(reports->events);
 }

@@ -1,6 +1,8 @@
 #ifndef RANKPOOL_CLI_REPORTS_H
 #define RANKPOOL_CLI_REPORTS_H
 
+#include "doors.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,8 +17,8 @@ struct report_end {
 /* What the ranks of a job tell their launcher.  Each holds one TCP connection, opened before the program starts: its hello carries the job's token, its
  * end is the rank's end.  Rank 0's brings the program's status first.  Whoever has no token learns nothing and is dropped. */
 struct reports {
-    int listener, events; /* events: an epoll of everything here; readable when reports_take has something to do */
-    unsigned port;
+    struct doors doors;
+    int events; /* an epoll of everything here; readable when reports_take has something to do */
     char token[33];
     struct line *lines;
     int strangers; /* connections without a hello yet */
@@ -29,10 +31,10 @@ struct reports {
     int ended;                           /* how many are there */
 };
 
-/* `local`: every rank that matters is on this host, so that nobody else needs to come in.  False: errno. */
-bool reports_open(struct reports *reports, bool local);
-/* What ranks need to come: HOST:PORT:TOKEN:ADDRESS,...  False: it does not fit. */
-bool reports_address(const struct reports *reports, bool local, char *text, size_t size);
+/* `routes`: to the other hosts.  False: errno. */
+bool reports_open(struct reports *reports, const struct routes *routes);
+/* What ranks need to come, as RANK_LAUNCHER has it.  False: it does not fit. */
+bool reports_address(const struct reports *reports, char *text, size_t size);
 void reports_take(struct reports *reports);
 /* Has rank 0's watch send this signal to the program, and kill it 2 s later; the program's status is still told. */
 void reports_dismiss_master(struct reports *reports, int signal);
