@@ -83,8 +83,8 @@ static int next(rp_pool *pool)
         if (neighbours(pool, worker) == 0) {
             rpi_say(&heirs->log, RP_LOG_WARNING,
                     "worker %d was the last on its host (%s): were that gone as well, Open MPI would end every worker when "
-                    "one is "
-                    "spawned.  Lost workers are not replaced any more",
+                    "one is spawned.  Lost workers are not replaced any more; the program's next start has every worker "
+                    "again",
                     worker, host_of(pool, worker));
             give_up(heirs);
             return 0;

@@ -181,11 +181,18 @@ static void forget(struct spawn *spawn, const struct rpi_alloc *alloc)
     rpi_free(alloc, spawn);
 }
 
-static rp_status refused(int code, int count)
+static rp_status refused(enum rpi_family_why why, int code, int count)
 {
     char text[MPI_MAX_ERROR_STRING] = "";
     int length = 0;
     (void)MPI_Error_string(code, text, &length);
+    if (why == RPI_FAMILY_HEIR)
+        return rpi_error(
+            RP_ERR_MPI, "MPI cannot spawn one (%s): %s", text,
+            placing_is_decided()
+                ? "where every slot is taken, start the program with more slots than ranks on each host, or without "
+                  "rmaps_base_no_oversubscribe and rmaps_base_mapping_policy in MPI's settings"
+                : "MPI may say why on standard error; the program's next start has every worker again");
     return rpi_error(
         RP_ERR_MPI,
         "MPI cannot spawn %d workers (%s): start the program with mpirun -n %d instead, or allow more processes "
@@ -207,8 +214,8 @@ static rp_status refuse_grandchildren(int count)
                      count + 1);
 }
 
-rp_status rpi_family_spawn(int count, unsigned number, const char *host, double timeout, const struct rpi_alloc *alloc,
-                           MPI_Comm *ranks)
+rp_status rpi_family_spawn(enum rpi_family_why why, int count, unsigned number, const char *host, double timeout,
+                           const struct rpi_alloc *alloc, MPI_Comm *ranks)
 {
     rp_status status = refuse_grandchildren(count);
     if (status != RP_OK)
@@ -230,7 +237,7 @@ rp_status rpi_family_spawn(int count, unsigned number, const char *host, double 
             count, timeout);
     }
     if (spawn->code != MPI_SUCCESS)
-        status = refused(spawn->code, count);
+        status = refused(why, spawn->code, count);
     *ranks = spawn->ranks;
     forget(spawn, alloc);
     return status;

@@ -7,10 +7,13 @@
 
 #include <mpi.h>
 
+/* What they are for: a pool's first workers, or one in the place of a lost one. */
+enum rpi_family_why { RPI_FAMILY_FIRST, RPI_FAMILY_HEIR };
+
 /* Spawns `count` workers for this program's open of that `number` (from 1), on that host (NULL: where MPI likes).  *ranks: this process as rank 0, then them; the caller's to free.
- * RP_ERR_MPI: MPI refuses; the message names a launch that works.  RP_ERR_BROKEN: they had not all come after `timeout` seconds. */
-RP_MUST_USE rp_status rpi_family_spawn(int count, unsigned number, const char *host, double timeout,
-                                       const struct rpi_alloc *alloc, MPI_Comm *ranks);
+ * RP_ERR_MPI: MPI refuses; the message says what to do.  RP_ERR_BROKEN: they had not all come after `timeout` seconds. */
+RP_MUST_USE rp_status rpi_family_spawn(enum rpi_family_why why, int count, unsigned number, const char *host,
+                                       double timeout, const struct rpi_alloc *alloc, MPI_Comm *ranks);
 
 /* In a spawned worker the number of the open it was spawned for, else 0.  MPI must be initialised. */
 unsigned rpi_family_turn(void);

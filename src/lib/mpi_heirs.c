@@ -65,7 +65,7 @@ static rp_status fetch(struct rpi_heirs *base, struct rpi_errand *errand)
     const struct mpi_heirs *heirs = heirs_of(base);
     const char *host = errand->abroad ? errand->host : NULL;
     MPI_Comm ranks;
-    rp_status status = rpi_family_spawn(1, heirs->turn, host, heirs->timeout, &base->alloc, &ranks);
+    rp_status status = rpi_family_spawn(RPI_FAMILY_HEIR, 1, heirs->turn, host, heirs->timeout, &base->alloc, &ranks);
     errand->stuck = status == RP_ERR_BROKEN;
     if (status != RP_OK)
         return status;

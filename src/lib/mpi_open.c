@@ -295,8 +295,8 @@ static rp_status open_family(const rp_config *config, double began, rp_pool **po
     prepare_entry(&entry, config, RP_OK);
     rp_status status = entry.opening.status;
     if (status == RP_OK)
-        status = rpi_family_spawn(entry.config.processes, atomic_load(&opens) + 1, NULL, entry.opening.timeout,
-                                  &entry.alloc, &ranks);
+        status = rpi_family_spawn(RPI_FAMILY_FIRST, entry.config.processes, atomic_load(&opens) + 1, NULL,
+                                  entry.opening.timeout, &entry.alloc, &ranks);
     if (status == RP_OK)
         return open_ranks(ranks, &entry, pool);
     rpi_registry_fini(&entry.registry);

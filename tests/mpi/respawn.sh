@@ -54,6 +54,11 @@ says "the program's file is gone" '^rankpool: worker 1 \([^)]*\) is not replaced
 says "who is spawned never comes" '^rankpool: worker 1 \([^)]*\) is not replaced: .*did not all come to rp_open within 10 s' \
     "$BUILD/rankpool" launch -n 3 "$respawner" hangs 3
 
+full=(--mpirun-arg --mca --mpirun-arg rmaps_base_no_oversubscribe --mpirun-arg 1)
+no_slot='^rankpool: worker 1 \([^)]*\) is not replaced: MPI cannot spawn one .*: where every slot is taken, start the program with more slots'
+says "no slot is free" "$no_slot" \
+    "$BUILD/rankpool" launch -n 3 --hosts "$(hostname):3" "${full[@]}" "$respawner" full 3
+
 cluster=$TMP/cluster
 scripts/hosts up "$cluster" 3 >"$TMP/out" 2>"$TMP/err" || {
     rc=$?
@@ -64,3 +69,12 @@ scripts/hosts up "$cluster" 3 >"$TMP/out" 2>"$TMP/err" || {
 trap 'scripts/hosts down "$cluster"; rm -rf "$TMP"' EXIT
 says "2 kills on three hosts" '^4 workers, 0 lost, 2 respawned$' scripts/hosts run "$cluster" n0 \
     "$BUILD/rankpool" launch -n 5 --hosts n0:1,n1:2,n2:2 "$respawner" 2 20 2
+on_three=(scripts/hosts run "$cluster" n0 "$BUILD/rankpool" launch -n 5 --hosts "n0:1,n1:2,n2:2")
+says "no slot is free on another host" "$no_slot" "${on_three[@]}" "${full[@]}" "$respawner" full 3
+(
+    end=$((SECONDS + 60))
+    until [ -e "$TMP/now" ] || [ $SECONDS -ge $end ]; do sleep 0.02; done
+    scripts/hosts kill "$cluster" n2
+) &
+says "the lost workers' host is gone" "worker [34] was the last on its host \(n2\).*the program's next start has every worker again" \
+    "${on_three[@]}" "$respawner" away 3 "$TMP/now"

@@ -5,9 +5,12 @@
  *   respawner close              a worker is killed, and the pool closed at once
  *   respawner gone LIMIT         a worker is killed that nobody can replace: the program's file is away by then
  *   respawner hangs LIMIT        likewise: who is spawned never comes to rp_open
+ *   respawner full LIMIT         a worker is stopped and given up: it keeps its slot, and MPI has no other
+ *   respawner away LIMIT FILE    once FILE is made somebody kills a host of two workers
  * FORK=1: tasks run in children of their workers; PROCESSES=k: in a run of one rank, so many workers are spawned. */
 #include <rankpool.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -102,11 +105,13 @@ static void expect(int right, const char *what)
         printf("wrong: %s (%s)\n", what, rp_error_message());
 }
 
+static int end_signal = SIGKILL;
+
 static void end_worker(rp_pool *pool, int worker)
 {
     rp_worker_info info = RP_WORKER_INFO_INIT;
     if (rp_worker_info_of(pool, worker, &info) == RP_OK && !info.lost)
-        (void)kill((pid_t)info.pid, SIGKILL);
+        (void)kill((pid_t)info.pid, end_signal);
 }
 
 /* Drives the pool until so many losses and replacements are known. */
@@ -206,18 +211,17 @@ static void poison(rp_pool *pool)
 }
 
 /* The others go on, and the pool ends. */
-static void without_heirs(rp_pool *pool, const char *file)
+static void without_heirs(rp_pool *pool, int victim, int losses)
 {
     double end = now() + PATIENT;
-    if (file && unlink(file) != 0)
-        expect(0, "unlink");
-    work(pool, 1);
+    int others = (int)rp_workers(pool) - losses;
+    work(pool, victim);
     while (!atomic_load(&is_refused) && now() < end)
         work(pool, 0);
     expect(atomic_load(&is_refused), "nobody says that it is not replaced");
     work(pool, 0);
     rp_stats stats = stats_of(pool);
-    expect(stats.workers == 1 && stats.lost == 1 && stats.respawned == 0, "the others are all that are left");
+    expect(stats.workers == others && stats.lost == losses && stats.respawned == 0, "the others are all that are left");
 }
 
 static void listen_for_refusal(rp_level level, const char *line, void *user)
@@ -225,7 +229,7 @@ static void listen_for_refusal(rp_level level, const char *line, void *user)
     (void)level;
     (void)user;
     (void)fprintf(stderr, "rankpool: %s\n", line);
-    if (strstr(line, "is not replaced"))
+    if (strstr(line, "is not replaced") || strstr(line, "not replaced any more"))
         atomic_store(&is_refused, true);
 }
 
@@ -235,12 +239,17 @@ int main(int argc, char **argv)
     rp_config config = RP_CONFIG_INIT;
     if (argc < 2)
         return 2;
-    bool hangs = strcmp(argv[1], "hangs") == 0, gone = strcmp(argv[1], "gone") == 0;
+    bool hangs = strcmp(argv[1], "hangs") == 0, gone = strcmp(argv[1], "gone") == 0, full = strcmp(argv[1], "full") == 0;
+    bool away = argc > 3 && strcmp(argv[1], "away") == 0;
     while (hangs && getenv("RANKPOOL_SPAWNED"))
         (void)sleep(1);
-    if (hangs || gone) {
+    if (hangs || gone || full || away) {
         config.open_timeout = 10;
         config.log = listen_for_refusal;
+    }
+    if (full) {
+        config.lost_after = 0.2;
+        end_signal = SIGSTOP;
     }
     config.respawn = argc > 2 ? atoi(argv[2]) : 5;
     config.initializer = prepare;
@@ -258,14 +267,19 @@ int main(int argc, char **argv)
     for (int i = 0; i < 100; i++)
         table[i] = 1000 * i;
     expect(rp_share(pool, "table", table, sizeof table) == RP_OK, "share");
+    expect(!gone || unlink(argv[0]) == 0, "unlink");
+    if (away)
+        (void)close(open(argv[3], O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     if (strcmp(argv[1], "poison") == 0)
         poison(pool);
     else if (strcmp(argv[1], "none") == 0)
         work(pool, 0);
     else if (strcmp(argv[1], "close") == 0)
         work(pool, 1);
-    else if (hangs || gone)
-        without_heirs(pool, gone ? argv[0] : NULL);
+    else if (hangs || gone || full)
+        without_heirs(pool, 1, 1);
+    else if (away)
+        without_heirs(pool, 0, 2);
     else
         kill_by_turns(pool, atoi(argv[1]), config.respawn, argc > 3 ? (unsigned)atoi(argv[3]) : 0);
     rp_status status = rp_close(&pool);
