@@ -125,9 +125,35 @@ static void keep_alive(int file)
     (void)setsockopt(file, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
+/* It is not heard of any more, nor waited for. */
+static void forget(struct reports *reports, struct line *line)
+{
+    line->known = false;
+    reports->strangers++;
+    reports->came--;
+    end_line(reports, line);
+}
+
+/* Rank 0 must find room; of the others it is enough to know most.  With no room at all nobody comes in any more: a connection that waits would
+ * be an event for ever. */
+static void make_room(struct reports *reports)
+{
+    struct line *line = reports->lines;
+    while (line && (!line->known || line->rank == 0))
+        line = line->next;
+    if (line)
+        forget(reports, line);
+    else if (reports->strangers > 0)
+        drop_oldest_stranger(reports);
+    else
+        doors_close(&reports->doors);
+}
+
 static void let_in(struct reports *reports, int door)
 {
     int file = accept4(door, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (file < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+        make_room(reports);
     if (file < 0)
         return;
     struct line *line = calloc(1, sizeof *line);

@@ -55,6 +55,33 @@ ends "ranks beyond the slots" 0 '' -n 40 'exit 0'
 ends "what mpirun refuses" 1 'mpirun ended with status 1 before rank 0' --mpirun-arg --no-such-option -n 2 'exit 0'
 ends "a word for mpirun" 0 '<stdout>' --mpirun-arg --tag-output -n 1 'echo hello'
 
+# mpirun waits until the launcher may have fewer files open than there are ranks.
+mkdir "$TMP/few"
+printf '#!/bin/sh\n: >%s/few/up; until [ -e %s/few/go ]; do sleep 0.1; done; exec mpirun "$@"\n' "$TMP" "$TMP" >"$TMP/few/mpirun"
+chmod +x "$TMP/few/mpirun"
+with_few_files()
+{
+    local launcher rc=0 end=$((SECONDS + 20))
+    # shellcheck disable=SC2016
+    MARK=$mark MPIRUN=$TMP/few/mpirun timeout -k 5 40 "$rankpool" launch -n 12 sh -c '[ $OMPI_COMM_WORLD_RANK != 0 ] || exit 7; exec sleep 60' &
+    until [ -e "$TMP/few/up" ] || [ $SECONDS -ge $end ]; do sleep 0.1; done
+    launcher=$(pgrep -P $! -x rankpool)
+    prlimit --pid "$launcher" --nofile=14:14
+    : >"$TMP/few/go"
+    wait $! || rc=$?
+    return $rc
+}
+mark=$$-few
+run with_few_files
+if [ $rc != 7 ]; then
+    not_ok "more ranks than files that may be open" "status $rc, not 7"
+elif ! gone "$mark" 5; then
+    not_ok "more ranks than files that may be open" "a process is left"
+else
+    ok "more ranks than files that may be open"
+fi
+marked "$mark" | xargs -r kill -KILL
+
 run timeout 30 "$rankpool" launch -n 2 nowhere
 if [ $rc = 127 ] && grep -q 'no program nowhere in PATH' "$TMP/err"; then
     ok "a program that is not there"
