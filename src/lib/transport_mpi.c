@@ -32,6 +32,7 @@ struct operation {
     int peer;
     bool receive;
     bool odd; /* a fragment was longer than it was to be */
+    struct rpi_link untaken;
 };
 
 struct mpi;
@@ -68,9 +69,9 @@ struct mpi {
     int *completed;                /* what MPI_Testsome says */
     MPI_Status *statuses;
     int pending, capacity;
-    struct operation **untaken; /* finished receives that the engine could not take */
-    int untaken_count, untaken_capacity;
-    bool to_set_aside; /* some of what is under way: a peer has ended */
+    struct operation *spare; /* NULL, or for the next one: what MPI has begun must not want memory */
+    struct rpi_link untaken; /* finished receives that the engine could not take */
+    bool to_set_aside;       /* some of what is under way: a peer has ended */
     /* the side channel; its other end is each worker's lifeline */
     struct rpi_channel channel;   /* rank 0's */
     struct rpi_lifeline lifeline; /* a worker's */
@@ -125,14 +126,14 @@ static void set_aside(struct mpi *mpi)
         mpi->operations[kept++] = operation;
     }
     mpi->pending = kept;
-    kept = 0;
-    for (int i = 0; i < mpi->untaken_count; i++) {
-        if (has_ended(mpi, mpi->untaken[i]))
-            rpi_free(&mpi->alloc, mpi->untaken[i]);
-        else
-            mpi->untaken[kept++] = mpi->untaken[i];
+    for (struct rpi_link *link = mpi->untaken.next, *next; link != &mpi->untaken; link = next) {
+        struct operation *operation = RPI_MEMBER(link, struct operation, untaken);
+        next = link->next;
+        if (has_ended(mpi, operation)) {
+            rpi_list_remove(link);
+            rpi_free(&mpi->alloc, operation);
+        }
     }
-    mpi->untaken_count = kept;
 }
 
 struct rpi_channel *rpi_transport_mpi_channel(struct rpi_transport *transport)
@@ -272,14 +273,20 @@ static rp_status make_room(struct mpi *mpi, size_t more)
     return RP_OK;
 }
 
-/* NULL: no memory, and nothing changed. */
-static struct operation *prepare(struct mpi *mpi, int peer, size_t fragments, void *cookie, bool receive)
+/* The memory that the next operation takes, of so many fragments.  RP_ERR_NOMEM: nothing changed. */
+static rp_status provide(struct mpi *mpi, size_t fragments)
 {
-    if (make_room(mpi, fragments) != RP_OK)
-        return NULL;
-    struct operation *operation = rpi_reserve(&mpi->alloc, sizeof *operation);
-    if (operation)
-        *operation = (struct operation){ .cookie = cookie, .left = fragments, .peer = peer, .receive = receive };
+    if (!mpi->spare)
+        mpi->spare = rpi_reserve(&mpi->alloc, sizeof *mpi->spare);
+    return mpi->spare ? make_room(mpi, fragments) : rpi_no_memory("messages");
+}
+
+/* Behind provide(). */
+static struct operation *begin(struct mpi *mpi, int peer, size_t fragments, void *cookie, bool receive)
+{
+    struct operation *operation = mpi->spare;
+    mpi->spare = NULL;
+    *operation = (struct operation){ .cookie = cookie, .left = fragments, .peer = peer, .receive = receive };
     return operation;
 }
 
@@ -299,7 +306,7 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
     *done = !is_there(mpi, number);
     if (*done)
         return RP_OK;
-    rp_status status = make_room(mpi, 1);
+    rp_status status = provide(mpi, 1);
     if (status != RP_OK)
         return status;
     int code = MPI_Isend(data, (int)size, MPI_BYTE, peer->rank, TAG_BATCH, peer->comm, &request);
@@ -311,12 +318,8 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
     }
     ring(mpi, number, false);
     *done = complete;
-    if (complete)
-        return RP_OK;
-    struct operation *operation = prepare(mpi, number, 1, cookie, false);
-    if (!operation)
-        return rpi_mpi_failed("MPI_Isend", MPI_ERR_NO_MEM); /* it is sent, but nobody would be told: the pool is broken */
-    track(mpi, request, operation);
+    if (!complete)
+        track(mpi, request, begin(mpi, number, 1, cookie, false));
     return RP_OK;
 }
 
@@ -353,9 +356,10 @@ static rp_status mpi_send_large(struct rpi_transport *transport, int number, con
     *done = !is_there(mpi, number);
     if (*done)
         return RP_OK;
-    struct operation *operation = prepare(mpi, number, fragments, cookie, false);
-    if (!operation)
-        return rpi_no_memory("a large payload's messages");
+    rp_status status = provide(mpi, fragments);
+    if (status != RP_OK)
+        return status;
+    struct operation *operation = begin(mpi, number, fragments, cookie, false);
     for (size_t i = 0; i < fragments; i++) {
         MPI_Request request;
         int code = MPI_Isend((const uint8_t *)data + i * FRAGMENT, fragment_size(size, i), MPI_BYTE, peer->rank, TAG_LARGE,
@@ -375,9 +379,10 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
     bool ended;
     if (peer->silent)
         return RP_OK;
-    struct operation *operation = prepare(mpi, number, fragments, cookie, true);
-    if (!operation)
-        return rpi_no_memory("a large payload's messages");
+    rp_status status = provide(mpi, fragments);
+    if (status != RP_OK)
+        return status;
+    struct operation *operation = begin(mpi, number, fragments, cookie, true);
     operation->due = size;
     for (size_t i = 0; i < fragments; i++) {
         MPI_Request request;
@@ -457,25 +462,11 @@ static rp_status poll_rings(struct mpi *mpi, const struct rpi_events *events, bo
     return status;
 }
 
-static bool keep_untaken(struct mpi *mpi, struct operation *operation)
-{
-    if (mpi->untaken_count == mpi->untaken_capacity) {
-        int capacity = 2 * mpi->untaken_capacity + 8;
-        struct operation **untaken = rpi_resize(&mpi->alloc, mpi->untaken, (size_t)capacity * sizeof(struct operation *));
-        if (!untaken)
-            return false;
-        mpi->untaken = untaken;
-        mpi->untaken_capacity = capacity;
-    }
-    mpi->untaken[mpi->untaken_count++] = operation;
-    return true;
-}
-
 /* A fragment is through; with the last one the operation is. */
-static rp_status step(struct mpi *mpi, const struct rpi_events *events, struct operation *operation)
+static void step(struct mpi *mpi, const struct rpi_events *events, struct operation *operation)
 {
     if (--operation->left)
-        return RP_OK;
+        return;
     if (has_ended(mpi, operation)) /* in the moment, by a handler: nobody waits for it */
         ;
     else if (!operation->receive) {
@@ -483,10 +474,11 @@ static rp_status step(struct mpi *mpi, const struct rpi_events *events, struct o
         events->sent(events->context, operation->cookie);
     } else if (operation->odd || operation->due) {
         (void)events->batch(events->context, operation->peer, NULL, 0);
-    } else if (!events->received(events->context, operation->cookie))
-        return keep_untaken(mpi, operation) ? RP_OK : rpi_no_memory("a large payload");
+    } else if (!events->received(events->context, operation->cookie)) {
+        rpi_list_append(&mpi->untaken, &operation->untaken);
+        return;
+    }
     rpi_free(&mpi->alloc, operation);
-    return RP_OK;
 }
 
 /* Counts what a completed request has brought. */
@@ -501,27 +493,22 @@ static void count_received(struct operation *operation, MPI_Status *status, int 
     operation->due -= operation->odd ? 0 : (size_t)size;
 }
 
-static rp_status offer_untaken(struct mpi *mpi, const struct rpi_events *events)
+/* Each once; a handler may add more behind them. */
+static void offer_untaken(struct mpi *mpi, const struct rpi_events *events)
 {
-    int count = mpi->untaken_count;
-    mpi->untaken_count = 0;
-    for (int i = 0; i < count; i++) {
-        mpi->untaken[i]->left = 1;
-        rp_status status = step(mpi, events, mpi->untaken[i]); /* keeps it at a place already passed, or frees it */
-        if (status != RP_OK)
-            return status;
+    struct rpi_link *last = mpi->untaken.previous, *link = NULL;
+    while (!rpi_list_empty(&mpi->untaken) && link != last) {
+        link = rpi_list_pop(&mpi->untaken);
+        struct operation *operation = RPI_MEMBER(link, struct operation, untaken);
+        operation->left = 1;
+        step(mpi, events, operation);
     }
-    return RP_OK;
 }
 
 static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, bool *any)
 {
     int count;
-    if (mpi->untaken_count) {
-        rp_status status = offer_untaken(mpi, events);
-        if (status != RP_OK)
-            return status;
-    }
+    offer_untaken(mpi, events);
     if (!mpi->pending)
         return RP_OK;
     int before = mpi->pending; /* handlers may add more behind these */
@@ -543,9 +530,7 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
         if (error != MPI_SUCCESS && !is_cut_off(error))
             return rpi_mpi_failed("MPI_Testsome", error);
         count_received(operation, &mpi->statuses[i], error);
-        rp_status status = step(mpi, events, operation);
-        if (status != RP_OK)
-            return status;
+        step(mpi, events, operation);
     }
     int kept = 0;
     for (int i = 0; i < mpi->pending; i++) {
@@ -579,7 +564,7 @@ static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_even
         status = look_at_rank_0(mpi, *any);
     else if (status == RP_OK && mpi->ending > 0)
         status = tell_ends(mpi, events, *any);
-    if (status == RP_OK && (mpi->pending || mpi->untaken_count))
+    if (status == RP_OK && (mpi->pending || !rpi_list_empty(&mpi->untaken)))
         status = poll_pending(mpi, events, any);
     transport->hasty = false;
     transport->moving = mpi->pending > 0;
@@ -592,7 +577,7 @@ static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_even
 static bool mpi_doze(struct rpi_transport *transport)
 {
     struct mpi *mpi = mpi_of(transport);
-    if (mpi->pending || mpi->untaken_count || mpi->held || mpi->ending > 0)
+    if (mpi->pending || !rpi_list_empty(&mpi->untaken) || mpi->held || mpi->ending > 0)
         return false;
     for (const struct mpi *box = mpi->adopted; box; box = box->adopted)
         if (box->held)
@@ -672,9 +657,9 @@ static void cancel(MPI_Request *request)
 
 static void release(struct mpi *mpi)
 {
-    for (int i = 0; i < mpi->untaken_count; i++)
-        rpi_free(&mpi->alloc, mpi->untaken[i]);
-    rpi_free(&mpi->alloc, mpi->untaken);
+    for (struct rpi_link *link; (link = rpi_list_pop(&mpi->untaken));)
+        rpi_free(&mpi->alloc, RPI_MEMBER(link, struct operation, untaken));
+    rpi_free(&mpi->alloc, mpi->spare);
     rpi_free(&mpi->alloc, mpi->requests);
     rpi_free(&mpi->alloc, mpi->operations);
     rpi_free(&mpi->alloc, mpi->completed);
@@ -772,6 +757,7 @@ static struct mpi *make(const struct rpi_alloc *alloc, int size)
     mpi->comm = MPI_COMM_NULL;
     mpi->channel.epoll = -1;
     rpi_lifeline_init(&mpi->lifeline);
+    rpi_list_init(&mpi->untaken);
     mpi->peers = rpi_reserve(alloc, (size_t)size * sizeof *mpi->peers);
     mpi->bytes = rpi_reserve(alloc, (size_t)RING * RPI_BATCH_MAX); /* pages that no batch uses are never touched */
     if (mpi->peers && mpi->bytes)

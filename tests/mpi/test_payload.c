@@ -2,7 +2,9 @@
 /* run: alone, -n 1, -n 2, -n 4 */
 /* limit: 120 */
 #include "fixture.h"
+#include "scarce.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,6 +277,69 @@ static void large_and_unwanted(void)
     }
 }
 
+/* ---- rank 0 short of memory ---- */
+
+static atomic_bool is_short;
+static atomic_uint asked;
+
+static void *some_refused(void *old, size_t size, void *user)
+{
+    (void)user;
+    if (size && atomic_load(&is_short) && atomic_fetch_add(&asked, 1) % 31 == 0)
+        return NULL;
+    if (size)
+        return realloc(old, size);
+    free(old);
+    return NULL;
+}
+
+static rp_future insist(const void *arg, size_t size)
+{
+    rp_future future = { 0 };
+    int tries = 0;
+    rp_status status;
+    while (again(status = rp_submit(pool, echo, arg, size, NULL, &future), &tries))
+        continue;
+    IS(RP_OK, status);
+    return future;
+}
+
+/* Batches so long that MPI does not complete their sending at once: what is refused then must not cost a message, nor the pool. */
+static void refused_while_sending(void)
+{
+    enum { COUNT = 400 };
+    static char arg[70000];
+    static rp_future futures[COUNT];
+    rp_config config = RP_CONFIG_INIT;
+    config.alloc = rank_here() == 0 ? some_refused : NULL;
+    fill(arg, sizeof arg, 1);
+    (void)setenv("RANKPOOL_BATCH_BYTES", "65536", 1);
+    bool here = open_pool(&config);
+    (void)unsetenv("RANKPOOL_BATCH_BYTES");
+    if (!here)
+        return;
+    atomic_store(&is_short, true);
+    for (size_t round = 0; round < 5; round++) {
+        for (size_t i = 0; i < COUNT; i++)
+            futures[i] = insist(arg, i % 50 ? 8000 + i : sizeof arg);
+        for (size_t i = 0; i < COUNT; i++) {
+            void *data = NULL;
+            size_t size = 0;
+            int tries = 0;
+            rp_status status;
+            while (again(status = rp_take(pool, futures[i], RP_FOREVER, &data, &size), &tries))
+                continue;
+            if (!IS(RP_OK, status) && ranks() > 1) /* of one process the tasks run short too */
+                break;
+            CU_ASSERT(status != RP_OK || (size == (i % 50 ? 8000 + i : sizeof arg) && !memcmp(data, arg, size)));
+            rp_free(data);
+        }
+    }
+    atomic_store(&is_short, false);
+    CU_ASSERT(atomic_load(&asked) > 100);
+    close_pool();
+}
+
 int main(int argc, char **argv)
 {
     static CU_TestInfo limits[] = { { "default_batches", default_batches },
@@ -289,6 +354,7 @@ int main(int argc, char **argv)
     static CU_TestInfo large[] = { { "one_of_64_mib", one_of_64_mib },
                                    { "many_large_at_once", many_large_at_once },
                                    { "large_and_unwanted", large_and_unwanted },
+                                   { "refused_while_sending", refused_while_sending },
                                    CU_TEST_INFO_NULL };
     static CU_SuiteInfo suites[] = { { "limits", NULL, NULL, NULL, end_pool, limits },
                                      { "large", NULL, NULL, NULL, end_pool, large },
