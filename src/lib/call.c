@@ -159,7 +159,7 @@ static rp_status child_options(const rp_task_options *options, struct rpi_frame 
         return rpi_error(RP_ERR_INVALID, "rp_spawn: options.attempts, retries, cost or time_limit is out of range");
     if (options->time_limit > 0) {
         frame->flags |= RPI_FRAME_RAN;
-        frame->ran = options->time_limit < 1e9 ? (uint64_t)(options->time_limit * 1e9) : (uint64_t)1e18;
+        frame->ran = rpi_limit_ns(options->time_limit);
     }
     if (options->priority || options->attempts || options->retries || options->cost > 0) {
         frame->flags |= RPI_FRAME_CHUNK;

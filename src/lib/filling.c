@@ -63,7 +63,7 @@ static void tell_options(const struct rpi_master *master, struct rpi_frame *fram
         frame->flags |= RPI_FRAME_MAY_SPAWN;
     if (options->time_limit > 0) {
         frame->flags |= RPI_FRAME_RAN;
-        frame->ran = options->time_limit < 1e9 ? (uint64_t)(options->time_limit * 1e9) : (uint64_t)1e18;
+        frame->ran = rpi_limit_ns(options->time_limit);
     }
 }
 

@@ -17,6 +17,14 @@ static inline bool rpi_starts_fit(int64_t attempts, int64_t retries)
     return attempts >= 0 && retries >= 0 && attempts <= RPI_STARTS_MOST && retries <= RPI_STARTS_MOST - attempts;
 }
 
+/* A time limit above 0 as it travels, in nanoseconds: 0 would be none. */
+static inline uint64_t rpi_limit_ns(double seconds)
+{
+    if (!(seconds < 1e9))
+        return (uint64_t)1e18;
+    return seconds > 1e-9 ? (uint64_t)(seconds * 1e9) : 1;
+}
+
 /* A frame, decoded. */
 struct rpi_frame {
     uint64_t id;

@@ -56,6 +56,7 @@ static void with_processes(made_call *made, rp_status status, const char *what)
     X(rp_get, RP_OK, right, (pool, submit(echo, 8, NULL), RP_FOREVER, room, 8, &size)) \
     X(rp_get, RP_ERR_CANCELLED, gives_up, (pool, submit(gives_up, 0, NULL), RP_FOREVER, NULL, 0, NULL)) \
     X(rp_get, RP_ERR_DEADLINE, overruns, (pool, submit(overruns, 0, LIMITED), RP_FOREVER, NULL, 0, NULL)) \
+    X(rp_get, RP_ERR_DEADLINE, overruns_the_least_limit, (pool, submit(overruns, 0, TASK(.time_limit = 1e-300)), RP_FOREVER, NULL, 0, NULL)) \
     X(rp_get, RP_ERR_INPUT, behind_a_failed_one, (pool, submit(echo, 0, BEHIND), RP_FOREVER, NULL, 0, NULL)) \
     X(rp_take, RP_OK, right, (pool, submit(echo, 0, NULL), RP_FOREVER, &data, &size)) \
     X(rp_take, RP_ERR_CANCELLED, gives_up, (pool, submit(gives_up, 0, NULL), RP_FOREVER, &data, NULL)) \

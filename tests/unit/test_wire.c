@@ -585,6 +585,15 @@ static void huge_length(void)
     }
 }
 
+/* None becomes 0, which is no limit. */
+static void time_limits(void)
+{
+    CU_ASSERT_EQUAL(rpi_limit_ns(5e-324), 1);
+    CU_ASSERT_EQUAL(rpi_limit_ns(1e-12), 1);
+    CU_ASSERT_EQUAL(rpi_limit_ns(1.5), 1500000000);
+    CU_ASSERT_EQUAL(rpi_limit_ns(1e300), (uint64_t)1e18);
+}
+
 static CU_TestInfo bytes[] = { { "writes_golden_tasks", writes_golden_tasks },
                                { "reads_golden_tasks", reads_golden_tasks },
                                { "writes_golden_results", writes_golden_results },
@@ -594,6 +603,7 @@ static CU_TestInfo bytes[] = { { "writes_golden_tasks", writes_golden_tasks },
                                { "fits_to_the_last_byte", fits_to_the_last_byte },
                                { "random_round_trips", random_round_trips },
                                { "headers", headers },
+                               { "time_limits", time_limits },
                                CU_TEST_INFO_NULL };
 static CU_TestInfo damage[] = { { "every_truncation", every_truncation }, { "every_damaged_byte", every_damaged_byte },
                                 { "random_damage", random_damage },       { "failures_cut_off", failures_cut_off },
