@@ -30,22 +30,30 @@ static rp_status settle_chunk(struct rpi_master *master, const struct rpi_frame 
     return status;
 }
 
-/* `buffer`: holds the payload and is taken over; NULL: the payload is copied. */
+/* `buffer`: holds the payload and is taken over; NULL: the payload is copied.  What can fail comes first: with its children queued the task
+ * is settled. */
 static rp_status settle_task(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
                              const uint8_t *payload, void *buffer, const struct rpi_settled *how)
 {
     const struct rpi_options options = *rpi_options_at(&master->options, future->options);
-    uint8_t state = future->state;
+    bool queued = future->state == RP_QUEUED;
     uint32_t size = rpi_future_size(future); /* if it is queued */
-    rp_status status = RP_OK;
+    void *data = buffer;
+    rp_status status = buffer ? RP_OK : rpi_settle_room(master, payload, frame->length, &data);
+    if (status == RP_OK)
+        status = rpi_spawned_commit(master, how->worker, frame, future);
+    if (status != RP_OK) {
+        if (!buffer)
+            rpi_buffer_free(data);
+        return status;
+    }
     future->state = RP_QUEUED; /* no batch hears of it */
-    if (buffer)
-        rpi_settle_buffer(master, frame->id, future, buffer, frame->length, how);
+    if (data)
+        rpi_settle_buffer(master, frame->id, future, data, frame->length, how);
     else
-        status = rpi_settle_result(master, frame->id, future, payload, frame->length, how);
-    if (status != RP_OK)
-        future->state = state;
-    else if (state == RP_QUEUED)
+        status = rpi_settle_result(master, frame->id, future, payload, frame->length,
+                                   how); /* in its place: it cannot fail */
+    if (queued)
         rpi_master_void(master, &options, size);
     return status;
 }
@@ -54,17 +62,14 @@ static rp_status settle_task(struct rpi_master *master, const struct rpi_frame *
 static rp_status settle(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
                         const uint8_t *payload, void *buffer, const struct rpi_settled *how)
 {
-    rp_status status = rpi_spawned_commit(master, how->worker, frame, future);
-    if (status != RP_OK)
-        return status;
     bool sent = future->state == RP_SENT, running = sent && !(future->flags & RPI_FUTURE_ARRIVING);
     uint8_t attempt = future->attempts;
     uint32_t batch = future->pending.batch;
     int peer = sent ? master->batches.table[batch]->peer : 0;
     if (running && !rpi_copies_add(&master->roster, peer, frame->id, attempt, batch))
         return rpi_no_memory("a late result");
-    status = frame->flags & RPI_FRAME_CHUNK ? settle_chunk(master, frame, future, payload, how->worker)
-                                            : settle_task(master, frame, future, payload, buffer, how);
+    rp_status status = frame->flags & RPI_FRAME_CHUNK ? settle_chunk(master, frame, future, payload, how->worker)
+                                                      : settle_task(master, frame, future, payload, buffer, how);
     if (status != RP_OK && running)
         (void)rpi_copies_take(&master->roster, peer, frame->id, attempt, &batch);
     if (status == RP_OK && sent && !running)

@@ -176,19 +176,27 @@ void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future
     rpi_settle_end(master, id, future);
 }
 
+rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data, uint32_t size, void **buffer)
+{
+    if (size <= RPI_SMALL_RESULT)
+        return RP_OK;
+    *buffer = rpi_buffer_new(&master->config.alloc, size);
+    if (!*buffer)
+        return rpi_no_memory("a result");
+    memcpy(*buffer, data, size);
+    return RP_OK;
+}
+
 rp_status rpi_settle_result(struct rpi_master *master, uint64_t id, struct rpi_future *future, const uint8_t *data,
                             uint32_t size, const struct rpi_settled *how)
 {
-    if (size <= RPI_SMALL_RESULT) {
+    void *buffer = NULL;
+    rp_status status = rpi_settle_room(master, data, size, &buffer);
+    if (buffer)
+        rpi_settle_buffer(master, id, future, buffer, size, how);
+    else if (status == RP_OK)
         settle_small(master, id, future, data, size, how);
-        return RP_OK;
-    }
-    void *buffer = rpi_buffer_new(&master->config.alloc, size);
-    if (!buffer)
-        return rpi_no_memory("a result");
-    memcpy(buffer, data, size);
-    rpi_settle_buffer(master, id, future, buffer, size, how);
-    return RP_OK;
+    return status;
 }
 
 /* ---- what comes from workers */
@@ -293,17 +301,35 @@ static void extend_run(struct rpi_master *master, struct run *run, const struct 
     run->seconds += ran;
 }
 
-/* What becomes of a task's children with its result; a large result's only when it is there. */
-static rp_status children(struct rpi_master *master, const struct rpi_frame *frame, const struct rpi_future *future,
-                          int worker)
+/* A result inside a batch, of a task that may have spawned others there: with its success they are queued, once nothing more can fail. */
+static rp_status settle_parent(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
+                               const struct rpi_settled *how)
 {
-    if (rpi_list_empty(&master->roster.seats[worker].held) ||
-        (frame->flags & RPI_FRAME_LARGE && !(future->flags & RPI_FUTURE_ARRIVING)))
-        return RP_OK;
-    if (!(frame->flags & RPI_FRAME_FAILED))
-        return rpi_spawned_commit(master, worker, frame, future);
-    rpi_spawned_drop(master, worker, frame);
+    void *buffer = NULL;
+    if (frame->flags & RPI_FRAME_FAILED) {
+        rpi_spawned_drop(master, how->worker, frame);
+        return settle_frame(master, frame, future, frame->payload, how);
+    }
+    rp_status status = rpi_settle_room(master, frame->payload, frame->length, &buffer);
+    if (status == RP_OK)
+        status = rpi_spawned_commit(master, how->worker, frame, future);
+    if (status != RP_OK) {
+        rpi_buffer_free(buffer);
+        return status;
+    }
+    if (buffer)
+        rpi_settle_buffer(master, frame->id, future, buffer, frame->length, how);
+    else
+        settle_small(master, frame->id, future, frame->payload, frame->length, how);
     return RP_OK;
+}
+
+static rp_status settle_here(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
+                             const struct rpi_settled *how)
+{
+    if (rpi_list_empty(&master->roster.seats[how->worker].held) || future->flags & RPI_FUTURE_CHUNK)
+        return settle_frame(master, frame, future, frame->payload, how);
+    return settle_parent(master, frame, future, how);
 }
 
 /* A cancelled task's time, if it ran at all, is not its function's. */
@@ -343,11 +369,8 @@ static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *f
     uint64_t tasks = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
     bool measure = is_measure(frame, future);
     how->function = frame->function;
-    rp_status status = children(master, frame, future, how->worker);
-    if (status != RP_OK)
-        return status;
-    status = frame->flags & RPI_FRAME_LARGE ? announce(master, frame, future, how->worker)
-                                            : settle_frame(master, frame, future, frame->payload, how);
+    rp_status status = frame->flags & RPI_FRAME_LARGE ? announce(master, frame, future, how->worker)
+                                                      : settle_here(master, frame, future, how);
     if (status == RP_OK && measure)
         extend_run(master, run, frame, tasks, how->ran, how->worker);
     else if (status == RP_OK)
@@ -423,14 +446,14 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
     }
     if (!future || !(future->flags & RPI_FUTURE_ARRIVING) || !is_at(master, future, arrival->peer, frame->attempt))
         goto drop; /* nobody waits for it any more */
-    rp_status status = children(master, frame, future, arrival->peer);
-    if (status != RP_OK)
-        return status;
     if (!(future->flags & RPI_FUTURE_CHUNK) && !(frame->flags & RPI_FRAME_FAILED)) {
+        rp_status status = rpi_spawned_commit(master, arrival->peer, frame, future);
+        if (status != RP_OK)
+            return status;
         rpi_settle_buffer(master, frame->id, future, arrival->buffer, (uint32_t)arrival->size, &how);
         arrival->buffer = NULL; /* the future has it */
     } else {
-        status = settle_frame(master, frame, future, arrival->buffer, &how);
+        rp_status status = settle_frame(master, frame, future, arrival->buffer, &how);
         if (status != RP_OK)
             return status;
     }

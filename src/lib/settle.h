@@ -50,6 +50,8 @@ RP_MUST_USE rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id,
 /* Settles a task with a result, which is copied.  RP_ERR_NOMEM: nothing changed. */
 RP_MUST_USE rp_status rpi_settle_result(struct rpi_master *master, uint64_t id, struct rpi_future *future,
                                         const uint8_t *data, uint32_t size, const struct rpi_settled *how);
+/* A copy of a result that has no place in its future; of others *buffer stays as it is.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data, uint32_t size, void **buffer);
 /* Settles a task with a result of more than RPI_SMALL_RESULT bytes in an rpi_buffer, which it takes over. */
 void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future, void *buffer, uint32_t size,
                        const struct rpi_settled *how);

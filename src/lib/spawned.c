@@ -1,6 +1,7 @@
 #include "spawned.h"
 
 #include "keyed.h"
+#include "queues.h"
 #include "settle.h"
 #include "status.h"
 
@@ -26,7 +27,7 @@ static struct rpi_held *new_held(struct rpi_master *master, int worker, uint64_t
     master->spare_held = NULL;
     held->parent = id;
     held->attempt = attempt;
-    held->used = held->count = held->queued = held->at = 0;
+    held->used = held->count = 0;
     rpi_list_append(&master->roster.seats[worker].held, &held->link);
     return held;
 }
@@ -103,7 +104,8 @@ uint64_t rpi_child_number(uint64_t parent, uint64_t ordinal)
     return (x ^ x >> 31) | (uint64_t)1 << 63;
 }
 
-static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *frame, const struct rpi_future *parent)
+static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *frame, const struct rpi_future *parent,
+                             uint64_t *id)
 {
     const struct rpi_options *parents = rpi_options_at(&master->options, parent->options);
     struct rpi_options options = { .outbox = parents->outbox, .epoch = parents->epoch };
@@ -114,7 +116,6 @@ static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *
                                    .link = parent->link,
                                    .released = true,
                                    .spawned = true };
-    uint64_t id;
     request.depth = 1 + (parent->flags & RPI_FUTURE_SPAWNED ? parent->pending.depth : 0);
     request.number = rpi_child_number(parent->pending.number, frame->number);
     if (frame->flags & RPI_FRAME_RAN)
@@ -125,7 +126,48 @@ static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *
         options.attempts = frame->chunk.in_size;
         options.cost = cost_of(frame);
     }
-    return rpi_master_submit(master, &request, master->now, &id);
+    return rpi_master_submit(master, &request, master->now, id);
+}
+
+/* It was queued in this very step. */
+static void take_child_back(struct rpi_master *master, uint64_t id)
+{
+    struct rpi_future *future = rpi_future_of(&master->futures, id);
+    const struct rpi_options options = *rpi_options_at(&master->options, future->options);
+    rpi_master_void(master, &options, rpi_future_size(future));
+    rpi_master_forget_options(master, future);
+    rpi_future_free(&master->futures, id, future);
+    master->counts.submitted--;
+    master->unsettled--;
+}
+
+/* All of them or none; each one's frame has its id then. */
+static rp_status queue_children(struct rpi_master *master, struct rpi_held *held, const struct rpi_future *parent)
+{
+    struct rpi_reader reader = { .at = held->frames, .end = held->frames + held->used, .left = (uint16_t)held->count };
+    struct rpi_frame frame = { 0 };
+    uint32_t queued = 0;
+    rp_status status = RP_OK;
+    for (; status == RP_OK && queued < held->count; queued++) {
+        uint8_t *at = held->frames + (reader.at - held->frames);
+        uint64_t id;
+        reader.left = 1;
+        status = rpi_reader_frame(&reader, &frame);
+        if (status == RP_OK)
+            status = queue_child(master, &frame, parent, &id);
+        if (status != RP_OK)
+            break;
+        rpi_put64(at, id);
+    }
+    if (status == RP_OK)
+        return RP_OK;
+    reader.at = held->frames;
+    for (; queued > 0; queued--) {
+        reader.left = 1;
+        if (rpi_reader_frame(&reader, &frame) == RP_OK)
+            take_child_back(master, frame.id);
+    }
+    return status;
 }
 
 rp_status rpi_spawned_commit(struct rpi_master *master, int worker, const struct rpi_frame *answer,
@@ -134,28 +176,20 @@ rp_status rpi_spawned_commit(struct rpi_master *master, int worker, const struct
     struct rpi_held *held = held_of(master, worker, answer->id, answer->attempt);
     struct rpi_outbox *outbox = rpi_options_at(&master->options, parent->options)->outbox;
     struct rpi_keyed *keyed = rpi_options_at(&master->options, parent->options)->keyed;
-    rp_status status = RP_OK;
     if (!held)
         return RP_OK;
     if (keyed)
         keyed->spawns = true;
-    if (outbox)
-        status = rpi_ring_reserve(&outbox->ready, &master->config.alloc, outbox->open + held->count);
-    while (status == RP_OK && outbox && held->queued < held->count) {
-        struct rpi_reader reader = { .at = held->frames + held->at, .end = held->frames + held->used, .left = 1 };
-        struct rpi_frame frame = { 0 };
-        status = rpi_reader_frame(&reader, &frame);
+    if (outbox) {
+        rp_status status = rpi_ring_reserve(&outbox->ready, &master->config.alloc, outbox->open + held->count);
         if (status == RP_OK)
-            status = queue_child(master, &frame, parent);
+            status = queue_children(master, held, parent);
         if (status != RP_OK)
-            break;
-        outbox->open++;
-        held->queued++;
-        held->at = (uint32_t)(reader.at - held->frames);
+            return status;
+        outbox->open += held->count;
     }
-    if (status == RP_OK)
-        put_held(master, held);
-    return status;
+    put_held(master, held);
+    return RP_OK;
 }
 
 void rpi_spawned_drop(struct rpi_master *master, int worker, const struct rpi_frame *answer)

@@ -12,8 +12,6 @@ struct rpi_held {
     uint8_t *frames;
     uint32_t used, capacity; /* bytes */
     uint32_t count;          /* children */
-    uint32_t queued;         /* of these, already; more than 0 only after memory ran out */
-    uint32_t at;             /* where the first not queued stands */
 };
 
 /* A child's identity comes from its parent's and its ordinal, whatever ran where and when; the high bit keeps it apart from numbers
@@ -23,7 +21,8 @@ uint64_t rpi_child_number(uint64_t parent, uint64_t ordinal);
 /* A frame that announces a child.  RP_ERR_NOMEM: give it again; a child that is held already is not held twice. */
 RP_MUST_USE rp_status rpi_spawned_hold(struct rpi_master *master, int worker, const struct rpi_frame *frame,
                                        const uint8_t *from, const uint8_t *to);
-/* The parent, answered by this frame, succeeded: its children are queued.  RP_ERR_NOMEM: call again; none is queued twice. */
+/* The parent, answered by this frame, succeeded: its children are queued, and it is to settle at once, by what cannot fail: the answer of
+ * another of its starts would have others.  RP_ERR_NOMEM: none is queued, call again. */
 RP_MUST_USE rp_status rpi_spawned_commit(struct rpi_master *master, int worker, const struct rpi_frame *answer,
                                          const struct rpi_future *parent);
 /* It did not: it has none. */

@@ -656,6 +656,46 @@ static void children_without_memory(void)
     CU_ASSERT_TRUE(call >= 5);
 }
 
+/* All in one batch, which comes again, or (`lost`) comes never again: the parent starts once more. */
+static void one_answer_without_memory(bool lost)
+{
+    uint64_t call = 1;
+    for (bool refused = true; refused; call++) {
+        begin_stream();
+        (void)submit_to_stream(0);
+        CU_ASSERT_EQUAL_FATAL(hand_out(), 1);
+        memory.calls = 0;
+        memory.fail_at = call;
+        open_answer();
+        for (uint64_t i = 0; i < 3; i++)
+            add_child(&frames[0], i, "child");
+        add_answer(result_of(&frames[0], 20), "twenty bytes of text");
+        rp_status status = give_answer(1);
+        refused = memory.refused;
+        CU_ASSERT_TRUE(status == RP_OK || master.unsettled == 1); /* none is queued before all can be */
+        CU_ASSERT_TRUE(status == RP_OK || (master.counts.submitted == 1 && rpi_master_queued(&master) == 0));
+        memory.fail_at = 0;
+        if (status == RP_ERR_NOMEM)
+            CU_ASSERT_EQUAL(lost ? rpi_master_lost(&master, 1, now) : give_answer(1), RP_OK);
+        uint64_t children = lost && status == RP_ERR_NOMEM ? 0 : 3;
+        CU_ASSERT_EQUAL(rpi_master_queued(&master), children ? children : 1);
+        CU_ASSERT_EQUAL(outbox.open, 1 + children);
+        CU_ASSERT_EQUAL(master.counts.submitted, 1 + children);
+        end_stream();
+    }
+    CU_ASSERT_TRUE(call >= 5);
+}
+
+static void one_answer_again(void)
+{
+    one_answer_without_memory(false);
+}
+
+static void one_answer_and_no_more(void)
+{
+    one_answer_without_memory(true);
+}
+
 static void damaged_children(void)
 {
     int taken = 0, refused = 0;
@@ -891,7 +931,8 @@ static CU_TestInfo wrong[] = { { "answers_of_tasks_it_does_not_have", answers_of
 static CU_TestInfo short_of_memory[] = {
     { "submit_without_memory", submit_without_memory },     { "init_without_memory", init_without_memory },
     { "dispatch_without_memory", dispatch_without_memory }, { "receive_without_memory", receive_without_memory },
-    { "children_without_memory", children_without_memory }, CU_TEST_INFO_NULL
+    { "children_without_memory", children_without_memory }, { "one_answer_again", one_answer_again },
+    { "one_answer_and_no_more", one_answer_and_no_more },   CU_TEST_INFO_NULL
 };
 static CU_SuiteInfo suites[] = { { "right", register_functions, NULL, NULL, NULL, right },
                                  { "wrong", register_functions, NULL, NULL, NULL, wrong },
