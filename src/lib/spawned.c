@@ -144,7 +144,7 @@ static void take_child_back(struct rpi_master *master, uint64_t id)
 /* All of them or none; each one's frame has its id then. */
 static rp_status queue_children(struct rpi_master *master, struct rpi_held *held, const struct rpi_future *parent)
 {
-    struct rpi_reader reader = { .at = held->frames, .end = held->frames + held->used, .left = (uint16_t)held->count };
+    struct rpi_reader reader = { .at = held->frames, .end = held->frames + held->used };
     struct rpi_frame frame = { 0 };
     uint32_t queued = 0;
     rp_status status = RP_OK;
@@ -180,7 +180,7 @@ rp_status rpi_spawned_commit(struct rpi_master *master, int worker, const struct
         return RP_OK;
     if (keyed)
         keyed->spawns = true;
-    if (outbox) {
+    if (outbox && !master->dropped) { /* dropped: the workers are told to stop */
         rp_status status = rpi_ring_reserve(&outbox->ready, &master->config.alloc, outbox->open + held->count);
         if (status == RP_OK)
             status = queue_children(master, held, parent);

@@ -625,6 +625,22 @@ static void failure_has_no_children(void)
     end_stream();
 }
 
+/* The workers are told to stop: who gets them would run them, and what they spawn. */
+static void no_children_once_dropped(void)
+{
+    begin_stream();
+    uint64_t id = submit_to_stream(0);
+    CU_ASSERT_EQUAL_FATAL(hand_out(), 1);
+    rpi_master_drop_queued(&master);
+    open_answer();
+    add_child(&frames[0], 0, "never");
+    add_answer(result_of(&frames[0], 2), "ok");
+    CU_ASSERT_EQUAL(give_answer(1), RP_OK);
+    CU_ASSERT_EQUAL(state_of(id), RP_DONE);
+    CU_ASSERT_TRUE(master.unsettled == 0 && rpi_master_queued(&master) == 0 && outbox.open == 1);
+    end_stream();
+}
+
 /* The same answer until there is memory for all: two children, no more. */
 static void children_without_memory(void)
 {
@@ -919,6 +935,7 @@ static CU_TestInfo right[] = { { "a_task_there_and_back", a_task_there_and_back 
                                { "chunk_failed_as_a_whole", chunk_failed_as_a_whole },
                                { "children_come_with_success", children_come_with_success },
                                { "failure_has_no_children", failure_has_no_children },
+                               { "no_children_once_dropped", no_children_once_dropped },
                                CU_TEST_INFO_NULL };
 static CU_TestInfo wrong[] = { { "answers_of_tasks_it_does_not_have", answers_of_tasks_it_does_not_have },
                                { "damaged_answers", damaged_answers },
