@@ -104,7 +104,7 @@ static struct model_task *new_task(struct sim *sim)
 static bool accepted(struct sim *sim, rp_status status, uint64_t unsettled, uint64_t refused)
 {
     const struct rpi_master *master = &sim->master;
-    uint64_t number = sim->model.count - 1;
+    uint64_t number = sim->model.submitted - 1;
     if (status == RP_OK && master->next_number == number + 1 && master->unsettled == unsettled + 1)
         return true;
     if (status == RP_ERR_NOMEM && sim->memory.refused > refused && master->next_number == number &&
@@ -145,13 +145,20 @@ static void submit(struct sim *sim)
         task->options.attempts = 1;
     if (borrow)
         task->arg = arg;
-    rp_status status = rpi_master_submit(&sim->master, &request, sim->now, &task->id);
+    rp_status status = RP_OK;
+    if (sim->plan.spawns > 0)
+        status = stream_item(sim, task, &request, &options);
+    if (status == RP_OK)
+        status = rpi_master_submit(&sim->master, &request, sim->now, &task->id);
     if (!borrow) {
         pattern_fill(arg, task->size, ~task->seed); /* it was copied */
         free(arg);
     }
+    if (status != RP_OK && task->streamed)
+        sim->stream.open--;
     if (!accepted(sim, status, unsettled, refused))
         return;
+    sim->streamed += task->streamed;
     for (uint32_t i = 0; i < task->after_count; i++)
         sim->model.tasks[task->after[i]]->dependents++;
 }

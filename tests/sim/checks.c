@@ -134,6 +134,7 @@ static void settle(struct sim *sim, uint64_t number, const struct rpi_future *fu
         check_map_outcome(sim, number, &task->outcome);
     else
         check_task_outcome(sim, number, &task->outcome);
+    spawns_settled(sim, number, &task->outcome);
     task->outcome_sum = sum_of(&task->outcome);
 }
 
@@ -152,7 +153,8 @@ static void check_released(struct sim *sim, uint64_t number)
 {
     struct model_task *task = sim->model.tasks[number];
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
-    bool needed = (task->options.on_done && !task->calls) || rpi_inputs_hold(&sim->master.inputs, task->id);
+    bool needed = (task->options.on_done && !task->calls) || rpi_inputs_hold(&sim->master.inputs, task->id) ||
+                  (task->streamed && !task->vanished && !task->delivered);
     if (!task->settled && future && future->state == RP_DONE)
         settle(sim, number, future);
     else if (!task->settled && !future) {
@@ -160,6 +162,7 @@ static void check_released(struct sim *sim, uint64_t number)
         if (has_no_worker(sim, task) && !task->handed &&
             !task->ended) /* nobody saw how; what came after it failed with it */
             task->ended = RP_ERR_LOST;
+        spawns_settled(sim, number, NULL);
     }
     if (rpi_master_future(&sim->master, task->id) || (task->settled && future && !needed))
         model_fail(&sim->model, "task %llu: it was released, but its future is live", NUMBER(number));
@@ -292,9 +295,9 @@ static void check_own_waits(struct sim *sim, int worker, uint64_t number)
 static void check_frame(struct sim *sim, int worker, const struct rpi_frame *frame)
 {
     struct model *model = &sim->model;
-    uint64_t number = frame->number;
+    uint64_t number = model_find(model, frame->number);
     if (number >= model->count || model->tasks[number]->settled) {
-        model_fail(model, "task %llu is handed out, but was %s", NUMBER(number),
+        model_fail(model, "task %llu is handed out, but was %s", NUMBER(number < model->count ? number : frame->number),
                    number < model->count ? "settled" : "never submitted");
         return;
     }
@@ -332,7 +335,8 @@ static void check_frame(struct sim *sim, int worker, const struct rpi_frame *fra
 /* Whether a frame's task was given up before, and so goes alone. */
 static bool goes_alone(const struct sim *sim, const struct rpi_frame *frame)
 {
-    const struct model_task *task = frame->number < sim->model.count ? sim->model.tasks[frame->number] : NULL;
+    uint64_t number = model_find(&sim->model, frame->number);
+    const struct model_task *task = number < sim->model.count ? sim->model.tasks[number] : NULL;
     return task && (task->map ? task->map->given_up[frame->chunk.first] : task->given_up);
 }
 
@@ -421,7 +425,7 @@ static struct waiting look_at_queue(struct sim *sim)
                 waiting.starving = task->options.worker;
             continue;
         }
-        waiting.unsure = waiting.unsure || task->after_count;
+        waiting.unsure = waiting.unsure || task->after_count || task->parent;
         uint64_t items = task->map ? task->map->count - task->map->handed : 1;
         if (map && (task->given_up || again)) /* a late success may have settled some that were to go again */
             items = again + rpi_map_waiting(future->pending.map);
@@ -542,6 +546,7 @@ void check_end(struct sim *sim)
             model_fail(&sim->model, "worker %d was told to stop, but has not finished", i);
     if (sim->plan.ending != SIM_CLOSE || sim->model.violation[0])
         return;
+    spawns_end(sim);
     if (sim->master.losses.count)
         model_fail(&sim->model, "all is settled, but %llu losses are kept", NUMBER(sim->master.losses.count));
     if (sim->master.inputs.count && !sim->report->lost)

@@ -99,7 +99,8 @@ static struct given *look(const struct sim *sim, int worker, uint32_t *count)
             continue;
         bool chunk = future->flags & RPI_FUTURE_CHUNK;
         given[(*count)++] = (struct given){ .id = (uint64_t)future->generation << 32 | i,
-                                            .number = chunk ? future->pending.map->number : future->pending.number,
+                                            .number = model_find(&sim->model, chunk ? future->pending.map->number
+                                                                                    : future->pending.number),
                                             .first = future->pending.number,
                                             .items = chunk ? future->pending.items : 1,
                                             .attempt = future->attempts,

@@ -61,6 +61,9 @@ struct sim {
     uint32_t occasions; /* for the plan's fault */
     void *leaked;
     uint64_t last_rank; /* + 1: of the task handed out last in this dispatch */
+    struct rpi_outbox stream;
+    uint32_t streamed; /* items that were submitted into it */
+    uint64_t spawned;  /* of master.spawned, those that the model knows */
     /* the running task */
     struct sim_worker *at;
     const struct rpi_task *task;
@@ -95,6 +98,24 @@ void work_abandon(struct sim_worker *worker);
 void work_pump(struct sim *sim, int worker, double now);
 /* Makes the task functions known to the process. */
 void work_register(void);
+
+/* ---- spawns.c: a stream, and the tasks that its tasks spawn. */
+/* Whether the task becomes an item of the stream, and what it spawns.  RP_ERR_NOMEM: no room to note its end. */
+RP_MUST_USE rp_status stream_item(struct sim *sim, struct model_task *task, struct rpi_request *request,
+                                  struct rpi_options *options);
+/* The running task spawns what this attempt is to. */
+RP_MUST_USE rp_status spawns_play(struct sim *sim, rp_call *call, const struct model_task *task, uint32_t attempt);
+/* A fault on purpose: the last child that has come so far is forgotten. */
+void spawns_forget(struct sim *sim, int worker);
+/* The master has received a batch, or a large result: what it has queued because of that is to be. */
+void spawns_received(struct sim *sim, const struct sim_message *message);
+void spawns_arrived(struct sim *sim, uint64_t id, uint32_t attempt);
+/* The task is settled, and rank 0 has as many children of it as it is to have.  `outcome` NULL: nobody saw it. */
+void spawns_settled(struct sim *sim, uint64_t number, const rp_outcome *outcome);
+/* The application takes so many items from the stream, if they are there. */
+void stream_take(struct sim *sim, uint32_t most);
+/* All is settled: the stream is at its end. */
+void spawns_end(struct sim *sim);
 
 /* ---- returns.c: tasks that workers hand back. */
 /* A RETURNED message goes to the master: what the model knows of its tasks follows. */

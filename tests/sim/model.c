@@ -54,21 +54,47 @@ void model_fail(struct model *model, const char *format, ...)
     va_end(arguments);
 }
 
-struct model_task *model_add(struct model *model)
+static struct model_task *add(struct model *model, uint64_t number)
 {
+    struct model_task **chain = &model->chains[number % MODEL_CHAINS];
     if (model->count == model->capacity) {
         model->capacity = model->capacity ? 2 * model->capacity : 64;
         model->tasks = test_room(model->tasks, model->capacity * sizeof(struct model_task *));
     }
     struct model_task *task = test_zeroed(sizeof *task);
     task->seed = chance_mix(model->seed, model->count);
+    task->number = number;
+    task->place = model->count;
+    task->same_chain = *chain;
+    *chain = task;
     model->tasks[model->count++] = task;
     return task;
 }
 
+struct model_task *model_add(struct model *model)
+{
+    return add(model, model->submitted++);
+}
+
+struct model_task *model_add_spawned(struct model *model, uint64_t number)
+{
+    return add(model, number);
+}
+
+uint64_t model_find(const struct model *model, uint64_t number)
+{
+    const struct model_task *task = model->chains[number % MODEL_CHAINS];
+    while (task && task->number != number)
+        task = task->same_chain;
+    return task ? task->place : model->count;
+}
+
 void model_forget_last(struct model *model)
 {
-    free_task(model->tasks[--model->count]);
+    struct model_task *last = model->tasks[--model->count];
+    model->chains[last->number % MODEL_CHAINS] = last->same_chain;
+    model->submitted--;
+    free_task(last);
 }
 
 void model_make_map(struct model_task *task, struct chance *chance, uint64_t count, uint32_t in_size, uint32_t out_size)
@@ -258,5 +284,7 @@ bool model_before(const struct model *model, uint64_t a, uint64_t b)
         return first->priority > second->priority;
     if (first->cost > second->cost || first->cost < second->cost)
         return first->cost > second->cost;
+    if (model->tasks[a]->parent || model->tasks[b]->parent)
+        return false;
     return a < b && !model->tasks[a]->after_count && !model->tasks[b]->after_count;
 }

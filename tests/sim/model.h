@@ -1,5 +1,5 @@
 /* What the application asked for and what must come of it, kept apart from the engines: what each task is to return, how often it
- * ran, how it settled.  Tasks stand by their number of submission. */
+ * ran, how it settled.  Tasks stand in the order in which they came; where none is spawned, that is by their number. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -49,7 +49,10 @@ struct model_map {
 
 struct model_task {
     uint64_t id;
-    uint64_t seed; /* of argument and promises */
+    uint64_t number;               /* by which the engines name it */
+    uint64_t place;                /* among the model's tasks */
+    struct model_task *same_chain; /* the next one whose number has the same chain */
+    uint64_t seed;                 /* of argument and promises */
     int function;
     uint32_t size; /* of its argument */
     uint8_t *arg;  /* borrowed by the engine; else NULL */
@@ -77,15 +80,27 @@ struct model_task {
     uint64_t ran;               /* a bit for each attempt that ran */
     struct model_run tries[64]; /* by attempt */
     struct model_run last;
-    rp_outcome outcome; /* when settled and not released */
+    /* an item of the stream */
+    bool streamed, vanished; /* vanished: it is none, for its result was empty */
+    bool spawns;
+    uint32_t index, depth;     /* of its root in the stream; generations below it */
+    uint32_t delivered;        /* times */
+    struct model_task *parent; /* NULL: nobody spawned it */
+    uint32_t children;         /* that rank 0 has queued */
+    uint32_t children_of;      /* the attempt that spawned them; 0: there are none */
+    rp_outcome outcome;        /* when settled and not released */
     uint64_t outcome_sum;
     struct model_map *map; /* NULL: one task */
 };
+
+#define MODEL_CHAINS 256
 
 struct model {
     uint64_t seed;
     struct model_task **tasks; /* never move: a map's arrays are borrowed */
     uint64_t count, capacity;
+    uint64_t submitted; /* of them, by the application */
+    struct model_task *chains[MODEL_CHAINS];
     uint64_t first; /* tasks before it are settled and released */
     uint64_t runs;  /* of tasks and items */
     bool cancels;   /* something was cancelled */
@@ -98,9 +113,13 @@ void model_fini(struct model *model);
 /* Keeps the first violation. */
 void model_fail(struct model *model, const char *format, ...) RP_PRINTF(2, 3);
 
-/* A new task with the next number. */
+/* A new task of the application's, with the next number. */
 struct model_task *model_add(struct model *model);
-/* Forgets the newest: it was refused. */
+/* A new one that a task has spawned. */
+struct model_task *model_add_spawned(struct model *model, uint64_t number);
+/* The place of the task with this number; the count of tasks: there is none. */
+uint64_t model_find(const struct model *model, uint64_t number);
+/* Forgets the newest, which the application submitted: it was refused. */
 void model_forget_last(struct model *model);
 /* Gives a task the arrays of a map. */
 void model_make_map(struct model_task *task, struct chance *chance, uint64_t count, uint32_t in_size, uint32_t out_size);
@@ -122,7 +141,8 @@ void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t a
 /* The status and code that it is to settle with. */
 rp_status model_outcome(const struct model *model, const struct model_task *task, int *code);
 
-/* Whether task a goes before task b when both are queued.  Of equals a task that comes after others is queued when these are done. */
+/* Whether task a surely goes before task b when both are queued.  Of equals a task that comes after others is queued when these are done, and
+ * a spawned one with its parent's end. */
 bool model_before(const struct model *model, uint64_t a, uint64_t b);
 
 #endif

@@ -22,7 +22,7 @@ static struct known look_up(const struct sim *sim, int worker, const struct rpi_
         return known;
     known.out = !sim->master.dropped;
     known.is_chunk = future->flags & RPI_FUTURE_CHUNK;
-    known.number = known.is_chunk ? future->pending.map->number : future->pending.number;
+    known.number = model_find(&sim->model, known.is_chunk ? future->pending.map->number : future->pending.number);
     known.first = future->pending.number;
     known.items = future->pending.items;
     return known;

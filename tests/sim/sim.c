@@ -82,6 +82,7 @@ static void open_sim(struct sim *sim)
     for (int i = 1; i <= plan->workers; i++)
         sim_open_worker(sim, i);
     sim->memory.fail_ppm = plan->fail_ppm;
+    sim->stream.skip_empty = plan->spawns > 0 && plan->seed % 3 == 0;
     slow_down(sim);
 }
 
@@ -94,6 +95,7 @@ static void close_sim(struct sim *sim)
         sim_close_worker(sim, i);
     rpi_master_fini(&sim->master);
     rpi_registry_fini(&sim->registry);
+    rpi_ring_fini(&sim->stream.ready, &sim->alloc);
     if (sim->memory.live && !sim->model.violation[0])
         model_fail(&sim->model, "%llu blocks were not given back", (unsigned long long)sim->memory.live);
     rpi_free(&sim->alloc, sim->leaked);
@@ -235,12 +237,16 @@ static bool tamper(struct sim *sim, enum sim_side side, struct sim_message *mess
 static rp_status receive(struct sim *sim, enum sim_side side, int worker, const struct sim_message *message)
 {
     bool returned = side == SIM_MASTER && message->bytes[1] == RPI_RETURNED;
+    if (side == SIM_MASTER)
+        spawns_forget(sim, worker);
     rp_status status = returned ? returns_receive(sim, worker, message)
                        : side == SIM_MASTER
                            ? rpi_master_receive(&sim->master, worker, message->bytes, message->size, sim->now)
                            : rpi_worker_receive(&sim->workers[worker].engine, message->bytes, message->size);
     if (status != RP_OK && status != RP_ERR_NOMEM)
         model_fail(&sim->model, "worker %d: %s", worker, rp_error_message());
+    if (side == SIM_MASTER)
+        spawns_received(sim, message);
     return status;
 }
 
@@ -280,7 +286,10 @@ static void on_piece(struct sim *sim, const struct sim_event *event)
     if (event->side == SIM_WORKER) {
         rpi_worker_arrived(&sim->workers[event->worker].engine, arrival);
     } else {
+        uint64_t id = arrival->frame.id;
+        uint8_t attempt = arrival->frame.attempt;
         rp_status status = rpi_master_arrived(&sim->master, arrival, sim->now);
+        spawns_arrived(sim, id, attempt);
         if (status == RP_ERR_NOMEM) {
             sim->workers[event->worker].held_until = sim->now + 2 * LATER;
             struct sim_event again = *event;
@@ -366,6 +375,7 @@ static bool is_over(const struct sim *sim)
 static bool end_of_work(struct sim *sim)
 {
     app_deliver(sim);
+    stream_take(sim, UINT32_MAX);
     if (sim->stopping || sim->master.unsettled)
         return false;
     check_step(sim, 0);
@@ -404,6 +414,8 @@ static void follow(struct sim *sim)
             faults_step(sim);
             if (chance_is(&sim->chance, 0.5))
                 app_deliver(sim);
+            if (sim->stream.ready.count && chance_is(&sim->chance, 0.3))
+                stream_take(sim, 1 + chance_below(&sim->chance, 8));
             check_step(sim, event.worker);
             if (++sim->report->steps > MANY_STEPS)
                 model_fail(&sim->model, "it never ends");
@@ -448,6 +460,17 @@ struct sim_plan sim_plan_losing(uint64_t seed)
     plan.replaced = chance_is(&chance, 0.5) ? chance_unit(&chance) : 0;
     plan.recalls = kind == 3 ? 0 : plan.recalls;
     plan.slow = chance_is(&chance, 0.4) ? chance_unit(&chance) : 0;
+    return plan;
+}
+
+struct sim_plan sim_plan_spawning(uint64_t seed)
+{
+    struct chance chance = { chance_mix(seed, 97) };
+    struct sim_plan plan = sim_plan_losing(seed);
+    plan.spawns = 0.2 + 0.8 * chance_unit(&chance);
+    plan.actions = 1 + plan.actions / 2;
+    if (plan.burst > 12)
+        plan.burst = 12;
     return plan;
 }
 

@@ -39,6 +39,9 @@ enum sim_fault {
     SIM_MISCOUNT_START, /* the start that was lost with its worker is not counted */
     SIM_FAIL_MATE,      /* a task that could start again fails with its worker */
     SIM_MISS_REPLACED,  /* rank 0 never hears that a lost worker is replaced */
+    SIM_LOSE_CHILD,     /* a child that came before its parent's result is forgotten */
+    SIM_CHILD_TWICE,    /* a child is queued twice */
+    SIM_LOSE_ITEM,      /* a stream's item never comes */
     SIM_FAULTS
 };
 
@@ -66,6 +69,7 @@ struct sim_plan {
     double silences; /* a worker stops for a while, in this part of the steps */
     double slow;     /* part of the workers whose link is so many times slower: 2 to 50 */
     double poison;   /* part of the tasks, and of the maps' items, that end their worker whenever they run */
+    double spawns;   /* part of the tasks in a stream that spawn others; 0: there is no stream */
     enum sim_ending ending;
     enum sim_fault fault;
     uint32_t fault_at;    /* its occasion, from 1 */
@@ -78,6 +82,8 @@ struct sim_report {
     double seconds;      /* virtual, until the last task was settled */
     uint64_t steps, tasks, runs, messages, refused, retried, pieces, recalled, returned;
     uint64_t lost, replaced, silent, given_up, poisoned, slow; /* workers three times, starts, tasks, workers */
+    uint64_t spawned, respawned,
+        parted; /* children; parents that were given up and have some all the same; workers lost behind children */
 };
 
 /* A random plan. */
@@ -85,6 +91,9 @@ struct sim_plan sim_plan_of(uint64_t seed);
 
 /* The same with workers that die and fall silent, and tasks that end their worker. */
 struct sim_plan sim_plan_losing(uint64_t seed);
+
+/* The same, with a stream whose tasks spawn others. */
+struct sim_plan sim_plan_spawning(uint64_t seed);
 
 /* Follows the plan; false: a violation. */
 bool sim_run(const struct sim_plan *plan, struct sim_report *report);

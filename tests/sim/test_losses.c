@@ -1,5 +1,5 @@
-/* Thousands of random schedules in which workers die and fall silent.  SEED=n runs that one alone, SEEDS=n so many from a seed on;
- * SECONDS=n (make soak) as many as there is time for. */
+/* Thousands of random schedules in which workers die and fall silent: tasks of all kinds, and streams whose tasks spawn others.
+ * SEED=n runs the schedules of that seed alone, SEEDS=n those of so many from a seed on; SECONDS=n (make soak) as many as there is time for. */
 /* limit: 240 */
 #include "harness.h"
 #include "sim.h"
@@ -16,62 +16,93 @@
 #define SCHEDULES 10000
 #endif
 
+static const struct kind {
+    const char *name;
+    struct sim_plan (*plan)(uint64_t seed);
+    uint64_t every; /* so many seeds it is run, where all are not asked for by name */
+} kinds[] = { { "losing", sim_plan_losing, 1 }, { "spawning", sim_plan_spawning, 4 } };
+#define KINDS (sizeof kinds / sizeof *kinds)
+
 static uint64_t number_from(const char *name, uint64_t otherwise)
 {
     const char *text = getenv(name);
     return text && *text ? strtoull(text, NULL, 10) : otherwise;
 }
 
+/* Adds up what happened; false: a violation. */
+static bool run(const struct kind *kind, uint64_t seed, struct sim_report *sum)
+{
+    struct sim_plan plan = kind->plan(seed);
+    struct sim_report report;
+    bool sound = sim_run(&plan, &report);
+    if (!sound)
+        fprintf(stderr, "%s schedule %" PRIu64 ": %s\n    again with: SEED=%" PRIu64 " %s\n", kind->name, seed,
+                report.violation, seed, program_invocation_name);
+    sum->steps += report.steps;
+    sum->tasks += report.tasks;
+    sum->runs += report.runs;
+    sum->lost += report.lost;
+    sum->replaced += report.replaced;
+    sum->silent += report.silent;
+    sum->given_up += report.given_up;
+    sum->slow += report.slow;
+    sum->refused += report.refused;
+    sum->spawned += report.spawned;
+    sum->respawned += report.respawned;
+    sum->parted += report.parted;
+    return sound;
+}
+
 static void losing_schedules(void)
 {
     uint64_t seconds = number_from("SECONDS", 0), until = (uint64_t)time(NULL) + seconds;
     uint64_t first = number_from("SEED", 1), count = number_from("SEEDS", getenv("SEED") && !seconds ? 1 : SCHEDULES);
+    bool all = getenv("SEED");
     struct sim_report sum = { 0 };
-    uint64_t seed = first;
+    uint64_t seed = first, schedules = 0;
     int failures = 0;
-    for (; (seconds ? (uint64_t)time(NULL) < until : seed < first + count) && failures < 5; seed++) {
-        struct sim_plan plan = sim_plan_losing(seed);
-        struct sim_report report;
-        if (!sim_run(&plan, &report)) {
-            fprintf(stderr, "losing schedule %" PRIu64 ": %s\n    again with: SEED=%" PRIu64 " %s\n", seed,
-                    report.violation, seed, program_invocation_name);
-            failures++;
-        }
-        sum.steps += report.steps;
-        sum.tasks += report.tasks;
-        sum.runs += report.runs;
-        sum.lost += report.lost;
-        sum.replaced += report.replaced;
-        sum.silent += report.silent;
-        sum.given_up += report.given_up;
-        sum.slow += report.slow;
-        sum.refused += report.refused;
-    }
-    printf("%" PRIu64 " schedules from seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " tasks, %" PRIu64 " runs, %" PRIu64
-           " workers lost, %" PRIu64 " replaced, %" PRIu64 " silent, %" PRIu64 " starts given up"
-           ", behind slow links %" PRIu64 ", allocations refused %" PRIu64 ", %d violations\n",
-           seed - first, first, sum.steps, sum.tasks, sum.runs, sum.lost, sum.replaced, sum.silent, sum.given_up, sum.slow,
-           sum.refused, failures);
+    for (; (seconds ? (uint64_t)time(NULL) < until : seed < first + count) && failures < 5; seed++)
+        for (size_t i = 0; i < KINDS; i++)
+            if (all || seed % kinds[i].every == 0) {
+                schedules++;
+                failures += !run(&kinds[i], seed, &sum);
+            }
+    printf("%" PRIu64 " schedules of %" PRIu64 " seeds from %" PRIu64 " on: %" PRIu64 " steps, %" PRIu64 " tasks, %" PRIu64
+           " runs, %" PRIu64 " workers lost, %" PRIu64 " replaced, %" PRIu64 " silent, %" PRIu64
+           " starts given up, behind slow links %" PRIu64 ", allocations refused %" PRIu64 ", %" PRIu64
+           " tasks spawned, %" PRIu64 " parents that ran again, %" PRIu64
+           " workers lost between children and their parent's result, %d violations\n",
+           schedules, seed - first, first, sum.steps, sum.tasks, sum.runs, sum.lost, sum.replaced, sum.silent, sum.given_up,
+           sum.slow, sum.refused, sum.spawned, sum.respawned, sum.parted, failures);
     CU_ASSERT_EQUAL(failures, 0);
     if (seed - first >= 1000) { /* the schedules are of all kinds */
-        CU_ASSERT_TRUE(sum.lost > (seed - first) / 2);
-        CU_ASSERT_TRUE(sum.replaced > (seed - first) / 5);
-        CU_ASSERT_TRUE(sum.silent > (seed - first) / 10);
-        CU_ASSERT_TRUE(sum.given_up > seed - first);
-        CU_ASSERT_TRUE(sum.slow > seed - first);
+        uint64_t seeds = seed - first;
+        CU_ASSERT_TRUE(sum.lost > seeds / 2);
+        CU_ASSERT_TRUE(sum.replaced > seeds / 5);
+        CU_ASSERT_TRUE(sum.silent > seeds / 10);
+        CU_ASSERT_TRUE(sum.given_up > seeds);
+        CU_ASSERT_TRUE(sum.slow > seeds);
+        CU_ASSERT_TRUE(sum.spawned > seeds);
+        CU_ASSERT_TRUE(sum.respawned > seeds / 20);
+        CU_ASSERT_TRUE(sum.parted > seeds / 100);
     }
 }
 
 /* Each found a bug of the engine. */
 static void schedules_of_old(void)
 {
-    static const uint64_t seeds[] = { 24359, 121603, 188294, 209715, 248894, 300288, 30653929 };
-    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
-        struct sim_plan plan = sim_plan_losing(seeds[i]);
+    static const struct {
+        struct sim_plan (*plan)(uint64_t seed);
+        uint64_t seed;
+    } old[] = { { sim_plan_losing, 24359 },    { sim_plan_losing, 121603 }, { sim_plan_losing, 188294 },
+                { sim_plan_losing, 209715 },   { sim_plan_losing, 248894 }, { sim_plan_losing, 300288 },
+                { sim_plan_losing, 30653929 }, { sim_plan_spawning, 40 },   { sim_plan_spawning, 156 } };
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
+        struct sim_plan plan = old[i].plan(old[i].seed);
         struct sim_report report;
         CU_ASSERT_TRUE(sim_run(&plan, &report));
         if (report.violation[0])
-            fprintf(stderr, "losing schedule %" PRIu64 ": %s\n", seeds[i], report.violation);
+            fprintf(stderr, "old schedule %" PRIu64 ": %s\n", old[i].seed, report.violation);
     }
 }
 

@@ -138,12 +138,11 @@ static void results_twice(void)
     always_seen(SIM_RESULTS_TWICE);
 }
 
-/* In schedules where workers die. */
-static struct seen try_losing(enum sim_fault fault)
+static struct seen try_plans(struct sim_plan (*plan_of)(uint64_t seed), enum sim_fault fault)
 {
     struct seen seen = { 0 };
     for (uint64_t seed = 1; seed <= 2 * SEEDS; seed++) {
-        struct sim_plan plan = sim_plan_losing(seed);
+        struct sim_plan plan = plan_of(seed);
         plan.fault = fault;
         plan.fault_at = 1;
         plan.ending = SIM_CLOSE;
@@ -153,6 +152,12 @@ static struct seen try_losing(enum sim_fault fault)
     }
     tell(fault, &seen);
     return seen;
+}
+
+/* In schedules where workers die. */
+static struct seen try_losing(enum sim_fault fault)
+{
+    return try_plans(sim_plan_losing, fault);
 }
 
 /* What was done to a task that nobody holds, or that a late success settles, is not seen. */
@@ -230,6 +235,28 @@ static void unheard_replacement(void)
     CU_ASSERT_EQUAL(detected, happened);
 }
 
+/* Unless its parent fails, or is lost. */
+static void lost_child(void)
+{
+    struct seen seen = try_plans(sim_plan_spawning, SIM_LOSE_CHILD);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 4);
+    CU_ASSERT_TRUE(seen.detected > seen.happened / 2);
+}
+
+static void child_twice(void)
+{
+    struct seen seen = try_plans(sim_plan_spawning, SIM_CHILD_TWICE);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 4);
+    CU_ASSERT_EQUAL(seen.detected, seen.happened);
+}
+
+static void lost_item(void)
+{
+    struct seen seen = try_plans(sim_plan_spawning, SIM_LOSE_ITEM);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 4);
+    CU_ASSERT_EQUAL(seen.detected, seen.happened);
+}
+
 static CU_TestInfo tests[] = { { "lost_tasks", lost_tasks },
                                { "lost_results", lost_results },
                                { "tasks_run_twice", tasks_run_twice },
@@ -251,6 +278,9 @@ static CU_TestInfo tests[] = { { "lost_tasks", lost_tasks },
                                { "not_alone", not_alone },
                                { "unheard_loss", unheard_loss },
                                { "unheard_replacement", unheard_replacement },
+                               { "lost_child", lost_child },
+                               { "child_twice", child_twice },
+                               { "lost_item", lost_item },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "mutations", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
 

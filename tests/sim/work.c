@@ -65,24 +65,28 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
     uint64_t item = playing->item++;
     if (playing->poisoned)
         return RP_OK;
-    model_begin(model, info.task, item, (uint32_t)info.attempt, arg, size);
+    uint64_t number = model_find(model, info.task);
+    model_begin(model, number, item, (uint32_t)info.attempt, arg, size);
     if (model->violation[0])
         return RP_OK;
-    struct model_task *task = model->tasks[info.task];
+    struct model_task *task = model->tasks[number];
     struct promise promise = model_promise(task, item, task->map ? 1 : (uint32_t)info.attempt);
     if (task->poison && (!task->map || item == task->poison_item) && faults_kill(playing, info.worker)) {
         playing->poisoned = true;
         return RP_OK;
     }
-    check_inputs(model, info.task, call);
+    check_inputs(model, number, call);
     if (chance_is(&playing->chance, 0.1))
         look(playing, info.worker, playing->until);
     if (rp_cancelled(call) && !task->cancel_asked && !playing->workers[info.worker].told)
-        model_fail(model, "task %llu is to stop, but nobody cancelled it", (unsigned long long)info.task);
+        model_fail(model, "task %llu is to stop, but nobody cancelled it", (unsigned long long)number);
+    rp_status spawned = task->spawns ? spawns_play(playing, call, task, (uint32_t)info.attempt) : RP_OK;
     if (rp_cancelled(call) && !task->map && chance_is(&playing->chance, 0.5)) {
         playing->obeyed = true;
         return RP_ERR_CANCELLED;
     }
+    if (spawned != RP_OK)
+        return spawned;
     switch (promise.kind) {
     case PROMISE_FAIL:
         return fail(call, &promise);
@@ -171,16 +175,15 @@ static void flush(struct sim *sim, int worker, struct turn *turn)
     turn->sent = turn->now;
 }
 
-static int task_worker(const struct sim *sim, const struct rpi_task *task)
+static struct model_task *task_of(const struct sim *sim, const struct rpi_task *task)
 {
-    (void)task;
-    return sim->running_at;
+    return sim->model.tasks[model_find(&sim->model, task->number)]; /* the master's check has seen it */
 }
 
 /* Takes down what a run came to; what it was to come to is known, unless memory was refused. */
 static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi_result *result, bool refused)
 {
-    struct model_task *expected = sim->model.tasks[task->number];
+    struct model_task *expected = task_of(sim, task);
     struct model_run run = { 0 }, *last = &run;
     if (expected->map) {
         for (uint64_t i = 0; refused && i < task->chunk.count; i++)
@@ -196,23 +199,23 @@ static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi
         last->status = RP_ERR_TASK;
         last->code = RP_ERR_NOMEM;
     }
-    run.worker = task_worker(sim, task);
+    run.worker = sim->running_at;
     expected->tries[task->attempt % 64] = run;
     if (!expected->settled && task->attempt == expected->handed)
         expected->last = run;
     if (result->status != last->status || result->code != last->code)
-        model_fail(&sim->model, "task %llu: its run came to status %d, code %d", (unsigned long long)task->number,
+        model_fail(&sim->model, "task %llu: its run came to status %d, code %d", (unsigned long long)expected->place,
                    result->status, result->code);
 }
 
 static double duration_of(const struct sim *sim, const struct rpi_task *task)
 {
-    int function = sim->model.tasks[task->number]->function;
+    const struct model_task *known = task_of(sim, task);
     if (!task->is_chunk)
-        return sim_duration(&sim->plan, function, task->number, 0);
+        return sim_duration(&sim->plan, known->function, known->place, 0);
     double seconds = 0;
     for (uint64_t i = 0; i < task->chunk.count; i++)
-        seconds += sim_duration(&sim->plan, function, task->number, task->chunk.first + i);
+        seconds += sim_duration(&sim->plan, known->function, known->place, task->chunk.first + i);
     return seconds;
 }
 
@@ -228,10 +231,48 @@ static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_t
         self->plain = false;
     else if (!task->cancelled)
         rpi_execute_inline(&self->executor, task, result);
-    else if (sim->model.tasks[task->number]->cancel_asked)
+    else if (task_of(sim, task)->cancel_asked)
         *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
     else
         model_fail(&sim->model, "task %llu came cancelled, but nobody did", (unsigned long long)task->number);
+}
+
+/* A task's children go before its result; in between they may be sent, and the worker may die.  false: no memory. */
+static bool put_children(struct sim *sim, int worker, struct turn *turn)
+{
+    struct sim_worker *self = &sim->workers[worker];
+    const uint8_t *at = self->result.children;
+    for (uint32_t i = 0; i < self->result.children_count; i++) {
+        uint32_t size = rpi_frame_size(at[11], rpi_get32(at + 12));
+        if (!rpi_worker_fits_frame(&self->engine, size) || chance_is(&sim->chance, 0.02))
+            flush(sim, worker, turn);
+        if (!rpi_worker_make_room(&self->engine))
+            return false;
+        rpi_worker_put_frame(&self->engine, at, size);
+        at += size;
+    }
+    if (chance_is(&sim->chance, 0.2))
+        flush(sim, worker, turn);
+    if (chance_is(&sim->chance, 5 * sim->plan.deaths) && faults_kill(sim, worker))
+        sim->report->parted++;
+    return self->dead || rpi_worker_make_room(&self->engine);
+}
+
+static bool finish_children(struct sim *sim, int worker, struct turn *turn)
+{
+    struct sim_worker *self = &sim->workers[worker];
+    if (self->result.status != RP_OK || !self->result.children_count)
+        return true;
+    bool put = put_children(sim, worker, turn);
+    if (put && !self->dead)
+        return true;
+    rpi_buffer_free(self->result.owned);
+    if (self->dead)
+        return false;
+    self->result = (struct rpi_result){ .status = RP_ERR_TASK, .code = RP_ERR_NOMEM, .message = "no memory" };
+    sim->running_at = worker;
+    judge(sim, &self->task, &self->result, true);
+    return true;
 }
 
 /* The task that was begun is done. */
@@ -241,6 +282,8 @@ static void finish(struct sim *sim, int worker, struct turn *turn)
     const struct rpi_task *task = &self->task;
     bool timed = task->is_chunk || self->in_task || chance_is(&sim->chance, 0.5);
     self->in_task = false;
+    if (!finish_children(sim, worker, turn))
+        return;
     if (!rpi_worker_fits(&self->engine, &self->result))
         flush(sim, worker, turn);
     if (self->plain && !timed)
