@@ -82,7 +82,9 @@ rp_status rpi_recall_returned(struct rpi_master *master, int worker, struct rpi_
         status = rpi_reader_frame(reader, &frame);
         if (status != RP_OK)
             return status;
-        struct rpi_future *future = i < seat->taken ? NULL : rpi_settle_awaited(master, worker, &frame);
+        if (i < seat->taken)
+            continue; /* whatever the worker has of that task now it got since */
+        struct rpi_future *future = rpi_settle_awaited(master, worker, &frame);
         uint32_t batch;
         if (!future && rpi_copies_take(&master->roster, worker, frame.id, frame.attempt, &batch))
             rpi_settle_leave(master, batch, 1, 0);

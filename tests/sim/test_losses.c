@@ -94,9 +94,10 @@ static void schedules_of_old(void)
     static const struct {
         struct sim_plan (*plan)(uint64_t seed);
         uint64_t seed;
-    } old[] = { { sim_plan_losing, 24359 },    { sim_plan_losing, 121603 }, { sim_plan_losing, 188294 },
-                { sim_plan_losing, 209715 },   { sim_plan_losing, 248894 }, { sim_plan_losing, 300288 },
-                { sim_plan_losing, 30653929 }, { sim_plan_spawning, 40 },   { sim_plan_spawning, 156 } };
+    } old[] = { { sim_plan_losing, 24359 },    { sim_plan_losing, 121603 },   { sim_plan_losing, 188294 },
+                { sim_plan_losing, 209715 },   { sim_plan_losing, 248894 },   { sim_plan_losing, 300288 },
+                { sim_plan_losing, 30653929 }, { sim_plan_losing, 40444880 }, { sim_plan_spawning, 40 },
+                { sim_plan_spawning, 156 } };
     for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
         struct sim_plan plan = old[i].plan(old[i].seed);
         struct sim_report report;

@@ -503,6 +503,37 @@ static void answers_without_memory(void)
     CU_ASSERT_TRUE(failures >= 3);
 }
 
+/* What was taken of the answer goes to the same worker, as the same attempt, and is given up there before the answer comes again. */
+static void same_worker_gets_it_again(void)
+{
+    int again = 0;
+    bool refused = true;
+    for (uint64_t call = 1; refused; call++) {
+        second_idles(NULL);
+        struct rpi_frame kept[50];
+        int count = given_count[1];
+        memcpy(kept, given[1], sizeof kept);
+        CU_ASSERT_EQUAL(rpi_master_lost(&master, 2, now), RP_OK);
+        memory.calls = 0;
+        memory.fail_at = call;
+        (void)!returned(1, kept + 1, count - 1);
+        refused = memory.refused;
+        memory.fail_at = 0;
+        if (refused) {
+            master.roster.seats[1].movable = 0;
+            master.times[0].mean = 2 * RT; /* short enough to be sent in advance */
+            hand_out();
+            again += given_count[1];
+            CU_ASSERT_EQUAL(rpi_master_suspect(&master, 1, now), RP_OK);
+            CU_ASSERT_EQUAL(returned(1, kept + 1, count - 1), RP_OK);
+            CU_ASSERT_EQUAL(give(1, RPI_RESULTS, given[1], given_count[1], 0), RP_OK);
+        }
+        master.roster.seats[1].movable = 0;
+        end_master();
+    }
+    CU_ASSERT_TRUE(again > 0);
+}
+
 static void asking_without_memory(void)
 {
     second_idles(NULL);
@@ -532,6 +563,7 @@ static CU_TestInfo tests[] = { { "goes_to_who_idles", goes_to_who_idles },
                                { "chunks_come_back", chunks_come_back },
                                { "chunks_of_a_cancelled_map", chunks_of_a_cancelled_map },
                                { "answers_without_memory", answers_without_memory },
+                               { "same_worker_gets_it_again", same_worker_gets_it_again },
                                { "asking_without_memory", asking_without_memory },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "recall", register_add, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
