@@ -95,8 +95,10 @@ static struct model_task *new_task(struct sim *sim)
     task->largest = sim->plan.large;
     random_options(sim, &task->options);
     task->poison = sim->plan.poison > 0 && chance_is(&sim->chance, sim->plan.poison);
-    if (!task->plain && chance_is(&sim->chance, 0.2))
+    if (!task->plain && chance_is(&sim->chance, sim->plan.failing > 0 ? sim->plan.failing : 0.2))
         task->failing = 1 + chance_below(&sim->chance, 3);
+    if (sim->plan.failing > 0 && task->failing)
+        task->options.retries = chance_below(&sim->chance, 6);
     return task;
 }
 

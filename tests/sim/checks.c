@@ -60,6 +60,9 @@ static void check_given_up_outcome(struct sim *sim, uint64_t number, const rp_ou
         check_message(sim, number, outcome);
         return;
     }
+    if (outcome->status == RP_ERR_TASK && task->retried < task->options.retries && !sim->dropped && !task->cancel_asked)
+        model_fail(&sim->model, "task %llu settled after %u tries behind returned errors, of %u", NUMBER(number),
+                   task->retried, task->options.retries);
     for (uint32_t i = 1; i <= task->handed && i < 64; i++) {
         const struct model_run *run = &task->tries[i];
         if (!(task->ran >> i & 1) || run->status != outcome->status || run->code != outcome->code ||
@@ -114,6 +117,10 @@ static void check_settling(struct sim *sim, uint64_t number)
         check_map_items(sim, number);
         return;
     }
+    uint32_t starts = 1 + task->retried + task->given_up;
+    if (task->handed > starts || task->retried > task->options.retries || task->given_up > faults_limit(task))
+        model_fail(&sim->model, "task %llu settled after %u starts: %u were given up, %u came behind returned errors",
+                   NUMBER(number), task->handed, task->given_up, task->retried);
     if (task->given_up || has_no_worker(sim, task))
         return;
     rp_status status = model_outcome(&sim->model, task, &code);
@@ -292,6 +299,13 @@ static void check_own_waits(struct sim *sim, int worker, uint64_t number)
     }
 }
 
+/* Whether its last start has returned an error, which it may answer for with another. */
+static bool may_retry(const struct model_task *task)
+{
+    return (task->given_up ? task->tries[task->handed % 64].status : task->last.status) == RP_ERR_TASK &&
+           !task->never_again;
+}
+
 static void check_frame(struct sim *sim, int worker, const struct rpi_frame *frame)
 {
     struct model *model = &sim->model;
@@ -314,8 +328,9 @@ static void check_frame(struct sim *sim, int worker, const struct rpi_frame *fra
         check_chunk(sim, number, frame);
         return;
     }
-    bool again = task->restart || (task->last.status == RP_ERR_TASK && !task->never_again &&
-                                   task->handed <= task->options.retries + task->given_up);
+    task->restarted = task->restart;
+    task->retried += task->handed > 0 && !task->restart;
+    bool again = task->restart || (may_retry(task) && task->retried <= task->options.retries);
     if (task->given_up >= faults_limit(task))
         model_fail(model, "task %llu starts once more, though its attempts are used up", NUMBER(number));
     task->restart = false;

@@ -74,7 +74,9 @@ struct model_task {
     uint32_t
         given_up; /* starts that were lost with their worker, or left behind at a silent one; of a map: whether any were */
     bool restart; /* it is queued again because of that */
-    bool poison;  /* it ends its worker whenever it runs; of a map: `poison_item` does */
+    bool restarted;   /* and handed out since: its last start is one of these */
+    uint32_t retried; /* starts behind a returned error */
+    bool poison;      /* it ends its worker whenever it runs; of a map: `poison_item` does */
     uint64_t poison_item;
     rp_status ended;            /* how it settled with its worker; RP_OK: it did not */
     uint64_t ran;               /* a bit for each attempt that ran */

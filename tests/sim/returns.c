@@ -47,6 +47,10 @@ static void task_came_back(struct sim *sim, const struct known *known)
     if (!task->given_up && (task->running || task->runs >= task->handed))
         model_fail(&sim->model, "task %llu is handed back, but it has run", NUMBER(known->number));
     task->handed--;
+    if (task->restarted)
+        task->restart = true; /* it goes out by the same right again */
+    else if (task->handed > 0)
+        task->retried--;
     if (future && future->state == RP_QUEUED && !task->never_again)
         return;
     task->cancelled_here = true;

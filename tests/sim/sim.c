@@ -91,6 +91,8 @@ static void close_sim(struct sim *sim)
     sim->report->tasks = sim->model.count;
     sim->report->runs = sim->model.runs;
     sim->report->refused = sim->memory.refused;
+    for (uint64_t i = 0; i < sim->model.count; i++)
+        sim->report->failed_and_lost += sim->model.tasks[i]->retried && sim->model.tasks[i]->given_up;
     for (int i = 1; i <= sim->plan.workers; i++)
         sim_close_worker(sim, i);
     rpi_master_fini(&sim->master);
@@ -351,8 +353,24 @@ static void handle(struct sim *sim, const struct sim_event *event)
 
 /* ---- faults of no place of their own */
 
+/* Each time: it shows only in a task that fails as often as it may. */
+static void forget_retries(struct sim *sim)
+{
+    for (uint64_t i = sim->model.first; i < sim->model.count; i++) {
+        const struct model_task *task = sim->model.tasks[i];
+        struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
+        if (task->map || !future || future->state != RP_QUEUED || !future->pending.retried ||
+            future->pending.retried != task->options.retries)
+            continue;
+        future->pending.retried--;
+        sim->report->faulted = true;
+    }
+}
+
 static void make_fault(struct sim *sim)
 {
+    if (sim->plan.fault == SIM_FORGET_RETRY)
+        forget_retries(sim);
     if (sim->master.unsettled && sim_fault_now(sim, SIM_LEAK))
         sim->leaked = rpi_reserve(&sim->alloc, 1);
     if (sim->master.unsettled && rpi_roster_least(&sim->master.roster) && sim_fault_now(sim, SIM_OVERCREDIT))
@@ -460,6 +478,17 @@ struct sim_plan sim_plan_losing(uint64_t seed)
     plan.replaced = chance_is(&chance, 0.5) ? chance_unit(&chance) : 0;
     plan.recalls = kind == 3 ? 0 : plan.recalls;
     plan.slow = chance_is(&chance, 0.4) ? chance_unit(&chance) : 0;
+    return plan;
+}
+
+struct sim_plan sim_plan_failing(uint64_t seed)
+{
+    struct chance chance = { chance_mix(seed, 96) };
+    struct sim_plan plan = sim_plan_losing(seed);
+    plan.failing = 0.3 + 0.7 * chance_unit(&chance);
+    plan.deaths *= 2; /* so that many meet both */
+    if (plan.burst > 12)
+        plan.burst = 12;
     return plan;
 }
 

@@ -42,6 +42,7 @@ enum sim_fault {
     SIM_LOSE_CHILD,     /* a child that came before its parent's result is forgotten */
     SIM_CHILD_TWICE,    /* a child is queued twice */
     SIM_LOSE_ITEM,      /* a stream's item never comes */
+    SIM_FORGET_RETRY,   /* a try behind a returned error is not counted */
     SIM_FAULTS
 };
 
@@ -69,7 +70,9 @@ struct sim_plan {
     double silences; /* a worker stops for a while, in this part of the steps */
     double slow;     /* part of the workers whose link is so many times slower: 2 to 50 */
     double poison;   /* part of the tasks, and of the maps' items, that end their worker whenever they run */
-    double spawns;   /* part of the tasks in a stream that spawn others; 0: there is no stream */
+    double
+        failing; /* part of the tasks that return an error at first, and have tries more or fewer than that takes; 0: a few */
+    double spawns; /* part of the tasks in a stream that spawn others; 0: there is no stream */
     enum sim_ending ending;
     enum sim_fault fault;
     uint32_t fault_at;    /* its occasion, from 1 */
@@ -84,6 +87,7 @@ struct sim_report {
     uint64_t lost, replaced, silent, given_up, poisoned, slow; /* workers three times, starts, tasks, workers */
     uint64_t spawned, respawned,
         parted; /* children; parents that were given up and have some all the same; workers lost behind children */
+    uint64_t failed_and_lost; /* tasks that were tried again behind an error, and started again behind a loss */
 };
 
 /* A random plan. */
@@ -92,7 +96,10 @@ struct sim_plan sim_plan_of(uint64_t seed);
 /* The same with workers that die and fall silent, and tasks that end their worker. */
 struct sim_plan sim_plan_losing(uint64_t seed);
 
-/* The same, with a stream whose tasks spawn others. */
+/* The same as the losing one, with tasks that return errors before they succeed. */
+struct sim_plan sim_plan_failing(uint64_t seed);
+
+/* The same as the losing one, with a stream whose tasks spawn others. */
 struct sim_plan sim_plan_spawning(uint64_t seed);
 
 /* Follows the plan; false: a violation. */

@@ -1,4 +1,5 @@
-/* Thousands of random schedules in which workers die and fall silent: tasks of all kinds, and streams whose tasks spawn others.
+/* Thousands of random schedules in which workers die and fall silent: tasks of all kinds, tasks that return errors, streams whose
+ * tasks spawn others.
  * SEED=n runs the schedules of that seed alone, SEEDS=n those of so many from a seed on; SECONDS=n (make soak) as many as there is time for. */
 /* limit: 240 */
 #include "harness.h"
@@ -20,7 +21,7 @@ static const struct kind {
     const char *name;
     struct sim_plan (*plan)(uint64_t seed);
     uint64_t every; /* so many seeds it is run, where all are not asked for by name */
-} kinds[] = { { "losing", sim_plan_losing, 1 }, { "spawning", sim_plan_spawning, 4 } };
+} kinds[] = { { "losing", sim_plan_losing, 1 }, { "failing", sim_plan_failing, 8 }, { "spawning", sim_plan_spawning, 4 } };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
@@ -50,6 +51,7 @@ static bool run(const struct kind *kind, uint64_t seed, struct sim_report *sum)
     sum->spawned += report.spawned;
     sum->respawned += report.respawned;
     sum->parted += report.parted;
+    sum->failed_and_lost += report.failed_and_lost;
     return sound;
 }
 
@@ -71,9 +73,10 @@ static void losing_schedules(void)
            " runs, %" PRIu64 " workers lost, %" PRIu64 " replaced, %" PRIu64 " silent, %" PRIu64
            " starts given up, behind slow links %" PRIu64 ", allocations refused %" PRIu64 ", %" PRIu64
            " tasks spawned, %" PRIu64 " parents that ran again, %" PRIu64
-           " workers lost between children and their parent's result, %d violations\n",
+           " workers lost between children and their parent's result, %" PRIu64 " tasks tried again and started again"
+           ", %d violations\n",
            schedules, seed - first, first, sum.steps, sum.tasks, sum.runs, sum.lost, sum.replaced, sum.silent, sum.given_up,
-           sum.slow, sum.refused, sum.spawned, sum.respawned, sum.parted, failures);
+           sum.slow, sum.refused, sum.spawned, sum.respawned, sum.parted, sum.failed_and_lost, failures);
     CU_ASSERT_EQUAL(failures, 0);
     if (seed - first >= 1000) { /* the schedules are of all kinds */
         uint64_t seeds = seed - first;
@@ -85,6 +88,7 @@ static void losing_schedules(void)
         CU_ASSERT_TRUE(sum.spawned > seeds);
         CU_ASSERT_TRUE(sum.respawned > seeds / 20);
         CU_ASSERT_TRUE(sum.parted > seeds / 100);
+        CU_ASSERT_TRUE(sum.failed_and_lost > seeds / 5);
     }
 }
 

@@ -235,6 +235,14 @@ static void unheard_replacement(void)
     CU_ASSERT_EQUAL(detected, happened);
 }
 
+/* Where the task succeeds in time it does not show. */
+static void try_not_counted(void)
+{
+    struct seen seen = try_plans(sim_plan_failing, SIM_FORGET_RETRY);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 4);
+    CU_ASSERT_TRUE(seen.detected > seen.happened / 3);
+}
+
 /* Unless its parent fails, or is lost. */
 static void lost_child(void)
 {
@@ -278,6 +286,7 @@ static CU_TestInfo tests[] = { { "lost_tasks", lost_tasks },
                                { "not_alone", not_alone },
                                { "unheard_loss", unheard_loss },
                                { "unheard_replacement", unheard_replacement },
+                               { "try_not_counted", try_not_counted },
                                { "lost_child", lost_child },
                                { "child_twice", child_twice },
                                { "lost_item", lost_item },
