@@ -15,6 +15,8 @@
  *                             MAKE* --no room--> FAILED (the task fails; the next one tries again)
  *                               | room
  *                             OFFERED --"it comes"--> FILLING --it came--> FILLED* --> READY
+ *                               | "no task of it counts any more"
+ *                             REFUSED* --the room is freed--> FAILED
  */
 enum rpi_obtaining {
     RPI_KNOWN,
@@ -22,6 +24,7 @@ enum rpi_obtaining {
     RPI_ASKED,
     RPI_MAKE,
     RPI_OFFERED,
+    RPI_REFUSED,
     RPI_FILLING,
     RPI_FILLED,
     RPI_READY,
@@ -60,7 +63,7 @@ static inline struct rpi_datum *rpi_datum_of(const struct rpi_link *link)
 
 static inline bool rpi_catalogue_is_work(enum rpi_obtaining state)
 {
-    return state == RPI_SEEK || state == RPI_MAKE || state == RPI_FILLED || state == RPI_DROPPED;
+    return state == RPI_SEEK || state == RPI_MAKE || state == RPI_REFUSED || state == RPI_FILLED || state == RPI_DROPPED;
 }
 
 /* NULL: no memory. */

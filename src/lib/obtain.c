@@ -104,6 +104,8 @@ rp_status rpi_obtain_receive(struct rpi_worker *worker, const struct rpi_share_m
     if (message->what == RPI_SHARE_DATA)
         return datum && datum->state == RPI_OFFERED ? expect_bytes(worker, datum)
                                                     : rpi_reader_bad("it brings shared data that nobody made room for");
+    if (datum && datum->state == RPI_OFFERED && message->what == RPI_SHARE_GONE)
+        rpi_catalogue_set(catalogue, datum, RPI_REFUSED);
     if (!datum || datum->state != RPI_ASKED)
         return RP_OK; /* the task that wanted it was cancelled */
     if (message->what == RPI_SHARE_MAP) {
@@ -148,6 +150,10 @@ bool rpi_obtain_worked(struct rpi_worker *worker, struct rpi_datum *datum, bool 
 {
     if (datum->state == RPI_DROPPED) {
         rpi_catalogue_remove(&worker->catalogue, datum);
+        return true;
+    }
+    if (datum->state == RPI_REFUSED) {
+        rpi_catalogue_set(&worker->catalogue, datum, RPI_FAILED);
         return true;
     }
     if (datum->state == RPI_MAKE)

@@ -18,7 +18,7 @@ RP_MUST_USE rp_status rpi_obtain_receive(struct rpi_worker *worker, const struct
 void rpi_obtain_arrived(struct rpi_worker *worker, struct rpi_datum *datum);
 
 /* The next one in a state with a * (catalogue.h), or NULL.  What is to be done: SEEK: map it; MAKE: make room for it, if there is none
- * yet; FILLED: seal it; DROPPED: free it.  Then rpi_obtain_worked. */
+ * yet; FILLED: seal it; REFUSED and DROPPED: free it.  Then rpi_obtain_worked. */
 struct rpi_datum *rpi_obtain_work(struct rpi_worker *worker);
 /* It was done, or was not possible.  false: no memory for the message about it; the datum is work as before. */
 bool rpi_obtain_worked(struct rpi_worker *worker, struct rpi_datum *datum, bool done);

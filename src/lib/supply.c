@@ -15,6 +15,7 @@ static bool work(struct rpi_datum *datum, bool keep)
     case RPI_FILLED:
         rpi_share_seal(segment);
         return true;
+    case RPI_REFUSED:
     case RPI_DROPPED:
         rpi_share_free(segment);
         return true;

@@ -430,6 +430,47 @@ static enum rpi_share_what told(int worker)
     return message.what;
 }
 
+static void tell(int worker, enum rpi_share_what what)
+{
+    const struct rpi_share_message message = { .what = what, .version = 1, .fd = -1 };
+    uint8_t said[RPI_SHARE_MOST];
+    CU_ASSERT_EQUAL(rpi_worker_receive(&workers[worker], said, rpi_share_put(said, &message)), RP_OK);
+}
+
+/* What the worker is to do; it is done. */
+static enum rpi_obtaining does(int worker, bool done)
+{
+    struct rpi_datum *datum = rpi_obtain_work(&workers[worker]);
+    enum rpi_obtaining state = datum ? datum->state : RPI_KNOWN;
+    if (datum && state == RPI_MAKE)
+        datum->segment.data = bytes;
+    if (datum)
+        CU_ASSERT_TRUE(rpi_obtain_worked(&workers[worker], datum, done));
+    return state;
+}
+
+/* A worker has made room, and the version died: its task was done elsewhere.  What it has of that goes on, and what comes behind it. */
+static void gone_behind_the_room(void)
+{
+    uint64_t number;
+    bool missing = false;
+    open_engines();
+    share("a", 6);
+    (void)submit_to(1);
+    rpi_master_dispatch(&master, 1);
+    (void)deliver();
+    CU_ASSERT_FALSE(run(1, "a", &number, &missing));
+    CU_ASSERT_EQUAL(does(1, false), RPI_SEEK);
+    tell(1, RPI_SHARE_FILL);
+    CU_ASSERT_EQUAL(does(1, true), RPI_MAKE);
+    CU_ASSERT_FALSE(run(1, "a", &number, &missing));
+    tell(1, RPI_SHARE_GONE);
+    CU_ASSERT_EQUAL(does(1, true), RPI_REFUSED); /* the room is freed */
+    CU_ASSERT_TRUE(run(1, "a", &number, &missing));
+    CU_ASSERT_TRUE(missing);
+    close_engines();
+}
+
 /* Rank 0 works too, and cannot map what it made itself: it waits for its neighbour like any other, and is told what is dead. */
 static void rank_0_as_a_worker(void)
 {
@@ -560,6 +601,7 @@ static CU_TestInfo tests[] = { { "message_golden", message_golden },
                                { "each_host_is_filled", each_host_is_filled },
                                { "a_worker_without_room", a_worker_without_room },
                                { "rank_0_as_a_worker", rank_0_as_a_worker },
+                               { "gone_behind_the_room", gone_behind_the_room },
                                { "replaced_worker_is_told_anew", replaced_worker_is_told_anew },
                                { "dead_versions_are_dropped", dead_versions_are_dropped },
                                { "each_allocation_fails", each_allocation_fails },
