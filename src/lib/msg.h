@@ -26,7 +26,7 @@
  *                   <-- ROOM  there is room                                       <-- NO_ROOM
  *             DATA  -->       its bytes follow as a large payload
  *                   <-- HAVE  it is here as fd (-1: others cannot map it)
- *             GONE  -->       it is dead: no task of it counts any more
+ *             GONE  -->       it is dead: no task of it counts any more (to each question, and to who waits for a neighbour)
  *             DROP  -->       no task behind this message needs it
  *   RECALL  from rank 0, no frames: the worker is to hand back what it has not started
  *   RETURNED  from a worker, at a RECALL or a CANCEL: frames of id and attempt only, of tasks that it will not run: no result of them

@@ -42,32 +42,18 @@ static struct rpi_version *version_of(struct rpi_link *link)
     return RPI_MEMBER(link, struct rpi_version, link);
 }
 
-bool rpi_sharing_tell(struct rpi_master *master, int worker, uint64_t epoch)
-{
-    struct rpi_versions *versions = &master->versions;
-    uint64_t *told = versions->told ? &versions->told[worker] : NULL;
-    if (!told || *told >= epoch)
-        return true;
-    for (struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next) {
-        const struct rpi_version *version = version_of(link);
-        if (version->number > epoch)
-            break;
-        if (version->number <= *told)
-            continue;
-        if (!point(master, worker, RPI_SHARE_NEW, version, 0, version->segment.fd))
-            return false;
-        *told = version->number;
-    }
-    *told = epoch;
-    return true;
-}
-
+/* Who waits for a neighbour has a task of it in its hand that was done elsewhere meanwhile, and is to go on. */
 static bool drop_everywhere(struct rpi_master *master, struct rpi_version *version)
 {
     const struct rpi_versions *versions = &master->versions;
     for (; !versions->closed && version->dropped <= versions->workers; version->dropped++) {
         int worker = version->dropped;
+        struct rpi_holder *holder = version->holders ? &version->holders[worker] : NULL;
         bool listens = master->roster.seats[worker].presence != RPI_LOST;
+        if (listens && holder && holder->state == RPI_WAITS && !say(master, worker, RPI_SHARE_GONE, version->number))
+            return false;
+        if (holder && holder->state == RPI_WAITS)
+            holder->state = RPI_HOLDS_NOTHING;
         if (listens && versions->told[worker] >= version->number && !say(master, worker, RPI_SHARE_DROP, version->number))
             return false;
     }
@@ -86,6 +72,26 @@ bool rpi_sharing_sweep(struct rpi_master *master)
         rpi_list_remove(link);
         rpi_list_append(&versions->dead, link);
     }
+    return true;
+}
+
+bool rpi_sharing_tell(struct rpi_master *master, int worker, uint64_t epoch)
+{
+    struct rpi_versions *versions = &master->versions;
+    uint64_t *told = versions->told ? &versions->told[worker] : NULL;
+    if (!told || *told >= epoch)
+        return true;
+    for (struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next) {
+        const struct rpi_version *version = version_of(link);
+        if (version->number > epoch)
+            break;
+        if (version->number <= *told)
+            continue;
+        if (!point(master, worker, RPI_SHARE_NEW, version, 0, version->segment.fd))
+            return false;
+        *told = version->number;
+    }
+    *told = epoch;
     return true;
 }
 

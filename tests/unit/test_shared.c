@@ -493,6 +493,40 @@ static void rank_0_as_a_worker(void)
     close_engines();
 }
 
+/* Whether rank 0 says this to the worker now. */
+static bool hears(int worker, enum rpi_share_what what)
+{
+    struct rpi_reader reader;
+    struct rpi_share_message message = { 0 };
+    bool heard = false;
+    for (struct rpi_batch *batch; (batch = rpi_master_outgoing(&master));) {
+        CU_ASSERT_EQUAL(rpi_reader_open(&reader, batch->bytes, batch->size), RP_OK);
+        CU_ASSERT_EQUAL(rpi_share_get(&reader, &message), RP_OK);
+        heard = heard || (batch->peer == worker && message.what == what);
+        for (uint16_t sends = batch->sends; sends > 0; sends--)
+            rpi_master_sent(&master, batch);
+    }
+    return heard;
+}
+
+/* A worker waits for what its neighbour is to get, and the version dies: no task of it counts any more, but the worker has one, and others
+ * behind it. */
+static void gone_while_a_neighbour_fills(void)
+{
+    open_engines();
+    share("a", 6);
+    for (int i = 1; i <= WORKERS; i++)
+        CU_ASSERT_TRUE(rpi_sharing_tell(&master, i, 1));
+    say(1, RPI_SHARE_WANT);
+    CU_ASSERT_TRUE(hears(1, RPI_SHARE_FILL));
+    say(2, RPI_SHARE_WANT);
+    CU_ASSERT_FALSE(hears(2, RPI_SHARE_FILL));
+    share("a", 0);
+    CU_ASSERT_TRUE(rpi_sharing_sweep(&master));
+    CU_ASSERT_TRUE(hears(2, RPI_SHARE_GONE));
+    close_engines();
+}
+
 /* The process in a lost worker's place knows nothing of what the lost one was told, nor has it what that one had. */
 static void replaced_worker_is_told_anew(void)
 {
@@ -602,6 +636,7 @@ static CU_TestInfo tests[] = { { "message_golden", message_golden },
                                { "a_worker_without_room", a_worker_without_room },
                                { "rank_0_as_a_worker", rank_0_as_a_worker },
                                { "gone_behind_the_room", gone_behind_the_room },
+                               { "gone_while_a_neighbour_fills", gone_while_a_neighbour_fills },
                                { "replaced_worker_is_told_anew", replaced_worker_is_told_anew },
                                { "dead_versions_are_dropped", dead_versions_are_dropped },
                                { "each_allocation_fails", each_allocation_fails },
