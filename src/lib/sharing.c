@@ -78,8 +78,12 @@ bool rpi_sharing_sweep(struct rpi_master *master)
 bool rpi_sharing_tell(struct rpi_master *master, int worker, uint64_t epoch)
 {
     struct rpi_versions *versions = &master->versions;
-    uint64_t *told = versions->told ? &versions->told[worker] : NULL;
-    if (!told || *told >= epoch)
+    if (!versions->told)
+        return true; /* nothing was ever shared */
+    uint64_t *told = &versions->told[worker];
+    if (!rpi_list_empty(&versions->dying) && !rpi_sharing_sweep(master))
+        return false; /* died since this dispatch began: a removal is told no more, and what it removed might be seen */
+    if (*told >= epoch)
         return true;
     for (struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next) {
         const struct rpi_version *version = version_of(link);

@@ -527,6 +527,24 @@ static void gone_while_a_neighbour_fills(void)
     close_engines();
 }
 
+/* What a removal removed dies with its last task, and the removal with it, while tasks are handed out already: the next batch is not to see
+ * it. */
+static void dead_while_tasks_go_out(void)
+{
+    open_engines();
+    share("a", 6);
+    rpi_versions_hold(&master.versions, 1);
+    CU_ASSERT_TRUE(rpi_sharing_tell(&master, 1, 1));
+    CU_ASSERT_TRUE(hears(1, RPI_SHARE_NEW));
+    share("b", 6);
+    share("a", 0);
+    rpi_master_dispatch(&master, 1);
+    rpi_versions_release(&master.versions, 1);
+    CU_ASSERT_TRUE(rpi_sharing_tell(&master, 1, 3));
+    CU_ASSERT_TRUE(hears(1, RPI_SHARE_DROP));
+    close_engines();
+}
+
 /* The process in a lost worker's place knows nothing of what the lost one was told, nor has it what that one had. */
 static void replaced_worker_is_told_anew(void)
 {
@@ -637,6 +655,7 @@ static CU_TestInfo tests[] = { { "message_golden", message_golden },
                                { "rank_0_as_a_worker", rank_0_as_a_worker },
                                { "gone_behind_the_room", gone_behind_the_room },
                                { "gone_while_a_neighbour_fills", gone_while_a_neighbour_fills },
+                               { "dead_while_tasks_go_out", dead_while_tasks_go_out },
                                { "replaced_worker_is_told_anew", replaced_worker_is_told_anew },
                                { "dead_versions_are_dropped", dead_versions_are_dropped },
                                { "each_allocation_fails", each_allocation_fails },
