@@ -179,7 +179,8 @@ static void submit_map(struct sim *sim)
         count = 1 + count % 16;
     model_make_map(task, chance, count, in_size, out_size);
     task->poison_item = task->poison ? chance_below(chance, (uint32_t)count) : 0;
-    if (sim->plan.fail_ppm && !task->map->statuses) /* else it would not be known what a refusal made of an item */
+    if ((sim->plan.fail_ppm || sim->plan.shares > 0) &&
+        !task->map->statuses) /* else it would not be known what a refusal made of an item */
         task->map->statuses = test_zeroed(count * sizeof *task->map->statuses);
     if (chance_is(chance, 0.5))
         task->map->chunk = 1 + chance_below(chance, (uint32_t)count + 3);
@@ -305,6 +306,10 @@ bool app_act(struct sim *sim)
     if (sim->actions >= sim->plan.actions)
         return false;
     sim->actions++;
+    if (sim->plan.shares > 0 && chance_is(chance, sim->plan.shares)) {
+        shares_act(sim);
+        return true;
+    }
     uint32_t what = sim->plan.plain ? 0 : chance_below(chance, 11);
     uint32_t burst = sim->plan.plain ? sim->plan.burst : 1 + chance_below(chance, sim->plan.burst);
     if (what == 10 && sim->plan.cancels)

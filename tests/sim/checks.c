@@ -357,7 +357,8 @@ static bool goes_alone(const struct sim *sim, const struct rpi_frame *frame)
 
 static bool is_message(const struct rpi_batch *batch)
 {
-    return batch->bytes[1] == RPI_CANCEL || batch->bytes[1] == RPI_INPUT || batch->bytes[1] == RPI_RECALL;
+    return batch->bytes[1] == RPI_CANCEL || batch->bytes[1] == RPI_INPUT || batch->bytes[1] == RPI_RECALL ||
+           batch->bytes[1] == RPI_SHARE;
 }
 
 void check_handed_out(struct sim *sim, const struct rpi_batch *batch)

@@ -244,7 +244,7 @@ static void replace(struct sim *sim, int worker)
     sim->report->replaced++;
     if (sim_fault_now(sim, SIM_MISS_REPLACED))
         return;
-    rpi_master_replaced(&sim->master, worker, worker, sim->now);
+    rpi_master_replaced(&sim->master, worker, self->pid, sim->now);
 }
 
 static void on_lost(struct sim *sim, int worker)

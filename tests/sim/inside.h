@@ -28,8 +28,9 @@ struct sim_worker {
     struct rpi_task task;
     struct rpi_result result;
     double ran;
-    bool told; /* to stop */
-    bool dead; /* and what is on its way from it comes until `cut` */
+    int64_t pid; /* where data are shared */
+    bool told;   /* to stop */
+    bool dead;   /* and what is on its way from it comes until `cut` */
     double cut;
     bool gone;         /* rank 0 has heard of it */
     bool replaced;     /* it is not the first of its number */
@@ -40,6 +41,8 @@ struct sim_worker {
     struct flight flights[RPI_DEPTH];
     int flight_count;
 };
+
+#define SIM_HOSTS 26
 
 struct sim {
     struct sim_plan plan;
@@ -57,10 +60,15 @@ struct sim {
     uint32_t actions;        /* of the application, so far */
     uint64_t detached_fails; /* detached tasks that failed, by the log */
     bool stopping, dropped, step_due;
+    bool swept;         /* all is settled, and the master has had a step since */
     double look_at;     /* of the step that is due for the engine's sake; 0: none */
     uint32_t occasions; /* for the plan's fault */
     void *leaked;
-    uint64_t last_rank; /* + 1: of the task handed out last in this dispatch */
+    uint64_t last_rank;    /* + 1: of the task handed out last in this dispatch */
+    struct rpi_link files; /* with shared data */
+    int64_t last_pid;
+    int32_t next_fd;
+    char hosts[SIM_HOSTS][2]; /* names */
     struct rpi_outbox stream;
     uint32_t streamed; /* items that were submitted into it */
     uint64_t spawned;  /* of master.spawned, those that the model knows */
@@ -116,6 +124,22 @@ void spawns_settled(struct sim *sim, uint64_t number, const rp_outcome *outcome)
 void stream_take(struct sim *sim, uint32_t most);
 /* All is settled: the stream is at its end. */
 void spawns_end(struct sim *sim);
+
+/* ---- shares.c: shared data. */
+void shares_open(struct sim *sim);
+void shares_close(struct sim *sim);
+void shares_open_worker(struct sim *sim, int worker);
+void shares_close_worker(struct sim *sim, int worker);
+/* The application shares something under a name that is in use or not, or nothing. */
+void shares_act(struct sim *sim);
+/* Frees what is dead. */
+void shares_bury(struct sim *sim);
+/* Does what the worker's engine wants done; false: nothing. */
+bool shares_supply(struct sim *sim, int worker);
+/* What the running task sees. */
+void shares_check(struct sim *sim, const rp_call *call, const struct model_task *task);
+/* All is settled: nothing is kept that no task can see any more. */
+void shares_check_rest(struct sim *sim);
 
 /* ---- returns.c: tasks that workers hand back. */
 /* A RETURNED message goes to the master: what the model knows of its tasks follows. */

@@ -64,6 +64,7 @@ static struct model_task *add(struct model *model, uint64_t number)
     struct model_task *task = test_zeroed(sizeof *task);
     task->seed = chance_mix(model->seed, model->count);
     task->number = number;
+    memcpy(task->shared, model->shared, sizeof task->shared);
     task->place = model->count;
     task->same_chain = *chain;
     *chain = task;

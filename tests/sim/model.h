@@ -47,6 +47,13 @@ struct model_map {
     rp_status *ended;    /* by item: how it settled with its worker; RP_OK: it did not */
 };
 
+/* What a name means; size 0: nothing. */
+struct model_shared {
+    uint64_t token; /* of its bytes */
+    uint64_t size;
+};
+#define SIM_NAMES 3
+
 struct model_task {
     uint64_t id;
     uint64_t number;               /* by which the engines name it */
@@ -85,12 +92,13 @@ struct model_task {
     /* an item of the stream */
     bool streamed, vanished; /* vanished: it is none, for its result was empty */
     bool spawns;
-    uint32_t index, depth;     /* of its root in the stream; generations below it */
-    uint32_t delivered;        /* times */
-    struct model_task *parent; /* NULL: nobody spawned it */
-    uint32_t children;         /* that rank 0 has queued */
-    uint32_t children_of;      /* the attempt that spawned them; 0: there are none */
-    rp_outcome outcome;        /* when settled and not released */
+    uint32_t index, depth;                 /* of its root in the stream; generations below it */
+    uint32_t delivered;                    /* times */
+    struct model_task *parent;             /* NULL: nobody spawned it */
+    uint32_t children;                     /* that rank 0 has queued */
+    uint32_t children_of;                  /* the attempt that spawned them; 0: there are none */
+    struct model_shared shared[SIM_NAMES]; /* that it sees */
+    rp_outcome outcome;                    /* when settled and not released */
     uint64_t outcome_sum;
     struct model_map *map; /* NULL: one task */
 };
@@ -101,7 +109,8 @@ struct model {
     uint64_t seed;
     struct model_task **tasks; /* never move: a map's arrays are borrowed */
     uint64_t count, capacity;
-    uint64_t submitted; /* of them, by the application */
+    struct model_shared shared[SIM_NAMES]; /* now */
+    uint64_t submitted;                    /* of them, by the application */
     struct model_task *chains[MODEL_CHAINS];
     uint64_t first; /* tasks before it are settled and released */
     uint64_t runs;  /* of tasks and items */

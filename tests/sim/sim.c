@@ -34,12 +34,15 @@ void sim_open_worker(struct sim *sim, int number)
                           "simhost") != RP_OK)
         model_fail(&sim->model, "no executor: %s", rp_error_message());
     worker->executor.call.cancel = &worker->engine.cancel;
+    worker->executor.call.catalogue = &worker->engine.catalogue;
+    shares_open_worker(sim, number);
 }
 
 void sim_close_worker(struct sim *sim, int number)
 {
     struct sim_worker *worker = &sim->workers[number];
     work_abandon(worker);
+    shares_close_worker(sim, number);
     rpi_worker_fini(&worker->engine);
     rpi_executor_fini(&worker->executor);
     for (int i = 0; i < worker->flight_count; i++) {
@@ -79,6 +82,7 @@ static void open_sim(struct sim *sim)
                                         .first_generation = (uint32_t)plan->seed * 7919 };
     if (rpi_master_init(&sim->master, &config) != RP_OK)
         model_fail(&sim->model, "no master: %s", rp_error_message());
+    shares_open(sim);
     for (int i = 1; i <= plan->workers; i++)
         sim_open_worker(sim, i);
     sim->memory.fail_ppm = plan->fail_ppm;
@@ -95,6 +99,7 @@ static void close_sim(struct sim *sim)
         sim->report->failed_and_lost += sim->model.tasks[i]->retried && sim->model.tasks[i]->given_up;
     for (int i = 1; i <= sim->plan.workers; i++)
         sim_close_worker(sim, i);
+    shares_close(sim);
     rpi_master_fini(&sim->master);
     rpi_registry_fini(&sim->registry);
     rpi_ring_fini(&sim->stream.ready, &sim->alloc);
@@ -163,6 +168,7 @@ static void step_master(struct sim *sim)
     if (chance_is(&sim->chance, sim->plan.recalls))
         returns_recall(sim);
     pump_master(sim);
+    shares_bury(sim);
     if (sim->model.violation[0])
         return;
     look_again(sim);
@@ -189,6 +195,7 @@ static void tell(struct sim *sim, uint64_t how)
     rpi_writer_open(&writer, stop, sizeof stop);
     rpi_writer_close(&writer, RPI_STOP, how);
     sim->stopping = true;
+    sim->master.versions.closed = true;
     for (int i = 1; i <= sim->plan.workers; i++) {
         if (sim->workers[i].gone)
             continue;
@@ -227,6 +234,8 @@ static bool can_be_damaged(const struct sim *sim, const struct sim_message *mess
 static bool tamper(struct sim *sim, enum sim_side side, struct sim_message *message)
 {
     bool results = side == SIM_MASTER;
+    if (message->bytes[1] == RPI_SHARE && sim_fault_now(sim, SIM_LOSE_SHARED))
+        return true;
     if (message->bytes[1] == RPI_RETURNED && rpi_get16(message->bytes + 2) && sim_fault_now(sim, SIM_LOSE_RETURNED))
         return true;
     if (message->bytes[1] != RPI_TASKS && message->bytes[1] != RPI_RESULTS)
@@ -397,6 +406,13 @@ static bool end_of_work(struct sim *sim)
     if (sim->stopping || sim->master.unsettled)
         return false;
     check_step(sim, 0);
+    if (sim->plan.shares > 0 && !sim->swept) { /* the last on_done may have been what a version was kept for */
+        sim->swept = true;
+        step_master(sim);
+        return true;
+    }
+    if (sim->plan.shares > 0)
+        shares_check_rest(sim);
     tell(sim, 0);
     return true;
 }
@@ -498,6 +514,17 @@ struct sim_plan sim_plan_spawning(uint64_t seed)
     struct sim_plan plan = sim_plan_losing(seed);
     plan.spawns = 0.2 + 0.8 * chance_unit(&chance);
     plan.actions = 1 + plan.actions / 2;
+    if (plan.burst > 12)
+        plan.burst = 12;
+    return plan;
+}
+
+struct sim_plan sim_plan_sharing(uint64_t seed)
+{
+    struct chance chance = { chance_mix(seed, 95) };
+    struct sim_plan plan = seed % 8 < 4 ? sim_plan_spawning(seed) : sim_plan_losing(seed);
+    plan.shares = 0.1 + 0.5 * chance_unit(&chance);
+    plan.actions *= 2;
     if (plan.burst > 12)
         plan.burst = 12;
     return plan;

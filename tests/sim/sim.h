@@ -43,6 +43,9 @@ enum sim_fault {
     SIM_CHILD_TWICE,    /* a child is queued twice */
     SIM_LOSE_ITEM,      /* a stream's item never comes */
     SIM_FORGET_RETRY,   /* a try behind a returned error is not counted */
+    SIM_DAMAGE_SHARED,  /* shared data change on their way to a host */
+    SIM_LOSE_SHARED,    /* a worker's question about them, or its answer, never arrives */
+    SIM_WRONG_SHARED,   /* data are shared behind the model's back */
     SIM_FAULTS
 };
 
@@ -70,9 +73,9 @@ struct sim_plan {
     double silences; /* a worker stops for a while, in this part of the steps */
     double slow;     /* part of the workers whose link is so many times slower: 2 to 50 */
     double poison;   /* part of the tasks, and of the maps' items, that end their worker whenever they run */
-    double
-        failing; /* part of the tasks that return an error at first, and have tries more or fewer than that takes; 0: a few */
-    double spawns; /* part of the tasks in a stream that spawn others; 0: there is no stream */
+    double shares;   /* part of the application's actions that share data; 0: none do */
+    double failing;  /* part of the tasks that return an error at first; 0: a few do */
+    double spawns;   /* part of the tasks in a stream that spawn others; 0: there is no stream */
     enum sim_ending ending;
     enum sim_fault fault;
     uint32_t fault_at;    /* its occasion, from 1 */
@@ -87,6 +90,7 @@ struct sim_report {
     uint64_t lost, replaced, silent, given_up, poisoned, slow; /* workers three times, starts, tasks, workers */
     uint64_t spawned, respawned,
         parted; /* children; parents that were given up and have some all the same; workers lost behind children */
+    uint64_t shared, filled;  /* data; at a host */
     uint64_t failed_and_lost; /* tasks that were tried again behind an error, and started again behind a loss */
 };
 
@@ -98,6 +102,9 @@ struct sim_plan sim_plan_losing(uint64_t seed);
 
 /* The same as the losing one, with tasks that return errors before they succeed. */
 struct sim_plan sim_plan_failing(uint64_t seed);
+
+/* One of the two, with data that are shared and replaced. */
+struct sim_plan sim_plan_sharing(uint64_t seed);
 
 /* The same as the losing one, with a stream whose tasks spawn others. */
 struct sim_plan sim_plan_spawning(uint64_t seed);

@@ -107,6 +107,7 @@ static void found(struct sim *sim, uint64_t id, const struct rpi_future *future,
     describe(sim, parent, attempt, ordinal, child);
     child->id = id;
     child->parent = parent;
+    memcpy(child->shared, parent->shared, sizeof child->shared);
     child->cancel_asked = sim->dropped;
     if (parent->children_of && parent->children_of != attempt)
         model_fail(&sim->model, "task %llu has children of attempts %u and %u", NUMBER(parent->place), parent->children_of,

@@ -1,5 +1,5 @@
 /* Thousands of random schedules in which workers die and fall silent: tasks of all kinds, tasks that return errors, streams whose
- * tasks spawn others.
+ * tasks spawn others, and data that are shared and replaced.
  * SEED=n runs the schedules of that seed alone, SEEDS=n those of so many from a seed on; SECONDS=n (make soak) as many as there is time for. */
 /* limit: 240 */
 #include "harness.h"
@@ -21,7 +21,10 @@ static const struct kind {
     const char *name;
     struct sim_plan (*plan)(uint64_t seed);
     uint64_t every; /* so many seeds it is run, where all are not asked for by name */
-} kinds[] = { { "losing", sim_plan_losing, 1 }, { "failing", sim_plan_failing, 8 }, { "spawning", sim_plan_spawning, 4 } };
+} kinds[] = { { "losing", sim_plan_losing, 1 },
+              { "failing", sim_plan_failing, 8 },
+              { "spawning", sim_plan_spawning, 4 },
+              { "sharing", sim_plan_sharing, 6 } };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
@@ -52,6 +55,8 @@ static bool run(const struct kind *kind, uint64_t seed, struct sim_report *sum)
     sum->respawned += report.respawned;
     sum->parted += report.parted;
     sum->failed_and_lost += report.failed_and_lost;
+    sum->shared += report.shared;
+    sum->filled += report.filled;
     return sound;
 }
 
@@ -73,10 +78,11 @@ static void losing_schedules(void)
            " runs, %" PRIu64 " workers lost, %" PRIu64 " replaced, %" PRIu64 " silent, %" PRIu64
            " starts given up, behind slow links %" PRIu64 ", allocations refused %" PRIu64 ", %" PRIu64
            " tasks spawned, %" PRIu64 " parents that ran again, %" PRIu64
-           " workers lost between children and their parent's result, %" PRIu64 " tasks tried again and started again"
-           ", %d violations\n",
+           " workers lost between children and their parent's result, %" PRIu64
+           " tasks tried again and started again, %" PRIu64 " data shared, %" PRIu64 " copies at hosts, %d violations\n",
            schedules, seed - first, first, sum.steps, sum.tasks, sum.runs, sum.lost, sum.replaced, sum.silent, sum.given_up,
-           sum.slow, sum.refused, sum.spawned, sum.respawned, sum.parted, sum.failed_and_lost, failures);
+           sum.slow, sum.refused, sum.spawned, sum.respawned, sum.parted, sum.failed_and_lost, sum.shared, sum.filled,
+           failures);
     CU_ASSERT_EQUAL(failures, 0);
     if (seed - first >= 1000) { /* the schedules are of all kinds */
         uint64_t seeds = seed - first;
@@ -89,6 +95,8 @@ static void losing_schedules(void)
         CU_ASSERT_TRUE(sum.respawned > seeds / 20);
         CU_ASSERT_TRUE(sum.parted > seeds / 100);
         CU_ASSERT_TRUE(sum.failed_and_lost > seeds / 5);
+        CU_ASSERT_TRUE(sum.shared > seeds / 2);
+        CU_ASSERT_TRUE(sum.filled > seeds / 5);
     }
 }
 
@@ -101,7 +109,8 @@ static void schedules_of_old(void)
     } old[] = { { sim_plan_losing, 24359 },    { sim_plan_losing, 121603 },   { sim_plan_losing, 188294 },
                 { sim_plan_losing, 209715 },   { sim_plan_losing, 248894 },   { sim_plan_losing, 300288 },
                 { sim_plan_losing, 30653929 }, { sim_plan_losing, 40444880 }, { sim_plan_spawning, 40 },
-                { sim_plan_spawning, 156 } };
+                { sim_plan_spawning, 156 },    { sim_plan_sharing, 492 },     { sim_plan_sharing, 105437 },
+                { sim_plan_sharing, 105459 } };
     for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
         struct sim_plan plan = old[i].plan(old[i].seed);
         struct sim_report report;

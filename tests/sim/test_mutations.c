@@ -243,6 +243,30 @@ static void try_not_counted(void)
     CU_ASSERT_TRUE(seen.detected > seen.happened / 3);
 }
 
+/* Unless the worker dies first, or has no room for something else that its task sees. */
+static void damaged_shared_data(void)
+{
+    struct seen seen = try_plans(sim_plan_sharing, SIM_DAMAGE_SHARED);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 4);
+    CU_ASSERT_TRUE(seen.detected > seen.happened * 9 / 10);
+}
+
+/* A worker that only waits to be told what is dead may never hear so. */
+static void lost_shared_data(void)
+{
+    struct seen seen = try_plans(sim_plan_sharing, SIM_LOSE_SHARED);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 4);
+    CU_ASSERT_TRUE(seen.detected > seen.happened / 2);
+}
+
+/* Where a task comes before the name is shared again. */
+static void other_shared_data(void)
+{
+    struct seen seen = try_plans(sim_plan_sharing, SIM_WRONG_SHARED);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 4);
+    CU_ASSERT_TRUE(seen.detected > seen.happened / 2);
+}
+
 /* Unless its parent fails, or is lost. */
 static void lost_child(void)
 {
@@ -287,6 +311,9 @@ static CU_TestInfo tests[] = { { "lost_tasks", lost_tasks },
                                { "unheard_loss", unheard_loss },
                                { "unheard_replacement", unheard_replacement },
                                { "try_not_counted", try_not_counted },
+                               { "damaged_shared_data", damaged_shared_data },
+                               { "lost_shared_data", lost_shared_data },
+                               { "other_shared_data", other_shared_data },
                                { "lost_child", lost_child },
                                { "child_twice", child_twice },
                                { "lost_item", lost_item },

@@ -76,6 +76,8 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
         return RP_OK;
     }
     check_inputs(model, number, call);
+    if (playing->plan.shares > 0)
+        shares_check(playing, call, task);
     if (chance_is(&playing->chance, 0.1))
         look(playing, info.worker, playing->until);
     if (rp_cancelled(call) && !task->cancel_asked && !playing->workers[info.worker].told)
@@ -219,12 +221,28 @@ static double duration_of(const struct sim *sim, const struct rpi_task *task)
     return seconds;
 }
 
+/* There is no room for the data that it sees: for it this is a run, and its function hears nothing of it. */
+static void refuse(struct sim *sim, const struct rpi_task *task, struct rpi_result *result)
+{
+    uint8_t *arg = task->is_chunk ? NULL : test_room(NULL, task->size); /* aligned, as for its function */
+    if (arg) {
+        memcpy(arg, task->arg, task->size);
+        model_begin(&sim->model, task_of(sim, task)->place, 0, task->attempt, arg, task->size);
+    }
+    free(arg);
+    *result = (struct rpi_result){ .status = RP_ERR_TASK, .code = RP_ERR_NOMEM, .message = "no room" };
+}
+
 static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_task *task, struct rpi_result *result)
 {
     const void *data;
     playing = sim;
     sim->obeyed = sim->poisoned = false;
     sim->item = task->is_chunk ? task->chunk.first : 0;
+    if (task->missing) {
+        refuse(sim, task, result);
+        return;
+    }
     if (self->plain && (data = rpi_execute_plain(&self->executor, task, result)))
         *result = (struct rpi_result){ .status = RP_OK, .data = data, .size = RPI_SMALL_RESULT };
     else if (self->plain)
@@ -331,7 +349,7 @@ static void run_one(struct sim *sim, int worker, const struct rpi_task *task, st
         rpi_buffer_free(result.owned);
         return;
     }
-    judge(sim, task, &result, sim->memory.refused != refused);
+    judge(sim, task, &result, sim->memory.refused != refused || task->missing);
     self->task = *task;
     self->result = result;
     self->ran = ran;
@@ -345,11 +363,17 @@ static void run_one(struct sim *sim, int worker, const struct rpi_task *task, st
 }
 
 /* The short way first, as serve.c does. */
-static bool next_task(struct sim_worker *self, struct rpi_task *task)
+static bool next_task(struct sim *sim, int worker, const struct turn *turn, struct rpi_task *task)
 {
+    struct sim_worker *self = &sim->workers[worker];
     *task = (struct rpi_task){ 0 };
     self->plain = rpi_worker_next_plain(&self->engine, task);
-    return self->plain || rpi_worker_next(&self->engine, task);
+    if (self->plain || rpi_worker_next(&self->engine, task))
+        return true;
+    if (!self->engine.catalogue.work || !shares_supply(sim, worker))
+        return false;
+    work_pump(sim, worker, turn->now);
+    return rpi_worker_next(&self->engine, task);
 }
 
 void work_turn(struct sim *sim, int worker)
@@ -362,7 +386,7 @@ void work_turn(struct sim *sim, int worker)
     if (self->in_task)
         finish(sim, worker, &turn);
     while (!self->in_task && !self->dead && !sim->model.violation[0] && turn.now - turn.began < TURN &&
-           (next = next_task(self, &task))) {
+           (next = next_task(sim, worker, &turn, &task))) {
         run_one(sim, worker, &task, &turn);
         if (self->dead || (sim->plan.deaths > 0 && chance_is(&sim->chance, sim->plan.deaths) && faults_kill(sim, worker)))
             return; /* half of its batch is done */
