@@ -19,6 +19,8 @@
 
 #define LONG     120.0 /* seconds after which a wait has failed */
 #define ATTEMPTS 200   /* of tasks that must be done at last */
+#define RETRIES  3     /* of tasks that fail */
+#define FAILS    4     /* of their starts, at the most */
 #define TASKS    40    /* a wave, of the ordinary kinds */
 #define ITEMS    300
 #define TREE     3 /* generations of spawned tasks, of TREE children each */
@@ -38,6 +40,7 @@ static struct {
 } prey;
 
 static int faults;
+static bool calm; /* no worker will be lost, or silent */
 
 static void fault(const char *what, uint64_t number, const char *more)
 {
@@ -70,13 +73,13 @@ static void nap_for(double seconds)
 
 /* ---- tasks */
 
-enum kind { WORK, GIVE, TAKE, ONCE, LEAVE, POISON };
-static const char *const kind_names[] = { "work", "give", "take", "once", "leave", "poison" };
+enum kind { WORK, GIVE, TAKE, ONCE, FAIL, LEAVE, POISON };
+static const char *const kind_names[] = { "work", "give", "take", "once", "fail", "leave", "poison" };
 
 struct order {
     uint64_t number, seed;
     uint32_t kind, micros, size; /* size: of the result, or of the bytes behind */
-    uint32_t way;                /* of leaving */
+    uint32_t way;                /* of leaving; FAIL: of its starts, the first so many return an error */
 };
 
 static void note_start(uint64_t number)
@@ -113,6 +116,8 @@ static rp_status serve(rp_call *call, const void *arg, size_t size)
     nap_for(order.micros * 1e-6);
     if (order.kind == POISON || (order.kind == LEAVE && info.attempt == 1))
         leave(order.kind == POISON ? 0 : order.way);
+    if (order.kind == FAIL && (uint32_t)info.attempt <= order.way)
+        return rp_fail(call, (int)(100 + order.way), "start %d of %u that fail", info.attempt, (unsigned)order.way);
     if (order.kind == TAKE && !filled((const char *)arg + sizeof order, size - sizeof order, order.seed))
         return rp_fail(call, 1, "a damaged argument");
     if (order.kind != GIVE)
@@ -168,7 +173,8 @@ struct job {
 };
 
 #define MOST (1 << 20)
-static unsigned char kinds[MOST]; /* by number */
+static unsigned char kinds[MOST];  /* by number */
+static unsigned char starts[MOST]; /* likewise: as many as the outcome says; 0: there was none */
 static uint64_t next_number = 1;
 static unsigned leavers_left, poison_left;
 
@@ -179,7 +185,7 @@ static struct order make_order(enum kind kind)
     };
     if (kind == GIVE || kind == TAKE)
         order.size = (uint32_t)(chance(4) ? chance(20000) : chance(8000000));
-    order.way = (uint32_t)chance(4);
+    order.way = (uint32_t)(kind == FAIL ? 1 + chance(FAILS) : chance(4));
     kinds[order.number % MOST] = (unsigned char)kind;
     return order;
 }
@@ -197,6 +203,7 @@ static void submit_job(struct job *job, enum kind kind)
     char *argument = malloc(sizeof job->order + more);
     rp_task_options options = RP_TASK_OPTIONS_INIT;
     options.attempts = kind == ONCE ? 1 : kind == POISON ? 2 : ATTEMPTS;
+    options.retries = kind == FAIL ? RETRIES : 0;
     memcpy(argument, &job->order, sizeof job->order);
     fill(argument + sizeof job->order, more, job->order.seed);
     if (plan.journal && job->order.number % 2)
@@ -211,14 +218,32 @@ static void submit_job(struct job *job, enum kind kind)
     free(argument);
 }
 
+/* Starts that end with their worker use no try up, so that more may return an error than there are tries for; where no worker was lost
+ * (`calm`) none is too many. */
+static bool is_right_failure(const struct order *order, rp_status status, const rp_outcome *outcome)
+{
+    if (status == RP_OK && calm)
+        return outcome->attempts == (int)order->way + 1 && order->way <= RETRIES;
+    if (status == RP_OK)
+        return outcome->attempts > (int)order->way;
+    return status == RP_ERR_TASK && outcome->code == 100 + (int)order->way && order->way > RETRIES &&
+           outcome->attempts == RETRIES + 1;
+}
+
 /* What its kind says must have come of it; `broken`: or nothing, as no worker is left. */
 static void settle(const struct job *job)
 {
+    rp_outcome outcome = RP_OUTCOME_INIT;
     const struct order *order = &job->order;
     void *data = NULL;
     size_t size = 0;
     if (job->refused)
         return;
+    rp_status known = rp_wait(pool, job->future, LONG);
+    if (known == RP_OK)
+        known = rp_outcome_of(pool, job->future, &outcome);
+    if (known == RP_OK)
+        starts[order->number % MOST] = (unsigned char)outcome.attempts;
     rp_status status = rp_take(pool, job->future, LONG, &data, &size);
     bool right = size == sizeof order->seed && data && memcmp(data, &order->seed, size) == 0;
     if (order->kind == GIVE)
@@ -227,6 +252,8 @@ static void settle(const struct job *job)
         right = status == (plan.fork ? RP_ERR_CRASHED : RP_ERR_LOST);
     else if (status == RP_ERR_LOST && order->kind == ONCE)
         right = true;
+    else if (order->kind == FAIL)
+        right = (status != RP_OK || right) && is_right_failure(order, status, &outcome);
     else if (status != RP_OK)
         right = false;
     if (is_broken(status))
@@ -412,15 +439,17 @@ static void end_hunt(void)
 
 /* ---- the whole */
 
-/* A task that may be started once was not started twice. */
+/* None was started more often than its outcome says, and one that may be started once not twice. */
 static void check_starts(void)
 {
-    static unsigned char seen[MOST];
+    static unsigned short seen[MOST];
     uint64_t number;
     FILE *file = fopen(plan.starts, "r");
     while (file && fread(&number, sizeof number, 1, file) == 1)
-        if (number < MOST && kinds[number] == ONCE && seen[number]++ == 1)
+        if (number < MOST && ++seen[number] == 2 && kinds[number] == ONCE)
             fault("once", number, "was started twice");
+        else if (number < MOST && starts[number] && seen[number] == starts[number] + 1)
+            fault(kind_names[kinds[number]], number, "was started more often than its outcome says");
     if (file)
         (void)fclose(file);
     else
@@ -486,6 +515,7 @@ int main(int argc, char **argv)
     printf("chaos: seed %llu: the longest wave took %.2f s\n", (unsigned long long)plan.seed, longest);
     end_hunt();
     prey.extinct = plan.all;
+    calm = !plan.deaf && !plan.all && !plan.seconds;
     wave();
     rp_status status = rp_close(&pool);
     if (status != RP_OK && !is_broken(status))
