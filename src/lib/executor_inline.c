@@ -161,6 +161,8 @@ static void say_item(struct rpi_executor *executor, uint32_t item, const struct 
     struct rpi_progress *progress = executor->progress;
     if (!progress)
         return;
+    if (executor->stay)
+        executor->stay(executor->stay_context);
     atomic_store_explicit(&progress->failures, total->failures, memory_order_relaxed);
     atomic_store_explicit(&progress->failures_size, executor->failures_size, memory_order_relaxed);
     atomic_store_explicit(&progress->item, item, memory_order_relaxed);

@@ -165,6 +165,16 @@ static rp_status breeds(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(breeds);
 
+/* Its copy comes back too. */
+static rp_status forks_back(rp_call *call, const void *arg, size_t size)
+{
+    pid_t pid = fork();
+    if (pid > 0 && waitpid(pid, NULL, 0) != pid)
+        return rp_fail(call, 1, "waitpid");
+    return pid < 0 ? rp_fail(call, 2, "fork") : rp_return(call, arg, size);
+}
+RP_TASK(forks_back);
+
 static rp_status talks(rp_call *call, const void *arg, size_t size)
 {
     static char line[1000];
@@ -645,6 +655,31 @@ static void grandchildren(void)
     close_pool();
 }
 
+/* What a task forks never does its parent's work. */
+static void copies_come_back(void)
+{
+    int64_t in[20], out[20] = { 0 };
+    rp_task_options options = once();
+    if (!open_forked())
+        return;
+    options.worker = 1;
+    options.worker_hard = true;
+    options.time_limit = 30;
+    for (int i = 0; i < 20; i++)
+        in[i] = i;
+    for (int i = 0; i < 3; i++) {
+        pid_t pids[2];
+        IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pids[0], sizeof pids[0], NULL));
+        IS(RP_OK, rp_get(pool, submit_with(forks_back, &in[i], 8, &options), RP_FOREVER, &out[i], 8, NULL));
+        IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pids[1], sizeof pids[1], NULL));
+        CU_ASSERT_EQUAL(pids[0], pids[1]);
+    }
+    IS(RP_OK, rp_map(pool, forks_back, in, 8, 20, out, 8, NULL));
+    CU_ASSERT(!memcmp(in, out, sizeof in));
+    still_works();
+    close_pool();
+}
+
 static void last_words(void)
 {
     rp_task_options options = once();
@@ -912,17 +947,12 @@ int main(int argc, char **argv)
                                            { "each_has_worker_data", each_has_worker_data },
                                            { "refused", refused },
                                            CU_TEST_INFO_NULL };
-    static CU_TestInfo deaths[] = { { "every_way", every_way },
-                                    { "attempts", attempts },
-                                    { "time_limit", time_limit },
-                                    { "closes_descriptors", closes_descriptors },
-                                    { "out_of_memory", out_of_memory },
-                                    { "large_result", large_result },
-                                    { "grandchildren", grandchildren },
-                                    { "last_words", last_words },
-                                    { "killed_from_outside", killed_from_outside },
-                                    { "many_crashes", many_crashes },
-                                    CU_TEST_INFO_NULL };
+    static CU_TestInfo deaths[] = { { "every_way", every_way },         { "attempts", attempts },
+                                    { "time_limit", time_limit },       { "closes_descriptors", closes_descriptors },
+                                    { "out_of_memory", out_of_memory }, { "large_result", large_result },
+                                    { "grandchildren", grandchildren }, { "copies_come_back", copies_come_back },
+                                    { "last_words", last_words },       { "killed_from_outside", killed_from_outside },
+                                    { "many_crashes", many_crashes },   CU_TEST_INFO_NULL };
     static CU_TestInfo stops[] = { { "cancelled", cancelled }, { "terminated", terminated }, CU_TEST_INFO_NULL };
     static CU_TestInfo lives_of[] = { { "recycled", recycled },
                                       { "failing_initializer", failing_initializer },
