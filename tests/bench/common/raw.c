@@ -228,19 +228,27 @@ static double bandwidth_once(MPI_Comm comm, int rank, int from, size_t size, int
     return (double)size * messages / (MPI_Wtime() - begin);
 }
 
+int next_window(size_t size, int window)
+{
+    int most = size > (size_t)8 << 20 ? 4 : size >= (size_t)64 << 10 ? 16 : BANDWIDTH_MOST;
+    int next = window == 0 ? 2 : window == 2 ? 4 : 4 * window;
+    return next <= most ? next : 0;
+}
+
 double bandwidth(MPI_Comm comm, int rank, int from, size_t size, int messages)
 {
-    static const int windows[] = { 2, 4, 16 };
-    char *buffers[WINDOW_MOST];
+    char *buffers[BANDWIDTH_MOST];
     double best = 0;
-    int most = size > (size_t)8 << 20 ? 4 : 16;
+    int most = 0;
+    for (int window = 0; (window = next_window(size, window));)
+        most = window;
     for (int i = 0; i < most; i++) {
         buffers[i] = malloc(size);
         must(buffers[i] ? RP_OK : RP_ERR_NOMEM, "bandwidth");
         memset(buffers[i], i, size);
     }
-    for (int i = 0; i < 3 && windows[i] <= most; i++) {
-        double rate = bandwidth_once(comm, rank, from, size, messages, windows[i], buffers);
+    for (int window = 0; (window = next_window(size, window));) {
+        double rate = bandwidth_once(comm, rank, from, size, messages, window, buffers);
         best = rate > best ? rate : best;
     }
     for (int i = 0; i < most; i++)

@@ -19,7 +19,11 @@ double windowed_echo(MPI_Comm comm, int rank);
  * result in an array.  The best of two windows. */
 double framed_echo(MPI_Comm comm, int rank);
 
-/* Bytes a second of messages of `size` bytes from rank `from`, each answered by 8 bytes; the best of several windows. */
+/* How many messages of that size are under way in turn, 0 before the first and behind the last; BANDWIDTH_MOST at the most. */
+#define BANDWIDTH_MOST 64
+int next_window(size_t size, int window);
+
+/* Bytes a second of messages of `size` bytes from rank `from`, each answered by 8 bytes; the best of these windows. */
 double bandwidth(MPI_Comm comm, int rank, int from, size_t size, int messages);
 
 #endif
