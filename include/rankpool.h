@@ -203,7 +203,7 @@ typedef struct rp_config {
                             * attempt, status and times; tasks queued and sent.  NULL = none.  If it cannot be written any more, a
                             * warning says so and the pool goes on */
     rp_log *log; void *log_user;       /* NULL: warnings and errors to stderr; on any thread, the caretaker too, and may call nothing of the pool */
-    rp_alloc *alloc; void *alloc_user; /* NULL: realloc and free; on any thread */
+    rp_alloc *alloc; void *alloc_user; /* NULL: realloc and free, mmap for large buffers; on any thread */
 } rp_config;
 #define RP_CONFIG_INIT { .struct_size = sizeof(rp_config) }
 

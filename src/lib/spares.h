@@ -1,6 +1,11 @@
 /* A pool's large buffers, which are used again: fresh memory of the system costs a page fault every 4 KiB, more than the copy into it.
  * What is kept idle is bounded; what was put there last goes out first, as its bytes are in the cache, and the oldest is given back
- * when there is too much.  Sizes are rounded up to quarters of a power of two; pages that nobody writes are not touched for that. */
+ * when there is too much.  Sizes are rounded up to quarters of a power of two; pages that nobody writes are not touched for that.
+ *
+ * Without a hook of the application's they lie in large pages (alloc.h).  Buffers under RPI_HUGE share some with others of their size, a
+ * slab, which goes back when none of them is in use; until then, where there is too much, the pages inside each that is idle:
+ *
+ *   slab | spare, bytes | spare, bytes | ... | never used */
 #ifndef RPI_SPARES_H
 #define RPI_SPARES_H
 

@@ -4,10 +4,13 @@
 #include "memory.h"
 #include "spares.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define KIB 1024U
 
@@ -154,6 +157,151 @@ static void without_memory(void)
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
+/* ---- without a hook */
+
+#define SEVERAL 40 /* of 64 KiB: more than share one large page */
+
+static struct rpi_alloc open_plain(size_t most)
+{
+    struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
+    alloc.spares = rpi_spares_new(&alloc, most);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(alloc.spares);
+    return alloc;
+}
+
+/* Whole pages of a buffer that are in memory; -1: they are no memory. */
+static int loaded(const uint8_t *buffer, size_t size)
+{
+    unsigned char pages[512];
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)buffer + page - 1) & ~(page - 1);
+    size_t count = ((uintptr_t)buffer + size - begin) / page;
+    int sum = 0;
+    CU_ASSERT_FATAL(count <= sizeof pages);
+    if (mincore((void *)begin, count * page, pages) != 0)
+        return errno == ENOMEM ? -1 : -2;
+    for (size_t i = 0; i < count; i++)
+        sum += pages[i] & 1;
+    return sum;
+}
+
+static void get_several(const struct rpi_alloc *alloc, uint8_t **buffers, uint8_t first)
+{
+    for (int i = 0; i < SEVERAL; i++) {
+        buffers[i] = rpi_buffer_new(alloc, 64 * KIB);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(buffers[i]);
+        CU_ASSERT_EQUAL((uintptr_t)buffers[i] % _Alignof(max_align_t), 0);
+        memset(buffers[i], first + i, 64 * (size_t)KIB);
+    }
+}
+
+/* Whether it holds that byte, and nothing else. */
+static bool holds(const uint8_t *buffer, size_t size, int byte)
+{
+    return buffer[0] == byte && memcmp(buffer, buffer + 1, size - 1) == 0;
+}
+
+static void large_pages_are_shared(void)
+{
+    struct rpi_alloc alloc = open_plain(1024 * (size_t)KIB * KIB);
+    uint8_t *buffers[SEVERAL], *last;
+    get_several(&alloc, buffers, 1);
+    for (int i = 1; i < 16; i++)
+        CU_ASSERT_EQUAL((uintptr_t)buffers[i] / RPI_HUGE, (uintptr_t)buffers[0] / RPI_HUGE);
+    for (int i = 0; i < SEVERAL; i++)
+        CU_ASSERT_TRUE(holds(buffers[i], 64 * (size_t)KIB, 1 + i));
+    for (int i = 0; i < SEVERAL; i++)
+        rp_free(buffers[i]);
+    last = buffers[SEVERAL - 1];
+    CU_ASSERT_PTR_EQUAL(rpi_buffer_new(&alloc, 64 * KIB), last);
+    rp_free(last);
+    rpi_spares_end(alloc.spares);
+    CU_ASSERT_EQUAL(loaded(buffers[0], 64 * KIB), -1);
+    CU_ASSERT_EQUAL(loaded(last, 64 * KIB), -1);
+}
+
+/* One that is in use keeps its slab, but not the memory of the others. */
+static void idle_pages_go_back(void)
+{
+    struct rpi_alloc alloc = open_plain(256 * (size_t)KIB);
+    uint8_t *buffers[SEVERAL];
+    int sum = 0;
+    get_several(&alloc, buffers, 1);
+    for (int i = SEVERAL - 1; i > 0; i--)
+        rp_free(buffers[i]);
+    CU_ASSERT_EQUAL(loaded(buffers[SEVERAL - 1], 64 * KIB), -1); /* the other slab's, where none is in use */
+    for (int i = 1; i < 16; i++)
+        sum += loaded(buffers[i], 64 * KIB);
+    CU_ASSERT_TRUE(sum > 0 && sum * sysconf(_SC_PAGESIZE) <= (long)(256 * KIB));
+    CU_ASSERT_EQUAL(loaded(buffers[15], 64 * KIB), 0); /* it went before 1 to 14 */
+    CU_ASSERT_TRUE(holds(buffers[0], 64 * (size_t)KIB, 1));
+    rpi_spares_trim(alloc.spares);
+    CU_ASSERT_EQUAL(loaded(buffers[1], 64 * KIB), 0);
+    CU_ASSERT_TRUE(holds(buffers[0], 64 * (size_t)KIB, 1));
+    uint8_t *again[SEVERAL];
+    get_several(&alloc, again, 100);
+    CU_ASSERT_EQUAL((uintptr_t)again[0] / RPI_HUGE, (uintptr_t)buffers[0] / RPI_HUGE);
+    for (int i = 0; i < SEVERAL; i++) {
+        CU_ASSERT_PTR_NOT_EQUAL(again[i], buffers[0]);
+        CU_ASSERT_TRUE(holds(again[i], 64 * (size_t)KIB, 100 + i));
+        rp_free(again[i]);
+    }
+    rp_free(buffers[0]);
+    rpi_spares_trim(alloc.spares);
+    CU_ASSERT_EQUAL(loaded(buffers[0], 64 * KIB), -1);
+    rpi_spares_end(alloc.spares);
+}
+
+static void slabs_outlive_the_pool(void)
+{
+    struct rpi_alloc alloc = open_plain(1024 * (size_t)KIB);
+    uint8_t *buffers[SEVERAL];
+    get_several(&alloc, buffers, 1);
+    rp_free(buffers[0]);
+    rpi_spares_end(alloc.spares);
+    CU_ASSERT_EQUAL(loaded(buffers[0], 64 * KIB), 0);
+    for (int i = 1; i < SEVERAL; i++) {
+        CU_ASSERT_TRUE(holds(buffers[i], 64 * (size_t)KIB, 1 + i));
+        rp_free(buffers[i]);
+    }
+    CU_ASSERT_EQUAL(loaded(buffers[SEVERAL - 1], 64 * KIB), -1);
+}
+
+/* Around RPI_HUGE: the last sizes that share, and the first that are alone. */
+static void large_ones_are_alone(void)
+{
+    const size_t sizes[] = { 1536, 1792, 2047, 2048, 2049, 5000 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct rpi_alloc alloc = open_plain(1024 * (size_t)KIB * KIB);
+        size_t size = sizes[i] * KIB;
+        uint8_t *one = rpi_buffer_new(&alloc, size), *two = rpi_buffer_new(&alloc, size);
+        CU_ASSERT_TRUE_FATAL(one && two);
+        memset(one, 1, size);
+        memset(two, 2, size);
+        CU_ASSERT_TRUE(holds(one, size, 1));
+        if (size > RPI_HUGE - 256 * (size_t)KIB)
+            CU_ASSERT_TRUE((uintptr_t)one % RPI_HUGE < 256);
+        rp_free(one);
+        CU_ASSERT_PTR_EQUAL(rpi_buffer_new(&alloc, size), one);
+        rp_free(one);
+        rpi_spares_trim(alloc.spares);
+        CU_ASSERT_EQUAL(loaded(one, 1024 * KIB) == -1, size > RPI_HUGE - 256 * (size_t)KIB);
+        CU_ASSERT_TRUE(holds(two, size, 2));
+        rp_free(two);
+        rpi_spares_end(alloc.spares);
+        CU_ASSERT_EQUAL(loaded(two, 1024 * KIB), -1);
+    }
+}
+
+static void no_more_addresses(void)
+{
+    struct rpi_alloc alloc = open_plain(1024 * (size_t)KIB);
+    uint8_t *buffer = rpi_buffer_new(&alloc, 64 * KIB);
+    rp_free(buffer);
+    CU_ASSERT_PTR_NULL(rpi_buffer_new(&alloc, (size_t)1 << 47));
+    CU_ASSERT_EQUAL(loaded(buffer, 64 * KIB), -1); /* what is idle was given back before */
+    rpi_spares_end(alloc.spares);
+}
+
 /* ---- threads */
 
 #define THREADS 4
@@ -196,10 +344,9 @@ static void *guarded(void *old, size_t size, void *user)
     return memory;
 }
 
-static void any_thread(void)
+static void trade_all(rp_alloc *hook, struct memory *memory)
 {
-    struct memory memory = { 0 };
-    struct rpi_alloc alloc = rpi_alloc_of(guarded, &memory);
+    struct rpi_alloc alloc = rpi_alloc_of(hook, memory);
     alloc.spares = rpi_spares_new(&alloc, 512 * KIB);
     CU_ASSERT_PTR_NOT_NULL_FATAL(alloc.spares);
     pthread_t threads[THREADS];
@@ -215,7 +362,14 @@ static void any_thread(void)
     rpi_spares_end(alloc.spares); /* before what the places still hold */
     for (int i = 0; i < PLACES; i++)
         rp_free(atomic_exchange(&places[i], NULL));
+}
+
+static void any_thread(void)
+{
+    struct memory memory = { 0 };
+    trade_all(guarded, &memory);
     CU_ASSERT_EQUAL(memory.live, 0);
+    trade_all(NULL, NULL);
 }
 
 static CU_TestInfo tests[] = { { "used_again", used_again },
@@ -225,6 +379,11 @@ static CU_TestInfo tests[] = { { "used_again", used_again },
                                { "trimmed", trimmed },
                                { "outlive_the_pool", outlive_the_pool },
                                { "without_memory", without_memory },
+                               { "large_pages_are_shared", large_pages_are_shared },
+                               { "idle_pages_go_back", idle_pages_go_back },
+                               { "slabs_outlive_the_pool", slabs_outlive_the_pool },
+                               { "large_ones_are_alone", large_ones_are_alone },
+                               { "no_more_addresses", no_more_addresses },
                                { "any_thread", any_thread },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "spares", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
