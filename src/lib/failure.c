@@ -22,7 +22,7 @@ static size_t tell(const struct rpi_master *master, uint64_t number, const struc
     else if (how->status == RP_ERR_LOST)
         (void)snprintf(what, sizeof what, "was lost");
     else if (how->status == RP_ERR_INPUT)
-        (void)snprintf(what, sizeof what, "was not run, a task before it failed");
+        (void)snprintf(what, sizeof what, "%s", RPI_BEHIND_A_FAILED);
     else if (how->status != RP_ERR_CANCELLED)
         (void)snprintf(what, sizeof what, "failed");
     int length = snprintf(text, size, "task %s (number %llu) %s%s", name, (unsigned long long)number, what, place);

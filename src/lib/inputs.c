@@ -238,13 +238,34 @@ void rpi_inputs_let_go(struct rpi_master *master, struct rpi_dependent *dependen
     rpi_free(&master->config.alloc, dependent);
 }
 
+/* A chain of failures too long to be told: its first links, and the failure that it began with. */
+static void tell_chain(char *text, size_t size, const char *chain)
+{
+    static const char link[] = RPI_BEHIND_A_FAILED ": ", gap[] = "... ";
+    const char *last = chain, *next;
+    int head = 0;
+    while ((next = strstr(last, link)))
+        last = next + sizeof link - 1;
+    if (!strncmp(last, gap, sizeof gap - 1))
+        last += sizeof gap - 1;
+    size_t tail = strlen(last) + sizeof gap;
+    for (next = chain; (next = strstr(next, link)) && (size_t)(next - chain) + sizeof link - 1 + tail <= size;) {
+        next += sizeof link - 1;
+        head = (int)(next - chain);
+    }
+    (void)snprintf(text, size, "%.*s%s%s", head, chain, gap, last);
+}
+
 /* The failure says whose it is; that one's own failure says the same of the one before it. */
 static rp_status fail(struct rpi_master *master, struct rpi_dependent *dependent, struct rpi_future *future)
 {
     char message[RPI_MESSAGE_MAX + 1];
     const struct rpi_future *culprit = rpi_future_of(&master->futures, dependent->failed);
     const struct rpi_failure *failure = culprit->done.data;
-    (void)snprintf(message, sizeof message, "%s", failure->message);
+    if (strlen(failure->message) < sizeof message)
+        (void)snprintf(message, sizeof message, "%s", failure->message);
+    else
+        tell_chain(message, sizeof message, failure->message);
     struct rpi_settled how = {
         .status = RP_ERR_INPUT, .code = failure->code, .message = message, .function = dependent->entry.function
     };

@@ -44,6 +44,8 @@ struct rpi_settled {
     uint16_t function;
 };
 
+#define RPI_BEHIND_A_FAILED "was not run, a task before it failed" /* of RP_ERR_INPUT; behind it the other's failure */
+
 /* Settles a failed task, or queues it again.  RP_ERR_NOMEM: nothing changed. */
 RP_MUST_USE rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id, struct rpi_future *future,
                                          const struct rpi_settled *how);

@@ -2,6 +2,7 @@
 /* run: alone, -n 1, -n 2, -n 4 */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define CHAIN 1000
@@ -187,6 +188,30 @@ static void failing(void)
     close_pool();
 }
 
+/* Of a chain too long to be told, the failure that it began with is. */
+static void failing_at_length(void)
+{
+    enum { LENGTH = 300 };
+    static rp_future chain_of[LENGTH];
+    char last[100];
+    int status = 40;
+    if (!open_pool(NULL))
+        return;
+    chain_of[0] = submit(returns, &status, sizeof status);
+    for (size_t i = 1; i < LENGTH; i++)
+        chain_of[i] = after(adds, &chain_of[i - 1], 1);
+    for (size_t i = LENGTH - 1; i > 0; i--) {
+        IS(RP_ERR_INPUT, rp_get(pool, chain_of[i], 30, NULL, 0, NULL));
+        (void)snprintf(last, sizeof last, "task adds (number %zu) was not run", i);
+        SAYS(last);
+        (void)snprintf(last, sizeof last, "failed: task %s (number %zu)", i > 1 ? "adds" : "returns", i - 1);
+        SAYS(last);
+        SAYS("task returns (number 0) failed");
+        SAYS("code 40");
+    }
+    close_pool();
+}
+
 static void cancelled(void)
 {
     if (ranks() == 1)
@@ -220,10 +245,15 @@ static void left_behind(void)
     IS(RP_OK, rp_terminate(&pool)); /* nothing waits for ever, nothing leaks */
 }
 
-static CU_TestInfo tests[] = { { "chain", chain },         { "many_inputs", many_inputs },
-                               { "sizes", sizes },         { "travels_once", travels_once },
-                               { "edges", edges },         { "failing", failing },
-                               { "cancelled", cancelled }, { "left_behind", left_behind },
+static CU_TestInfo tests[] = { { "chain", chain },
+                               { "many_inputs", many_inputs },
+                               { "sizes", sizes },
+                               { "travels_once", travels_once },
+                               { "edges", edges },
+                               { "failing", failing },
+                               { "failing_at_length", failing_at_length },
+                               { "cancelled", cancelled },
+                               { "left_behind", left_behind },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "after", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
 
