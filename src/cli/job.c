@@ -100,6 +100,8 @@ static bool hold_signals(struct job *job)
         (void)sigaddset(&set, held[i]);
     if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN)
         (void)sigdelset(&set, SIGHUP); /* nohup */
+    /* Where it is ignored, as some leave it, nobody hears of a child's end. */
+    (void)signal(SIGCHLD, SIG_DFL);
     (void)sigprocmask(SIG_BLOCK, &set, &job->mask);
     job->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return job->signals >= 0;

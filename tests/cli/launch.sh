@@ -50,10 +50,16 @@ ends "every worker dies" 4 'rank 2 on .* had ended .* s before rank 0' -n 3 '[ $
 ends "workers that stay are ended" 0 '2 of 3 ranks go on' -n 3 '[ $rank != 0 ] || exit 0; exec sleep 60'
 ends "a worker that ignores SIGTERM" 6 '' -n 2 '[ $rank != 0 ] || exit 6; trap "" TERM; while :; do sleep 60; done'
 ends "a worker that is stopped" 0 '' -n 2 '[ $rank != 0 ] || exit 0; kill -STOP $$'
-ends "workers are let finish" 0 'late' --grace 20 -n 2 '[ $rank != 0 ] || exit 0; sleep 4; echo late'
+# Rank 0 reads its input to the end: mpirun (4.1) crashes now and then when some comes after rank 0's end.
+ends "workers are let finish" 0 'late' --grace 20 -n 2 '[ $rank != 0 ] || { cat >/dev/null; exit 0; }; sleep 4; echo late'
 ends "ranks beyond the slots" 0 '' -n 40 'exit 0'
 ends "what mpirun refuses" 1 'mpirun ended with status 1 before rank 0' --mpirun-arg --no-such-option -n 2 'exit 0'
 ends "a word for mpirun" 0 '<stdout>' --mpirun-arg --tag-output -n 1 'echo hello'
+
+mark=$$-chld
+MARK=$mark run timeout -k 5 40 env --ignore-signal=CHLD "$rankpool" launch -n 2 sh -c 'exit 7'
+if [ $rc = 7 ]; then ok "started where SIGCHLD is ignored"; else not_ok "started where SIGCHLD is ignored" "status $rc, not 7"; fi
+marked "$mark" | xargs -r kill -KILL
 
 # mpirun waits until the launcher may have fewer files open than there are ranks.
 mkdir "$TMP/few"
