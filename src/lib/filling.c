@@ -170,7 +170,7 @@ static bool put_items(struct rpi_master *master, struct filling *filling, uint64
         .count = chunk->pending.items, .in_size = request->in_size, .out_size = request->out_size, .first = first
     };
     frame.length = frame.chunk.count * request->in_size;
-    if (rpi_padded(frame.length) > chunk_room(filling)) {
+    if (frame.length > (chunk_room(filling) & ~7U)) {
         if (filling->tasks > 0)
             return false; /* in a batch of its own there is more room, or it goes as a piece */
         frame.flags |= RPI_FRAME_LARGE;

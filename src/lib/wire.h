@@ -164,7 +164,7 @@ RP_MUST_USE static inline rp_status rpi_reader_frame(struct rpi_reader *reader, 
     frame->length = rpi_get32(at + 12);
     frame->number = reader->next;
     frame->failures = 0;
-    if (frame->length > UINT32_MAX - 64)
+    if (frame->length > UINT32_MAX - 64 && !(frame->flags & RPI_FRAME_LARGE))
         return rpi_reader_bad("a frame is too long");
     uint32_t size = rpi_frame_size(frame->flags, frame->length);
     if (room < size)

@@ -585,6 +585,23 @@ static void huge_length(void)
     }
 }
 
+/* A payload of its own may be as long as the length can say. */
+static void longest_payload(void)
+{
+    uint8_t bytes[RPI_BATCH_HEADER + RPI_FRAME_HEADER + 8];
+    struct rpi_writer writer;
+    struct rpi_reader reader;
+    const struct rpi_frame out = { .id = 1, .attempt = 1, .flags = RPI_FRAME_LARGE, .length = UINT32_MAX };
+    struct rpi_frame in = { 0 };
+    rpi_writer_open(&writer, bytes, sizeof bytes);
+    CU_ASSERT_TRUE_FATAL(rpi_writer_fits(&writer, rpi_frame_size(out.flags, out.length)));
+    (void)rpi_writer_frame(&writer, &out);
+    rpi_writer_close(&writer, RPI_TASKS, 0);
+    CU_ASSERT_EQUAL_FATAL(rpi_reader_open(&reader, bytes, writer.used), RP_OK);
+    CU_ASSERT_EQUAL(rpi_reader_frame(&reader, &in), RP_OK);
+    CU_ASSERT_EQUAL(in.length, UINT32_MAX);
+}
+
 /* None becomes 0, which is no limit. */
 static void time_limits(void)
 {
@@ -604,6 +621,7 @@ static CU_TestInfo bytes[] = { { "writes_golden_tasks", writes_golden_tasks },
                                { "random_round_trips", random_round_trips },
                                { "headers", headers },
                                { "time_limits", time_limits },
+                               { "longest_payload", longest_payload },
                                CU_TEST_INFO_NULL };
 static CU_TestInfo damage[] = { { "every_truncation", every_truncation }, { "every_damaged_byte", every_damaged_byte },
                                 { "random_damage", random_damage },       { "failures_cut_off", failures_cut_off },
