@@ -1,6 +1,7 @@
 #include "mpi_life.h"
 
 #include "mpi_start.h"
+#include "mpi_ulfm.h"
 #include "status.h"
 
 #include <mpi.h>
@@ -72,10 +73,15 @@ bool rpi_mpi_threads(void)
     return level == MPI_THREAD_MULTIPLE;
 }
 
+static bool is_set(const char *name)
+{
+    const char *set = getenv(name);
+    return set && (*set == '1' || *set == 't' || *set == 'y');
+}
+
 bool rpi_mpi_recovers(void)
 {
-    const char *set = getenv("OMPI_MCA_orte_enable_recovery");
-    return set && (*set == '1' || *set == 't' || *set == 'y');
+    return is_set("OMPI_MCA_orte_enable_recovery") || (rpi_ulfm_is_here() && is_set("OMPI_MCA_mpi_ft_enable"));
 }
 
 void rpi_mpi_end(void)

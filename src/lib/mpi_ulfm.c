@@ -8,6 +8,11 @@
 
 #ifdef MPIX_ERR_PROC_FAILED
 
+bool rpi_ulfm_is_here(void)
+{
+    return true;
+}
+
 bool rpi_ulfm_is_end(int code)
 {
     int class = MPI_SUCCESS;
@@ -31,6 +36,11 @@ void rpi_ulfm_ended(MPI_Comm comm, void (*ended)(void *context, int rank), void 
 }
 
 #else
+
+bool rpi_ulfm_is_here(void)
+{
+    return false;
+}
 
 bool rpi_ulfm_is_end(int code)
 {

@@ -6,6 +6,9 @@
 #include <mpi.h>
 #include <stdbool.h>
 
+/* Whether rankpool was compiled for an MPI that has it. */
+bool rpi_ulfm_is_here(void);
+
 /* Whether this code of an MPI call says that a process has ended. */
 bool rpi_ulfm_is_end(int code);
 
