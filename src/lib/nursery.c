@@ -227,6 +227,7 @@ _Noreturn void rpi_nursery(int socket, pid_t parent, const struct rpi_zygote_con
 #ifdef SYS_pidfd_open
     nursery.parent = (int)syscall(SYS_pidfd_open, parent, 0U);
 #endif
+    (void)signal(SIGCHLD, SIG_DFL); /* ignored, children would vanish unseen */
     (void)sigemptyset(&child);
     (void)sigaddset(&child, SIGCHLD);
     nursery.signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -575,6 +575,20 @@ static void attempts(void)
     close_pool();
 }
 
+/* Who ignores SIGCHLD has its children reaped by the kernel, and so would what it forks. */
+static void sigchld_ignored(void)
+{
+    enum way way = SEGV;
+    rp_task_options options = once();
+    void (*before)(int) = signal(SIGCHLD, SIG_IGN);
+    if (open_forked()) {
+        IS(RP_ERR_CRASHED, rp_get(pool, submit_with(dies, &way, sizeof way, &options), 20, NULL, 0, NULL));
+        still_works();
+        close_pool();
+    }
+    (void)signal(SIGCHLD, before);
+}
+
 static void time_limit(void)
 {
     rp_task_options options = once();
@@ -947,12 +961,19 @@ int main(int argc, char **argv)
                                            { "each_has_worker_data", each_has_worker_data },
                                            { "refused", refused },
                                            CU_TEST_INFO_NULL };
-    static CU_TestInfo deaths[] = { { "every_way", every_way },         { "attempts", attempts },
-                                    { "time_limit", time_limit },       { "closes_descriptors", closes_descriptors },
-                                    { "out_of_memory", out_of_memory }, { "large_result", large_result },
-                                    { "grandchildren", grandchildren }, { "copies_come_back", copies_come_back },
-                                    { "last_words", last_words },       { "killed_from_outside", killed_from_outside },
-                                    { "many_crashes", many_crashes },   CU_TEST_INFO_NULL };
+    static CU_TestInfo deaths[] = { { "every_way", every_way },
+                                    { "attempts", attempts },
+                                    { "time_limit", time_limit },
+                                    { "closes_descriptors", closes_descriptors },
+                                    { "out_of_memory", out_of_memory },
+                                    { "large_result", large_result },
+                                    { "grandchildren", grandchildren },
+                                    { "copies_come_back", copies_come_back },
+                                    { "last_words", last_words },
+                                    { "killed_from_outside", killed_from_outside },
+                                    { "many_crashes", many_crashes },
+                                    { "sigchld_ignored", sigchld_ignored },
+                                    CU_TEST_INFO_NULL };
     static CU_TestInfo stops[] = { { "cancelled", cancelled }, { "terminated", terminated }, CU_TEST_INFO_NULL };
     static CU_TestInfo lives_of[] = { { "recycled", recycled },
                                       { "failing_initializer", failing_initializer },
