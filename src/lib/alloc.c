@@ -71,6 +71,7 @@ static void unmap(uintptr_t begin, uintptr_t end)
 void *rpi_pages_new(size_t size)
 {
     size = round_up(size, page_size());
+    /* cppcheck-suppress invalidFunctionArg ; so it is to be with MAP_ANONYMOUS */
     void *map = mmap(NULL, size + RPI_HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
         return NULL;

@@ -55,6 +55,7 @@ static void guard_exit(void)
 
 static void mark(struct life *life)
 {
+    /* cppcheck-suppress invalidFunctionArg ; so it is to be with MAP_ANONYMOUS */
     int *page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return;
