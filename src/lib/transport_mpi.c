@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "list.h"
 #include "mpi_meet.h"
+#include "mpi_ring.h"
 #include "msg.h"
 #include "status.h"
 #include "mpi_ulfm.h"
@@ -17,7 +18,6 @@ enum tag {
     TAG_LAST = 2,
 };
 
-#define RING     32        /* batches received before a poll looks; more wait inside MPI */
 #define FRAGMENT (1 << 30) /* bytes of a large payload in one message: MPI-3.1 counts are int */
 #define PARTING  1.0       /* seconds for the last messages of a rank that ends without the others */
 #define LATE     2e-3      /* seconds without a message, behind which nothing more comes from a rank that has ended */
@@ -40,10 +40,10 @@ struct mpi;
 struct peer {
     MPI_Comm comm;
     int rank;
-    const struct mpi *ring; /* whose ring its batches come in */
-    bool shy;               /* as mpi->shy, for this one */
-    bool silent;            /* it has ended: nothing is sent there any more, but what it sent before may still come */
-    bool ended;             /* and that is over: what comes is dropped */
+    const struct mpi *box; /* in whose ring its batches come */
+    bool shy;              /* as mpi->shy, for this one */
+    bool silent;           /* it has ended: nothing is sent there any more, but what it sent before may still come */
+    bool ended;            /* and that is over: what comes is dropped */
 };
 
 struct mpi {
@@ -52,14 +52,7 @@ struct mpi {
     MPI_Comm comm;
     int rank;
     struct peer *peers; /* by number */
-    /* the ring of posted receives; messages come in the order of posting */
-    uint8_t *bytes; /* RING times RPI_BATCH_MAX */
-    MPI_Request ring[RING];
-    unsigned head;
-    unsigned
-        unposted; /* so many before the head are to be posted again: when nothing has come, for that is not in a message's way */
-    bool held; /* the head's batch is here, but was not taken */
-    int held_size, held_source;
+    struct rpi_mpi_ring ring;
     /* of workers in the places of lost ones: what is left of the transports that they were met over is their rings */
     struct mpi *adopted;
     int number; /* of an adopted one: its peer's */
@@ -83,18 +76,6 @@ struct mpi {
 static struct mpi *mpi_of(struct rpi_transport *transport)
 {
     return RPI_MEMBER(transport, struct mpi, base);
-}
-
-static uint8_t *ring_bytes(const struct mpi *mpi, unsigned place)
-{
-    return mpi->bytes + (size_t)place * RPI_BATCH_MAX;
-}
-
-static rp_status post(struct mpi *mpi, unsigned place)
-{
-    int code = MPI_Irecv(ring_bytes(mpi, place), RPI_BATCH_MAX, MPI_BYTE, MPI_ANY_SOURCE, TAG_BATCH, mpi->comm,
-                         &mpi->ring[place]);
-    return code == MPI_SUCCESS ? RP_OK : rpi_mpi_failed("MPI_Irecv", code);
 }
 
 /* ---- peers that end */
@@ -397,57 +378,29 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
 
 /* ---- polling */
 
-/* `box`: the ring is that one's.  What comes from a process that has ended, or that another has taken the place of, is dropped. */
-static bool deliver_head(struct mpi *mpi, struct mpi *box, const struct rpi_events *events)
+/* `box`: the ring is that one's.  What comes from a process that has ended, or that another has taken the place of, is dropped.  False: it was not taken. */
+static bool deliver(struct mpi *mpi, const struct mpi *box, const struct rpi_events *events)
 {
-    int number = box == mpi ? box->held_source : box->number;
-    if (mpi->peers[number].ended || mpi->peers[number].ring != box)
-        box->held = false;
-    else
-        box->held = !events->batch(events->context, number, ring_bytes(box, box->head), (size_t)box->held_size);
-    return !box->held;
-}
-
-/* Whether a message was longer than its buffer: its sender's fault, not MPI's. */
-static bool is_cut_off(int code)
-{
-    int class = MPI_SUCCESS;
-    return code != MPI_SUCCESS && MPI_Error_class(code, &class) == MPI_SUCCESS && class == MPI_ERR_TRUNCATE;
-}
-
-static rp_status post_again(struct mpi *mpi)
-{
-    rp_status status = RP_OK;
-    for (; mpi->unposted > 0 && status == RP_OK; mpi->unposted--)
-        status = post(mpi, (mpi->head + RING - mpi->unposted) % RING);
-    return status;
+    int number = box == mpi ? box->ring.source : box->number;
+    return mpi->peers[number].ended || mpi->peers[number].box != box ||
+           events->batch(events->context, number, rpi_mpi_ring_batch(&box->ring), (size_t)box->ring.size);
 }
 
 static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_events *events, bool *any)
 {
-    for (int i = 0; i < RING; i++) {
-        if (!box->held) {
-            int flag;
-            MPI_Status arrived;
-            int code = MPI_Test(&box->ring[box->head], &flag, &arrived);
-            if (is_end(mpi, box->comm, code)) /* of one that it might have come from; the others' still do */
-                return box->ring[box->head] == MPI_REQUEST_NULL ? post(box, box->head) : RP_OK;
-            if (code != MPI_SUCCESS && !is_cut_off(code))
-                return rpi_mpi_failed("MPI_Test", code);
-            if (code == MPI_SUCCESS && !flag)
-                return i == 0 ? post_again(box) : RP_OK;
-            box->held_size = 0;
-            if (code == MPI_SUCCESS)
-                (void)MPI_Get_count(&arrived, MPI_BYTE, &box->held_size);
-            box->held_source = arrived.MPI_SOURCE;
-        }
-        if (!deliver_head(mpi, box, events))
+    for (int i = 0; i < RPI_MPI_RING; i++) {
+        int code = rpi_mpi_ring_look(&box->ring);
+        if (is_end(mpi, box->ring.comm, code)) /* of one that it might have come from; the others' still do */
+            return rpi_mpi_ring_fill(&box->ring);
+        if (code != MPI_SUCCESS)
+            return rpi_mpi_failed("MPI_Test", code);
+        if (!box->ring.held)
+            return i == 0 ? rpi_mpi_ring_fill(&box->ring) : RP_OK;
+        if (!deliver(mpi, box, events))
             return RP_OK;
         rpi_lifeline_came(&mpi->lifeline);
         *any = true;
-        box->head = (box->head + 1) % RING;
-        box->unposted++;
-        rp_status status = box->unposted < RING / 2 ? RP_OK : post_again(box);
+        rp_status status = rpi_mpi_ring_pop(&box->ring);
         if (status != RP_OK || mpi->base.hasty)
             return status;
     }
@@ -487,9 +440,9 @@ static void count_received(struct operation *operation, MPI_Status *status, int 
     int size = 0;
     if (!operation->receive)
         return;
-    if (!is_cut_off(code))
+    if (!rpi_mpi_is_cut_off(code))
         (void)MPI_Get_count(status, MPI_BYTE, &size);
-    operation->odd = operation->odd || is_cut_off(code) || (size_t)size > operation->due;
+    operation->odd = operation->odd || rpi_mpi_is_cut_off(code) || (size_t)size > operation->due;
     operation->due -= operation->odd ? 0 : (size_t)size;
 }
 
@@ -527,7 +480,7 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
             drop_fragment(mpi, operation);
             continue;
         }
-        if (error != MPI_SUCCESS && !is_cut_off(error))
+        if (error != MPI_SUCCESS && !rpi_mpi_is_cut_off(error))
             return rpi_mpi_failed("MPI_Testsome", error);
         count_received(operation, &mpi->statuses[i], error);
         step(mpi, events, operation);
@@ -577,10 +530,10 @@ static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_even
 static bool mpi_doze(struct rpi_transport *transport)
 {
     struct mpi *mpi = mpi_of(transport);
-    if (mpi->pending || !rpi_list_empty(&mpi->untaken) || mpi->held || mpi->ending > 0)
+    if (mpi->pending || !rpi_list_empty(&mpi->untaken) || mpi->ring.held || mpi->ending > 0)
         return false;
     for (const struct mpi *box = mpi->adopted; box; box = box->adopted)
-        if (box->held)
+        if (box->ring.held)
             return false;
     if (mpi->lifeline.live)
         rpi_lifeline_doze(&mpi->lifeline);
@@ -605,14 +558,6 @@ static void mpi_wake(struct rpi_transport *transport)
 }
 
 /* ---- closing */
-
-static void wait_for(MPI_Request *request)
-{
-    struct rpi_patience patience = { 0 };
-    int flag = 0;
-    while (MPI_Test(request, &flag, MPI_STATUS_IGNORE) == MPI_SUCCESS && !flag)
-        rpi_patience_wait(&patience);
-}
 
 /* Whether a rank has ended, or says that it ends without the others: *at_once, or it may only have been faster. */
 static bool is_someone_gone(struct mpi *mpi, bool *at_once)
@@ -647,14 +592,6 @@ static bool part(struct mpi *mpi)
     return true;
 }
 
-static void cancel(MPI_Request *request)
-{
-    if (*request == MPI_REQUEST_NULL)
-        return;
-    (void)MPI_Cancel(request);
-    wait_for(request);
-}
-
 static void release(struct mpi *mpi)
 {
     for (struct rpi_link *link; (link = rpi_list_pop(&mpi->untaken));)
@@ -664,7 +601,7 @@ static void release(struct mpi *mpi)
     rpi_free(&mpi->alloc, mpi->operations);
     rpi_free(&mpi->alloc, mpi->completed);
     rpi_free(&mpi->alloc, mpi->statuses);
-    rpi_free(&mpi->alloc, mpi->bytes);
+    rpi_mpi_ring_free(&mpi->ring, &mpi->alloc);
     rpi_free(&mpi->alloc, mpi->peers);
     rpi_free(&mpi->alloc, mpi);
 }
@@ -680,8 +617,7 @@ static void mpi_close(struct rpi_transport *transport, bool together)
         rpi_channel_fini(&mpi->channel, !parted);
     if (!parted)
         return;
-    for (int i = 0; i < RING; i++)
-        cancel(&mpi->ring[i]);
+    rpi_mpi_ring_cancel(&mpi->ring);
     (void)MPI_Comm_free(&mpi->comm);
     release(mpi);
 }
@@ -707,7 +643,7 @@ rp_status rpi_transport_mpi_adopt(struct rpi_transport *transport, int number, s
         return rpi_error(RP_ERR_BROKEN, "it has ended again");
     rpi_channel_fini(&box->channel, false);
     forget_ring(mpi, number);
-    mpi->peers[number] = (struct peer){ .comm = box->comm, .rank = 1, .ring = box, .shy = true };
+    mpi->peers[number] = (struct peer){ .comm = box->comm, .rank = 1, .box = box, .shy = true };
     box->number = number;
     box->adopted = mpi->adopted;
     mpi->adopted = box;
@@ -738,13 +674,8 @@ static rp_status set_up(struct mpi *mpi)
     if (code != MPI_SUCCESS || !found || *limit < RPI_TAG_MOST)
         return rpi_error(RP_ERR_MPI, "this MPI allows too few message tags");
     for (int i = 0; i <= mpi->base.peers; i++)
-        mpi->peers[i] = (struct peer){ .comm = mpi->comm, .rank = i, .ring = mpi };
-    for (unsigned i = 0; i < RING; i++) {
-        rp_status status = post(mpi, i);
-        if (status != RP_OK)
-            return status;
-    }
-    return RP_OK;
+        mpi->peers[i] = (struct peer){ .comm = mpi->comm, .rank = i, .box = mpi };
+    return rpi_mpi_ring_post(&mpi->ring, mpi->comm, TAG_BATCH);
 }
 
 static struct mpi *make(const struct rpi_alloc *alloc, int size)
@@ -759,8 +690,8 @@ static struct mpi *make(const struct rpi_alloc *alloc, int size)
     rpi_lifeline_init(&mpi->lifeline);
     rpi_list_init(&mpi->untaken);
     mpi->peers = rpi_reserve(alloc, (size_t)size * sizeof *mpi->peers);
-    mpi->bytes = rpi_reserve(alloc, (size_t)RING * RPI_BATCH_MAX); /* pages that no batch uses are never touched */
-    if (mpi->peers && mpi->bytes)
+    rpi_mpi_ring_init(&mpi->ring, alloc);
+    if (mpi->peers && mpi->ring.bytes)
         return mpi;
     release(mpi);
     return NULL;
