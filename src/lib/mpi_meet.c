@@ -42,6 +42,12 @@ static rp_status name_missing(const struct rpi_alloc *alloc, MPI_Comm comm, int 
             used += (size_t)snprintf(text + used, sizeof text - used, "%s%d", missing > 1 ? ", " : "", rank);
     }
     rpi_free(alloc, came);
+    if (!missing)
+        return rpi_error(RP_ERR_BROKEN,
+                         "every rank has called rp_open, but MPI did not bring them together within %g s: one may be "
+                         "stopped, or a host cannot be reached from another (mpirun's own messages may say which; --mca "
+                         "btl_tcp_if_include NETWORK chooses the way)",
+                         timeout);
     return rpi_error(
         RP_ERR_BROKEN,
         "%d of %d ranks did not call rp_open within %g s: rank %s%s.  Every rank of the communicator must call it", missing,
@@ -66,9 +72,9 @@ static rp_status duplicate(MPI_Comm comm, int rank, int size, double timeout, co
             (void)MPI_Isend(NULL, 0, MPI_BYTE, 0, TAG_WAITING, comm, &waiting);
         }
         if (now > deadline + (rank > 0 ? 4 * LATE : 0))
-            return rank == 0
-                       ? name_missing(alloc, comm, size, timeout)
-                       : rpi_error(RP_ERR_BROKEN, "a rank did not call rp_open within %g s; rank 0 names it", timeout);
+            return rank == 0 ? name_missing(alloc, comm, size, timeout)
+                             : rpi_error(RP_ERR_BROKEN,
+                                         "the ranks did not all meet in rp_open within %g s; rank 0 says why", timeout);
         rpi_patience_wait(&patience);
     }
     if (told)

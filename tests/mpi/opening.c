@@ -3,6 +3,8 @@
  *   rank N: STATUS: MESSAGE         of a pool that was not opened
  *   rank N: fine                    of one that worked
  */
+#include "mpi_meet.h"
+
 #include <rankpool_mpi.h>
 
 #include <signal.h>
@@ -272,9 +274,12 @@ int main(int argc, char **argv)
     int code = open_with_names(mode, odd);
     if (code >= 0)
         return code;
-    if (strcmp(mode, "missing") == 0) { /* the odd rank does not come */
+    /* the odd rank does not come; or it says that it waits, and comes no further */
+    if (strcmp(mode, "missing") == 0 || strcmp(mode, "unmet") == 0) {
         config.open_timeout = 1;
         (void)MPI_Init(&argc, &argv);
+        if (odd && strcmp(mode, "unmet") == 0)
+            (void)MPI_Send(NULL, 0, MPI_BYTE, 0, RPI_TAG_MOST, MPI_COMM_WORLD);
         if (odd)
             printf("rank %d: elsewhere\n", rank);
         else

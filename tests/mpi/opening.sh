@@ -88,6 +88,18 @@ else
     ok "a rank that does not come"
 fi
 
+run on 3 unmet
+cat "$TMP/out" >>"$TMP/err"
+if [ "$rc" = 124 ]; then
+    not_ok "ranks that do not meet" "hung"
+elif ! grep -Eq '^rank 0: the pool cannot go on: every rank has called rp_open, but MPI did not bring them together' "$TMP/out"; then
+    not_ok "ranks that do not meet" "rank 0 says something else"
+elif ! grep -Eq '^rank 2: the pool cannot go on: .*rank 0 says why' "$TMP/out"; then
+    not_ok "ranks that do not meet" "rank 2 does not know"
+else
+    ok "ranks that do not meet"
+fi
+
 # What a pool that a rank did not live to see leaves to MPI is left on purpose.
 run_leaky() # COMMAND...
 {
