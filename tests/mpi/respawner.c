@@ -8,6 +8,8 @@
  *   respawner full LIMIT         a worker is stopped and given up: it keeps its slot, and MPI has no other
  *   respawner away LIMIT FILE    once FILE is made somebody kills a host of two workers
  * FORK=1: tasks run in children of their workers; PROCESSES=k: in a run of one rank, so many workers are spawned. */
+#include "padded.h"
+
 #include <rankpool.h>
 
 #include <fcntl.h>
@@ -50,14 +52,7 @@ static rp_status sum(rp_call *call, const void *arg, size_t size)
         return rp_fail(call, 2, "something is missing");
     memcpy(&value, arg, sizeof value);
     value += table[value % 100] + (input ? *input : 0);
-    if (size == sizeof value)
-        return rp_return(call, &value, sizeof value);
-    void *all = rp_reserve(call, size); /* a large result */
-    if (!all)
-        return RP_ERR_NOMEM;
-    memset(all, 1, size);
-    memcpy(all, &value, sizeof value);
-    return RP_OK;
+    return return_padded(call, value, size);
 }
 RP_TASK(sum);
 

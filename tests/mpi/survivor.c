@@ -2,6 +2,8 @@
  *   survivor TASKS KILLS SEED    each of KILLS workers, by turns, is killed at a random moment between the submits
  *   survivor all                 every worker is
  *   survivor vanish              rank 0 is; its workers' pids are printed before */
+#include "padded.h"
+
 #include <rankpool.h>
 
 #include <signal.h>
@@ -20,14 +22,7 @@ static rp_status twice(rp_call *call, const void *arg, size_t size)
     if (value % 50 == 0)
         (void)usleep(2000);
     value *= 2;
-    if (size == sizeof value)
-        return rp_return(call, &value, sizeof value);
-    void *all = rp_reserve(call, size); /* a large result */
-    if (!all)
-        return RP_ERR_NOMEM;
-    memset(all, 1, size);
-    memcpy(all, &value, sizeof value);
-    return RP_OK;
+    return return_padded(call, value, size);
 }
 RP_TASK(twice);
 
