@@ -136,7 +136,7 @@ void rpi_losing_lost(void *context, int peer)
     rpi_say(
         &pool->log, RP_LOG_WARNING,
         "%s is lost: its process has ended, or its host cannot be reached; of the tasks it had %llu start again and %llu "
-        "end as lost; %d workers are left%s",
+        "end as lost; workers left: %d%s",
         name_of(pool, peer).text, (unsigned long long)(now->retried - before.retried),
         (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost,
         pool->recovery ? ""
@@ -153,8 +153,8 @@ void rpi_losing_give_up(rp_pool *pool, int peer)
     pool->transport->ops->forget(pool->transport, peer);
     (void)lose(pool, peer);
     rpi_say(&pool->log, RP_LOG_ERROR,
-            "%s is given up, and ends when it notices: %s; of the tasks it had %llu start again and %llu end as lost; %d "
-            "workers are left",
+            "%s is given up, and ends when it notices: %s; of the tasks it had %llu start again and %llu end as lost; "
+            "workers left: %d",
             name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
             (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost);
     rpi_tracer_event(pool, peer, "given up");

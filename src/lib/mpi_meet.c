@@ -50,8 +50,9 @@ static rp_status name_missing(const struct rpi_alloc *alloc, MPI_Comm comm, int 
                          timeout);
     return rpi_error(
         RP_ERR_BROKEN,
-        "%d of %d ranks did not call rp_open within %g s: rank %s%s.  Every rank of the communicator must call it", missing,
-        size, timeout, text, used >= sizeof text - 16 ? ", ..." : "");
+        "%d of %d ranks did not call rp_open within %g s: rank %s%s.  Every rank of the communicator must call it, and "
+        "none can that still serves another pool",
+        missing, size, timeout, text, used >= sizeof text - 16 ? ", ..." : "");
 }
 
 static rp_status duplicate(MPI_Comm comm, int rank, int size, double timeout, const struct rpi_alloc *alloc,

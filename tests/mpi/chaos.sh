@@ -4,6 +4,8 @@
 # limit: 400
 . tests/support/shell.sh
 
+needs rankpool tests/mpi/chaos
+
 without_leaks
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 : "${RUNS:=10}" "${SEED:=$((RANDOM * 32768 + RANDOM + 1))}"

@@ -5,6 +5,8 @@
 # machine: alone
 . tests/support/shell.sh
 
+needs rankpool tests/mpi/rounds
+
 without_leaks
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 rounds=$BUILD/tests/mpi/rounds

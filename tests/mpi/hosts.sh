@@ -5,6 +5,8 @@
 # limit: 300
 . tests/support/shell.sh
 
+needs rankpool tests/mpi/chaos
+
 without_leaks
 : "${RUNS:=1}" "${SEED:=$((RANDOM * 32768 + RANDOM + 1))}"
 three_hosts

@@ -4,6 +4,8 @@
 # limit: 300
 . tests/support/shell.sh
 
+needs rankpool tests/mpi/journaled
+
 export TIMEOUT=60
 journaled=$BUILD/tests/mpi/journaled
 RANDOM=${SEED:=20}

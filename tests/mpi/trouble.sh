@@ -35,7 +35,7 @@ trouble() # NAME RANKS WORDS... -- PATTERNS...
 }
 
 trouble "a worker is killed" 3 lost -- \
-    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is lost: its process has ended, or its host cannot be reached; of the tasks it had 1 start again and 0 end as lost; 1 workers are left\$"
+    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is lost: its process has ended, or its host cannot be reached; of the tasks it had 1 start again and 0 end as lost; workers left: 1\$"
 trouble "tasks that call exit()" 6 exits -- \
     "^rankpool: $who called exit\(\) in task leaves \(number [0-3]\): this ends the worker; the others go on" \
     "^outcome: .*task leaves \(number 0\) was lost on worker 1 "
@@ -53,14 +53,14 @@ trouble "a worker is stopped for 5 s" 3 hung -- \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\) was not heard of for 1 s: .*; [1-9][0-9]* of its tasks start again elsewhere; it is taken in again when it is heard of, and given up after 10 s" \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is heard of again and gets tasks again"
 trouble "a worker is stopped for too long" 3 hopeless -- \
-    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is given up, .*: it was not heard of for 3 s, ten times lost_after; of the tasks it had 0 start again and 1 end as lost; 1 workers are left" \
+    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is given up, .*: it was not heard of for 3 s, ten times lost_after; of the tasks it had 0 start again and 1 end as lost; workers left: 1" \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\): rank 0 has ended without a word, or cannot be reached: this worker ends"
 trouble "a worker is silent at the end" 3 left -- \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is silent at the pool's end: it is left behind"
 
 forged() # NAME WAY PATTERN
 {
-    trouble "a worker sends $1" 4 forge "$2" -- "^rankpool: $who is given up, .*: .*$3.*; of the tasks it had .* 2 workers are left"
+    trouble "a worker sends $1" 4 forge "$2" -- "^rankpool: $who is given up, .*: .*$3.*; of the tasks it had .* workers left: 2"
 }
 
 forged "less than a header" s 'shorter than its header'

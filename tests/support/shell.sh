@@ -4,6 +4,7 @@
 #   expect NAME FILE COMMAND...        ok when it succeeds and its standard output is the file's content
 #   refuse NAME PATTERN COMMAND...     ok when it fails and its output has a line that matches the pattern (grep -E)
 #   skip WHY                           ends the script
+#   needs PROGRAM...                   ends it, as failed, where one of them is not in BUILD
 # Every result is one line, "ok NAME" or "not ok NAME: why", which tests/run counts. $TMP is a directory of the script's own.
 
 set -u
@@ -20,6 +21,17 @@ not_ok() # NAME WHY
 {
     echo "not ok $1: $2"
     tail -n 30 "$TMP/err" 2>/dev/null | sed 's/^/    /' >&2
+}
+
+# What a script that is run by hand starts.
+needs() # PROGRAM...
+{
+    local program
+    for program; do
+        [ -x "$BUILD/$program" ] && continue
+        echo "not ok $program is not built: make tests"
+        exit 1
+    done
 }
 
 skip()
