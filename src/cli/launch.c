@@ -117,9 +117,7 @@ static int parse(int argc, char **argv, struct options *options)
 /* What a job needs so that its survivors go on and come to an end (Open MPI 4.1):
  *  - orte_enable_recovery: the death of a rank does not end the others;
  *  - async_mpi_finalize: MPI_Finalize does not wait for the dead;
- *  - keepalives: the daemon of a host whose cable is cut is given up after some seconds, not never;
- *  - btl_tcp_flags without put: when the end of a peer meets a large message that goes by put, rank 0 sends the message that ends the put from
- *    inside the lock of that very connection, and waits for itself for ever. */
+ *  - keepalives: the daemon of a host whose cable is cut is given up after some seconds, not never. */
 static const char *const recovery[] = { "--enable-recovery",
                                         "--mca",
                                         "orte_enable_recovery",
@@ -136,9 +134,6 @@ static const char *const recovery[] = { "--enable-recovery",
                                         "--mca",
                                         "oob_tcp_keepalive_probes",
                                         "2",
-                                        "--mca",
-                                        "btl_tcp_flags",
-                                        "send,inplace,need-ack,need-csum,hetero-rdma",
                                         "-x",
                                         RANK_LAUNCHER };
 

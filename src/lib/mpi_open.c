@@ -5,6 +5,7 @@
 #include "mpi_life.h"
 #include "mpi_family.h"
 #include "mpi_heirs.h"
+#include "mpi_tcp.h"
 #include "opening.h"
 #include "pool.h"
 #include "side.h"
@@ -109,6 +110,8 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
                                     .batch_limit = opening->batch_limit,
                                     .began = entry->began };
     opening->transport->crowd = crowd_of(opening->crowd);
+    if (parts.recovery)
+        rpi_mpi_tcp_outlive_peers();
     rp_status status = rpi_pool_make(&entry->config, &parts, pool);
     if (status != RP_OK)
         rpi_opening_take_back(opening);

@@ -10,7 +10,7 @@ without_leaks
 # As README says.
 recovering()
 {
-    scripts/mpirun.sh --enable-recovery --mca btl_tcp_flags send,inplace,need-ack,need-csum,hetero-rdma "$@"
+    scripts/mpirun.sh --enable-recovery "$@"
 }
 
 says() # NAME PATTERN COMMAND...: it ends in time, and says that
@@ -34,6 +34,12 @@ for seed in 1 2 3; do
         says "2 of 3 workers killed, over $btl, seed $seed" '^2000 right, 0 lost, 0 wrong; 1 workers, 2 lost$' \
             recovering -n 4 --mca btl $btl,self "$survivor" 2000 2 $seed
         check "... and the pool was closed" grep -q '^close: fine' "$TMP/said"
+    done
+done
+for btl in vader tcp; do
+    for way in to from; do
+        says "2 of 3 workers killed while 200 and 400 MiB go $way them, over $btl" '^0 wrong; 1 workers, 2 lost$' \
+            recovering -n 4 --mca btl $btl,self "$BUILD/tests/mpi/midway" $way 400
     done
 done
 says "every worker killed" '^wait: the pool cannot go on: no worker is left' recovering -n 3 "$survivor" all
