@@ -11,6 +11,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#if __SIZEOF_POINTER__ == 8
+
 #define COMPONENT "mca_btl_tcp"
 
 static int quiet = -1; /* the end of a pipe that nobody writes into: never readable, and never writable */
@@ -46,27 +48,27 @@ typedef ssize_t (*transfer)(int, const struct iovec *, int);
 
 struct tables {
     const char *names;
-    const ElfW(Sym) * symbols;
-    const ElfW(Rela) * calls;
+    const Elf64_Sym *symbols;
+    const Elf64_Rela *calls;
     size_t calls_bytes;
-    ElfW(Addr) sealed, sealed_end; /* made read-only when everything was linked */
+    Elf64_Addr sealed, sealed_end; /* made read-only when everything was linked */
 };
 
 /* An address in an object's dynamic section: the linker has made it one of this process, on most machines. */
-static const void *at(const struct dl_phdr_info *object, ElfW(Addr) address)
+static const void *at(const struct dl_phdr_info *object, Elf64_Addr address)
 {
     return (const void *)(uintptr_t)(address < object->dlpi_addr ? address + object->dlpi_addr : address);
 }
 
 static bool find_tables(const struct dl_phdr_info *object, struct tables *tables)
 {
-    const ElfW(Dyn) *entry = NULL;
-    ElfW(Sxword) kind = 0;
+    const Elf64_Dyn *entry = NULL;
+    Elf64_Sxword kind = 0;
     *tables = (struct tables){ 0 };
     for (int i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        const Elf64_Phdr *part = &object->dlpi_phdr[i];
         if (part->p_type == PT_DYNAMIC)
-            entry = (const ElfW(Dyn) *)(uintptr_t)(object->dlpi_addr + part->p_vaddr);
+            entry = (const Elf64_Dyn *)(uintptr_t)(object->dlpi_addr + part->p_vaddr);
         if (part->p_type == PT_GNU_RELRO) {
             tables->sealed = object->dlpi_addr + part->p_vaddr;
             tables->sealed_end = tables->sealed + part->p_memsz;
@@ -82,15 +84,15 @@ static bool find_tables(const struct dl_phdr_info *object, struct tables *tables
         else if (entry->d_tag == DT_PLTRELSZ)
             tables->calls_bytes = entry->d_un.d_val;
         else if (entry->d_tag == DT_PLTREL)
-            kind = (ElfW(Sxword))entry->d_un.d_val;
+            kind = (Elf64_Sxword)entry->d_un.d_val;
     }
     return tables->names && tables->symbols && tables->calls && kind == DT_RELA;
 }
 
-static void fill(const struct tables *tables, ElfW(Addr) slot, transfer function)
+static void fill(const struct tables *tables, Elf64_Addr slot, transfer function)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    void *start = (void *)(uintptr_t)(slot & ~(ElfW(Addr))(page - 1));
+    void *start = (void *)(uintptr_t)(slot & ~(Elf64_Addr)(page - 1));
     bool sealed = slot >= tables->sealed && slot < tables->sealed_end;
     if (sealed && mprotect(start, page, PROT_READ | PROT_WRITE) != 0)
         return;
@@ -111,7 +113,7 @@ static int redirect(struct dl_phdr_info *object, size_t size, void *unused)
         return 1;
     quiet = ends[0];
     for (size_t i = 0; i < tables.calls_bytes / sizeof *tables.calls; i++) {
-        const ElfW(Rela) *call = &tables.calls[i];
+        const Elf64_Rela *call = &tables.calls[i];
         const char *name = tables.names + tables.symbols[ELF64_R_SYM(call->r_info)].st_name;
         if (strcmp(name, "readv") == 0)
             fill(&tables, object->dlpi_addr + call->r_offset, read_or_wait);
@@ -131,3 +133,11 @@ void rpi_mpi_tcp_outlive_peers(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, redirect_all);
 }
+
+#else
+
+void rpi_mpi_tcp_outlive_peers(void)
+{
+}
+
+#endif

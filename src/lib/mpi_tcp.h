@@ -5,7 +5,8 @@
 #ifndef RPI_MPI_TCP_H
 #define RPI_MPI_TCP_H
 
-/* From now on, in this process, in which MPI is initialised.  No effect where that component is not loaded. */
+/* From now on, in this process, in which MPI is initialised.  No effect where that component is not loaded, and on machines
+ * that are not of 64 bits. */
 void rpi_mpi_tcp_outlive_peers(void);
 
 #endif
