@@ -190,12 +190,22 @@ static const char **compose(const struct options *options, const char *self)
     return words.list;
 }
 
+/* Over shared memory (Open MPI's vader) each worker writes into a box of its own at rank 0.  The queue that all write into otherwise is left
+ * broken by one that is killed while it writes, and rank 0 waits in it for ever: in 3 of 604 jobs of 11 kills each among short messages, in 3 of
+ * 222 without any box, and with these settings in 3 of 2,099 (what a worker has received it gives back through that queue still). */
+static void prepare_ranks(void)
+{
+    (void)setenv("OMPI_MCA_btl_vader_fbox_threshold", "1", 0);
+    (void)setenv("OMPI_MCA_btl_vader_fbox_max", "256", 0);
+}
+
 /* 1, after saying why: there is no way to the hosts, or no memory. */
 static int run(const struct options *options, const char *const *command)
 {
     struct hosts hosts;
     struct routes routes;
     int status = 1;
+    prepare_ranks();
     if (!hosts_gather(&hosts, options->hosts, options->more, options->more_count))
         say("launch: no memory");
     else if (routes_find(&routes, &hosts))
