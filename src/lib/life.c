@@ -8,6 +8,7 @@
 #include "stream.h"
 #include "trace.h"
 #include "tracer.h"
+#include "warden.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -155,6 +156,8 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     rpi_lock_own(&new->lock);
     rpi_rest_init(&new->rest);
     start_caretaker(new, config, parts);
+    if (new->recovery)
+        new->warden = rpi_warden_start(new);
     enlist(new);
     *pool = new;
     return RP_OK;
@@ -211,6 +214,7 @@ static rp_status stop_workers(rp_pool *pool, bool drop)
 static void destroy(rp_pool *pool, bool together)
 {
     struct rpi_alloc alloc = pool->alloc;
+    rpi_warden_stop(pool->warden);
     if (pool->here)
         pool->here->ops->close(pool->here, true);
     pool->transport->ops->close(pool->transport, together);

@@ -198,6 +198,13 @@ static bool poll_one(rp_pool *pool, struct rpi_transport *transport, const struc
     return any;
 }
 
+/* The lock is held: nobody else writes it. */
+static void count_poll(rp_pool *pool)
+{
+    unsigned polls = atomic_load_explicit(&pool->polls, memory_order_relaxed);
+    atomic_store_explicit(&pool->polls, polls + 1, memory_order_relaxed);
+}
+
 bool rpi_pool_poll(rp_pool *pool)
 {
     struct rpi_events events = { .batch = on_batch,
@@ -206,7 +213,10 @@ bool rpi_pool_poll(rp_pool *pool)
                                  .lost = rpi_losing_lost,
                                  .alive = rpi_losing_heard,
                                  .context = pool };
-    return poll_one(pool, pool->transport, &events);
+    count_poll(pool);
+    bool any = poll_one(pool, pool->transport, &events);
+    count_poll(pool);
+    return any;
 }
 
 bool rpi_pool_poll_here(rp_pool *pool)

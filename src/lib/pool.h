@@ -10,6 +10,8 @@
 #include "rest.h"
 #include "serve.h"
 
+#include <stdatomic.h>
+
 struct rpi_journal;
 struct rpi_trace;
 struct rpi_heirs;
@@ -40,6 +42,8 @@ struct rp_pool {
     bool executing; /* a thread is inside one of its tasks */
     int waiting;    /* threads in rpi_pool_wait */
     struct rpi_caretaker caretaker;
+    struct rpi_warden *warden; /* or NULL */
+    atomic_uint polls;         /* of the transport, begun and ended: odd while one is under way; for the warden */
     /* keeper.c */
     struct rpi_journal *journal; /* or NULL */
     bool journal_sync;

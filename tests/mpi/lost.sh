@@ -17,7 +17,7 @@ says() # NAME PATTERN COMMAND...: it ends in time, and says that
 {
     local name=$1 pattern=$2
     shift 2
-    run "$@"
+    run_job "$@"
     cp "$TMP/out" "$TMP/said"
     if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
         not_ok "$name" "still there after $TIMEOUT s"
@@ -43,6 +43,17 @@ for btl in vader tcp; do
     done
 done
 says "every worker killed" '^wait: the pool cannot go on: no worker is left' recovering -n 3 "$survivor" all
+
+# MPI does not come back from a call: for ever, after a worker's death, and for a while.
+[ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+held=("$BUILD/rankpool" launch -n 3 "$BUILD/tests/mpi/held")
+timeout 60 "${held[@]}" slow >"$TMP/slow" 2>&1 &
+run timeout 60 "${held[@]}" killed
+cp "$TMP/err" "$TMP/told"
+check "MPI does not come back, and a worker was killed: rank 0 ends" test "$rc" = 1
+check "... and says why" grep -Eq \
+    '^rankpool: rank 0 \([^,]+, pid [0-9]+\) ends: since worker 1 \(pid [0-9]+\) on the same host has ended, MPI has not come back for 20 s' "$TMP/told"
+check "MPI is away as long, and nobody has died: rank 0 goes on" wait $!
 
 # Whether the workers named in $TMP/said, at least one, have ended within 5 s.
 all_gone()

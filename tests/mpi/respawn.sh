@@ -12,7 +12,7 @@ says() # NAME PATTERN COMMAND...: it succeeds in time and says that, and none of
 {
     local name=$1 pattern=$2 mark=$$-$((++count)) rc
     shift 2
-    MARK=$mark run timeout -k 5 120 "$@"
+    MARK=$mark run_job timeout -k 5 120 "$@"
     cat "$TMP/out" >>"$TMP/err"
     if [ "$rc" != 0 ]; then
         not_ok "$name" "status $rc"

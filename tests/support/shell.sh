@@ -86,6 +86,18 @@ refuse()
     fi
 }
 
+# Likewise, for a job whose workers are killed.  One may leave what Open MPI shares on a host broken, so that rank 0 ends (src/lib/warden.h): then
+# it is known that, and the job is played again.
+run_job() # COMMAND...
+{
+    local try
+    for try in 1 2 3; do
+        run "$@"
+        grep -q 'MPI has not come back for' "$TMP/err" || return 0
+        echo "$*: a killed worker left MPI's shared memory broken, try $try"
+    done
+}
+
 # Processes that a test started carry its mark in their environment:  MARK=word COMMAND... ; marked word: their pids, zombies aside.
 marked()
 {
