@@ -592,6 +592,19 @@ static bool part(struct mpi *mpi)
     return true;
 }
 
+/* Sends that every peer has received, but of which MPI has not said so here yet: their requests end by themselves.  A receive still posted is
+ * one whose sender has dropped it. */
+static void let_go(struct mpi *mpi)
+{
+    for (int i = 0; i < mpi->pending; i++) {
+        if (mpi->operations[i]->receive)
+            (void)MPI_Cancel(&mpi->requests[i]);
+        (void)MPI_Request_free(&mpi->requests[i]);
+        drop_fragment(mpi, mpi->operations[i]);
+    }
+    mpi->pending = 0;
+}
+
 static void release(struct mpi *mpi)
 {
     for (struct rpi_link *link; (link = rpi_list_pop(&mpi->untaken));)
@@ -618,6 +631,7 @@ static void mpi_close(struct rpi_transport *transport, bool together)
     if (!parted)
         return;
     rpi_mpi_ring_cancel(&mpi->ring);
+    let_go(mpi);
     (void)MPI_Comm_free(&mpi->comm);
     release(mpi);
 }
