@@ -3,6 +3,7 @@
 #include "rank.h"
 #include "reports.h"
 #include "say.h"
+#include "stillness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,10 @@
 #include <unistd.h>
 
 #define ALONE    1.0 /* seconds for mpirun to see for itself that every rank has ended */
+#define STILL    0.1 /* seconds, after a loss, that mpirun sleeps when it waits for the lost, and would for ever */
+#define KILLED   1.2 /* the same once it has been asked */
 #define STEP     2.0 /* seconds between two ways of asking it, each ruder */
+#define POLITELY 2   /* times, that is by SIGTERM */
 #define MERCY    2.5 /* seconds for rank 0 to end, when somebody has ended the job */
 #define BEFORE   0.5 /* seconds */
 #define FAREWELL 5.0 /* seconds for rank 0's watch to say how it ended, when mpirun is gone */
@@ -35,6 +39,9 @@ struct job {
     int asked;  /* times */
     int signal; /* that somebody sent to end the job; 0: none */
     bool master_seen, dismissed;
+    double master_end;          /* when it was seen */
+    bool after_loss;            /* nobody is left, and some were lost before */
+    struct stillness stillness; /* of mpirun, from then on */
 };
 
 /* ---- mpirun */
@@ -169,6 +176,19 @@ static void tell_of_others(const struct job *job)
     }
 }
 
+/* Every rank has ended or cannot be reached.  mpirun sees that for itself and ends, but where a host was lost: there it waits for the word of that
+ * host's daemon, and, asked to end, for the daemon's end, where it does not know that it is lost.  While it sleeps it has passed on all that has come; once
+ * asked it may sleep for a second until it kills what was spawned here and goes on. */
+static void look_at_mpirun_alone(struct job *job, bool unreached, double now)
+{
+    if (job->asked == 0)
+        ask_by(job, now + ALONE);
+    job->after_loss = unreached || job->reports.broken ||
+                      (job->asked == 0 && reports_lost(&job->reports, job->master_end - BEFORE));
+    if (job->after_loss && stillness_look(&job->stillness, job->mpirun, job->asked == 0 ? STILL : KILLED))
+        ask_by(job, now);
+}
+
 /* Rank 0's end is the job's: the others have `grace` seconds, less after a bad end. */
 static void look_at_ranks(struct job *job)
 {
@@ -178,12 +198,14 @@ static void look_at_ranks(struct job *job)
         return;
     if (!job->master_seen) {
         job->master_seen = true;
+        job->master_end = now;
         tell_of_master(job);
         tell_of_others(job);
         ask_by(job, now + (reports->master_status < 0 || reports->master_status > 128 ? ALONE : job->grace));
     }
-    if (reports->gone == reports->size && job->asked == 0)
-        ask_by(job, now + ALONE);
+    int unreached = reports_unreached(reports);
+    if (reports->gone + unreached == reports->size && job->asked < POLITELY && !job->mpirun_ended)
+        look_at_mpirun_alone(job, unreached > 0, now);
 }
 
 /* SIGTERM makes mpirun end its ranks, within a second or so; while it waits for a lost host it takes a second one. */
@@ -194,10 +216,10 @@ static void press(struct job *job)
     int most = (int)(sizeof ways / sizeof *ways);
     if (!(job->ask > 0) || job->mpirun_ended || clock_now() < job->ask)
         return;
-    if (job->asked == 0 && reports->master_gone && reports->master_status == 0 && reports->came > reports->gone &&
-        !job->signal)
-        say("launch: rank 0 has ended, but %d of %d ranks go on: they are ended (--grace SECONDS lets them)",
-            reports->came - reports->gone, reports->size);
+    int here = reports->came - reports->gone - reports_unreached(reports);
+    if (job->asked == 0 && reports->master_gone && reports->master_status == 0 && here > 0 && !job->signal)
+        say("launch: rank 0 has ended, but %d of %d ranks go on: they are ended (--grace SECONDS lets them)", here,
+            reports->size);
     tell_mpirun(job, ways[job->asked < most ? job->asked : most - 1]);
     job->asked++;
     job->ask = clock_now() + STEP;
@@ -235,6 +257,8 @@ static int wait_milliseconds(const struct job *job)
     double seconds = job->ask - clock_now();
     if (job->mpirun_ended)
         return 100;
+    if (job->master_seen && job->asked < POLITELY && seconds > STILLNESS_STEP)
+        seconds = STILLNESS_STEP;
     return !(job->ask > 0) ? -1 : seconds < 0 ? 0 : seconds > 3600 ? 3600000 : (int)(seconds * 1e3) + 1;
 }
 

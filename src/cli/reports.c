@@ -15,8 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STRANGERS 256 /* at once; the oldest goes */
-#define HELLO     512 /* bytes at the most */
+#define STRANGERS 256  /* at once; the oldest goes */
+#define HELLO     512  /* bytes at the most */
+#define UNREACHED 2300 /* ms: two of the kernel's questions, one a second, were not answered in time */
 
 struct line {
     struct line *next, *before;
@@ -243,8 +244,11 @@ static bool read_line(struct reports *reports, struct line *line)
 {
     char bytes[HELLO];
     ssize_t got = recv(line->file, bytes, sizeof bytes, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return true;
+    reports->broken |= got < 0 && line->known && line->rank != 0;
     if (got <= 0)
-        return got < 0 && (errno == EAGAIN || errno == EINTR);
+        return false;
     for (ssize_t i = 0; i < got; i++) {
         if (line->used == sizeof line->text - 1) {
             if (!line->known)
@@ -273,6 +277,27 @@ void reports_take(struct reports *reports)
         else if (!read_line(reports, line))
             end_line(reports, line);
     }
+}
+
+static bool is_unreached(const struct line *line)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    return line->known && getsockopt(line->file, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           info.tcpi_last_ack_recv > UNREACHED;
+}
+
+int reports_unreached(const struct reports *reports)
+{
+    int count = 0;
+    for (const struct line *line = reports->lines; line; line = line->next)
+        count += is_unreached(line);
+    return count;
+}
+
+bool reports_lost(const struct reports *reports, double when)
+{
+    return reports->ended > 0 && reports->ends[0].when < when;
 }
 
 void reports_dismiss_master(struct reports *reports, int signal)

@@ -29,6 +29,7 @@ struct reports {
     char master_host[201];
     struct report_end ends[REPORT_ENDS]; /* of other ranks than 0, the first */
     int ended;                           /* how many are there */
+    bool broken;                         /* a rank's connection was not closed, but broke: its host may be gone */
 };
 
 /* `routes`: to the other hosts.  False: errno. */
@@ -36,6 +37,10 @@ bool reports_open(struct reports *reports, const struct routes *routes);
 /* What ranks need to come, as RANK_LAUNCHER has it.  False: it does not fit. */
 bool reports_address(const struct reports *reports, char *text, size_t size);
 void reports_take(struct reports *reports);
+/* Ranks whose hosts do not answer now, and whose connections have not broken yet. */
+int reports_unreached(const struct reports *reports);
+/* Whether a rank other than 0 has ended before that time. */
+bool reports_lost(const struct reports *reports, double when);
 /* Has rank 0's watch send this signal to the program, and kill it 2 s later; the program's status is still told. */
 void reports_dismiss_master(struct reports *reports, int signal);
 /* Kills what is left on this host of ranks whose connections are open: mpirun (4.1) may crash while it ends them. */
