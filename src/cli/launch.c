@@ -117,7 +117,8 @@ static int parse(int argc, char **argv, struct options *options)
 /* What a job needs so that its survivors go on and come to an end (Open MPI 4.1):
  *  - orte_enable_recovery: the death of a rank does not end the others;
  *  - async_mpi_finalize: MPI_Finalize does not wait for the dead;
- *  - keepalives: the daemon of a host whose cable is cut is given up after some seconds, not never. */
+ *  - keepalives: the daemon of a host whose cable is cut is given up after 3 to 4 s, not never, nor before the pool gives its workers up: it ends them
+ *    when it loses mpirun. */
 static const char *const recovery[] = { "--enable-recovery",
                                         "--mca",
                                         "orte_enable_recovery",
@@ -133,7 +134,7 @@ static const char *const recovery[] = { "--enable-recovery",
                                         "1",
                                         "--mca",
                                         "oob_tcp_keepalive_probes",
-                                        "2",
+                                        "3",
                                         "-x",
                                         RANK_LAUNCHER };
 

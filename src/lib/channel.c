@@ -18,6 +18,8 @@ struct rpi_channel_end {
     int file; /* -1: none, or it has ended */
     bool parked, owed;
     bool lost; /* and not told yet */
+    bool far;
+    int beats; /* to it since it was last heard */
 };
 
 rp_status rpi_channel_init(struct rpi_channel *channel, const struct rpi_alloc *alloc, int workers)
@@ -49,6 +51,8 @@ static void close_end(struct rpi_channel *channel, struct rpi_channel_end *end)
     if (end->file >= 0)
         (void)close(end->file); /* leaves the epoll set: there is no second descriptor of it */
     end->file = -1;
+    channel->far -= end->far;
+    end->far = false;
     unpark(channel, end);
 }
 
@@ -82,8 +86,9 @@ bool rpi_channel_add(struct rpi_channel *channel, int worker, int file)
         (void)close(file);
         return false;
     }
-    *end = (struct rpi_channel_end){ .file = file };
-    rpi_socket_prepare(file);
+    *end = (struct rpi_channel_end){ .file = file, .far = rpi_socket_is_far(file) };
+    channel->far += end->far;
+    rpi_socket_prepare(file, RPI_PATIENCE_MASTER);
     rpi_socket_say(file, RPI_SIGNAL_RING); /* the greeting */
     channel->joined++;
     return true;
@@ -97,6 +102,9 @@ bool rpi_channel_move(struct rpi_channel *channel, int worker, struct rpi_channe
         return false;
     *end = *old;
     channel->parked += end->parked;
+    channel->far += end->far;
+    from->far -= old->far;
+    old->far = false;
     old->file = -1;
     unpark(from, old);
     return true;
@@ -137,6 +145,8 @@ static bool hear(struct rpi_channel *channel, struct rpi_channel_end *end)
         lose(channel, end);
         return false;
     }
+    if (got > 0)
+        end->beats = 0;
     rpi_signals_read(&signals, bytes, (size_t)got);
     if (end->parked != signals.parked) {
         unpark(channel, end);
@@ -144,6 +154,21 @@ static bool hear(struct rpi_channel *channel, struct rpi_channel_end *end)
             park(channel, end);
     }
     return got > 0;
+}
+
+static void beat(struct rpi_channel *channel)
+{
+    double now = rpi_now();
+    if (now < channel->next_beat)
+        return;
+    channel->next_beat = now + RPI_CHANNEL_BEAT * (1 + channel->far / RPI_CHANNEL_MANY);
+    for (int i = 1; i <= channel->workers; i++) {
+        struct rpi_channel_end *end = &channel->ends[i];
+        if (!end->far || end->beats >= RPI_CHANNEL_BEATS)
+            continue;
+        end->beats++;
+        rpi_socket_say(end->file, RPI_SIGNAL_ALIVE);
+    }
 }
 
 void rpi_channel_hear(struct rpi_channel *channel, void (*alive)(void *context, int worker), void *context)
@@ -155,6 +180,8 @@ void rpi_channel_hear(struct rpi_channel *channel, void (*alive)(void *context, 
         if (worker && channel->ends[worker].file >= 0 && hear(channel, &channel->ends[worker]) && alive)
             alive(context, worker);
     }
+    if (channel->far)
+        beat(channel);
 }
 
 int rpi_channel_next_lost(struct rpi_channel *channel)

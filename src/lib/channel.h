@@ -26,9 +26,19 @@ struct rpi_channel {
     int joined;                   /* ever */
     int parked;                   /* workers that sleep */
     int lost;                     /* workers whose end is not told yet */
+    int far;                      /* workers on other hosts */
+    double next_beat;             /* when these get one */
     int epoll;                    /* the sockets and the bell; -1: there is no channel */
     int bell;                     /* an eventfd that ends a sleep */
 };
+
+/* Workers on other hosts get a heartbeat each so many seconds, by rpi_channel_hear, so that something is under way, or soon will be, whenever a
+ * cable is cut: only then can that be seen within little more than RPI_PATIENCE_MASTER. */
+#define RPI_CHANNEL_BEAT 0.25
+/* For each so many of them that becomes longer by as much: sending them is to take no more than some hundredths of rank 0's time. */
+#define RPI_CHANNEL_MANY 1000
+/* So many at the most to one that says nothing meanwhile: it is stopped and reads none of them, and a connection that takes no more would count as broken. */
+#define RPI_CHANNEL_BEATS 1000
 
 /* How much rpi_channel_hear reads at once. */
 #define RPI_CHANNEL_READ 256

@@ -14,7 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define RPI_HEIRS_DOUBT 4.0 /* a cut cable shows within that at all workers behind it */
+#define RPI_HEIRS_DOUBT 4.0 /* a cut cable shows within that at all workers behind it (sockets.h), and to mpirun */
 
 /* One who is sent for. */
 struct rpi_errand {

@@ -17,6 +17,7 @@
 
 #define AGAIN    10  /* ms between two tries to connect */
 #define KNOWN_AT 0.2 /* seconds after which the length of a tick is known well enough */
+#define SELDOM   10  /* seconds between heartbeats that only answer */
 
 void rpi_lifeline_init(struct rpi_lifeline *lifeline)
 {
@@ -50,38 +51,59 @@ static bool is_over(struct rpi_lifeline *lifeline)
     return true;
 }
 
-/* Takes what rank 0 said; true: nothing more comes.  One thread at a time: a word that one has read is known when the other sees the end. */
-static bool hear(struct rpi_lifeline *lifeline)
+/* With `hearing` locked. */
+static bool take(struct rpi_lifeline *lifeline, struct rpi_signals *signals)
 {
     uint8_t bytes[256];
-    struct rpi_signals signals = { .rung = false };
-    (void)pthread_mutex_lock(&lifeline->hearing);
     int got = rpi_socket_read(lifeline->file, bytes, sizeof bytes);
-    bool over = got < 0 && is_over(lifeline);
     if (got > 0)
-        rpi_signals_read(&signals, bytes, (size_t)got);
-    if (signals.parted)
+        rpi_signals_read(signals, bytes, (size_t)got);
+    if (got > 0)
+        atomic_store(&lifeline->heard, true);
+    if (signals->parted)
         atomic_store(&lifeline->parted, true);
+    return got < 0 && is_over(lifeline);
+}
+
+/* Takes what rank 0 said; true: nothing more comes.  One thread at a time: a word that one has read is known when the other sees the end. */
+static bool hear(struct rpi_lifeline *lifeline, struct rpi_signals *signals)
+{
+    (void)pthread_mutex_lock(&lifeline->hearing);
+    bool over = take(lifeline, signals);
     (void)pthread_mutex_unlock(&lifeline->hearing);
     return over;
 }
 
-/* Rank 0's end only: what it says, the worker reads itself when it sleeps, so that a ring wakes one thread and not two. */
+/* A worker that runs a long task reads nothing, and rank 0's heartbeats would fill its socket.  A ring among them is none that it needs: it has not said
+ * yet that it sleeps. */
+static void empty(struct rpi_lifeline *lifeline)
+{
+    struct rpi_signals signals = { .rung = false };
+    (void)pthread_mutex_lock(&lifeline->hearing);
+    if (!atomic_load(&lifeline->announced) && !atomic_load(&lifeline->gone))
+        (void)take(lifeline, &signals);
+    (void)pthread_mutex_unlock(&lifeline->hearing);
+}
+
+/* Rank 0's end, and now and then what nobody reads: what rank 0 says, the worker reads itself when it sleeps, so that a ring wakes one thread and not two. */
 static void *listen_to_rank_0(void *context)
 {
     struct rpi_lifeline *lifeline = context;
     struct pollfd files[2] = { { .fd = lifeline->file, .events = POLLRDHUP }, { .fd = lifeline->stop, .events = POLLIN } };
+    struct rpi_signals signals = { .rung = false };
     int limit = lifeline->beat > 0 ? (int)(lifeline->beat * 1e3) : -1;
     double next = rpi_now() + lifeline->beat;
     for (;;) {
         int count = poll(files, 2, limit);
         if (count > 0 && files[1].revents)
             return NULL;
-        if (count > 0 && files[0].revents && hear(lifeline))
+        if (count > 0 && files[0].revents && hear(lifeline, &signals))
             files[0].fd = -1; /* it ends when it is told to */
         if (limit > 0 && rpi_now() >= next) {
             next = rpi_now() + lifeline->beat;
-            rpi_socket_say(lifeline->file, RPI_SIGNAL_ALIVE);
+            empty(lifeline);
+            if (atomic_exchange(&lifeline->heard, false) || !lifeline->answers)
+                rpi_socket_say(lifeline->file, RPI_SIGNAL_ALIVE);
         }
     }
 }
@@ -97,7 +119,8 @@ rp_status rpi_lifeline_start(struct rpi_lifeline *lifeline, int file, double bea
 {
     sigset_t all, before;
     lifeline->file = file;
-    lifeline->beat = beat;
+    lifeline->answers = !(beat > 0) && rpi_socket_is_far(file);
+    lifeline->beat = lifeline->answers ? SELDOM : beat;
     lifeline->opened = lifeline->said = lifeline->rung = rpi_ticks();
     lifeline->opened_at = rpi_now();
     lifeline->quiet = (uint64_t)(RPI_TICKS_US * 1e6 * RPI_LIFELINE_QUIET) /
@@ -213,17 +236,27 @@ void rpi_lifeline_sent(struct rpi_lifeline *lifeline, bool anew)
 
 void rpi_lifeline_doze(struct rpi_lifeline *lifeline)
 {
-    if (!atomic_exchange(&lifeline->announced, true))
+    (void)pthread_mutex_lock(&lifeline->hearing); /* from here on the other thread takes no ring */
+    bool before = atomic_exchange(&lifeline->announced, true);
+    (void)pthread_mutex_unlock(&lifeline->hearing);
+    if (!before)
         rpi_socket_say(lifeline->file, RPI_SIGNAL_PARKED);
 }
 
-/* A sleep that ended by itself leaves what was said as it was: nothing has rung since. */
+/* A sleep that ended by itself leaves what was said as it was: nothing has rung since.  So does a heartbeat, and ends no sleep. */
 void rpi_lifeline_park(struct rpi_lifeline *lifeline, double seconds)
 {
     struct pollfd look = { .fd = atomic_load(&lifeline->gone) ? -1 : lifeline->file, .events = POLLIN | POLLRDHUP };
-    const struct timespec limit = rpi_timespec(seconds);
-    if (ppoll(&look, 1, &limit, NULL) != 1)
-        return;
-    rpi_lifeline_came(lifeline);
-    (void)hear(lifeline);
+    struct rpi_signals signals = { .rung = false };
+    double end = rpi_now() + seconds;
+    bool over = false;
+    do {
+        const struct timespec limit = rpi_timespec(seconds);
+        if (ppoll(&look, 1, &limit, NULL) != 1)
+            return;
+        over = hear(lifeline, &signals);
+        seconds = end - rpi_now();
+    } while (!over && !signals.rung && !signals.parted && seconds > 0);
+    if (over || signals.rung || signals.parted)
+        rpi_lifeline_came(lifeline);
 }

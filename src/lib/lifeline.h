@@ -28,12 +28,14 @@ struct rpi_lifeline {
     int stop;   /* an eventfd that ends the thread */
     int number; /* this worker's; 0: nobody has said it */
     double beat;
+    bool answers; /* its heartbeats are answers to rank 0's, once for many */
     pthread_t thread;
     bool live;               /* it is there */
     pthread_mutex_t hearing; /* who reads the socket */
     atomic_bool parted;      /* rank 0 ends without waiting for this worker */
     atomic_bool gone;        /* its socket's end was seen */
     atomic_bool leaving;     /* so does this worker: rank 0's end is nothing to it any more */
+    atomic_bool heard;       /* something came since the last heartbeat */
     atomic_bool announced;   /* this worker said that it sleeps, and was not rung since */
     uint64_t said;           /* ticks when rank 0 was last sent something */
     uint64_t rung;           /* and when it was rung */
@@ -44,7 +46,8 @@ struct rpi_lifeline {
 };
 
 void rpi_lifeline_init(struct rpi_lifeline *lifeline);
-/* Connects to rank 0's gate as worker `number`, and starts the thread, which gives a sign of life each `beat` seconds, or none for 0.
+/* Connects to rank 0's gate as worker `number`, and starts the thread, which gives a sign of life each `beat` seconds; for 0 only where rank 0
+ * is on another host and gives some, every 10 s.
  * RP_ERR_BROKEN: rank 0 could not be reached within `timeout` seconds, or there is no thread. */
 RP_MUST_USE rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t port, const uint8_t *token,
                                         int number, double beat, double timeout);

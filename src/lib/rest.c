@@ -71,15 +71,20 @@ static double sooner(double rest, double other)
 }
 
 /* Who listens for signs of life must not be away for so long that silence would not count, nor rank 0 when it is to look again for work that
- * one worker has and another could do. */
+ * one worker has and another could do, or to ask after workers on other hosts.  What is for long rests is done before one that these make short, too. */
 double rpi_rest_limit(const rp_pool *pool, struct rpi_patience *patience)
 {
     double rest = rpi_patience_rest(patience), pause = rpi_detector_pause(&pool->detector);
     double again = pool->master.look_again - pool->now;
+    bool is_long = rest >= RPI_REST_MOST;
     if (pause > 0)
         rest = sooner(rest, pause);
+    if (pool->transport->again > 0)
+        rest = sooner(rest, pool->transport->again);
     if (pool->master.look_again >= 0)
         rest = sooner(rest, again > 0 ? again : 0);
+    if (is_long && rest < RPI_REST_MOST)
+        rpi_spares_trim(pool->alloc.spares);
     return rest;
 }
 

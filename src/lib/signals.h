@@ -10,7 +10,7 @@
 enum rpi_signal {
     RPI_SIGNAL_RING = 'r',   /* a message has been sent: look */
     RPI_SIGNAL_PARKED = 'p', /* of a worker: it sleeps until it is rung */
-    RPI_SIGNAL_ALIVE = 'a',  /* of a worker: a heartbeat */
+    RPI_SIGNAL_ALIVE = 'a',  /* a heartbeat; rank 0's is for the other host's kernel, which acknowledges it */
     RPI_SIGNAL_PARTED = 'q', /* of rank 0: it ends without the others; its socket's end is not its death */
 };
 

@@ -55,6 +55,7 @@ struct rpi_transport {
     const struct rpi_transport_ops *ops;
     int peers;    /* beside this rank */
     int parked;   /* of them, those that sleep, as far as is known */
+    double again; /* seconds until it is to be polled again, come what may, for the sake of peers elsewhere; 0: never */
     double crowd; /* this host's ranks for each of its cores; above 1 they take turns */
     bool
         hasty; /* for the next poll: the one before was a moment ago, and found nothing; the first message since then is enough */

@@ -161,6 +161,7 @@ static void look_at_channel(struct mpi *mpi, const struct rpi_events *events)
     mpi->looked = rpi_ticks();
     rpi_channel_hear(&mpi->channel, events->alive, events->context);
     mpi->base.parked = mpi->channel.parked;
+    mpi->base.again = mpi->channel.far ? RPI_CHANNEL_BEAT / 2 : 0;
     note_ends(mpi);
 }
 

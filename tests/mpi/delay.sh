@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What lost workers and lost hosts cost in time, from the begin of a job's work to the job's end: no more than the repeated work and 3 s. The work keeps no more workers busy
-# than are left, and the same work undisturbed is measured first. A cut cable sends no sign, and it takes 3 s without an answer to see it: these are added.
+# than are left, and the same work undisturbed is measured first. A cut cable sends no sign, and is seen 2.6 to 2.9 s later: the aim is 3 s there too, and what
+# is asserted 3.5 s, for a busy machine. One that is mended within 1.5 s costs no worker.
 # limit: 120
 # machine: alone
 . tests/support/shell.sh
@@ -70,16 +71,63 @@ hosts_job() # WORDS...
     timeout -k 5 60 scripts/hosts run "$cluster" n0 "$BUILD/rankpool" launch -n 5 --hosts n0:1,n1:2,n2:2 \
         "$rounds" $count $task "$TMP/now" 3 4
 }
-with_fault() # FAULT
+# Runs it beside the job, once that is in its round ROUNDS / 3.
+beside() # COMMAND...
 {
     rm -f "$TMP/now"
     (
         end=$((SECONDS + 30))
         until [ -e "$TMP/now" ] || [ $SECONDS -ge $end ]; do sleep 0.02; done
-        scripts/hosts "$1" "$cluster" n2
+        "$@"
     ) &
     hosts_job
+    rc=$?
+    wait $!
+    return $rc
 }
+
 undisturbed "three hosts" hosts_job
-costs "three hosts, one dies" 3000 2 with_fault kill
-costs "three hosts, one has its cable cut" 6000 2 with_fault cut
+costs "three hosts, one dies" 3000 2 beside scripts/hosts kill "$cluster" n2
+
+# Up to 1 s more than that passes until packets do: a host whose cable was out asks once a second who has which address.
+cable_out() # SECONDS
+{
+    scripts/hosts cut "$cluster" n2
+    sleep "$1"
+    scripts/hosts mend "$cluster" n2
+}
+
+# Its kernel goes on to answer.
+stop_ranks() # SECONDS
+{
+    local pid pids=()
+    for pid in $(scripts/hosts pids "$cluster" n2); do
+        case $(readlink "/proc/$pid/exe") in
+        */rounds) pids+=("$pid") ;;
+        esac
+    done
+    kill -STOP "${pids[@]}"
+    sleep "$1"
+    kill -CONT "${pids[@]}"
+}
+
+spares() # NAME SECONDS COMMAND...: nobody is lost by what stops the work for so long
+{
+    local name=$1 least=$2 longest
+    shift 2
+    timed "$@"
+    longest=$(sed -n 's/.* the longest round \([0-9]*\)\.\([0-9]*\) s,.*/\1\2/p' "$TMP/out")
+    cat "$TMP/out" >>"$TMP/err"
+    if [ "$rc" != 0 ]; then
+        not_ok "$name" "status $rc"
+    elif grep -q 'is lost' "$TMP/err" || ! grep -q ' 0 tasks started again$' "$TMP/out"; then
+        not_ok "$name" "a worker was lost"
+    elif [ "${longest:-0}" -lt "${least/./}0" ]; then
+        not_ok "$name" "no round took $least s: nothing was stopped"
+    else
+        ok "$name: $took ms, undisturbed $quiet ms; $(tail -n 1 "$TMP/out")"
+    fi
+}
+spares "three hosts, one has its cable out for 1.5 s" 1.5 beside cable_out 1.5
+spares "three hosts, the workers of one are stopped for 4 s" 4.0 beside stop_ranks 4
+costs "three hosts, one has its cable cut" 3500 2 beside scripts/hosts cut "$cluster" n2

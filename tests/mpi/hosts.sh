@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Pools on three hosts, each a network namespace, of which one dies or has its cable cut at a random moment: every future settles, the results are
-# right, and the job ends.  A death is noticed at once, a cut cable after 3 s.
+# right, and the job ends.  A death is noticed at once, a cut cable within 3 s.
 #   RUNS=n SEED=n tests/mpi/hosts.sh     by hand: so many runs of each, from that seed on
 # limit: 300
 . tests/support/shell.sh

@@ -507,6 +507,78 @@ static void the_bell_ends_a_sleep(void)
     leave_all(worker);
 }
 
+/* From another address than rank 0's, as from another host. */
+static int come_from_afar(uint32_t worker)
+{
+    struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
+    struct sockaddr_in there = { .sin_family = AF_INET, .sin_port = htons(gate.port), .sin_addr.s_addr = htonl(gate.ip) };
+    uint8_t proof[RPI_PROOF_BYTES];
+    int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CU_ASSERT_EQUAL_FATAL(bind(file, (const struct sockaddr *)&here, sizeof here), 0);
+    CU_ASSERT_EQUAL_FATAL(connect(file, (const struct sockaddr *)&there, sizeof there), 0);
+    rpi_proof_write(proof, gate.token, worker);
+    say(file, proof, sizeof proof);
+    return file;
+}
+
+static void beat_often(int times)
+{
+    for (int i = 0; i < times; i++) {
+        channel.next_beat = 0;
+        rpi_channel_hear(&channel, on_alive, NULL);
+    }
+}
+
+/* What has come, until `least` bytes have. */
+static int beats_at(int file, int least)
+{
+    uint8_t bytes[256];
+    int count = 0;
+    for (int got; count < least && wait_for(file, POLLIN) && (got = rpi_socket_read(file, bytes, sizeof bytes)) > 0;)
+        for (int i = 0; i < got; i++)
+            count += bytes[i] == RPI_SIGNAL_ALIVE;
+    return count;
+}
+
+/* Heartbeats go to other hosts alone, at their time, and not for ever to a worker that says nothing. */
+static void those_elsewhere_get_beats(void)
+{
+    begin();
+    memset(heard, 0, sizeof heard);
+    int near = come_as(1);
+    let_in_until(1);
+    was_greeted(near);
+    beat_often(3);
+    CU_ASSERT_EQUAL(channel.far, 0);
+    int far = come_from_afar(2);
+    let_in_until(2);
+    was_greeted(far);
+    CU_ASSERT_EQUAL(channel.far, 1);
+    beat_often(1);
+    rpi_channel_hear(&channel, on_alive, NULL); /* too early for a second one */
+    CU_ASSERT_EQUAL(beats_at(far, 1), 1);
+    CU_ASSERT_FALSE(is_rung(far));
+    beat_often(RPI_CHANNEL_BEATS + 100);
+    CU_ASSERT_EQUAL(beats_at(far, RPI_CHANNEL_BEATS - 1), RPI_CHANNEL_BEATS - 1);
+    CU_ASSERT_FALSE(is_rung(far));
+    tell(2, far, "a");
+    beat_often(1);
+    CU_ASSERT_EQUAL(beats_at(far, 1), 1);
+    CU_ASSERT_TRUE(channel.next_beat - rpi_now() <= RPI_CHANNEL_BEAT);
+    channel.far += 2 * RPI_CHANNEL_MANY; /* a crowd of them, which gets less often */
+    beat_often(1);
+    CU_ASSERT_TRUE(channel.next_beat - rpi_now() > 2 * RPI_CHANNEL_BEAT);
+    channel.far -= 2 * RPI_CHANNEL_MANY;
+    CU_ASSERT_EQUAL(beats_at(far, 1), 1);
+    CU_ASSERT_FALSE(is_rung(near));
+    rpi_channel_drop(&channel, 2);
+    CU_ASSERT_EQUAL(channel.far, 0);
+    beat_often(1);
+    (void)close(far);
+    (void)close(near);
+    end();
+}
+
 static void no_memory_for_it(void)
 {
     files = open_files();
@@ -527,12 +599,15 @@ static CU_TestInfo in[] = { { "the_token_lets_in", the_token_lets_in },
                             { "behind_a_closed_gate", behind_a_closed_gate },
                             { "another_pools_token", another_pools_token },
                             CU_TEST_INFO_NULL };
-static CU_TestInfo said[] = {
-    { "parked_and_rung", parked_and_rung },         { "garbage_and_floods", garbage_and_floods },
-    { "an_end_is_told_once", an_end_is_told_once }, { "the_lost_come_again", the_lost_come_again },
-    { "parting_is_heard", parting_is_heard },       { "the_bell_ends_a_sleep", the_bell_ends_a_sleep },
-    { "no_memory_for_it", no_memory_for_it },       CU_TEST_INFO_NULL
-};
+static CU_TestInfo said[] = { { "parked_and_rung", parked_and_rung },
+                              { "garbage_and_floods", garbage_and_floods },
+                              { "an_end_is_told_once", an_end_is_told_once },
+                              { "the_lost_come_again", the_lost_come_again },
+                              { "parting_is_heard", parting_is_heard },
+                              { "the_bell_ends_a_sleep", the_bell_ends_a_sleep },
+                              { "those_elsewhere_get_beats", those_elsewhere_get_beats },
+                              { "no_memory_for_it", no_memory_for_it },
+                              CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "gate", NULL, NULL, NULL, NULL, in },
                                  { "channel", NULL, NULL, NULL, NULL, said },
                                  CU_SUITE_INFO_NULL };

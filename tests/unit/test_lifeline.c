@@ -406,6 +406,62 @@ static void what_leaves_late_rings_now_and_then(void)
     rpi_lifeline_close(&lifeline);
 }
 
+static void say_many(int file, uint8_t byte, int times)
+{
+    for (int i = 0; i < times; i++)
+        rpi_socket_say(file, byte);
+}
+
+/* A heartbeat of rank 0's ends no sleep, and nothing is to be said again behind it; a ring does. */
+static void beats_let_sleep(void)
+{
+    int sockets[2];
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+    rpi_lifeline_init(&lifeline);
+    CU_ASSERT_EQUAL_FATAL(rpi_lifeline_start(&lifeline, sockets[1], 0), RP_OK);
+    rpi_lifeline_doze(&lifeline);
+    say_many(sockets[0], RPI_SIGNAL_ALIVE, 600);
+    double began = rpi_now();
+    rpi_lifeline_park(&lifeline, 0.05);
+    CU_ASSERT_TRUE(rpi_now() - began >= 0.05);
+    CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 0);
+    rpi_lifeline_doze(&lifeline);
+    CU_ASSERT_EQUAL(bytes_waiting(sockets[0]), 1); /* one PARKED */
+    say_many(sockets[0], RPI_SIGNAL_ALIVE, 3);
+    say_many(sockets[0], RPI_SIGNAL_RING, 1);
+    began = rpi_now();
+    rpi_lifeline_park(&lifeline, PATIENT);
+    CU_ASSERT_TRUE(rpi_now() - began < PATIENT);
+    rpi_lifeline_doze(&lifeline);
+    CU_ASSERT_EQUAL(bytes_waiting(sockets[0]), 2);
+    rpi_lifeline_leave(&lifeline);
+    (void)close(sockets[0]);
+    rpi_lifeline_close(&lifeline);
+}
+
+/* Of a worker that does not sleep the thread takes them, with its own heartbeats; of one that does it takes nothing. */
+static void beats_do_not_pile_up(void)
+{
+    int sockets[2];
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+    rpi_lifeline_init(&lifeline);
+    CU_ASSERT_EQUAL_FATAL(rpi_lifeline_start(&lifeline, sockets[1], 0.002), RP_OK);
+    say_many(sockets[0], RPI_SIGNAL_ALIVE, 600);
+    double until = rpi_now() + PATIENT;
+    while (bytes_waiting(sockets[1]) && rpi_now() < until)
+        (void)poll(NULL, 0, 1);
+    CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 0);
+    rpi_lifeline_doze(&lifeline);
+    say_many(sockets[0], RPI_SIGNAL_RING, 1);
+    unsigned before = bytes_waiting(sockets[0]);
+    while (bytes_waiting(sockets[0]) < before + 5 && rpi_now() < until) /* so many looks of the thread */
+        (void)poll(NULL, 0, 1);
+    CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 1);
+    rpi_lifeline_leave(&lifeline);
+    (void)close(sockets[0]);
+    rpi_lifeline_close(&lifeline);
+}
+
 static CU_TestInfo coming[] = { { "greeted_and_closed", greeted_and_closed },
                                 { "nobody_lets_it_in", nobody_lets_it_in },
                                 { "signs_of_life", signs_of_life },
@@ -417,6 +473,8 @@ static CU_TestInfo ending[] = { { "a_worker_ends_with_rank_0", a_worker_ends_wit
 static CU_TestInfo sleeping[] = { { "no_wake_up_is_lost", no_wake_up_is_lost },
                                   { "rank_0_is_rung", rank_0_is_rung },
                                   { "what_leaves_late_rings_now_and_then", what_leaves_late_rings_now_and_then },
+                                  { "beats_let_sleep", beats_let_sleep },
+                                  { "beats_do_not_pile_up", beats_do_not_pile_up },
                                   CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "coming", NULL, NULL, NULL, NULL, coming },
                                  { "ending", NULL, NULL, NULL, NULL, ending },

@@ -425,6 +425,29 @@ static void a_long_rest_trims(void)
     }
 }
 
+/* Rank 0 looks after peers elsewhere all the time; what a long rest would give back is given back all the same. */
+static void with_peers_elsewhere(void)
+{
+    struct memory memory = { 0 };
+    const struct rpi_alloc alloc = memory_hook(&memory);
+    struct rpi_patience patience = { 0 };
+    begin();
+    pool->alloc.spares = rpi_spares_new(&alloc, RPI_SPARES_IDLE);
+    uint64_t empty = memory.live;
+    rpi_buffer_free(rpi_spares_buffer(pool->alloc.spares, RPI_SPARE_LEAST));
+    bed.transport.again = 0.125;
+    CU_ASSERT_TRUE(rpi_rest_limit(pool, &patience) < 0.125);
+    CU_ASSERT_EQUAL(memory.live, empty + 1);
+    for (int i = 0; i < 20; i++)
+        (void)rpi_rest_limit(pool, &patience);
+    CU_ASSERT_TRUE(about(rpi_rest_limit(pool, &patience), 0.125));
+    CU_ASSERT_EQUAL(memory.live, empty);
+    bed.transport.again = 0;
+    rpi_spares_end(pool->alloc.spares);
+    CU_ASSERT_EQUAL(memory.live, 0);
+    end();
+}
+
 static CU_TestInfo tests[] = { { "its_time_is_over", its_time_is_over },
                                { "woken_by_what_is_new", woken_by_what_is_new },
                                { "one_parks_for_all", one_parks_for_all },
@@ -437,6 +460,7 @@ static CU_TestInfo tests[] = { { "its_time_is_over", its_time_is_over },
                                { "longer_each_time", longer_each_time },
                                { "while_silence_counts", while_silence_counts },
                                { "a_long_rest_trims", a_long_rest_trims },
+                               { "with_peers_elsewhere", with_peers_elsewhere },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "rest", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
 
