@@ -36,7 +36,7 @@ struct rpi_channel {
  * cable is cut: only then can that be seen within little more than RPI_PATIENCE_MASTER. */
 #define RPI_CHANNEL_BEAT 0.25
 /* For each so many of them that becomes longer by as much: sending them is to take no more than some hundredths of rank 0's time. */
-#define RPI_CHANNEL_MANY 1000
+#define RPI_CHANNEL_MANY 1000.0
 /* So many at the most to one that says nothing meanwhile: it is stopped and reads none of them, and a connection that takes no more would count as broken. */
 #define RPI_CHANNEL_BEATS 1000
 
