@@ -459,7 +459,7 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
         return true;
     }
     uint32_t limit = rpi_get32(reader.at + 8), verdict = rpi_get32(reader.at), initializer = rpi_get32(reader.at + 24);
-    if (!rpi_is_status(verdict) ||
+    if (!rpi_is_status(verdict) || (verdict != RP_OK && !talk->message[0]) ||
         (verdict == RP_OK &&
          (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX || !get_isolation(reader.at + 36, &talk->opening->isolation) ||
           (initializer != RPI_NO_FUNCTION && initializer >= talk->opening->registry->count)))) {

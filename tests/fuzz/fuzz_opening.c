@@ -218,6 +218,8 @@ void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size,
     output_byte(&verdicts, WORKER);
     output_bytes(&verdicts, said.bytes, said.used);
     give("opening_verdicts", verdicts.bytes, verdicts.used, into);
+    verdicts.bytes[1 + 3 + RPI_BATCH_HEADER] ^= RP_ERR_NOMEM; /* a failure without a word why */
+    give("opening_no_reason", verdicts.bytes, verdicts.used, into);
     hellos.bytes[0] = INITIALIZER | ARGUMENT;
     say_verdicts(&hellos);
     size_t third = said.used / 3 * 2;

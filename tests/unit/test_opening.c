@@ -719,6 +719,11 @@ static void damaged_verdicts(void)
         CU_ASSERT_TRUE(says("verdict is damaged"));
         end();
     }
+    memcpy(bad, good, size);
+    rpi_put32(bad + RPI_BATCH_HEADER, RP_ERR_TASK); /* and no word why */
+    CU_ASSERT_EQUAL(open_worker(&opening, bad, size), RP_ERR_BROKEN);
+    CU_ASSERT_TRUE(says("verdict is damaged"));
+    end();
     free(good);
     free(bad);
 }
