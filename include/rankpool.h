@@ -247,8 +247,8 @@ typedef struct rp_call_info { size_t struct_size; uint64_t task; int attempt; in
  *  - The new process is spawned as those of config.processes are, on the lost one's host: it is alone in its MPI_COMM_WORLD, makes the calls
  *    up to this rp_open, is initialised, and serves under the lost worker's number, with another pid; its messages go over tcp.
  *    Tasks with worker_hard that were queued for the lost one have failed with it; later ones run in the new one.
- *  - One that has not come, or is not initialised, within open_timeout, or cannot be spawned, is logged and counts; if the spawn itself hangs, none comes
- *    any more.  Nor does one behind rp_terminate, or when rp_close has seen the last task settle.
+ *  - One that has not come, or is not initialised, within open_timeout, or cannot be spawned, is logged and counts; if the spawn itself hangs, a second
+ *    one is tried, and if that hangs too none comes any more.  Nor does one behind rp_terminate, or when rp_close has seen the last task settle.
  *  - When the last worker of another host than rank 0's is lost, the host may be: then nobody is replaced any more, for Open MPI 4.1 ends every
  *    process when one is spawned after it lost a host.  So a loss on another host is looked at for 4 s first; a host lost within these is a risk.
  * Elsewhere it has no effect: a warning says so, but in a pool of one process.

@@ -148,11 +148,15 @@ static void take_in(rp_pool *pool)
     (void)pthread_join(heirs->thread, NULL);
     heirs->busy = false;
     rp_status status = admit(pool, errand);
-    if (errand->stuck)
+    bool again = errand->stuck && !heirs->stuck && !heirs->closed && heirs->left > 0;
+    if (errand->stuck && heirs->stuck)
         give_up(heirs);
+    heirs->stuck = errand->stuck;
     if (status != RP_OK) {
-        rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is not replaced: %s", errand->worker, errand->host,
-                rp_error_message());
+        rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is not replaced%s: %s", errand->worker, errand->host,
+                again ? " yet" : "", rp_error_message());
+        if (again)
+            rpi_heirs_wish(pool, errand->worker);
         return;
     }
     heirs->count++;

@@ -5,7 +5,10 @@
  * opening with it, over a transport of these two alone, while the pool works on; then the pool's transport takes the heir over.
  *
  * Open MPI 4.1 ends the whole job when something is spawned after a host was lost.  So nothing is unless every worker that waits for an
- * heir was on rank 0's host, or on one where another worker still lives, RPI_HEIRS_DOUBT seconds after. */
+ * heir was on rank 0's host, or on one where another worker still lives, RPI_HEIRS_DOUBT seconds after.
+ *
+ * A spawn hangs where the program does before rp_open, but also by a fault of Open MPI's daemon (mpi_family.c) that the next is spared.  So a
+ * second is tried, and after two in a row no more. */
 #ifndef RPI_HEIRS_H
 #define RPI_HEIRS_H
 
@@ -25,7 +28,7 @@ struct rpi_errand {
     /* what came of it */
     rp_status status;
     char why[512];
-    bool stuck;                   /* a thread does not come back from it: there can be no other */
+    bool stuck;                   /* the spawn did not come back, and keeps its thread */
     char came_to[RPI_HOST_BYTES]; /* its host, as it says itself */
     int64_t pid;
     struct rpi_transport *transport; /* of rank 0 and this one peer; the taker's */
@@ -50,6 +53,7 @@ struct rpi_heirs {
     double *since; /* by worker: when it was lost; 0: it does not wait */
     int waiting;
     int left, count; /* may still be made; were */
+    bool stuck;      /* the last one was */
     bool closed;     /* nobody is sent for any more */
     /* who is sent for */
     struct rpi_transport *pool; /* to be woken */

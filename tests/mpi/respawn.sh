@@ -51,6 +51,8 @@ says "one process" '^close: fine' "$respawner" none 5
 cp "$respawner" "$TMP/program"
 says "the program's file is gone" '^rankpool: worker 1 \([^)]*\) is not replaced: .*did not all come to rp_open within 10 s' \
     "$BUILD/rankpool" launch -n 3 "$TMP/program" gone 3
+says "who is spawned first never comes: the second does" '^2 workers, 0 lost, 1 respawned$' \
+    "$BUILD/rankpool" launch -n 3 "$respawner" once 3 "$TMP/came"
 says "who is spawned never comes" '^rankpool: worker 1 \([^)]*\) is not replaced: .*did not all come to rp_open within 10 s' \
     "$BUILD/rankpool" launch -n 3 "$respawner" hangs 3
 

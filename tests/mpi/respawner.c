@@ -5,6 +5,7 @@
  *   respawner close              a worker is killed, and the pool closed at once
  *   respawner gone LIMIT         a worker is killed that nobody can replace: the program's file is away by then
  *   respawner hangs LIMIT        likewise: who is spawned never comes to rp_open
+ *   respawner once LIMIT FILE    only the first who is spawned does not, who makes FILE
  *   respawner full LIMIT         a worker is stopped and given up: it keeps its slot, and MPI has no other
  *   respawner away LIMIT FILE    once FILE is made somebody kills a host of two workers
  * FORK=1: tasks run in children of their workers; PROCESSES=k: in a run of one rank, so many workers are spawned. */
@@ -224,7 +225,7 @@ static void listen_for_refusal(rp_level level, const char *line, void *user)
     (void)level;
     (void)user;
     (void)fprintf(stderr, "rankpool: %s\n", line);
-    if (strstr(line, "is not replaced") || strstr(line, "not replaced any more"))
+    if (strstr(line, "is not replaced: ") || strstr(line, "not replaced any more"))
         atomic_store(&is_refused, true);
 }
 
@@ -236,8 +237,12 @@ int main(int argc, char **argv)
         return 2;
     bool hangs = strcmp(argv[1], "hangs") == 0, gone = strcmp(argv[1], "gone") == 0, full = strcmp(argv[1], "full") == 0;
     bool away = argc > 3 && strcmp(argv[1], "away") == 0;
-    while (hangs && getenv("RANKPOOL_SPAWNED"))
+    bool once = argc > 3 && strcmp(argv[1], "once") == 0;
+    bool is_first = once && getenv("RANKPOOL_SPAWNED") && open(argv[3], O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600) >= 0;
+    while ((hangs || is_first) && getenv("RANKPOOL_SPAWNED"))
         (void)sleep(1);
+    if (once)
+        config.open_timeout = 10;
     if (hangs || gone || full || away) {
         config.open_timeout = 10;
         config.log = listen_for_refusal;
@@ -271,6 +276,8 @@ int main(int argc, char **argv)
         work(pool, 0);
     else if (strcmp(argv[1], "close") == 0)
         work(pool, 1);
+    else if (once)
+        kill_by_turns(pool, 1, config.respawn, 0);
     else if (hangs || gone || full)
         without_heirs(pool, 1, 1);
     else if (away)
