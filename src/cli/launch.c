@@ -42,11 +42,31 @@ static void help(void)
 
 /* ---- arguments */
 
-static bool is_count(const char *text)
+static bool is_count(const char *text, size_t length)
 {
-    char *end;
-    long value = strtol(text, &end, 10);
-    return *text && !*end && value >= 1 && value <= INT_MAX;
+    long value = strtol(text, NULL, 10);
+    return length > 0 && strspn(text, "0123456789") == length && value >= 1 && value <= INT_MAX;
+}
+
+/* h1:4,h2:* and the like; +n1, +e: hosts of the batch job, mpirun's to read.  False, after saying what is wrong. */
+static bool check_hosts(const char *list)
+{
+    for (const char *at = list;; at++) {
+        size_t all = strcspn(at, ","), name = strcspn(at, ":,");
+        const char *count = at + name + 1;
+        size_t length = name < all ? all - name - 1 : 0;
+        if (name == 0 || strcspn(at, " \t\n") < all) {
+            say("launch: --hosts wants a list such as h1:4,h2:4, not \"%s\"", list);
+            return false;
+        }
+        if (*at != '+' && name < all && !is_count(count, length) && (length != 1 || *count != '*')) {
+            say("launch: --hosts wants a number of ranks for %.*s, not \"%.*s\"", (int)name, at, (int)length, count);
+            return false;
+        }
+        at += all;
+        if (!*at)
+            return true;
+    }
 }
 
 static bool parse_grace(const char *text, double *grace)
@@ -59,10 +79,10 @@ static bool parse_grace(const char *text, double *grace)
 /* -1: go on; else the exit status. */
 static int check(const struct options *options)
 {
-    if (options->ranks && !is_count(options->ranks))
+    if (options->ranks && !is_count(options->ranks, strlen(options->ranks)))
         say("launch: -n wants a number of ranks, not \"%s\"", options->ranks);
-    else if (options->hosts && !*options->hosts)
-        say("launch: --hosts wants a list such as h1:4,h2:4");
+    else if (options->hosts && !check_hosts(options->hosts))
+        return USAGE_ERROR;
     else if (options->program_count == 0)
         say("launch: which program? rankpool launch -n N PROGRAM [ARGUMENTS]");
     else

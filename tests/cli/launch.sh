@@ -53,6 +53,9 @@ ends "a worker that is stopped" 0 '' -n 2 '[ $rank != 0 ] || exit 0; kill -STOP 
 # Rank 0 reads its input to the end: mpirun (4.1) crashes now and then when some comes after rank 0's end.
 ends "workers are let finish" 0 'late' --grace 20 -n 2 '[ $rank != 0 ] || { cat >/dev/null; exit 0; }; sleep 4; echo late'
 ends "ranks beyond the slots" 0 '' -n 40 'exit 0'
+ends "hosts by name and by number" 0 '^3$' --hosts localhost:2,127.0.0.1 'echo $OMPI_COMM_WORLD_SIZE'
+ends "as many as there is room for" 0 '^0$' --hosts 'localhost:*' 'echo $rank'
+ends "ranks beyond the hosts' numbers" 0 '^5$' -n 5 --hosts localhost:1 'echo $OMPI_COMM_WORLD_SIZE'
 ends "what mpirun refuses" 1 'mpirun ended with status 1 before rank 0' --mpirun-arg --no-such-option -n 2 'exit 0'
 ends "a word for mpirun" 0 '<stdout>' --mpirun-arg --tag-output -n 1 'echo hello'
 
