@@ -176,6 +176,17 @@ static void tell_of_others(const struct job *job)
     }
 }
 
+/* Whether who reads the output is behind: mpirun holds what is still to be written, and goes on when it is taken.  One who has closed it is not. */
+static bool output_waits(void)
+{
+    for (int file = STDOUT_FILENO; file <= STDERR_FILENO; file++) {
+        struct pollfd look = { .fd = file, .events = POLLOUT };
+        if (poll(&look, 1, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Every rank has ended or cannot be reached.  mpirun sees that for itself and ends, but where a host was lost: there it waits for the word of that
  * host's daemon, and, asked to end, for the daemon's end, where it does not know that it is lost.  While it sleeps it has passed on all that has come; once
  * asked it may sleep for a second until it kills what was spawned here and goes on. */
@@ -185,7 +196,10 @@ static void look_at_mpirun_alone(struct job *job, bool unreached, double now)
         ask_by(job, now + ALONE);
     job->after_loss = unreached || job->reports.broken ||
                       (job->asked == 0 && reports_lost(&job->reports, job->master_end - BEFORE));
-    if (job->after_loss && stillness_look(&job->stillness, job->mpirun, job->asked == 0 ? STILL : KILLED))
+    if (!job->signal && output_waits()) {
+        job->stillness.since = 0;
+        job->ask = now + ALONE;
+    } else if (job->after_loss && stillness_look(&job->stillness, job->mpirun, job->asked == 0 ? STILL : KILLED))
         ask_by(job, now);
 }
 
@@ -208,7 +222,7 @@ static void look_at_ranks(struct job *job)
         look_at_mpirun_alone(job, unreached > 0, now);
 }
 
-/* SIGTERM makes mpirun end its ranks, within a second or so; while it waits for a lost host it takes a second one. */
+/* SIGTERM makes mpirun end its ranks, within a second or so; while it waits for a lost host it takes a second one.  What it has not written is lost. */
 static void press(struct job *job)
 {
     static const int ways[] = { SIGTERM, SIGTERM, SIGKILL };
@@ -216,6 +230,10 @@ static void press(struct job *job)
     int most = (int)(sizeof ways / sizeof *ways);
     if (!(job->ask > 0) || job->mpirun_ended || clock_now() < job->ask)
         return;
+    if (!job->signal && output_waits()) {
+        job->ask = clock_now() + ALONE;
+        return;
+    }
     int here = reports->came - reports->gone - reports_unreached(reports);
     if (job->asked == 0 && reports->master_gone && reports->master_status == 0 && here > 0 && !job->signal)
         say("launch: rank 0 has ended, but %d of %d ranks go on: they are ended (--grace SECONDS lets them)", here,

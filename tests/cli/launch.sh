@@ -59,6 +59,20 @@ ends "ranks beyond the hosts' numbers" 0 '^5$' -n 5 --hosts localhost:1 'echo $O
 ends "what mpirun refuses" 1 'mpirun ended with status 1 before rank 0' --mpirun-arg --no-such-option -n 2 'exit 0'
 ends "a word for mpirun" 0 '<stdout>' --mpirun-arg --tag-output -n 1 'echo hello'
 
+# mpirun has taken it all from the ranks, and would be killed while it waits for the reader.
+late_reader()
+{
+    launch -n 2 'head -c 500000 /dev/zero | tr "\0" x' 2>"$TMP/late" | { sleep 7; wc -c; }
+    [ "${PIPESTATUS[0]}" = 0 ]
+}
+mark=$$-late
+run late_reader
+if [ $rc = 0 ] && [ "$(cat "$TMP/out")" = 1000000 ]; then
+    ok "all of the output comes to one who reads it late"
+else
+    not_ok "all of the output comes to one who reads it late" "status $rc, $(cat "$TMP/out") bytes"
+fi
+
 mark=$$-chld
 MARK=$mark run timeout -k 5 40 env --ignore-signal=CHLD "$rankpool" launch -n 2 sh -c 'exit 7'
 if [ $rc = 7 ]; then ok "started where SIGCHLD is ignored"; else not_ok "started where SIGCHLD is ignored" "status $rc, not 7"; fi
