@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #define ALONE    1.0 /* seconds for mpirun to see for itself that every rank has ended */
-#define STILL    0.1 /* seconds, after a loss, that mpirun sleeps when it waits for the lost, and would for ever */
-#define KILLED   1.2 /* the same once it has been asked */
+#define STILL    0.1 /* seconds, after a loss, that mpirun is still when it waits for the lost, and would for ever */
+#define NAP      1.2 /* seconds; it naps for one at a time while it ends processes */
 #define STEP     2.0 /* seconds between two ways of asking it, each ruder */
 #define POLITELY 2   /* times, that is by SIGTERM */
 #define MERCY    2.5 /* seconds for rank 0 to end, when somebody has ended the job */
@@ -188,8 +188,8 @@ static bool output_waits(void)
 }
 
 /* Every rank has ended or cannot be reached.  mpirun sees that for itself and ends, but where a host was lost: there it waits for the word of that
- * host's daemon, and, asked to end, for the daemon's end, where it does not know that it is lost.  While it sleeps it has passed on all that has come; once
- * asked it may sleep for a second until it kills what was spawned here and goes on. */
+ * host's daemon, and, asked to end, for the daemon's end, where it does not know that it is lost.  While it is still it has passed on all that has come; once
+ * asked it may nap for a second until it kills what was spawned here and goes on. */
 static void look_at_mpirun_alone(struct job *job, bool unreached, double now)
 {
     if (job->asked == 0)
@@ -199,7 +199,7 @@ static void look_at_mpirun_alone(struct job *job, bool unreached, double now)
     if (!job->signal && output_waits()) {
         job->stillness.since = 0;
         job->ask = now + ALONE;
-    } else if (job->after_loss && stillness_look(&job->stillness, job->mpirun, job->asked == 0 ? STILL : KILLED))
+    } else if (job->after_loss && stillness_look(&job->stillness, job->mpirun, STILL, job->asked == 0 ? STILL : NAP))
         ask_by(job, now);
 }
 

@@ -13,7 +13,8 @@ struct stillness {
 
 #define STILLNESS_STEP 0.02 /* seconds between two looks */
 
-/* A look at it; true: it has been still for so many seconds. */
-bool stillness_look(struct stillness *stillness, pid_t process, double seconds);
+/* A look at it; true: it has been still for so many seconds.  Where it cannot be seen whether it only naps, until a time that it has set itself, these
+ * are `nap` seconds, which is longer than it does. */
+bool stillness_look(struct stillness *stillness, pid_t process, double seconds, double nap);
 
 #endif

@@ -69,7 +69,7 @@ three_hosts
 hosts_job() # WORDS...
 {
     timeout -k 5 60 scripts/hosts run "$cluster" n0 "$BUILD/rankpool" launch -n 5 --hosts n0:1,n1:2,n2:2 \
-        "$rounds" $count $task "$TMP/now" 3 4
+        "$rounds" "$count" "$task" "$TMP/now" 3 4
 }
 # Runs it beside the job, once that is in its round ROUNDS / 3.
 beside() # COMMAND...
@@ -131,3 +131,12 @@ spares() # NAME SECONDS COMMAND...: nobody is lost by what stops the work for so
 spares "three hosts, one has its cable out for 1.5 s" 1.5 beside cable_out 1.5
 spares "three hosts, the workers of one are stopped for 4 s" 4.0 beside stop_ranks 4
 costs "three hosts, one has its cable cut" 3500 2 beside scripts/hosts cut "$cluster" n2
+
+# The worst of it: nothing is left to do but what was lost, and mpirun does not know yet that it lost a host when the job ends.
+count=1
+task=500
+scripts/hosts mend "$cluster" n2
+scripts/hosts kill "$cluster" n2
+again=$task # each lost task is alone at its worker, and so was lost once
+undisturbed "three hosts, one round" hosts_job
+costs "three hosts, one has its cable cut in the only round" 3500 2 beside scripts/hosts cut "$cluster" n2
