@@ -5,27 +5,28 @@
 
 #include <stdio.h>
 
+const char *rpi_failure_verb(rp_status status)
+{
+    return status == RP_ERR_CANCELLED  ? "was cancelled"
+           : status == RP_ERR_DEADLINE ? "overran its time limit"
+           : status == RP_ERR_CRASHED  ? "crashed"
+           : status == RP_ERR_LOST     ? "was lost"
+           : status == RP_ERR_INPUT    ? RPI_BEHIND_A_FAILED
+                                       : "failed";
+}
+
 /* What happened, for a person. */
 static size_t tell(const struct rpi_master *master, uint64_t number, const struct rpi_settled *how, char *text, size_t size)
 {
     const struct rpi_registry *registry = master->config.registry;
     const char *name = how->function < registry->count ? registry->names[how->function] : "?";
-    char place[RPI_NAME_MAX + 64] = "", what[64] = "was cancelled";
+    char place[RPI_NAME_MAX + 64] = "";
     if (how->at_worker)
         (void)snprintf(place, sizeof place, " on worker %d (%s)", how->worker, master->roster.seats[how->worker].host);
     else if (how->status == RP_ERR_CANCELLED)
         (void)snprintf(place, sizeof place, " before it started");
-    if (how->status == RP_ERR_DEADLINE)
-        (void)snprintf(what, sizeof what, "overran its time limit");
-    else if (how->status == RP_ERR_CRASHED)
-        (void)snprintf(what, sizeof what, "crashed");
-    else if (how->status == RP_ERR_LOST)
-        (void)snprintf(what, sizeof what, "was lost");
-    else if (how->status == RP_ERR_INPUT)
-        (void)snprintf(what, sizeof what, "%s", RPI_BEHIND_A_FAILED);
-    else if (how->status != RP_ERR_CANCELLED)
-        (void)snprintf(what, sizeof what, "failed");
-    int length = snprintf(text, size, "task %s (number %llu) %s%s", name, (unsigned long long)number, what, place);
+    int length = snprintf(text, size, "task %s (number %llu) %s%s", name, (unsigned long long)number,
+                          rpi_failure_verb(how->status), place);
     size_t used = (size_t)length < size ? (size_t)length : size - 1;
     if (how->status == RP_ERR_TASK)
         length = snprintf(text + used, size - used, " with code %d", how->code);

@@ -111,15 +111,16 @@ static struct rpi_failure *new_failure(struct rpi_master *master)
 
 static void describe(const struct rpi_master *master, const struct rpi_map *map, struct rpi_failure *failure)
 {
+    char code[24] = "";
     failure->code = map->code;
+    if (map->status == RP_ERR_TASK)
+        (void)snprintf(code, sizeof code, " with code %d", map->code);
     (void)snprintf(failure->message, FAILURE_TEXT,
-                   "item %llu of a map of %s %s on worker %d (%s) with code %d%s%s; %llu of %llu items failed",
+                   "item %llu of a map of %s %s on worker %d (%s)%s%s%s; %llu of %llu items failed",
                    (unsigned long long)map->failed, master->config.registry->names[map->request.function],
-                   map->status == RP_ERR_CANCELLED ? "was cancelled"
-                   : map->status == RP_ERR_LOST    ? "was lost"
-                                                   : "failed",
-                   map->worker, master->roster.seats[map->worker].host, map->code, map->message[0] ? ": " : "",
-                   map->message, (unsigned long long)map->failures, (unsigned long long)map->request.count);
+                   rpi_failure_verb(map->status), map->worker, master->roster.seats[map->worker].host, code,
+                   map->message[0] ? ": " : "", map->message, (unsigned long long)map->failures,
+                   (unsigned long long)map->request.count);
 }
 
 /* The map's own future: RP_OK, or, with `failure`, the lowest failing item's. */

@@ -44,6 +44,8 @@ struct rpi_settled {
     uint16_t function;
 };
 
+/* What became of a task that did not end well, for a person. */
+const char *rpi_failure_verb(rp_status status);
 #define RPI_BEHIND_A_FAILED "was not run, a task before it failed" /* of RP_ERR_INPUT; behind it the other's failure */
 
 /* Settles a failed task, or queues it again.  RP_ERR_NOMEM: nothing changed. */

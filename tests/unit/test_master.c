@@ -452,6 +452,22 @@ static void map_with_failures(void)
     end_master();
 }
 
+/* Only a function's own failure has a code. */
+static void chunk_overran(void)
+{
+    uint8_t payload[20];
+    begin(1);
+    uint64_t id = map_of_four();
+    struct rpi_frame frame = chunk_result(rpi_failure_size(4), 0);
+    frame.flags |= RPI_FRAME_FAILED;
+    rpi_failure_put(payload, RP_ERR_DEADLINE, 0, "late", 4);
+    CU_ASSERT_EQUAL(answer(1, frame, payload), RP_OK);
+    CU_ASSERT_STRING_EQUAL(
+        outcome_of(id).message,
+        "item 0 of a map of add overran its time limit on worker 1 (somehost): late; 4 of 4 items failed");
+    end_master();
+}
+
 static void chunk_failed_as_a_whole(void)
 {
     uint8_t payload[20];
@@ -933,6 +949,7 @@ static CU_TestInfo right[] = { { "a_task_there_and_back", a_task_there_and_back 
                                { "map_settles", map_settles },
                                { "map_with_failures", map_with_failures },
                                { "chunk_failed_as_a_whole", chunk_failed_as_a_whole },
+                               { "chunk_overran", chunk_overran },
                                { "children_come_with_success", children_come_with_success },
                                { "failure_has_no_children", failure_has_no_children },
                                { "no_children_once_dropped", no_children_once_dropped },
