@@ -17,11 +17,11 @@ static const struct {
 
 static struct sigaction before[SIGNALS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool is_alone; /* a fact of the process, as its signals are: the others of its job go on without it */
+static const char *consequence; /* a fact of the process, as its signals are */
 
 /* Only what is async-signal-safe: text is put together by hand and written at once. */
 struct line {
-    char text[512];
+    char text[1024];
     size_t used;
 };
 
@@ -54,16 +54,28 @@ static void say(const char *what, const struct rp_call *call)
     add_number(&line, (unsigned long long)getpid());
     add(&line, ") ");
     add(&line, what);
-    add(&line, " in task ");
+    add(&line, " in ");
+    if (call->task->is_chunk) {
+        add(&line, "item ");
+        add_number(&line, call->item);
+        add(&line, " of a map of ");
+    } else {
+        add(&line, "task ");
+    }
     add(&line, call->name);
     add(&line, " (number ");
     add_number(&line, call->task->number);
-    add(&line, is_alone ? "): this ends the worker; the others go on\n" : "): this ends the whole job\n");
+    add(&line, "): ");
+    add(&line, consequence);
+    add(&line, "\n");
     (void)!write(STDERR_FILENO, line.text, line.used);
 }
 
-static void on_signal(int number)
+/* A fault happens again when its instruction does, with all that the system says of it, and comes to the handler that was there before.  What somebody
+ * sent does not, nor does a trap. */
+static void on_signal(int number, siginfo_t *info, void *context)
 {
+    (void)context;
     const struct rp_call *call = rpi_call_current();
     for (size_t i = 0; i < SIGNALS; i++) {
         if (signals[i].number != number)
@@ -77,7 +89,8 @@ static void on_signal(int number)
         }
         (void)sigaction(number, &before[i], NULL);
     }
-    (void)raise(number); /* delivered when this handler returns, to the one that was there before */
+    if (info->si_code <= 0 || number == SIGTRAP || number == SIGABRT)
+        (void)raise(number); /* delivered when this handler returns */
 }
 
 /* A stack overflow leaves no room for a handler on the stack that overflowed. */
@@ -92,16 +105,16 @@ static void alternate_stack(void)
 
 static void watch(void)
 {
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+    struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_ONSTACK | SA_SIGINFO };
     (void)sigemptyset(&action.sa_mask);
     alternate_stack();
     for (size_t i = 0; i < SIGNALS; i++)
         (void)sigaction(signals[i].number, &action, &before[i]);
 }
 
-void rpi_crash_watch(bool alone)
+void rpi_crash_watch(const char *ends)
 {
-    is_alone = alone;
+    consequence = ends;
     (void)pthread_once(&once, watch);
 }
 

@@ -140,7 +140,7 @@ void rpi_losing_lost(void *context, int peer)
         name_of(pool, peer).text, (unsigned long long)(now->retried - before.retried),
         (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost,
         pool->recovery ? ""
-                       : "; the launcher ends the whole job, unless it is rankpool launch or mpirun --enable-recovery");
+                       : "; the others are ended as well, unless rankpool launch or mpirun --enable-recovery started them");
     rpi_tracer_event(pool, peer, "lost");
 }
 

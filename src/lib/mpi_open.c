@@ -52,7 +52,7 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, pool);
     if (status == RP_OK) {
-        rpi_crash_watch(false);
+        rpi_crash_watch(RPI_CRASH_ENDS_JOB);
         (void)atomic_fetch_add(&opens, 1);
     } else {
         rpi_keeper_drop(parts.journal);
@@ -116,7 +116,7 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
     if (status != RP_OK)
         rpi_opening_take_back(opening);
     else if (entry->config.master_works == RP_ON)
-        rpi_crash_watch(false);
+        rpi_crash_watch(RPI_CRASH_ENDS_JOB);
     return status;
 }
 
@@ -195,7 +195,9 @@ static rp_status make_ready(struct entry *entry, struct rpi_server *server)
 static rp_status serve(struct entry *entry, struct rpi_server *server)
 {
     struct rpi_opening *opening = &entry->opening;
-    rpi_crash_watch(rpi_mpi_recovers());
+    rpi_crash_watch(rpi_mpi_recovers() ? RPI_CRASH_ENDS_WORKER
+                    : entry->spawned   ? RPI_CRASH_ENDS_SPAWNED
+                                       : RPI_CRASH_ENDS_JOB);
     rp_status status = make_ready(entry, server);
     if (status == RP_OK) {
         opening->together = false;                                       /* from here on only a good end is a common one */

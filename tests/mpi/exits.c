@@ -43,6 +43,13 @@ static rp_status the_culprit(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(the_culprit);
 
+static rp_status item(rp_call *call, const void *arg, size_t size)
+{
+    (void)size;
+    return *(const int *)arg == 34 ? the_culprit(call, "exit3", sizeof "exit3") : RP_OK;
+}
+RP_TASK(item);
+
 static rp_status bystander(rp_call *call, const void *arg, size_t size)
 {
     return rp_return(call, arg, size);
@@ -60,6 +67,12 @@ int main(int argc, char **argv)
     if (strcmp(how, "master") == 0) { /* rank 0 itself, with its workers busy */
         (void)!rp_submit(pool, bystander, how, 1, NULL, NULL);
         abort();
+    }
+    if (strcmp(how, "item") == 0) {
+        int items[100];
+        for (int i = 0; i < 100; i++)
+            items[i] = i;
+        return rp_map(pool, item, items, sizeof *items, 100, NULL, 0, NULL) != RP_OK;
     }
     for (int i = 0; i < 1000; i++) {
         rp_fn *fn = i == 500 ? the_culprit : bystander;

@@ -37,7 +37,7 @@ trouble() # NAME RANKS WORDS... -- PATTERNS...
 trouble "a worker is killed" 3 lost -- \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is lost: its process has ended, or its host cannot be reached; of the tasks it had 1 start again and 0 end as lost; workers left: 1\$"
 trouble "tasks that call exit()" 6 exits -- \
-    "^rankpool: $who called exit\(\) in task leaves \(number [0-3]\): this ends the worker; the others go on" \
+    "^rankpool: $who called exit\(\) in task leaves \(number [0-3]\): this ends the worker; the others go on, one of them with this task if it may start again \(options.attempts\); isolation = RP_FORK spares the worker\$" \
     "^outcome: .*task leaves \(number 0\) was lost on worker 1 "
 : >"$TMP/starts"
 trouble "tasks that may start once" 3 once "$TMP/starts" -- \
