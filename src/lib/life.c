@@ -282,6 +282,19 @@ rp_status rp_terminate(rp_pool **pool)
     return end(pool, true, "rp_terminate");
 }
 
+static void tell_of_dropped(rp_pool *pool)
+{
+    const struct rpi_counts *counts = &pool->master.counts;
+    if (rpi_pool_enter(pool, "exit()") != RP_OK)
+        return;
+    uint64_t dropped = counts->submitted - counts->done - counts->failed - counts->cancelled;
+    if (dropped > 0)
+        rpi_say(&pool->log, RP_LOG_WARNING,
+                "the process ends with a pool that was not closed: %llu of its tasks are dropped; rp_close waits for them",
+                (unsigned long long)dropped);
+    rpi_pool_leave(pool);
+}
+
 void rpi_pools_terminate(void)
 {
     (void)pthread_once(&open_pools.once, init_open_pools);
@@ -292,6 +305,7 @@ void rpi_pools_terminate(void)
         if (!link)
             return;
         rp_pool *pool = RPI_MEMBER(link, rp_pool, link);
+        tell_of_dropped(pool);
         if (rp_terminate(&pool) != RP_OK && pool)
             return;
     }

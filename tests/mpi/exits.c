@@ -68,6 +68,12 @@ int main(int argc, char **argv)
         (void)!rp_submit(pool, bystander, how, 1, NULL, NULL);
         abort();
     }
+    if (strcmp(how, "leave") == 0) { /* the pool open */
+        for (int i = 0; i < 20; i++)
+            if (rp_submit(pool, bystander, how, 1, NULL, NULL) != RP_OK)
+                return 78;
+        return 0;
+    }
     if (strcmp(how, "item") == 0) {
         int items[100];
         for (int i = 0; i < 100; i++)

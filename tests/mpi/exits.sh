@@ -63,3 +63,15 @@ for how in exit0 exit3 abort segv overflow; do
         ends "$how on $ranks" $ranks $how "worker 1 .*$host.*the_culprit"
     done
 done
+
+# Rank 0 leaves main with a pool that is open.
+for ranks in alone 2; do
+    run on $ranks leave
+    if [ "$rc" != 0 ]; then
+        not_ok "a pool left open on $ranks" "status $rc"
+    elif ! grep -Eq "a pool that was not closed: [0-9]+ of its tasks are dropped; rp_close waits" "$TMP/err"; then
+        not_ok "a pool left open on $ranks" "nothing says so"
+    else
+        ok "a pool left open on $ranks"
+    fi
+done
