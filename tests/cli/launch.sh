@@ -57,6 +57,10 @@ ends "hosts by name and by number" 0 '^3$' --hosts localhost:2,127.0.0.1 'echo $
 ends "as many as there is room for" 0 '^0$' --hosts 'localhost:*' 'echo $rank'
 ends "ranks beyond the hosts' numbers" 0 '^5$' -n 5 --hosts localhost:1 'echo $OMPI_COMM_WORLD_SIZE'
 ends "what mpirun refuses" 1 'mpirun ended with status 1 before rank 0' --mpirun-arg --no-such-option -n 2 'exit 0'
+ends "short messages go in boxes" 0 '^16384 [a-z,-]*$' -n 1 'echo "$OMPI_MCA_btl_vader_fbox_size $OMPI_MCA_btl_vader_flags"'
+export OMPI_MCA_btl_vader_fbox_size=8192
+ends "but in the user's own" 0 '^8192 ' -n 1 'echo "$OMPI_MCA_btl_vader_fbox_size $OMPI_MCA_btl_vader_flags"'
+unset OMPI_MCA_btl_vader_fbox_size
 ends "a word for mpirun" 0 '<stdout>' --mpirun-arg --tag-output -n 1 'echo hello'
 
 # mpirun has taken it all from the ranks, and would be killed while it waits for the reader.
