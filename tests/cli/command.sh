@@ -41,7 +41,7 @@ mistake "launch with a bad count" 'number of ranks, not "0"' launch -n 0 true
 mistake "launch with a word for a count" 'number of ranks, not "2x"' launch -n 2x true
 mistake "launch with bad seconds" '--grace wants seconds' launch --grace -1 true
 mistake "launch with an empty list of hosts" '--hosts wants a list' launch --hosts '' true
-for list in , h1:4,,h2 h1:4, :4 ::1 'h1:4, h2:4'; do
+for list in ',' 'h1:4,,h2' 'h1:4,' :4 ::1 'h1:4, h2:4'; do
     mistake "launch with hosts $list" "--hosts wants a list such as h1:4,h2:4, not \"$list\"" launch --hosts "$list" true
 done
 for count in x 0 -2 +2 2x '' 1:2 '*:2' auto 99999999999999999999; do

@@ -142,14 +142,9 @@ child_of() # PID
 
 ended() # NAME STATUS
 {
-    local rc=0 killer
-    (
-        sleep 30
-        kill -KILL $launcher
-    ) 2>/dev/null &
-    killer=$!
+    local rc=0
+    timeout 30 tail --pid=$launcher -s 0.1 -f /dev/null || kill -KILL $launcher
     { wait $launcher || rc=$?; } 2>/dev/null
-    kill $killer 2>/dev/null
     if [ "$2" != any ] && [ $rc != "$2" ]; then
         not_ok "$1" "status $rc, not $2"
     elif ! gone "$mark" 5; then
