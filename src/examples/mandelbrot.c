@@ -159,7 +159,7 @@ static uint32_t parse_number(const char *text, long most)
 static bool parse_arguments(int argc, char **argv, struct row *shape)
 {
     *shape = (struct row){ .width = 960, .height = 720, .iterations = 1000 };
-    if (argc != 2 && argc != 4 && argc != 5)
+    if ((argc != 2 && argc != 4 && argc != 5) || argv[1][0] == '-') /* no option, and no file's name: ./-x is one */
         return false;
     if (argc >= 4) {
         shape->width = parse_number(argv[2], MAX_SIDE);
@@ -175,14 +175,14 @@ static int master(rp_pool *pool, int argc, char **argv)
 {
     struct row shape;
     FILE *file;
-    bool done;
+    bool done, help = argc > 1 && strcmp(argv[1], "--help") == 0;
 
-    if (!parse_arguments(argc, argv, &shape)) {
-        fprintf(stderr,
+    if (help || !parse_arguments(argc, argv, &shape)) {
+        fprintf(help ? stdout : stderr,
                 "usage: mandelbrot FILE.png [WIDTH HEIGHT [ITERATIONS]]\n"
                 "WIDTH and HEIGHT: 1 to %d, default 960 720; ITERATIONS: default 1000\n",
                 MAX_SIDE);
-        return 2;
+        return help ? 0 : 2;
     }
     file = fopen(argv[1], "wb"); /* first: a name that cannot be written is not found out after an hour's work */
     if (file == NULL) {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     MAX_QUEENS = 27, /* the largest board ever counted; its count fits 64 bits */
@@ -104,12 +105,13 @@ static uint32_t parse_queens(const char *text)
 /* What rank 0 does. Returns the exit status. */
 static int master(rp_pool *pool, int argc, char **argv)
 {
+    bool help = argc > 1 && strcmp(argv[1], "--help") == 0;
     uint32_t queens = parse_queens(argc > 1 ? argv[1] : "8");
     uint64_t total;
 
-    if (queens == 0 || argc > 2) {
-        fprintf(stderr, "usage: nqueens [N]     N: 1 to %d, default 8\n", MAX_QUEENS);
-        return 2;
+    if (help || queens == 0 || argc > 2) {
+        fprintf(help ? stdout : stderr, "usage: nqueens [N]     N: 1 to %d, default 8\n", MAX_QUEENS);
+        return help ? 0 : 2;
     }
     if (count_solutions(pool, queens, &total) != RP_OK) {
         fprintf(stderr, "nqueens: %s\n", rp_error_message());

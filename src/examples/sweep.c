@@ -185,10 +185,11 @@ static int master(rp_pool *pool, int argc, char **argv)
 {
     static double most[POINTS];
     char *end = NULL;
+    bool help = argc > 1 && strcmp(argv[1], "--help") == 0;
     long steps = argc > 1 ? strtol(argv[1], &end, 10) : 1;
-    if (argc > 2 || (end && (end == argv[1] || *end)) || steps < 1 || steps > MAX_STEPS) {
-        fprintf(stderr, "usage: sweep [STEPS]     STEPS: 1 to %d, default 1\n", MAX_STEPS);
-        return 2;
+    if (help || argc > 2 || (end && (end == argv[1] || *end)) || steps < 1 || steps > MAX_STEPS) {
+        fprintf(help ? stdout : stderr, "usage: sweep [STEPS]     STEPS: 1 to %d, default 1\n", MAX_STEPS);
+        return help ? 0 : 2;
     }
     if (sweep(pool, (int)steps, most) != RP_OK) {
         fprintf(stderr, "sweep: %s\n", rp_error_message());

@@ -251,6 +251,7 @@ int main(int argc, char **argv)
                                     .children = 8,
                                     .probability = 0.124875,
                                     .grain = 100 };
+    bool help = argc > 1 && strcmp(argv[1], "--help") == 0;
     rp_pool *pool;
     if (rp_open(NULL, &pool) != RP_OK) {
         (void)failed("rp_open");
@@ -258,12 +259,12 @@ int main(int argc, char **argv)
     }
     if (!pool)
         return 0;
-    if (!parse(argc, argv, &options)) {
+    if (help || !parse(argc, argv, &options)) {
         (void)fprintf(
-            stderr,
+            help ? stdout : stderr,
             "usage: uts [-t 0|1] [-a 0|3] [-d DEPTH] [-r SEED] [-b BRANCHING] [-q PROBABILITY] [-m CHILDREN] [-g GRAIN]\n");
         (void)rp_terminate(&pool);
-        return 2;
+        return help ? 0 : 2;
     }
     if (!search(pool, &options)) {
         (void)rp_terminate(&pool);
