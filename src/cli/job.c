@@ -33,7 +33,9 @@ struct job {
     sigset_t mask; /* before */
     pid_t mpirun;
     int mpirun_status; /* once it has ended */
+    int mpirun_signal; /* by which it has; 0: none */
     bool mpirun_ended;
+    bool mpirun_lost; /* it was ended by a signal that nobody sent by way of here, and rank 0 went on */
     double grace;
     double ask; /* when mpirun is asked to end; 0: not yet decided */
     int asked;  /* times */
@@ -86,6 +88,7 @@ static void look_at_mpirun(struct job *job)
     if (job->mpirun_ended || waitpid(job->mpirun, &how, WNOHANG) != job->mpirun)
         return;
     job->mpirun_ended = true;
+    job->mpirun_signal = WIFSIGNALED(how) ? WTERMSIG(how) : 0;
     job->mpirun_status = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
 }
 
@@ -153,7 +156,8 @@ static void tell_of_master(const struct job *job)
 {
     const struct reports *reports = &job->reports;
     int number = reports->master_status - 128;
-    if (job->signal)
+    bool by_loss = job->mpirun_lost && (reports->master_status < 0 || number == SIGTERM || number == SIGKILL);
+    if (job->signal || by_loss)
         return;
     if (reports->master_status < 0)
         say("launch: rank 0 on %s was lost: killed, or its host gone; the job is ended", reports->master_host);
@@ -167,7 +171,7 @@ static void tell_of_others(const struct job *job)
 {
     const struct reports *reports = &job->reports;
     double now = clock_now();
-    if (job->signal || reports->master_status == 0)
+    if (job->signal || job->mpirun_lost || reports->master_status == 0)
         return;
     for (int i = 0; i < reports->ended; i++) {
         const struct report_end *end = &reports->ends[i];
@@ -185,6 +189,18 @@ static bool output_waits(void)
             return true;
     }
     return false;
+}
+
+/* Looked at once all has been taken that the ranks said: mpirun may crash after rank 0's end, and that end counts. */
+static void look_at_mpirun_loss(struct job *job)
+{
+    const struct reports *reports = &job->reports;
+    if (!job->mpirun_signal || job->mpirun_lost || job->asked > 0 || job->signal || !reports->master_came ||
+        reports->master_gone)
+        return;
+    job->mpirun_lost = true;
+    say("launch: mpirun was ended by signal %d (%s), and the job with it", job->mpirun_signal,
+        strsignal(job->mpirun_signal));
 }
 
 /* Every rank has ended or cannot be reached.  mpirun sees that for itself and ends, but where a host was lost: there it waits for the word of that
@@ -266,7 +282,11 @@ static int result(const struct job *job)
         return 128 + job->signal;
     if (reports->master_came)
         return 128 + SIGKILL;
-    say("launch: mpirun ended with status %d before rank 0 had started", job->mpirun_status);
+    if (job->mpirun_signal)
+        say("launch: mpirun was ended by signal %d (%s) before rank 0 had started", job->mpirun_signal,
+            strsignal(job->mpirun_signal));
+    else
+        say("launch: mpirun ended with status %d before rank 0 had started", job->mpirun_status);
     return job->mpirun_status ? job->mpirun_status : 1;
 }
 
@@ -289,6 +309,7 @@ static int watch(struct job *job)
         take_signals(job);
         look_at_mpirun(job);
         reports_take(&job->reports);
+        look_at_mpirun_loss(job);
         look_at_ranks(job);
         press(job);
         if (is_over(job, &farewell))

@@ -140,13 +140,16 @@ child_of() # PID
     done 2>/dev/null
 }
 
-ended() # NAME STATUS
+ended() # NAME STATUS [LINE]: all that launch says
 {
-    local rc=0
+    local rc=0 said
     timeout 30 tail --pid=$launcher -s 0.1 -f /dev/null || kill -KILL $launcher
     { wait $launcher || rc=$?; } 2>/dev/null
-    if [ "$2" != any ] && [ $rc != "$2" ]; then
+    said=$(grep '^rankpool: ' "$TMP/err" | paste -sd';')
+    if [ $rc != "$2" ]; then
         not_ok "$1" "status $rc, not $2"
+    elif [ -n "${3-}" ] && [ "$said" != "rankpool: $3" ]; then
+        not_ok "$1" "launch says: $said"
     elif ! gone "$mark" 5; then
         not_ok "$1" "a process is left"
     else
@@ -181,4 +184,16 @@ kill -KILL $launcher
 ended "SIGKILL to launch" 137
 begin "$forever"
 kill -KILL "$(child_of $launcher)"
-ended "SIGKILL to mpirun" any
+ended "SIGKILL to mpirun" 143 'launch: mpirun was ended by signal 9 (Killed), and the job with it'
+begin '[ $rank != 0 ] || { trap "exit 13" TERM; : >$READY; }; while :; do sleep 0.1; done'
+kill -SEGV "$(child_of $launcher)"
+ended "mpirun crashes, and rank 0 has a last word" 13 'launch: mpirun was ended by signal 11 (Segmentation fault), and the job with it'
+begin '[ $rank != 0 ] || { (sleep 0.5; : >$READY) & exit 14; }; exec sleep 60'
+kill -KILL "$(child_of $launcher)"
+ended "SIGKILL to mpirun after the end of rank 0" 14
+MPIRUN=$TMP/killed
+printf '#!/bin/sh\nkill -KILL $$\n' >"$MPIRUN"
+chmod +x "$MPIRUN"
+export MPIRUN
+begin exit
+ended "SIGKILL to mpirun before rank 0 has started" 137 'launch: mpirun was ended by signal 9 (Killed) before rank 0 had started'
