@@ -112,14 +112,25 @@ static int call_launcher(void)
 
 /* ---- the program */
 
+/* What keeps one rank of a host from it mostly keeps all: the first there says so. */
+static bool is_said_by_another(int error)
+{
+    const char *local = getenv("OMPI_COMM_WORLD_LOCAL_RANK");
+    return (error == ENOENT || error == EACCES || error == ENOEXEC) && local && strcmp(local, "0") != 0;
+}
+
 static int become(char **argv)
 {
+    char here[256] = "?";
     (void)execvp(argv[0], argv);
     int error = errno;
-    if (error == ENOENT && !strchr(argv[0], '/'))
-        say("there is no program %s in PATH (one in this directory is ./%s)", argv[0], argv[0]);
-    else
-        say("cannot run %s: %s", argv[0], strerror(error));
+    (void)gethostname(here, sizeof here - 1);
+    if (!is_said_by_another(error)) {
+        if (error == ENOENT && !strchr(argv[0], '/'))
+            say("there is no program %s in PATH on %s (one in this directory is ./%s)", argv[0], here, argv[0]);
+        else
+            say("cannot run %s on %s: %s", argv[0], here, strerror(error));
+    }
     return error == ENOENT ? 127 : 126;
 }
 

@@ -109,12 +109,23 @@ else
 fi
 marked "$mark" | xargs -r kill -KILL
 
-run timeout 30 "$rankpool" launch -n 2 nowhere
-if [ $rc = 127 ] && grep -q 'no program nowhere in PATH' "$TMP/err"; then
-    ok "a program that is not there"
-else
-    not_ok "a program that is not there" "status $rc"
-fi
+cannot() # NAME STATUS LINE PROGRAM
+{
+    run timeout 30 "$rankpool" launch -n 3 "$4"
+    if [ "$rc" != "$2" ]; then
+        not_ok "$1" "status $rc, not $2"
+    elif [ "$(grep -Ec "^rankpool: $3" "$TMP/err")" != 1 ]; then
+        not_ok "$1" "not said once: $3"
+    else
+        ok "$1"
+    fi
+}
+
+: >"$TMP/plain"
+cannot "a program that is not in PATH" 127 "there is no program nowhere in PATH on $(uname -n) " nowhere
+cannot "a program that is not there" 127 "cannot run $TMP/nowhere on $(uname -n): No such file" "$TMP/nowhere"
+cannot "a program that may not be run" 126 "cannot run $TMP/plain on $(uname -n): Permission denied" "$TMP/plain"
+cannot "a directory for a program" 126 "cannot run $TMP on $(uname -n): Permission denied" "$TMP"
 
 # ---- somebody ends it
 
