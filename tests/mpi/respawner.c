@@ -229,6 +229,15 @@ static void listen_for_refusal(rp_level level, const char *line, void *user)
         atomic_store(&is_refused, true);
 }
 
+/* False: it is there. */
+static bool make(const char *name)
+{
+    int file = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (file >= 0)
+        (void)close(file);
+    return file >= 0;
+}
+
 int main(int argc, char **argv)
 {
     rp_pool *pool;
@@ -238,7 +247,7 @@ int main(int argc, char **argv)
     bool hangs = strcmp(argv[1], "hangs") == 0, gone = strcmp(argv[1], "gone") == 0, full = strcmp(argv[1], "full") == 0;
     bool away = argc > 3 && strcmp(argv[1], "away") == 0;
     bool once = argc > 3 && strcmp(argv[1], "once") == 0;
-    bool is_first = once && getenv("RANKPOOL_SPAWNED") && open(argv[3], O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600) >= 0;
+    bool is_first = once && getenv("RANKPOOL_SPAWNED") && make(argv[3]);
     while ((hangs || is_first) && getenv("RANKPOOL_SPAWNED"))
         (void)sleep(1);
     if (once)
@@ -269,7 +278,7 @@ int main(int argc, char **argv)
     expect(rp_share(pool, "table", table, sizeof table) == RP_OK, "share");
     expect(!gone || unlink(argv[0]) == 0, "unlink");
     if (away)
-        (void)close(open(argv[3], O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        (void)make(argv[3]);
     if (strcmp(argv[1], "poison") == 0)
         poison(pool);
     else if (strcmp(argv[1], "none") == 0)
