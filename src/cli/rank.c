@@ -122,6 +122,9 @@ static bool is_said_by_another(int error)
 static int become(char **argv)
 {
     char here[256] = "?";
+    const char *poll = getenv(RANK_NOEPOLL);
+    if (poll && strcmp(poll, RANK_OURS) == 0)
+        (void)unsetenv(RANK_NOEPOLL);
     (void)execvp(argv[0], argv);
     int error = errno;
     (void)gethostname(here, sizeof here - 1);

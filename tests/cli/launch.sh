@@ -61,6 +61,10 @@ ends "short messages go in boxes" 0 '^16384 [a-z,-]*$' -n 1 'echo "$OMPI_MCA_btl
 export OMPI_MCA_btl_vader_fbox_size=8192
 ends "but in the user's own" 0 '^8192 ' -n 1 'echo "$OMPI_MCA_btl_vader_fbox_size $OMPI_MCA_btl_vader_flags"'
 unset OMPI_MCA_btl_vader_fbox_size
+ends "what mpirun's events are made with is not the program's" 0 '^none$' -n 1 'echo "${EVENT_NOEPOLL-none}"'
+export EVENT_NOEPOLL=1
+ends "unless it was the user's" 0 '^1$' -n 1 'echo "${EVENT_NOEPOLL-none}"'
+unset EVENT_NOEPOLL
 ends "a word for mpirun" 0 '<stdout>' --mpirun-arg --tag-output -n 1 'echo hello'
 
 # mpirun has taken it all from the ranks, and would be killed while it waits for the reader.

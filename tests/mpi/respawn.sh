@@ -39,6 +39,7 @@ says "no more than config.respawn" '^1 workers, 2 lost, 2 respawned$' \
     "$BUILD/rankpool" launch -n 4 "$respawner" 4 2 0
 says "a task that ends its worker does so no more often than it may start" '^poison: the task.s worker was lost$' \
     "$BUILD/rankpool" launch -n 2 "$respawner" poison 20
+says "workers die quickly one after the other" '^storm: 400 tasks$' "$BUILD/rankpool" launch -n 4 "$respawner" storm 40
 export FORK=1
 says "isolated tasks" '^1 workers, 0 lost, 2 respawned$' "$BUILD/rankpool" launch -n 2 "$respawner" 2 20 0
 unset FORK

@@ -1,6 +1,7 @@
 /* Work while workers are killed and replaced; respawn.sh says how.  Prints what came of it, which is the same in every run.
  *   respawner KILLS LIMIT SEED   workers are killed, one by one, KILLS times; at most LIMIT are replaced
  *   respawner poison LIMIT       a task ends every worker that it runs on
+ *   respawner storm LIMIT        one in 50 tasks ends its worker when it starts for the first time, one in 100 each time
  *   respawner none               config.respawn without a launcher that lets workers end
  *   respawner close              a worker is killed, and the pool closed at once
  *   respawner gone LIMIT         a worker is killed that nobody can replace: the program's file is away by then
@@ -66,6 +67,20 @@ static rp_status suicide(rp_call *call, const void *arg, size_t size)
     return RP_OK;
 }
 RP_TASK(suicide);
+
+static rp_status stumble(rp_call *call, const void *arg, size_t size)
+{
+    rp_call_info info = RP_CALL_INFO_INIT;
+    int number;
+    memcpy(&number, arg, sizeof number);
+    (void)size;
+    (void)rp_call_info_of(call, &info);
+    if (number % 100 == 13 || (number % 50 == 7 && info.attempt == 1))
+        (void)raise(SIGKILL);
+    (void)usleep(3000);
+    return RP_OK;
+}
+RP_TASK(stumble);
 
 static rp_status pid(rp_call *call, const void *arg, size_t size)
 {
@@ -220,6 +235,22 @@ static void without_heirs(rp_pool *pool, int victim, int losses)
     expect(stats.workers == others && stats.lost == losses && stats.respawned == 0, "the others are all that are left");
 }
 
+/* Each replacement comes soon, or these waits would end. */
+static void storm(rp_pool *pool)
+{
+    enum { STORM = 400 };
+    static rp_future futures[STORM];
+    int done = 0;
+    for (int i = 0; i < STORM; i++)
+        expect(rp_submit(pool, stumble, &i, sizeof i, NULL, &futures[i]) == RP_OK, "a task cannot be submitted");
+    for (int i = 0; i < STORM; i++)
+        done += rp_get(pool, futures[i], PATIENT / 2, NULL, 0, NULL) == (i % 100 == 13 ? RP_ERR_LOST : RP_OK);
+    expect(done == STORM, "a task did not start again, or too often");
+    rp_stats stats = stats_of(pool);
+    expect(stats.lost + stats.respawned >= 5, "hardly a worker was lost");
+    printf("storm: %d tasks\n", done);
+}
+
 static void listen_for_refusal(rp_level level, const char *line, void *user)
 {
     (void)level;
@@ -283,6 +314,8 @@ int main(int argc, char **argv)
         poison(pool);
     else if (strcmp(argv[1], "none") == 0)
         work(pool, 0);
+    else if (strcmp(argv[1], "storm") == 0)
+        storm(pool);
     else if (strcmp(argv[1], "close") == 0)
         work(pool, 1);
     else if (once)
