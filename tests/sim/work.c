@@ -194,12 +194,12 @@ static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi
     }
     last->promise = model_promise(expected, 0, task->attempt);
     last->status = promise_status(&last->promise, &last->code);
-    if (task->cancelled || sim->obeyed) {
+    if (refused && result->status == RP_ERR_TASK && result->code == RP_ERR_NOMEM) {
+        last->status = RP_ERR_TASK; /* though it obeyed: it had been refused a child before */
+        last->code = RP_ERR_NOMEM;
+    } else if (task->cancelled || sim->obeyed) {
         last->status = RP_ERR_CANCELLED;
         last->code = result->code;
-    } else if (refused && result->status == RP_ERR_TASK && result->code == RP_ERR_NOMEM) {
-        last->status = RP_ERR_TASK;
-        last->code = RP_ERR_NOMEM;
     }
     run.worker = sim->running_at;
     expected->tries[task->attempt % 64] = run;
