@@ -1,15 +1,19 @@
 #include "registry.h"
 
+#include "objects.h"
 #include "status.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
+/* Its strings are the table's own: a plug-in's go with it when it is unloaded, and the function too.  The name then stays, for the snapshots
+ * that have it, and another function may get it. */
 struct name {
     char *text;
     rp_fn *fn;
-    const char *file; /* NULL: given to rp_register */
+    struct rpi_object object; /* that had the function when it was registered */
+    char *file;               /* NULL: given to rp_register */
     int line;
     uint64_t hash;
 };
@@ -59,9 +63,47 @@ static rp_status clash(const struct name *old, const struct name *new)
                      first, second);
 }
 
+/* Whether the name's function is still loaded when it is given another.  An object's RP_TASKs all run when it is loaded: one that ran before
+ * something was unloaded is of an earlier load, even where it is at the same address again. */
+static bool is_there(const struct name *old, const struct name *new)
+{
+    uint64_t id = rpi_object_of(old->fn).id;
+    bool again = id && id == new->object.id && old->file &&new->file && old->object.unloads != new->object.unloads;
+    return id == old->object.id && !again;
+}
+
+/* *to: of the table's own; NULL for NULL. */
+static rp_status copy(const char *text, char **to)
+{
+    struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
+    *to = NULL;
+    if (!text)
+        return RP_OK;
+    size_t size = strlen(text) + 1;
+    *to = rpi_reserve(&alloc, size);
+    if (!*to)
+        return rpi_no_memory("the name of a task function");
+    memcpy(*to, text, size);
+    return RP_OK;
+}
+
+static rp_status replace(struct name *old, const struct name *new)
+{
+    struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
+    struct name now = *new;
+    rp_status status = copy(new->file, &now.file);
+    if (status != RP_OK)
+        return status;
+    now.text = old->text;
+    rpi_free(&alloc, old->file);
+    *old = now;
+    return RP_OK;
+}
+
 static rp_status append(const struct name *new)
 {
     struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
+    struct name own = *new;
     if (table.count == UINT16_MAX)
         return rpi_error(RP_ERR_FULL, "no room for the task function %s: %d are registered", new->text, UINT16_MAX);
     if (table.count == table.capacity) {
@@ -72,13 +114,15 @@ static rp_status append(const struct name *new)
         table.names = names;
         table.capacity = capacity;
     }
-    size_t length = strlen(new->text) + 1;
-    char *text = rpi_reserve(&alloc, length);
-    if (!text)
-        return rpi_no_memory("the name of a task function");
-    memcpy(text, new->text, length);
-    table.names[table.count] = *new;
-    table.names[table.count++].text = text;
+    rp_status status = copy(new->text, &own.text);
+    if (status != RP_OK)
+        return status;
+    status = copy(new->file, &own.file);
+    if (status != RP_OK) {
+        rpi_free(&alloc, own.text);
+        return status;
+    }
+    table.names[table.count++] = own;
     return RP_OK;
 }
 
@@ -89,10 +133,15 @@ static rp_status add(struct name *new)
     if (strlen(new->text) > RPI_NAME_MAX)
         return rpi_error(RP_ERR_INVALID, "the name of a task function is over %d bytes: %.40s...", RPI_NAME_MAX, new->text);
     new->hash = hash_on(FNV_BASIS, new->text);
-    const struct name *old = find(new);
+    new->object = rpi_object_of(new->fn);
+    struct name *old = find(new);
     if (!old)
         return append(new);
-    return old->fn == new->fn ? RP_OK : clash(old, new);
+    if (old->fn == new->fn && old->object.id == new->object.id) {
+        old->object = new->object; /* loaded again at the same address, perhaps */
+        return RP_OK;
+    }
+    return is_there(old, new) ? clash(old, new) : replace(old, new);
 }
 
 rp_status rp_register(const char *name, rp_fn *fn)
@@ -106,7 +155,7 @@ rp_status rp_register(const char *name, rp_fn *fn)
 
 void rp_register_at(const char *name, rp_fn *fn, const char *file, int line)
 {
-    struct name new = { .text = (char *)(uintptr_t)name, .fn = fn, .file = file, .line = line };
+    struct name new = { .text = (char *)(uintptr_t)name, .fn = fn, .file = (char *)(uintptr_t)file, .line = line };
     (void)pthread_mutex_lock(&table.lock);
     rp_status status = add(&new);
     if (status != RP_OK && table.error == RP_OK) {
@@ -114,6 +163,17 @@ void rp_register_at(const char *name, rp_fn *fn, const char *file, int line)
         (void)snprintf(table.message, sizeof table.message, "%s", rp_error_message());
     }
     (void)pthread_mutex_unlock(&table.lock);
+}
+
+/* Whether its function can be called.  *known: an object that is loaded, to ask only once for each. */
+static bool is_loaded(const struct name *name, uint64_t *known)
+{
+    if (name->object.id == *known)
+        return true;
+    if (rpi_object_of(name->fn).id != name->object.id)
+        return false;
+    *known = name->object.id;
+    return true;
 }
 
 /* Sorts by name: few hundred at the most, once an open. */
@@ -163,8 +223,10 @@ static rp_status snapshot_locked(struct rpi_registry *registry)
     registry->slots = rpi_reserve(alloc, slots * sizeof *registry->slots);
     if (!registry->names || !registry->functions || !registry->slots)
         return rpi_no_memory("the registry of task functions");
+    uint64_t known = 0;
     for (size_t i = 0; i < table.count; i++)
-        insert_sorted(registry, &table.names[i]);
+        if (is_loaded(&table.names[i], &known))
+            insert_sorted(registry, &table.names[i]);
     index_functions(registry);
     hash_names(registry);
     return RP_OK;
