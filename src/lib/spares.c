@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CLASSES  (4 * 32) /* up to 2^48 bytes */
-#define TOGETHER 8        /* buffers that share pages, at the least */
+#define CLASSES  (4 * 32)                                         /* up to LARGEST */
+#define LARGEST  ((size_t)1 << (SIZE_MAX > UINT32_MAX ? 47 : 31)) /* bytes */
+#define TOGETHER 8                                                /* buffers that share pages, at the least */
 
 struct rpi_spares {
     struct rpi_alloc alloc;
@@ -289,7 +290,7 @@ static struct spare *make(struct rpi_spares *spares, int class, size_t size)
 
 void *rpi_spares_buffer(struct rpi_spares *spares, size_t size)
 {
-    if (size > (size_t)1 << 47)
+    if (size > LARGEST)
         return NULL;
     int class = class_of(&size);
     (void)pthread_mutex_lock(&spares->lock);
