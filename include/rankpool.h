@@ -139,7 +139,7 @@ typedef struct rp_task_options {
     bool worker_hard;      /* only there */
     double cost;           /* expected seconds, 0 = unknown; longest first among equals in priority */
     rp_bytes key;          /* names the task in config.journal (rp_submit tells how); empty = not journaled; no effect without a journal */
-    const rp_future *after;/* must be RP_OK before it starts; their results: rp_input.  They may be released at once.  One that fails: RP_ERR_INPUT, whose message has the chain */
+    const rp_future *after;/* must be RP_OK before it starts; their results: rp_input.  They may be released at once.  While it waits they go by its priority, if that is higher.  One that fails: RP_ERR_INPUT, whose message has the chain */
     size_t after_count;
     rp_done *on_done;      /* on an application thread, inside a call that drives the pool and never rp_submit's; in order of settling, never nested, no lock held; may submit (never waits: RP_ERR_FULL), may not wait */
     void *user;

@@ -5,6 +5,7 @@
 #include "recall.h"
 #include "settle.h"
 #include "sharing.h"
+#include "urgency.h"
 
 #include <float.h>
 #include <stdio.h>
@@ -80,6 +81,8 @@ static bool goes_first(struct rpi_master *master, struct rpi_own *own)
         return a.priority > b.priority;
     if (a.cost < b.cost || a.cost > b.cost)
         return a.cost > b.cost;
+    if (a.back) /* it stands before its equals, which may be older */
+        return true;
     return mine->pending.number < number_of(common);
 }
 
@@ -181,6 +184,8 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
     master->look_again = -1;
     if (!rpi_list_empty(&master->versions.dying) && !rpi_sharing_sweep(master))
         return;
+    if (!rpi_list_empty(&master->inputs.urgent) && !master->dropped)
+        rpi_urgency_spread(master);
     do {
         if (!rpi_list_empty(&master->inputs.moved) && !master->dropped)
             rpi_inputs_advance(master);

@@ -3,6 +3,7 @@
 #include "queues.h"
 #include "settle.h"
 #include "status.h"
+#include "urgency.h"
 
 #include <stdio.h>
 
@@ -168,6 +169,7 @@ rp_status rpi_inputs_gather(struct rpi_master *master, const rp_future *after, s
     if (!new)
         return rpi_no_memory("a task's inputs");
     rpi_list_init(&new->link);
+    rpi_list_init(&new->urgent);
     rpi_list_append(&master->inputs.all, &new->all);
     for (size_t i = 0; i < count; i++) {
         if (add_edge(master, new, after[i].id, rpi_master_future(master, after[i].id)))
@@ -186,6 +188,7 @@ rp_status rpi_inputs_follow(struct rpi_master *master, uint64_t id, struct rpi_d
         return rpi_no_memory("a task that shares an outcome");
     new->follows = true;
     rpi_list_init(&new->link);
+    rpi_list_init(&new->urgent);
     rpi_list_append(&master->inputs.all, &new->all);
     if (add_edge(master, new, id, rpi_future_of(&master->futures, id))) {
         *dependent = new;
@@ -209,6 +212,8 @@ void rpi_inputs_submitted(struct rpi_master *master, struct rpi_dependent *depen
     master->inputs.waiting++;
     if (dependent->unmet == 0 || dependent->failed)
         move_on(master, dependent);
+    else
+        rpi_urgency_note(master, dependent);
 }
 
 void rpi_inputs_settled(struct rpi_master *master, uint64_t id, const struct rpi_future *future)
@@ -233,6 +238,7 @@ void rpi_inputs_let_go(struct rpi_master *master, struct rpi_dependent *dependen
         drop_input(master, dependent->edges[i].input);
     }
     rpi_list_remove(&dependent->link);
+    rpi_list_remove(&dependent->urgent);
     rpi_list_remove(&dependent->all);
     rpi_buffer_free(dependent->arg);
     rpi_free(&master->config.alloc, dependent);

@@ -24,6 +24,7 @@ struct rpi_edge {
 struct rpi_dependent {
     struct rpi_link link; /* in inputs->moved when its time has come, else alone */
     struct rpi_link all;
+    struct rpi_link urgent; /* in inputs->urgent when it may be more so than what it waits for, else alone */
     uint64_t id;
     struct rpi_entry entry; /* while it waits; data is an rpi_buffer, or borrowed */
     void *arg;              /* that buffer, or NULL */

@@ -15,6 +15,7 @@ rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_con
     *master = (struct rpi_master){ .config = *config, .round_trip = FIRST_ROUND_TRIP, .look_again = -1 };
     rpi_futures_init(&master->futures, &config->alloc, config->first_generation);
     rpi_taskq_init(&master->queue, &config->alloc);
+    master->places.alloc = config->alloc;
     rpi_options_init(&master->options, &config->alloc);
     rpi_versions_init(&master->versions, &config->alloc, config->workers);
     rpi_batches_init(&master->batches, &config->alloc, config->batch_limit);
@@ -28,6 +29,7 @@ rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_con
     rpi_list_init(&master->keys.due);
     rpi_losses_init(&master->losses, &config->alloc);
     rpi_list_init(&master->inputs.moved);
+    rpi_list_init(&master->inputs.urgent);
     rp_status status = rpi_roster_init(&master->roster, &config->alloc, config->workers);
     if (status != RP_OK)
         return status;
@@ -56,6 +58,7 @@ void rpi_master_fini(struct rpi_master *master)
     drop_arrivals(master, &master->arriving);
     drop_arrivals(master, &master->aside);
     rpi_queues_fini(master);
+    rpi_places_fini(&master->places);
     for (struct rpi_link *link; (link = rpi_list_first(&master->maps));)
         rpi_map_free(master, RPI_MEMBER(link, struct rpi_map, link));
     rpi_ring_fini(&master->called, &master->config.alloc);

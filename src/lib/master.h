@@ -37,9 +37,10 @@ struct rpi_function_time {
 struct rpi_inputs {
     struct rpi_link *buckets; /* of inputs; NULL before the first */
     uint64_t bucket_count, count;
-    struct rpi_link all;   /* dependents */
-    struct rpi_link moved; /* those with nothing more to wait for, or with a failed input */
-    uint64_t waiting;      /* dependents in RP_WAITING */
+    struct rpi_link all;    /* dependents */
+    struct rpi_link moved;  /* those with nothing more to wait for, or with a failed input */
+    struct rpi_link urgent; /* those that may be more urgent than what they wait for, the newest first; urgency.h */
+    uint64_t waiting;       /* dependents in RP_WAITING */
 };
 
 /* What names a task in the journal. */
@@ -71,8 +72,9 @@ struct rpi_master {
     struct rpi_master_config config;
     struct rpi_futures futures;
     struct rpi_taskq queue;
-    struct rpi_own **own;  /* by worker: tasks for that one only; NULL: none yet */
-    struct rpi_link awake; /* of these, those whose worker may have credit */
+    struct rpi_places places; /* of what is queued, here and there */
+    struct rpi_own **own;     /* by worker: tasks for that one only; NULL: none yet */
+    struct rpi_link awake;    /* of these, those whose worker may have credit */
     uint64_t own_tasks, own_bytes;
     struct rpi_option_table options;
     struct rpi_versions versions; /* of shared data */

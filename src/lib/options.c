@@ -97,6 +97,23 @@ void rpi_options_release(struct rpi_option_table *table, uint32_t number)
     table->free = number;
 }
 
+rp_status rpi_options_raise(struct rpi_option_table *table, uint32_t *number, int32_t priority)
+{
+    struct rpi_options options = *rpi_options_at(table, *number);
+    uint32_t new;
+    if (*number && table->entries[*number].held == 1) {
+        table->entries[*number].options.priority = priority;
+        return RP_OK;
+    }
+    options.priority = priority;
+    rp_status status = rpi_options_intern(table, &options, &new);
+    if (status != RP_OK)
+        return status;
+    rpi_options_release(table, *number);
+    *number = new;
+    return RP_OK;
+}
+
 void rpi_options_detach(struct rpi_option_table *table, const struct rpi_outbox *outbox)
 {
     for (uint32_t i = 1; i < table->count && table->entries; i++)

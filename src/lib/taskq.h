@@ -31,7 +31,7 @@ struct rpi_entry {
 /* Where a task stands. */
 struct rpi_rank {
     int32_t priority;
-    bool back; /* it was queued before: before its equals without cost */
+    bool back; /* it was queued before, or raised: before its equals without cost */
     double cost;
     uint64_t order; /* lower first */
 };
@@ -48,9 +48,22 @@ struct rpi_block {
 #define RPI_TASKQ_HEADER 16
 
 struct rpi_ranked;
+struct rpi_futures;
+
+/* Where each task's entry stands, by its future's slot: kept for a queue from its first rpi_taskq_raise on. */
+struct rpi_place;
+struct rpi_places {
+    struct rpi_alloc alloc;
+    struct rpi_place *at;
+    uint32_t count;
+};
 
 struct rpi_taskq {
     struct rpi_alloc alloc;
+    struct rpi_places *places; /* NULL: not kept yet */
+    struct rpi_block
+        *known; /* the entries before `known_to` in this block, and those of the blocks before it, have their places */
+    uint32_t known_to;
     struct rpi_block *head, *tail, *spare;
     uint32_t at;     /* in head */
     uint32_t peeked; /* bytes in head of what was peeked at; 0: it is in the heap */
@@ -102,6 +115,12 @@ bool rpi_taskq_peek(struct rpi_taskq *queue, struct rpi_entry *entry);
 struct rpi_rank rpi_taskq_rank(const struct rpi_taskq *queue);
 /* Removes what rpi_taskq_peek gave; no push may come between. */
 void rpi_taskq_pop(struct rpi_taskq *queue);
+
+/* Gives a task that is queued here another, higher rank.  `places` are those of all queues of these futures.  A queue's first is a walk through
+ * it, and what is pushed without rank is walked once.  Not between peek and pop.  RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_taskq_raise(struct rpi_taskq *queue, struct rpi_places *places, const struct rpi_futures *futures,
+                                      uint64_t id, const struct rpi_rank *rank);
+void rpi_places_fini(struct rpi_places *places);
 
 /* Where what rpi_taskq_peek gave, and the entries behind it, lie one after the other, so many bytes in all: entries without flags are
  * frames (msg.h) of a first attempt.  NULL: it stands by itself. */

@@ -94,6 +94,7 @@ static struct model_task *new_task(struct sim *sim)
     task->plain = sim->plan.plain;
     task->largest = sim->plan.large;
     random_options(sim, &task->options);
+    task->urgency = task->options.priority;
     task->poison = sim->plan.poison > 0 && chance_is(&sim->chance, sim->plan.poison);
     if (!task->plain && chance_is(&sim->chance, sim->plan.failing > 0 ? sim->plan.failing : 0.2))
         task->failing = 1 + chance_below(&sim->chance, 3);
@@ -115,6 +116,17 @@ static bool accepted(struct sim *sim, rp_status status, uint64_t unsettled, uint
     else
         model_fail(&sim->model, "submitting task %llu gave %d, and the engine counts %llu tasks",
                    (unsigned long long)number, status, (unsigned long long)master->next_number);
+    return false;
+}
+
+/* An input has failed: it will not run. */
+static bool waits_in_vain(const struct sim *sim, const struct model_task *task)
+{
+    for (uint32_t i = 0; i < task->after_count; i++) {
+        const struct rpi_future *input = rpi_future_of(&sim->master.futures, sim->model.tasks[task->after[i]]->id);
+        if (input && input->state == RP_DONE && input->status != RP_OK)
+            return true;
+    }
     return false;
 }
 
@@ -163,6 +175,10 @@ static void submit(struct sim *sim)
     sim->streamed += task->streamed;
     for (uint32_t i = 0; i < task->after_count; i++)
         sim->model.tasks[task->after[i]]->dependents++;
+    if (task->after_count && !waits_in_vain(sim, task))
+        model_urge(&sim->model);
+    if (!rpi_list_empty(&sim->master.inputs.urgent) && sim_fault_now(sim, SIM_FORGET_URGENT))
+        (void)rpi_list_pop(&sim->master.inputs.urgent);
 }
 
 static void submit_map(struct sim *sim)

@@ -284,13 +284,19 @@ static void check_chunk(struct sim *sim, uint64_t number, const struct rpi_frame
     map->handed += chunk->count;
 }
 
+/* Where memory was refused for it, what urgent tasks wait for is not raised yet. */
+static bool ranks_before(const struct sim *sim, uint64_t a, uint64_t b)
+{
+    return rpi_list_empty(&sim->master.inputs.urgent) && model_before(&sim->model, a, b);
+}
+
 /* The first task that an idle worker gets is not one that ranks lower than one that only it may run. */
 static void check_own_waits(struct sim *sim, int worker, uint64_t number)
 {
     struct model *model = &sim->model;
     for (uint64_t i = model->first; i < model->count; i++) {
         const struct model_task *task = model->tasks[i];
-        if (!task->options.hard || task->options.worker != worker || !model_before(model, i, number))
+        if (!task->options.hard || task->options.worker != worker || !ranks_before(sim, i, number))
             continue;
         const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
         if (future && future->state == RP_QUEUED)
@@ -319,7 +325,7 @@ static void check_frame(struct sim *sim, int worker, const struct rpi_frame *fra
     uint64_t *last = task->options.hard ? &sim->workers[worker].last_own : &sim->last_rank;
     if (task->options.hard && task->options.worker != worker)
         model_fail(model, "task %llu is for worker %d only, and goes to %d", NUMBER(number), task->options.worker, worker);
-    if (*last && model_before(model, number, *last - 1))
+    if (*last && ranks_before(sim, number, *last - 1))
         model_fail(model, "task %llu is handed out behind task %llu, which ranks lower", NUMBER(number), NUMBER(*last - 1));
     *last = number + 1;
     if (!task->options.hard && sim->workers[worker].flight_count == 1 && sim->workers[worker].flights[0].count == 1)
@@ -407,7 +413,7 @@ struct waiting {
     uint64_t head; /* the first; the count of tasks when there is none */
     uint64_t tasks, bytes;
     uint64_t own; /* for one worker only */
-    bool unsure;  /* the head may be another: a task among them came after others */
+    bool unsure;  /* the head may be another: a task among them came after others, or was raised */
     int starving; /* a worker that has nothing, though tasks of its own are queued; or 0 */
 };
 
@@ -441,7 +447,7 @@ static struct waiting look_at_queue(struct sim *sim)
                 waiting.starving = task->options.worker;
             continue;
         }
-        waiting.unsure = waiting.unsure || task->after_count || task->parent;
+        waiting.unsure = waiting.unsure || task->after_count || task->parent || model_is_raised(task);
         uint64_t items = task->map ? task->map->count - task->map->handed : 1;
         if (map && (task->given_up || again)) /* a late success may have settled some that were to go again */
             items = again + rpi_map_waiting(future->pending.map);
@@ -480,7 +486,7 @@ void check_dispatched(struct sim *sim, bool refused)
         model_fail(&sim->model, "worker %d has nothing, though tasks of its own are queued", waiting.starving);
     if (waiting.head == sim->model.count)
         return;
-    if (sim->last_rank && model_before(&sim->model, waiting.head, sim->last_rank - 1))
+    if (sim->last_rank && ranks_before(sim, waiting.head, sim->last_rank - 1))
         model_fail(&sim->model, "task %llu is handed out, task %llu of higher rank is queued", NUMBER(sim->last_rank - 1),
                    NUMBER(waiting.head));
     uint32_t due = depth_due(sim, &waiting);

@@ -278,14 +278,48 @@ rp_status model_outcome(const struct model *model, const struct model_task *task
     return task->handed == 0 && failed_input(model, task) ? RP_ERR_INPUT : task->last.status;
 }
 
+bool model_is_raised(const struct model_task *task)
+{
+    return task->urgency != task->options.priority;
+}
+
+/* By a list of its own: a chain may be long. */
+void model_urge(struct model *model)
+{
+    const struct model_task *newest = model->tasks[model->count - 1];
+    uint64_t *open = test_room(NULL, model->count * sizeof *open), count = 0;
+    int32_t urgency = newest->options.priority;
+    open[count++] = newest->place;
+    while (count > 0) {
+        const struct model_task *task = model->tasks[open[--count]];
+        for (uint32_t i = 0; i < task->after_count; i++) {
+            struct model_task *input = model->tasks[task->after[i]];
+            if (input->settled || input->urgency >= urgency)
+                continue;
+            input->urgency = urgency;
+            open[count++] = input->place; /* each one once */
+        }
+    }
+    free(open);
+}
+
+/* Whether it was raised for one that was cancelled before the engine had looked. */
+static bool is_doubtful(const struct model *model, const struct model_task *task)
+{
+    return model->cancels && model_is_raised(task);
+}
+
 bool model_before(const struct model *model, uint64_t a, uint64_t b)
 {
     const struct rpi_options *first = &model->tasks[a]->options, *second = &model->tasks[b]->options;
-    if (first->priority != second->priority)
-        return first->priority > second->priority;
+    if (is_doubtful(model, model->tasks[a]) || is_doubtful(model, model->tasks[b]))
+        return false;
+    if (model->tasks[a]->urgency != model->tasks[b]->urgency)
+        return model->tasks[a]->urgency > model->tasks[b]->urgency;
     if (first->cost > second->cost || first->cost < second->cost)
         return first->cost > second->cost;
-    if (model->tasks[a]->parent || model->tasks[b]->parent)
+    if (model->tasks[a]->parent || model->tasks[b]->parent || model_is_raised(model->tasks[a]) ||
+        model_is_raised(model->tasks[b]))
         return false;
     return a < b && !model->tasks[a]->after_count && !model->tasks[b]->after_count;
 }

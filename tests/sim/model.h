@@ -64,6 +64,7 @@ struct model_task {
     uint32_t size; /* of its argument */
     uint8_t *arg;  /* borrowed by the engine; else NULL */
     struct rpi_options options;
+    int32_t urgency;  /* its priority, or that of a more urgent task that waits for it */
     uint32_t failing; /* its first so many runs fail */
     uint32_t largest; /* result, bytes */
     uint64_t *after;  /* numbers of the tasks that it comes after */
@@ -151,6 +152,11 @@ void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t a
 
 /* The status and code that it is to settle with. */
 rp_status model_outcome(const struct model *model, const struct model_task *task, int *code);
+
+/* The newest task waits for others, which are as urgent from now on. */
+void model_urge(struct model *model);
+/* Whether it goes by another's priority: among its equals it stands anywhere. */
+bool model_is_raised(const struct model_task *task);
 
 /* Whether task a surely goes before task b when both are queued.  Of equals a task that comes after others is queued when these are done, and
  * a spawned one with its parent's end. */

@@ -46,6 +46,7 @@ enum sim_fault {
     SIM_DAMAGE_SHARED,  /* shared data change on their way to a host */
     SIM_LOSE_SHARED,    /* a worker's question about them, or its answer, never arrives */
     SIM_WRONG_SHARED,   /* data are shared behind the model's back */
+    SIM_FORGET_URGENT,  /* what an urgent task waits for stays where it is in the queue */
     SIM_FAULTS
 };
 

@@ -53,6 +53,7 @@ static void describe(const struct sim *sim, const struct model_task *parent, uin
     if (chance_is(&chance, 0.2))
         child->failing = 1 + chance_below(&chance, 3);
     random_child_options(&chance, &child->options);
+    child->urgency = child->options.priority;
     child->streamed = child->released = true;
 }
 

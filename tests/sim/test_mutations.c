@@ -133,6 +133,13 @@ static void wrong_order(void)
     CU_ASSERT_TRUE(seen.detected > SEEDS / 10);
 }
 
+static void urgency_forgotten(void)
+{
+    struct seen seen = try_seeds(SIM_FORGET_URGENT, 4 * SEEDS);
+    CU_ASSERT_TRUE(seen.happened > SEEDS / 2);
+    CU_ASSERT_TRUE(seen.detected > SEEDS / 20);
+}
+
 static void results_twice(void)
 {
     always_seen(SIM_RESULTS_TWICE);
@@ -302,6 +309,7 @@ static CU_TestInfo tests[] = { { "lost_tasks", lost_tasks },
                                { "lost_returns", lost_returns },
                                { "forged_returns", forged_returns },
                                { "wrong_order", wrong_order },
+                               { "urgency_forgotten", urgency_forgotten },
                                { "results_twice", results_twice },
                                { "forgotten_with_its_worker", forgotten_with_its_worker },
                                { "start_not_counted", start_not_counted },
