@@ -2,9 +2,13 @@
 
 #include "status.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define APPLICATION 1919970154 /* "rpkj" */
 #define FORMAT      1
@@ -13,9 +17,29 @@
 
 /* ---- errors */
 
-/* What it means, and what to do. */
-static const char *advice(int code)
+#define NO_LOCKS "its file system gives no locks: put the journal on one that does"
+
+/* SQLite says "locked" as well where the file system has no locks.  A file of its own beside the journal
+ * tells: closing a second descriptor of the journal would drop the locks of another pool here. */
+static bool has_locks(const char *path)
 {
+    char name[4096 + 16];
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+    int length = snprintf(name, sizeof name, "%s-lockXXXXXX", path);
+    int file = length > 0 && (size_t)length < sizeof name ? mkostemp(name, O_CLOEXEC) : -1;
+    if (file < 0)
+        return true; /* so it seems */
+    bool has = fcntl(file, F_SETLK, &lock) == 0 || (errno != ENOLCK && errno != ENOSYS && errno != EOPNOTSUPP);
+    (void)close(file);
+    (void)unlink(name);
+    return has;
+}
+
+/* What it means, and what to do. */
+static const char *advice(int code, const char *path)
+{
+    if (code == SQLITE_IOERR_LOCK || code == SQLITE_IOERR_RDLOCK || code == SQLITE_IOERR_CHECKRESERVEDLOCK)
+        return NO_LOCKS;
     switch (code & 0xff) {
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
@@ -24,7 +48,7 @@ static const char *advice(int code)
         return "the file and its directory must be writable";
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return "another pool uses it: give each its own";
+        return has_locks(path) ? "another pool uses it: give each its own" : NO_LOCKS;
     case SQLITE_NOTADB:
         return "it is no journal: give another path, or move it away";
     case SQLITE_CORRUPT:
@@ -41,7 +65,8 @@ static rp_status failed(const struct rpi_ledger *ledger, const char *what)
     int code = sqlite3_extended_errcode(ledger->db), number = sqlite3_system_errno(ledger->db);
     bool system = ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR) && number;
     return rpi_error(RP_ERR_IO, "the journal %s cannot be %s: %s%s%s (SQLite error %d); %s", ledger->path, what,
-                     sqlite3_errmsg(ledger->db), system ? ": " : "", system ? strerror(number) : "", code, advice(code));
+                     sqlite3_errmsg(ledger->db), system ? ": " : "", system ? strerror(number) : "", code,
+                     advice(code, ledger->path));
 }
 
 static rp_status run(const struct rpi_ledger *ledger, const char *sql, const char *what)

@@ -6,13 +6,17 @@
 #include "memory.h"
 #include "status.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +25,31 @@ static struct memory memory;
 static struct rpi_journal *journal;
 static int lines; /* logged */
 static char line[2000];
+
+/* fcntl() of this process, SQLite's calls too: as on a file system without locks, whose locks fail with this error; 0: as it is. */
+static int no_locks;
+
+static int control(int file, int what, va_list arguments)
+{
+    void *argument = va_arg(arguments, void *);
+    if (no_locks && (what == F_SETLK || what == F_SETLKW || what == F_GETLK)) {
+        errno = no_locks;
+        return -1;
+    }
+    return (int)syscall(SYS_fcntl, file, what, argument);
+}
+
+#define CONTROL(name)                                                                                                      \
+    __attribute__((visibility("default"))) int name(int file, int what, ...)                                               \
+    {                                                                                                                      \
+        va_list arguments;                                                                                                 \
+        va_start(arguments, what);                                                                                         \
+        int result = control(file, what, arguments);                                                                       \
+        va_end(arguments);                                                                                                 \
+        return result;                                                                                                     \
+    }
+CONTROL(fcntl)
+CONTROL(fcntl64)
 
 static void note(rp_level level, const char *text, void *user)
 {
@@ -395,6 +424,42 @@ static void in_use(void)
     close_it();
 }
 
+static int files_in_directory(void)
+{
+    int count = 0;
+    DIR *all = opendir(directory);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(all);
+    while (readdir(all))
+        count++;
+    (void)closedir(all);
+    return count;
+}
+
+/* SQLite calls some of these "database is locked", and another "disk I/O error". */
+static void without_locks(void)
+{
+    static const int errors[] = { ENOLCK, ENOSYS, EOPNOTSUPP };
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        for (int there = 0; there < 2; there++) { /* to be made, and made before */
+            begin();
+            if (there) {
+                open_it(false);
+                put("a", "1", "one");
+                close_it();
+            }
+            int files = files_in_directory();
+            no_locks = errors[i];
+            refuses("its file system gives no locks");
+            no_locks = 0;
+            CU_ASSERT_PTR_NULL(strstr(rp_error_message(), "another pool"));
+            CU_ASSERT(files_in_directory() <= files + 1); /* the journal itself at the most */
+            open_it(false);
+            CU_ASSERT_EQUAL(find("f", "a", "1", "one"), there ? RPI_FOUND : RPI_FOUND_NOTHING);
+            close_it();
+        }
+    }
+}
+
 /* ---- damage: an error at open, or nothing found, but never another result ---- */
 
 static void make_example(void)
@@ -574,6 +639,7 @@ int main(int argc, char **argv)
                                    { "others_files", others_files },
                                    { "not_our_file_stays_as_it_is", not_our_file_stays_as_it_is },
                                    { "in_use", in_use },
+                                   { "without_locks", without_locks },
                                    { "damaged", damaged },
                                    { "full_disk", full_disk },
                                    { "without_memory", without_memory },
