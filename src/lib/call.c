@@ -58,7 +58,7 @@ rp_status rp_return(rp_call *call, const void *result, size_t size)
     if (!call || (!result && size > 0))
         return rpi_error(RP_ERR_INVALID, "rp_return needs a call and a result");
     if (size > UINT32_MAX)
-        return rpi_error(call->broken = RP_ERR_INVALID, "a result of %zu bytes is over 4,294,967,295", size);
+        return rpi_error(call->broken = RP_ERR_INVALID, "rp_return: a result of %zu bytes is over 4,294,967,295", size);
     void *before = call->owned; /* `result` may lie in it: room that was reserved, and not all of it used */
     call->owned = NULL;
     void *room = rp_reserve(call, size);
@@ -66,7 +66,7 @@ rp_status rp_return(rp_call *call, const void *result, size_t size)
         memmove(room, result, size);
     if (before)
         rpi_buffer_free(before);
-    return room || size == 0 ? RP_OK : rpi_no_memory("a task's result");
+    return room || size == 0 ? RP_OK : rpi_named("rp_return", rpi_no_memory("a task's result"));
 }
 
 rp_status rp_fail(rp_call *call, int code, const char *format, ...)
@@ -206,7 +206,7 @@ rp_status rp_spawn(rp_call *call, rp_fn *fn, const void *arg, size_t size, const
     frame.flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER;
     frame.number = call->children_count;
     rp_status status = child_options(options, &frame);
-    return status == RP_OK ? add_child(call, &frame, arg) : status;
+    return status == RP_OK ? rpi_named("rp_spawn", add_child(call, &frame, arg)) : status;
 }
 
 void rp_call_info_of(const rp_call *call, rp_call_info *info)

@@ -6,7 +6,7 @@
 #define RPI_CRASH_ENDS_SPAWNED "this ends all spawned workers"
 #define RPI_CRASH_ENDS_WORKER                                                                                              \
     "this ends the worker; the others go on, one of them with this task if it may start again (options.attempts); "        \
-    "isolation = RP_FORK spares the worker"
+    "isolation = RP_FORK spares the worker, where tasks use no MPI"
 
 /* From now on a fatal signal first names the running task on stderr, and what its end `ends`, then does what it did before.  Process-wide, once. */
 void rpi_crash_watch(const char *ends);

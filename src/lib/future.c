@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-static rp_status stale(const char *function, uint64_t id)
+static rp_status stale(const rp_pool *pool, const char *function, uint64_t id)
 {
-    return rpi_error(RP_ERR_STALE, "%s: no such future (%llx): it was released, or is of another pool", function,
-                     (unsigned long long)id);
+    return rpi_error(RP_ERR_STALE, "%s: no such future (%llx): %s", function, (unsigned long long)id,
+                     rpi_future_why_stale(&pool->master.futures, id));
 }
 
 static bool settled(rp_pool *pool, const void *context)
@@ -21,7 +21,7 @@ static rp_status await(rp_pool *pool, uint64_t id, double timeout, const char *f
 {
     *future = rpi_master_future(&pool->master, id);
     if (!*future)
-        return stale(function, id);
+        return stale(pool, function, id);
     if ((*future)->state == RP_DONE)
         return RP_OK;
     if (!rpi_is_time(timeout))
@@ -30,7 +30,7 @@ static rp_status await(rp_pool *pool, uint64_t id, double timeout, const char *f
     if (status != RP_OK)
         return status;
     *future = rpi_master_future(&pool->master, id); /* another thread may have released it meanwhile */
-    return *future ? RP_OK : stale(function, id);
+    return *future ? RP_OK : stale(pool, function, id);
 }
 
 static const void *data_of(const struct rpi_future *future)
@@ -93,7 +93,7 @@ rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, 
     } else if (!result && capacity > 0)
         status = rpi_error(RP_ERR_INVALID, "rp_get: the result is NULL, but has room for %zu bytes", capacity);
     else
-        status = get(pool, future, timeout, result, capacity, result_size);
+        status = rpi_named("rp_get", get(pool, future, timeout, result, capacity, result_size));
     rpi_pool_drive(pool);
     if (pool->master.called.count)
         rpi_pool_deliver(pool);
@@ -133,6 +133,7 @@ rp_status rp_take(rp_pool *pool, rp_future future, double timeout, void **data, 
     if (status != RP_OK)
         return status;
     status = data ? take(pool, future, timeout, data, size) : rpi_error(RP_ERR_INVALID, "rp_take: data is NULL");
+    status = rpi_named("rp_take", status);
     rpi_pool_drive(pool);
     if (pool->master.called.count)
         rpi_pool_deliver(pool);
@@ -146,7 +147,7 @@ rp_status rp_wait(rp_pool *pool, rp_future future, double timeout)
     rp_status status = rpi_pool_enter(pool, "rp_wait");
     if (status != RP_OK)
         return status;
-    status = await(pool, future.id, timeout, "rp_wait", &settled_future);
+    status = rpi_named("rp_wait", await(pool, future.id, timeout, "rp_wait", &settled_future));
     rpi_pool_drive(pool);
     if (pool->master.called.count)
         rpi_pool_deliver(pool);
@@ -165,7 +166,7 @@ rp_status rp_outcome_of(rp_pool *pool, rp_future handle, rp_outcome *outcome)
     if (!outcome || outcome->struct_size != sizeof *outcome)
         status = rpi_error(RP_ERR_INVALID, "rp_outcome_of: set outcome.struct_size with RP_OUTCOME_INIT");
     else if (!future)
-        status = stale("rp_outcome_of", handle.id);
+        status = stale(pool, "rp_outcome_of", handle.id);
     else if (future->state != RP_DONE)
         status = rpi_error(RP_ERR_TIMEOUT, "rp_outcome_of: the task is not settled yet");
     else
@@ -183,7 +184,7 @@ rp_status rp_release(rp_pool *pool, rp_future handle)
     if (future)
         rpi_master_release(&pool->master, handle.id, future);
     else
-        status = stale("rp_release", handle.id);
+        status = stale(pool, "rp_release", handle.id);
     rpi_pool_drive_now(pool);
     rpi_pool_deliver(pool);
     rpi_pool_leave(pool);
@@ -211,7 +212,8 @@ rp_status rp_cancel(rp_pool *pool, rp_future handle)
     if (status != RP_OK)
         return status;
     struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
-    status = future ? rpi_master_cancel(&pool->master, handle.id, future, pool->now) : stale("rp_cancel", handle.id);
+    status = future ? rpi_master_cancel(&pool->master, handle.id, future, pool->now) : stale(pool, "rp_cancel", handle.id);
+    status = rpi_named("rp_cancel", status);
     if (!pool->caretaker.live) /* else many share a message, and the last one does not wait for the next call */
         rpi_pool_dispatch(pool);
     rpi_pool_drive_now(pool);
@@ -226,7 +228,7 @@ rp_status rp_cancel_all(rp_pool *pool)
     if (status != RP_OK)
         return status;
     (void)rpi_pool_step(pool, false); /* what is done already is not cancelled */
-    status = rpi_master_cancel_all(&pool->master, pool->now);
+    status = rpi_named("rp_cancel_all", rpi_master_cancel_all(&pool->master, pool->now));
     rpi_pool_dispatch(pool);
     rpi_pool_deliver(pool);
     rpi_pool_leave(pool);

@@ -53,6 +53,29 @@ struct rpi_future *rpi_future_new(struct rpi_futures *futures, uint64_t *id)
     return future;
 }
 
+/* Whether this pool has given such an id: each use of a slot has had the next generation. */
+static bool was_given(const struct rpi_futures *futures, const struct rpi_future *slot, uint32_t generation)
+{
+    uint32_t uses = slot->generation - futures->first_generation;
+    bool is_retired = uses == 0 && slot->state == RP_STALE;
+    return is_retired || generation - futures->first_generation < uses;
+}
+
+const char *rpi_future_why_stale(const struct rpi_futures *futures, uint64_t id)
+{
+    uint32_t index = (uint32_t)id;
+    const struct rpi_future *slot = index < futures->touched ? rpi_future_slot(futures, index) : NULL;
+    bool is_live = slot && rpi_future_of(futures, id);
+    if (id == 0)
+        return "it is {0}, which no call has set";
+    if (is_live && slot->flags & RPI_FUTURE_STREAMED)
+        return "it belongs to a stream, which delivers and releases it";
+    if (is_live || (slot && was_given(futures, slot, (uint32_t)(id >> 32))))
+        return "it was released already: rp_get and rp_take do so as they give its result or its failure, and so do "
+               "rp_release and a stream";
+    return "it is of another pool";
+}
+
 void rpi_future_drop(struct rpi_futures *futures, const struct rpi_future *future)
 {
     if (future->state != RP_DONE && future->state != RPI_STORING)

@@ -121,6 +121,9 @@ static inline uint32_t rpi_future_size(const struct rpi_future *future)
     return (uint32_t)future->pending.size_high << 16 | future->pending.size_low;
 }
 
+/* Why an id is of no use, as the end of a sentence. */
+const char *rpi_future_why_stale(const struct rpi_futures *futures, uint64_t id);
+
 /* A new future in state RP_QUEUED, all else zero; NULL: no memory. */
 struct rpi_future *rpi_future_new(struct rpi_futures *futures, uint64_t *id);
 

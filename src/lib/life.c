@@ -159,6 +159,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (new->recovery)
         new->warden = rpi_warden_start(new);
     enlist(new);
+    rpi_pool_is_elsewhere(NULL);
     *pool = new;
     return RP_OK;
 
@@ -236,9 +237,7 @@ static void destroy(rp_pool *pool, bool together)
 
 static rp_status end(rp_pool **pool, bool drop, const char *function)
 {
-    if (!pool)
-        return rpi_error(RP_ERR_INVALID, "%s: the pool is NULL", function);
-    rp_pool *old = *pool;
+    rp_pool *old = pool ? *pool : NULL;
     rp_status status = rpi_pool_enter(old, function);
     if (status != RP_OK)
         return status;
@@ -252,7 +251,7 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
         status = rpi_pool_wait(old, rpi_pool_at_rest, NULL, RP_FOREVER);
     if (status == RP_ERR_NOMEM) {
         rpi_pool_leave(old);
-        return status;
+        return rpi_named(function, status);
     }
     rpi_heirs_stop(old);
     rpi_caretaker_stop(old);
@@ -269,7 +268,7 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
     strike_out(old);
     destroy(old, !old->collective || (status == RP_OK && !old->lost)); /* a collective would wait for who is gone */
     *pool = NULL;
-    return status == RP_OK ? kept : status;
+    return rpi_named(function, status == RP_OK ? kept : status);
 }
 
 rp_status rp_close(rp_pool **pool)

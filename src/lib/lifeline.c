@@ -1,5 +1,6 @@
 #include "lifeline.h"
 
+#include "advice.h"
 #include "clock.h"
 #include "offspring.h"
 #include "signals.h"
@@ -203,9 +204,8 @@ rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t
     rpi_address_text(ip, port, text);
     return rpi_error(
         RP_ERR_BROKEN,
-        "rank 0 could not be reached at %s within %g s (%s): with mpirun --mca btl_tcp_if_include NETWORK it listens on an "
-        "address of that network",
-        text, timeout, strerror(error));
+        "rank 0 could not be reached at %s within %g s, as config.open_timeout has it (%s): %s that it listens on", text,
+        timeout, strerror(error), rpi_advice(RPI_ADVICE_NETWORK));
 }
 
 /* ---- sleeping and waking */

@@ -1,5 +1,6 @@
 #include "losing.h"
 
+#include "advice.h"
 #include "heirs.h"
 #include "status.h"
 #include "tracer.h"
@@ -136,11 +137,10 @@ void rpi_losing_lost(void *context, int peer)
     rpi_say(
         &pool->log, RP_LOG_WARNING,
         "%s is lost: its process has ended, or its host cannot be reached; of the tasks it had %llu start again and %llu "
-        "end as lost; workers left: %d%s",
+        "end as lost; workers left: %d%s%s",
         name_of(pool, peer).text, (unsigned long long)(now->retried - before.retried),
         (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost,
-        pool->recovery ? ""
-                       : "; the others are ended as well, unless rankpool launch or mpirun --enable-recovery started them");
+        pool->recovery ? "" : "; the others are ended as well", pool->recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
     rpi_tracer_event(pool, peer, "lost");
 }
 

@@ -45,8 +45,8 @@ static void tell_places(const struct rpi_master *master, const struct rpi_loss *
         used = append(text, used, i ? ", " : " before that ", loss->workers[i],
                       master->roster.seats[loss->workers[i]].host);
     (void)append(text, used,
-                 ".  If it is the task that ends them, isolation = RP_FORK keeps that from the workers; options.attempts "
-                 "allows more starts",
+                 ".  If it is the task that ends them, isolation = RP_FORK keeps that from the workers, where tasks use no "
+                 "MPI; options.attempts allows more starts",
                  0, NULL);
 }
 

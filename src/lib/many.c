@@ -119,7 +119,7 @@ rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_
     if (status == RP_OK)
         status = finish_map(pool, id);
     rpi_pool_leave(pool);
-    return status;
+    return rpi_named("rp_map", status);
 }
 
 rp_status rp_map_async(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out, size_t out_size,
@@ -134,6 +134,7 @@ rp_status rp_map_async(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size,
                  : rpi_error(RP_ERR_INVALID, "rp_map_async: all is NULL");
     if (status == RP_OK)
         all->id = id;
+    status = rpi_named("rp_map_async", status);
     rpi_pool_drive_now(pool);
     rpi_pool_leave(pool);
     return status;
@@ -205,8 +206,9 @@ static rp_status wait_for(rp_pool *pool, struct several *several, double timeout
         return rpi_error(RP_ERR_INVALID, "%s: when, or the timeout, is none of its values", function);
     rp_status status = rpi_pool_wait(pool, several_ready, &context, timeout);
     if (status == RP_OK && several->stale)
-        status = rpi_error(RP_ERR_STALE, "%s: futures[%zu] was released, or is of another pool", function, several->found);
-    return status;
+        status = rpi_error(RP_ERR_STALE, "%s: futures[%zu] is no such future: %s", function, several->found,
+                           rpi_future_why_stale(&pool->master.futures, several->futures[several->found].id));
+    return rpi_named(function, status);
 }
 
 rp_status rp_wait_all(rp_pool *pool, const rp_future *futures, size_t count, rp_when when, double timeout)
@@ -314,5 +316,7 @@ rp_status rp_on_each_worker(rp_pool *pool, rp_fn *fn, const void *arg, size_t si
     rp_status failed = end_all(pool, ids, started, statuses);
     rpi_free(&pool->alloc, ids);
     rpi_pool_leave(pool);
-    return status == RP_OK ? failed : rpi_error(status, "%s", why);
+    if (status != RP_OK)
+        failed = rpi_error(status, "%s", why);
+    return rpi_named("rp_on_each_worker", failed);
 }

@@ -1,5 +1,6 @@
 #include "mpi_family.h"
 
+#include "advice.h"
 #include "clock.h"
 #include "mpi_life.h"
 #include "status.h"
@@ -193,11 +194,8 @@ static rp_status refused(enum rpi_family_why why, int code, int count)
                 ? "where every slot is taken, start the program with more slots than ranks on each host, or without "
                   "rmaps_base_no_oversubscribe and rmaps_base_mapping_policy in MPI's settings"
                 : "MPI may say why on standard error; the program's next start has every worker again");
-    return rpi_error(
-        RP_ERR_MPI,
-        "MPI cannot spawn %d workers (%s): start the program with mpirun -n %d instead, or allow more processes "
-        "than slots: mpirun --oversubscribe -n 1",
-        count, text, count + 1);
+    return rpi_error(RP_ERR_MPI, "MPI cannot spawn %d workers (%s): start the program with mpirun -n %d instead%s", count,
+                     text, count + 1, rpi_advice(RPI_ADVICE_SPAWN));
 }
 
 /* A spawned process that was not told so by us: were it a worker of ours, in an MPI that does not pass the environment on, it would

@@ -90,8 +90,8 @@ static const struct rpi_heirs_ops ops = {
 static const char *obstacle(void)
 {
     if (!rpi_mpi_recovers())
-        return "the launcher ends the whole job with its first lost rank, unless it is rankpool launch or mpirun "
-               "--enable-recovery";
+        return "the launcher ends the whole job with its first lost rank: rankpool launch and Open MPI's mpirun "
+               "--enable-recovery do not";
     if (!rpi_mpi_threads())
         return "it needs MPI_THREAD_MULTIPLE, which this MPI was not initialised with";
     return NULL;

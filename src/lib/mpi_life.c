@@ -1,5 +1,6 @@
 #include "mpi_life.h"
 
+#include "advice.h"
 #include "mpi_start.h"
 #include "mpi_ulfm.h"
 #include "status.h"
@@ -41,8 +42,8 @@ rp_status rpi_mpi_srun_check(void)
         return RP_OK;
     return rpi_error(RP_ERR_MPI,
                      "srun started %s tasks without an interface that this MPI speaks, so each would be a pool of its own: "
-                     "use srun --mpi=pmix, or mpirun inside the job",
-                     tasks);
+                     "use %s, or mpirun inside the job",
+                     tasks, rpi_advice(RPI_ADVICE_SRUN));
 }
 
 rp_status rpi_mpi_begin(double timeout)
@@ -56,7 +57,8 @@ rp_status rpi_mpi_begin(double timeout)
     if (!rpi_mpi_launched() && getenv("SLURM_STEP_ID"))
         return rpi_error(RP_ERR_MPI,
                          "srun started this process without an interface that this MPI speaks, so that it cannot "
-                         "spawn workers: use mpirun inside the job, or srun --mpi=pmix with a task for each rank");
+                         "spawn workers: use mpirun inside the job, or %s with a task for each rank",
+                         rpi_advice(RPI_ADVICE_SRUN));
     if (rpi_mpi_recovers()) /* a rank that is gone would be waited for at the end */
         (void)setenv("OMPI_MCA_async_mpi_finalize", "1", 0);
     rp_status status = rpi_mpi_start(rpi_mpi_recovers() ? timeout : RP_FOREVER);

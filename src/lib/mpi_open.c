@@ -1,4 +1,5 @@
 /* Opening a pool: in this process alone, or over MPI. */
+#include "advice.h"
 #include "clock.h"
 #include "crash.h"
 #include "keeper.h"
@@ -209,6 +210,7 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
     rpi_server_fini(server);
     rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
     return status;
+    rpi_pool_is_elsewhere(RPI_POOL_SERVES);
 }
 
 static rp_status worker(struct entry *entry)
@@ -220,6 +222,7 @@ static rp_status worker(struct entry *entry)
     if (status != RP_OK)
         return status;
     (void)gethostname(host, sizeof host - 1);
+    rpi_pool_is_elsewhere(RPI_POOL_SERVED);
     opening->transport->crowd = crowd_of(opening->crowd);
     struct rpi_server_config config = { .alloc = entry->alloc,
                                         .registry = &entry->registry,
@@ -344,6 +347,7 @@ static void answer_parent(void)
         (void)join_family(
             NULL,
             rpi_error(RP_ERR_BROKEN,
+    rpi_pool_is_elsewhere(RPI_POOL_SERVED);
                       "the program came to its end in a spawned worker after %u calls of rp_open, but call %u is "
                       "the one to serve in: a worker must make the same calls of rp_open as its parent",
                       passed, turn),
@@ -419,14 +423,19 @@ static double timeout_of(const rp_config *config)
     return checked.open_timeout;
 }
 
-rp_status rp_open(const rp_config *config, rp_pool **pool)
+/* Each MPI has its own words. */
+static void know_mpi(void)
 {
-    double began = rpi_now();
-    if (!pool)
-        return rpi_error(RP_ERR_INVALID, "rp_open: pool is NULL");
-    rp_status status = rpi_call_forbid("rp_open");
-    if (status == RP_OK)
-        status = rpi_mpi_srun_check();
+#ifdef OPEN_MPI
+    rpi_advice_is_open_mpi(true);
+#else
+    rpi_advice_is_open_mpi(false);
+#endif
+}
+
+static rp_status open_any(const rp_config *config, double began, rp_pool **pool)
+{
+    rp_status status = rpi_mpi_srun_check();
     if (status != RP_OK)
         return status;
     if (!rpi_mpi_launched() && !spawns(config)) {
@@ -441,8 +450,6 @@ rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool)
 {
     double began = rpi_now();
     int initialised = 0, finalised = 0, inter = 0;
-    if (!pool)
-        return rpi_error(RP_ERR_INVALID, "rp_open_comm: pool is NULL");
     rp_status status = rpi_call_forbid("rp_open_comm");
     if (status != RP_OK)
         return status;
@@ -452,8 +459,21 @@ rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool)
         return rpi_error(RP_ERR_INVALID, "rp_open_comm: MPI is not initialised, or finalised already");
     if (comm == MPI_COMM_NULL)
         return rpi_error(RP_ERR_INVALID, "rp_open_comm: the communicator is MPI_COMM_NULL");
+rp_status rp_open(const rp_config *config, rp_pool **pool)
+{
+    double began = rpi_now();
+    rp_status status = rpi_call_forbid("rp_open");
+    know_mpi();
+    if (status == RP_OK && !pool)
+        status = rpi_error(RP_ERR_INVALID, "rp_open: pool is NULL");
+    return status == RP_OK ? rpi_named("rp_open", open_any(config, began, pool)) : status;
+}
+
     (void)MPI_Comm_test_inter(comm, &inter);
     if (inter)
         return rpi_error(RP_ERR_INVALID, "rp_open_comm: the communicator is an intercommunicator");
-    return open_comm(comm, config, began, pool);
+    return rpi_named("rp_open_comm", open_comm(comm, config, began, pool));
 }
+    know_mpi();
+    if (status == RP_OK && !pool)
+        status = rpi_error(RP_ERR_INVALID, "rp_open_comm: pool is NULL");

@@ -15,7 +15,15 @@
 #define BURST      8 /* tasks that came since the last step: there will be more */
 #define HELD       3 /* steps that they wait for more at the most */
 
-rp_status rpi_pool_refused(const rp_pool *pool, const char *function)
+/* Why this process has no pool: a fact of its last rp_open. */
+static _Atomic(const char *) absence;
+
+void rpi_pool_is_elsewhere(const char *why)
+{
+    atomic_store(&absence, why);
+}
+
+rp_status rpi_pool_refused(const char *function)
 {
     return pool ? rpi_call_forbidden(function) : rpi_error(RP_ERR_INVALID, "%s: the pool is NULL", function);
 }
@@ -393,7 +401,7 @@ rp_status rp_progress(rp_pool *pool)
     rpi_pool_deliver(pool);
     status = rpi_pool_sound(pool);
     rpi_pool_leave(pool);
-    return status;
+    return rpi_named("rp_progress", status);
 }
 
 bool rpi_pool_at_rest(rp_pool *pool, const void *unused)
@@ -416,5 +424,5 @@ rp_status rp_drain(rp_pool *pool, double timeout)
     if (status == RP_OK)
         status = rpi_keeper_sound(pool);
     rpi_pool_leave(pool);
-    return status;
+    return rpi_named("rp_drain", status);
 }

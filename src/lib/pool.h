@@ -81,14 +81,18 @@ struct rp_pool {
     rp_status shortage; /* RP_ERR_NOMEM: the last step could not take all that came */
 };
 
-/* Why a call is refused: NULL, a task's context. */
-RP_MUST_USE rp_status rpi_pool_refused(const rp_pool *pool, const char *function);
+/* Why a call is refused: a task's context, or no pool. */
+RP_MUST_USE rp_status rpi_pool_refused(const char *function);
+/* Why there is no pool in this process; NULL: nothing is known. */
+#define RPI_POOL_SERVES "this rank is a worker: only rank 0 has a pool"
+#define RPI_POOL_SERVED "this rank was a worker: only rank 0 has a pool, so put what uses it inside `if (pool)`"
+void rpi_pool_is_elsewhere(const char *why);
 
 /* Puts a checked request into a pool.  Locks; every path out unlocks. */
 RP_MUST_USE static inline rp_status rpi_pool_enter(rp_pool *pool, const char *function)
 {
     if (!pool || rpi_call_current())
-        return rpi_pool_refused(pool, function);
+        return rpi_pool_refused(function);
     rpi_lock_take(&pool->lock);
     return RP_OK;
 }

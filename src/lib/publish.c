@@ -37,12 +37,12 @@ rp_status rp_share(rp_pool *pool, const char *name, const void *data, size_t siz
     if (status == RP_OK)
         status = copy(data, size, &segment);
     if (status != RP_OK)
-        return status;
+        return rpi_named("rp_share", status);
     rpi_lock_take(&pool->lock);
     status = rpi_master_share(&pool->master, name, &segment);
     if (status != RP_OK)
         rpi_share_free(&segment);
     rpi_pool_dispatch(pool); /* the version before may be dead now */
     rpi_pool_leave(pool);
-    return status;
+    return rpi_named("rp_share", status);
 }

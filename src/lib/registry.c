@@ -150,7 +150,7 @@ rp_status rp_register(const char *name, rp_fn *fn)
     (void)pthread_mutex_lock(&table.lock);
     rp_status status = add(&new);
     (void)pthread_mutex_unlock(&table.lock);
-    return status;
+    return rpi_named("rp_register", status);
 }
 
 void rp_register_at(const char *name, rp_fn *fn, const char *file, int line)

@@ -1,5 +1,6 @@
 #include "side.h"
 
+#include "advice.h"
 #include "list.h"
 #include "sockets.h"
 #include "status.h"
@@ -72,11 +73,11 @@ static rp_status is_absent(const struct rpi_side_mpi *side, int rank)
     const struct rpi_opening *opening = side->opening;
     char text[RPI_ADDRESS_BYTES];
     rpi_address_text(side->gate.ip, side->gate.port, text);
-    return rpi_error(RP_ERR_BROKEN,
-                     "rank %d (%s) did not connect to rank 0's side channel at %s within %g s: with mpirun --mca "
-                     "btl_tcp_if_include NETWORK "
-                     "it is on an address of that network",
-                     rank, host_of(opening, rank), text, opening->timeout);
+    return rpi_error(
+        RP_ERR_BROKEN,
+        "rank %d (%s) did not connect to rank 0's side channel at %s within %g s, as config.open_timeout has it: "
+        "%s of that address",
+        rank, host_of(opening, rank), text, opening->timeout, rpi_advice(RPI_ADVICE_NETWORK));
 }
 
 /* A rank that is on its way, or 0. */

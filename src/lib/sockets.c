@@ -95,7 +95,8 @@ static uint32_t address_towards(const char *host)
 
 rp_status rpi_address_choose(const char *others, uint32_t *ip)
 {
-    static const char *const settings[] = { "OMPI_MCA_btl_tcp_if_include", "OMPI_MCA_oob_tcp_if_include" };
+    static const char *const settings[] = { "OMPI_MCA_btl_tcp_if_include", "OMPI_MCA_oob_tcp_if_include",
+                                            "UCX_NET_DEVICES" };
     *ip = INADDR_LOOPBACK;
     if (!others)
         return RP_OK;

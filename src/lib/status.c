@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local char last_error[1536];
 
@@ -50,4 +51,17 @@ void rpi_note(const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     (void)snprintf(last_error, sizeof last_error, "%s", text);
+}
+
+static bool is_of_call(rp_status status)
+{
+    return status >= RP_ERR_INVALID && (status < RP_ERR_TASK || status >= RP_ERR_BROKEN);
+}
+
+rp_status rpi_name_error(const char *function, rp_status status)
+{
+    size_t name = strncmp(last_error, "rp_", 3) == 0 ? strspn(last_error, "abcdefghijklmnopqrstuvwxyz_") : 0;
+    if (is_of_call(status))
+        rpi_note("%s%s%s", function, name ? "" : ": ", last_error + name);
+    return status;
 }

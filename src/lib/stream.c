@@ -15,12 +15,12 @@ static rp_status check_options(const rp_pool *pool, const rp_stream_options *opt
     if (!options)
         return RP_OK;
     if (options->struct_size != sizeof *options)
-        return rpi_error(RP_ERR_INVALID, "stream: options.struct_size is %zu, not %zu: set it with RP_STREAM_OPTIONS_INIT",
+        return rpi_error(RP_ERR_INVALID, "options.struct_size is %zu, not %zu: set it with RP_STREAM_OPTIONS_INIT",
                          options->struct_size, sizeof *options);
     rp_status status = rpi_task_options(options->task, pool, task);
     if (status == RP_OK && options->task && (options->task->key.size || options->task->after_count))
         status = rpi_error(RP_ERR_INVALID,
-                           "stream: options.task.%s would be every item's: give each its own with "
+                           "options.task.%s would be every item's: give each its own with "
                            "rp_stream_submit",
                            options->task->key.size ? "key" : "after");
     return status;
@@ -76,7 +76,7 @@ rp_status rp_stream_open(rp_pool *pool, const rp_stream_options *options, rp_str
         return status;
     status = stream ? open_stream(pool, options, stream) : rpi_error(RP_ERR_INVALID, "rp_stream_open: stream is NULL");
     rpi_pool_leave(pool);
-    return status;
+    return rpi_named("rp_stream_open", status);
 }
 
 rp_status rp_imap(rp_pool *pool, rp_fn *fn, rp_source *source, void *context, const rp_stream_options *options,
@@ -99,7 +99,7 @@ rp_status rp_imap(rp_pool *pool, rp_fn *fn, rp_source *source, void *context, co
         (*stream)->task.no_wait = true;
     }
     rpi_pool_leave(pool);
-    return status;
+    return rpi_named("rp_imap", status);
 }
 
 /* ---- items in */
@@ -189,9 +189,9 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
 
 static rp_status enter(rp_stream *stream, const char *function)
 {
-    if (!stream)
+    if (!stream && !rpi_call_current())
         return rpi_error(RP_ERR_INVALID, "%s: the stream is NULL", function);
-    return rpi_pool_enter(stream->pool, function);
+    return rpi_pool_enter(stream ? stream->pool : NULL, function);
 }
 
 rp_status rp_stream_submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options,
@@ -202,7 +202,7 @@ rp_status rp_stream_submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t
         return status;
     status = check_open(stream, "rp_stream_submit");
     if (status == RP_OK)
-        status = submit(stream, fn, arg, size, options, future);
+        status = rpi_named("rp_stream_submit", submit(stream, fn, arg, size, options, future));
     rpi_pool_leave(stream->pool);
     return status;
 }
@@ -219,7 +219,8 @@ static rp_status add(rp_stream *stream, uint64_t id)
     struct rpi_future *future = rpi_master_future(master, id);
     uint32_t options = 0;
     if (!future)
-        return rpi_error(RP_ERR_STALE, "rp_stream_add: the future was released, or is of another pool");
+        return rpi_error(RP_ERR_STALE, "rp_stream_add: no such future (%llx): %s", (unsigned long long)id,
+                         rpi_future_why_stale(&master->futures, id));
     if (future->flags & RPI_FUTURE_STREAMED)
         return rpi_error(RP_ERR_INVALID, "rp_stream_add: the future is in a stream already");
     rp_status status = reserve(stream);
@@ -255,7 +256,7 @@ rp_status rp_stream_add(rp_stream *stream, rp_future future)
         return status;
     status = check_open(stream, "rp_stream_add");
     if (status == RP_OK)
-        status = add(stream, future.id);
+        status = rpi_named("rp_stream_add", add(stream, future.id));
     rpi_pool_leave(stream->pool);
     return status;
 }
@@ -416,7 +417,7 @@ rp_status rp_stream_next(rp_stream *stream, double timeout, rp_item *item)
         status = rpi_error(RP_ERR_INVALID,
                            "rp_stream_next: set item.struct_size with RP_ITEM_INIT, and a timeout that is a number");
     else
-        status = next(stream, timeout, item);
+        status = rpi_named("rp_stream_next", next(stream, timeout, item));
     if (stream->pool->master.called.count)
         rpi_pool_deliver(stream->pool);
     rpi_pool_leave(stream->pool);

@@ -184,11 +184,20 @@ rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, cons
     if (!options && future && submit_plain(pool, fn, arg, size, &future->id))
         rpi_submitted(pool);
     else
-        status = submit_any(
-            pool, &(struct rpi_submission){ .fn = fn, .arg = arg, .size = size, .options = options, .held = future },
-            future);
+        status = rpi_named(
+            "rp_submit",
+            submit_any(pool,
+                       &(struct rpi_submission){ .fn = fn, .arg = arg, .size = size, .options = options, .held = future },
+                       future));
     rpi_pool_leave(pool);
     return status;
+}
+
+static rp_status without_result(const rp_pool *pool, size_t capacity)
+{
+    if (!pool || rpi_call_current())
+        return rpi_pool_refused("rp_apply");
+    return rpi_error(RP_ERR_INVALID, "rp_apply: the result is NULL, but has room for %zu bytes", capacity);
 }
 
 rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void *result, size_t capacity,
@@ -197,13 +206,13 @@ rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void 
     rp_future future;
     rp_status status = rpi_pool_may_wait("rp_apply");
     if (status == RP_OK && !result && capacity > 0)
-        status = rpi_error(RP_ERR_INVALID, "rp_apply: the result is NULL, but has room for %zu bytes", capacity);
+        return without_result(pool, capacity);
     if (status == RP_OK)
         status = rp_submit(pool, fn, arg, size, NULL, &future);
     if (status != RP_OK)
-        return status;
+        return rpi_name_error("rp_apply", status);
     status = rp_get(pool, future, RP_FOREVER, result, capacity, result_size);
     if (status == RP_ERR_SIZE || status == RP_ERR_NOMEM)
         (void)rp_release(pool, future); /* the message stays rp_get's */
-    return status;
+    return rpi_named("rp_apply", status);
 }

@@ -92,7 +92,7 @@ run on 3 unmet
 cat "$TMP/out" >>"$TMP/err"
 if [ "$rc" = 124 ]; then
     not_ok "ranks that do not meet" "hung"
-elif ! grep -Eq '^rank 0: the pool cannot go on: every rank has called rp_open, but MPI did not bring them together' "$TMP/out"; then
+elif ! grep -Eq '^rank 0: the pool cannot go on: rp_open: every rank has called it, but MPI did not bring them together' "$TMP/out"; then
     not_ok "ranks that do not meet" "rank 0 says something else"
 elif ! grep -Eq '^rank 2: the pool cannot go on: .*rank 0 says why' "$TMP/out"; then
     not_ok "ranks that do not meet" "rank 2 does not know"
@@ -122,7 +122,7 @@ dies() # NAME MODE PATTERN
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 dies "a rank that dies before MPI is there" dies_before_mpi '.*a rank has ended before it'
 dies "a rank that dies before the pool" dies_before '.*rank 1([^0-9]|$)'
-dies "a rank that dies in its initializer" dies_inside 'rank 1 .*has ended'
+dies "a rank that dies in its initializer" dies_inside '.*rank 1 .*has ended'
 
 # It dies at each step of its way into the pool, until the pool is there: then it is a worker that is lost.  Nobody waits for it for longer than
 # open_timeout, 3 s here, in each of two rounds.

@@ -67,8 +67,8 @@ cp "$TMP/out" "$TMP/lost"
 check "... its end tells so" grep -q '^close: the pool cannot go on' "$TMP/lost"
 check "... and the next one is not" grep -q '^answer: yes' "$TMP/lost"
 
-refuse "a worker that ends before rp_open" 'open: 2 workers were spawned, but did not all come .* within 5 s' alone 2 early
-refuse "a worker that passes its rp_open by" 'open: rank 1 .*: the program came to its end .* call 2 is the one' alone 1 skip
-refuse "no slots" 'open: MPI cannot spawn 64 workers.*mpirun -n 65' \
+refuse "a worker that ends before rp_open" 'open: rp_open: 2 workers were spawned, but did not all come .* within 5 s' alone 2 early
+refuse "a worker that passes its rp_open by" 'open: rp_open: rank 1 .*: the program came to its end .* call 2 is the one' alone 1 skip
+refuse "no slots" 'open: rp_open: MPI cannot spawn 64 workers.*mpirun -n 65' \
     env OMPI_MCA_rmaps_base_no_oversubscribe=1 "$spawner" 64 ok
-refuse "srun without a PMI" 'open: srun started this process' env SLURM_STEP_ID=0 "$spawner" 2 ok
+refuse "srun without a PMI" 'open: rp_open: srun started this process' env SLURM_STEP_ID=0 "$spawner" 2 ok

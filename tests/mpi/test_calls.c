@@ -596,10 +596,15 @@ int main(int argc, char **argv)
     static CU_TestInfo outcomes[] = { { "outcome_of_success", outcome_of_success },
                                       { "outcome_times", outcome_times },
                                       CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = {
-        { "results", NULL, NULL, NULL, end_pool, results },   { "waiting", NULL, NULL, NULL, end_pool, waiting },
-        { "ends", NULL, NULL, NULL, end_pool, ends },         { "refused", NULL, NULL, NULL, end_pool, refused },
-        { "outcomes", NULL, NULL, NULL, end_pool, outcomes }, CU_SUITE_INFO_NULL
-    };
+    static CU_TestInfo words[] = { { "inside_a_task", inside_a_task },
+                                   { "without_if_pool", without_if_pool },
+                                   CU_TEST_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "words", NULL, NULL, NULL, end_pool, words },
+                                     { "results", NULL, NULL, NULL, end_pool, results },
+                                     { "waiting", NULL, NULL, NULL, end_pool, waiting },
+                                     { "ends", NULL, NULL, NULL, end_pool, ends },
+                                     { "refused", NULL, NULL, NULL, end_pool, refused },
+                                     { "outcomes", NULL, NULL, NULL, end_pool, outcomes },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -113,6 +113,7 @@ static void in_a_task(made_call *made, rp_status status, const char *what)
 #define IN_A_TASK(X) \
     X(rp_open, RP_ERR_CONTEXT, in_a_task, (NULL, &no_pool)) \
     X(rp_open_comm, RP_ERR_CONTEXT, in_a_task, (MPI_COMM_SELF, NULL, &no_pool))
+    X(rp_open, RP_ERR_CONTEXT, null_in_a_task, (NULL, NULL)) \
 /* clang-format on */
 
 #define HERE opening

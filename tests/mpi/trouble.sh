@@ -37,7 +37,7 @@ trouble() # NAME RANKS WORDS... -- PATTERNS...
 trouble "a worker is killed" 3 lost -- \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is lost: its process has ended, or its host cannot be reached; of the tasks it had 1 start again and 0 end as lost; workers left: 1\$"
 trouble "tasks that call exit()" 6 exits -- \
-    "^rankpool: $who called exit\(\) in task leaves \(number [0-3]\): this ends the worker; the others go on, one of them with this task if it may start again \(options.attempts\); isolation = RP_FORK spares the worker\$" \
+    "^rankpool: $who called exit\(\) in task leaves \(number [0-3]\): this ends the worker; the others go on, one of them with this task if it may start again \(options.attempts\); isolation = RP_FORK spares the worker, where tasks use no MPI\$" \
     "^outcome: .*task leaves \(number 0\) was lost on worker 1 "
 : >"$TMP/starts"
 trouble "tasks that may start once" 3 once "$TMP/starts" -- \
@@ -48,7 +48,7 @@ trouble "a task that ends its worker each time" 5 poison -- \
 trouble "an item that ends its worker each time" 6 item -- '^outcome: item 37 of a map of kills .*lost on worker'
 trouble "a task that crashes" 3 crash -- "^outcome: .*task crashes .* on worker [0-9]+ \(.*pid [0-9]+.*SIGABRT.*the last words"
 trouble "no worker is left" 3 none -- \
-    "^outcome: the pool cannot go on: no worker is left; $who was the last\..*run the program again, with config.journal"
+    "^outcome: rp_wait: the pool cannot go on: no worker is left; $who was the last\..*run the program again, with config.journal"
 trouble "a worker is stopped for 5 s" 3 hung -- \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\) was not heard of for 1 s: .*; [1-9][0-9]* of its tasks start again elsewhere; it is taken in again when it is heard of, and given up after 10 s" \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is heard of again and gets tasks again"

@@ -39,12 +39,32 @@ void reset_calls(void)
     info = (rp_worker_info)RP_WORKER_INFO_INIT;
 }
 
+static char said[1600];
+
+rp_status heard(rp_status status)
+{
+    (void)snprintf(said, sizeof said, "%s", rp_error_message());
+    return status;
+}
+
+/* A task's own failure has the task's words; rp_fail makes one. */
+static bool names_the_call(rp_status status, const char *what)
+{
+    size_t length = strcspn(what, " ");
+    bool of_task = status >= RP_ERR_TASK && status < RP_ERR_BROKEN;
+    return status < RP_ERR_INVALID || of_task || !said[0] ||
+           (strncmp(said, what, length) == 0 && (said[length] == ':' || said[length] == ' '));
+}
+
 void compare(rp_status got, rp_status wanted, const char *what)
 {
     char text[900];
     (void)snprintf(text, sizeof text, "%s gave \"%s\" (%d), not \"%s\": %.400s", what, rp_strerror(got), (int)got,
                    rp_strerror(wanted), rp_error_message());
     CU_assertImplementation(got == wanted, __LINE__, text, __FILE__, "", CU_FALSE);
+    (void)snprintf(text, sizeof text, "%s: the message does not name the call: %.800s", what, said);
+    CU_assertImplementation(names_the_call(got, what), __LINE__, text, __FILE__, "", CU_FALSE);
+    said[0] = '\0';
 }
 
 rp_future submit(rp_fn *fn, size_t bytes, const rp_task_options *options)

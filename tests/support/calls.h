@@ -19,7 +19,7 @@ typedef rp_status made_call(void);
 #define CALL(function, status, what, arguments)                                                                            \
     static rp_status function##_##what(void)                                                                               \
     {                                                                                                                      \
-        return function arguments;                                                                                         \
+        return heard(function arguments);                                                                                  \
     }                                                                                                                      \
     static void test_##function##_##what(void)                                                                             \
     {                                                                                                                      \
@@ -27,7 +27,10 @@ typedef rp_status made_call(void);
     }
 #define TEST(function, status, what, arguments) { #function "_" #what, test_##function##_##what },
 
-/* Fails the test where the call gave another status, and says what it gave. */
+/* Notes what the call says of its failure, on the thread that made it; returns its status. */
+rp_status heard(rp_status status);
+/* Fails the test where the call gave another status, and says what it gave; and where a failing call's message does not begin
+ * with the name of the function that was called. */
 void compare(rp_status got, rp_status wanted, const char *what);
 
 /* ---- what the calls have at hand ---- */

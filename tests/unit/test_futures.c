@@ -93,6 +93,36 @@ static void ids_that_never_were(void)
     }
 }
 
+static bool says_why(uint64_t id, const char *why)
+{
+    return strstr(rpi_future_why_stale(&futures, id), why);
+}
+
+/* Whatever the first generation, also where they come round past 0. */
+static void why_an_id_is_stale(void)
+{
+    static const uint32_t generations[] = { 1, 1000, UINT32_MAX - 1, UINT32_MAX };
+    for (size_t i = 0; i < 4; i++) {
+        uint64_t old[5];
+        begin(generations[i]);
+        CU_ASSERT(says_why(0, "{0}"));
+        CU_ASSERT(says_why((uint64_t)generations[i] << 32, "another pool")); /* no slot was used */
+        for (int k = 0; k < 5; k++)
+            drop(old[k] = make());
+        uint64_t live = make();
+        for (int k = 0; k < 5; k++)
+            CU_ASSERT(says_why(old[k], "released already"));
+        CU_ASSERT(says_why(live + ((uint64_t)1 << 32), "another pool"));
+        CU_ASSERT(says_why(old[0] - ((uint64_t)2 << 32), "another pool"));
+        CU_ASSERT(says_why(live + 1, "another pool")); /* a slot that was never used */
+        rpi_future_of(&futures, live)->flags = RPI_FUTURE_RELEASED;
+        CU_ASSERT(says_why(live, "released already")); /* and not settled yet */
+        rpi_future_of(&futures, live)->flags = RPI_FUTURE_RELEASED | RPI_FUTURE_STREAMED;
+        CU_ASSERT(says_why(live, "belongs to a stream"));
+        end();
+    }
+}
+
 static void ids_of_another_table(void)
 {
     struct rpi_futures other;
@@ -236,6 +266,7 @@ static void without_memory(void)
 static CU_TestInfo tests[] = { { "new_one_is_empty", new_one_is_empty },
                                { "ids_go_stale", ids_go_stale },
                                { "ids_that_never_were", ids_that_never_were },
+                               { "why_an_id_is_stale", why_an_id_is_stale },
                                { "ids_of_another_table", ids_of_another_table },
                                { "retires_when_the_generation_comes_round", retires_when_the_generation_comes_round },
                                { "last_one_freed_comes_first", last_one_freed_comes_first },

@@ -5,6 +5,8 @@
 #include "threads.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 /* ================================================================================================================== */
 /* Without a pool: on a worker, where rp_open gave NULL, and behind rp_close. */
@@ -385,6 +387,7 @@ static void in_on_done(made_call *made, rp_status status, const char *what)
 /* The same, of a task that rp_terminate has stopped. */
 static void in_the_last_on_done(made_call *made, rp_status status, const char *what)
 {
+IN_A_TASK_WITHOUT_A_POOL(CALL)
     reset_calls();
     CU_ASSERT_PTR_NOT_NULL_FATAL(pool = threads_open(1, NULL));
     CU_ASSERT_EQUAL(rp_stream_open(pool, NULL, &stream), RP_OK);
@@ -502,9 +505,12 @@ int main(int argc, char **argv)
 {
     static CU_TestInfo no_pools[] = { WITHOUT_A_POOL(TEST) CU_TEST_INFO_NULL };
     static CU_TestInfo workers[] = { WITH_WORKERS(TEST) CU_TEST_INFO_NULL };
-    static CU_TestInfo task[] = { IN_A_TASK(TEST) IN_A_STREAMS_TASK(TEST) CU_TEST_INFO_NULL };
+    static CU_TestInfo task[] = { IN_A_TASK(TEST) IN_A_TASK_WITHOUT_A_POOL(TEST) IN_A_STREAMS_TASK(TEST)
+                                      CU_TEST_INFO_NULL };
     static CU_TestInfo callback[] = { IN_ON_DONE(TEST) IN_THE_LAST_ON_DONE(TEST) CU_TEST_INFO_NULL };
-    static CU_TestInfo rest[] = { { "no_status", no_status },
+    static CU_TestInfo rest[] = { { "a_future_twice", a_future_twice },
+                                  { "no_pool_after_its_end", no_pool_after_its_end },
+                                  { "no_status", no_status },
                                   { "nothing_is_written", nothing_is_written },
                                   CU_TEST_INFO_NULL };
     static CU_SuiteInfo suites[] = { { "without_a_pool", NULL, NULL, NULL, NULL, no_pools },

@@ -1,4 +1,5 @@
 /* Layer 0: memory, statuses, log lines, bytes, lists, the clock. */
+#include "advice.h"
 #include "alloc.h"
 #include "bytes.h"
 #include "clock.h"
@@ -132,6 +133,36 @@ static void error_cuts_what_is_too_long(void)
     (void)rpi_error(RP_ERR_TASK, "%s", text);
     size_t length = strlen(rp_error_message());
     CU_ASSERT_TRUE(length > 1000 && length < 5000);
+}
+
+/* The function that the application called, in place of one that it led to; a task's failure keeps the task's words. */
+static void error_names_the_call(void)
+{
+    CU_ASSERT_EQUAL(rpi_named("rp_apply", RP_OK), RP_OK);
+    CU_ASSERT_EQUAL(rpi_named("rp_apply", rpi_error(RP_ERR_INVALID, "rp_submit: odd")), RP_ERR_INVALID);
+    CU_ASSERT_STRING_EQUAL(rp_error_message(), "rp_apply: odd");
+    CU_ASSERT_EQUAL(rpi_named("rp_get", rpi_error(RP_ERR_CONTEXT, "rp_apply may not")), RP_ERR_CONTEXT);
+    CU_ASSERT_STRING_EQUAL(rp_error_message(), "rp_get may not");
+    CU_ASSERT_EQUAL(rpi_named("rp_get", rpi_error(RP_ERR_BROKEN, "the pool cannot go on")), RP_ERR_BROKEN);
+    CU_ASSERT_STRING_EQUAL(rp_error_message(), "rp_get: the pool cannot go on");
+    CU_ASSERT_EQUAL(rpi_named("rp_get", rpi_error(RP_ERR_TASK, "on purpose")), RP_ERR_TASK);
+    CU_ASSERT_STRING_EQUAL(rp_error_message(), "on purpose");
+    CU_ASSERT_EQUAL(rpi_named("rp_stream_next", RP_END), RP_END);
+}
+
+/* What Open MPI's launcher and settings are called is said under Open MPI alone. */
+static void advice_fits_the_mpi(void)
+{
+    static const enum rpi_advice all[] = { RPI_ADVICE_NETWORK, RPI_ADVICE_RECOVER, RPI_ADVICE_SPAWN, RPI_ADVICE_SRUN };
+    CU_ASSERT_PTR_NOT_NULL(strstr(rpi_advice(RPI_ADVICE_NETWORK), "btl_tcp_if_include"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(rpi_advice(RPI_ADVICE_RECOVER), "--enable-recovery"));
+    rpi_advice_is_open_mpi(false);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        static const char *const theirs[] = { "--mca", "btl_", "--enable-recovery", "--oversubscribe", "pmix", "mpirun" };
+        for (size_t k = 0; k < sizeof theirs / sizeof *theirs; k++)
+            CU_ASSERT_PTR_NULL(strstr(rpi_advice(all[i]), theirs[k]));
+    }
+    rpi_advice_is_open_mpi(true);
 }
 
 static void *other_thread(void *message)
@@ -414,6 +445,8 @@ static CU_TestInfo statuses[] = { { "every_status_has_its_text", every_status_ha
                                   { "error_keeps_the_last_text", error_keeps_the_last_text },
                                   { "error_cuts_what_is_too_long", error_cuts_what_is_too_long },
                                   { "error_is_the_threads_own", error_is_the_threads_own },
+                                  { "error_names_the_call", error_names_the_call },
+                                  { "advice_fits_the_mpi", advice_fits_the_mpi },
                                   { "version", version },
                                   CU_TEST_INFO_NULL };
 static CU_TestInfo logs[] = { { "sink_gets_every_level", sink_gets_every_level },

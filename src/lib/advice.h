@@ -1,0 +1,20 @@
+/* What to do, in the words of the MPI that this is built with: its launcher's options and its
+ * settings.  Parts of longer messages. */
+#ifndef RPI_ADVICE_H
+#define RPI_ADVICE_H
+
+#include <stdbool.h>
+
+enum rpi_advice {
+    RPI_ADVICE_NETWORK, /* chooses the network of the side channel, and of messages */
+    RPI_ADVICE_RECOVER, /* lets ranks go on when others have ended: ends a sentence that says they end */
+    RPI_ADVICE_SPAWN,   /* may let MPI spawn workers where it did not: ends a sentence */
+    RPI_ADVICE_SRUN,    /* srun, with its option for this MPI */
+};
+
+const char *rpi_advice(enum rpi_advice which);
+
+/* A fact of the process; at first it is taken for Open MPI. */
+void rpi_advice_is_open_mpi(bool is);
+
+#endif
