@@ -195,6 +195,10 @@ typedef struct rp_config {
     double lost_after;     /* seconds of silence, while the pool is driven, that make a worker suspect: its tasks may run elsewhere (attempts), until it is
                             * heard of again; after ten times as long it is given up as lost.  The pool's end waits for none that is suspect.  Default none: a
                             * worker that is only silent is waited for.  A worker whose process or host is gone is lost at once, whatever this says */
+    double host_timeout;   /* seconds without an answer from another host, 1 to 3,600, after which its
+                            * workers are lost, and a little later end.  An outage of half of it costs none.
+                            * Rank 0's rules.  Default 3, or what rankpool launch --host-timeout says: give it
+                            * there, since mpirun too ends the ranks of a host that it has given up */
     double cancel_grace;   /* under RP_FORK, seconds from a cancel, which rp_cancelled() tells, to SIGKILL; default 1 */
     int respawn;           /* lost workers that are replaced, at the most (rp_open tells how); default 0 */
     const char *journal;   /* SQLite file, made if it is missing, used by one pool at a time: outcomes of keyed tasks outlive the job (rp_submit); NULL = none */

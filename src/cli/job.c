@@ -25,7 +25,7 @@
 #define POLITELY 2   /* times, that is by SIGTERM */
 #define MERCY    2.5 /* seconds for rank 0 to end, when somebody has ended the job */
 #define BEFORE   0.5 /* seconds */
-#define FAREWELL 5.0 /* seconds for rank 0's watch to say how it ended, when mpirun is gone */
+#define FAREWELL 2.0 /* seconds more than a host's timeout for rank 0's watch to say how it ended, when mpirun is gone */
 
 struct job {
     struct reports reports;
@@ -269,7 +269,7 @@ static bool is_over(struct job *job, double *farewell)
         reports_dismiss_master(&job->reports, SIGTERM);
     job->dismissed = true;
     if (!(*farewell > 0))
-        *farewell = clock_now() + FAREWELL;
+        *farewell = clock_now() + job->reports.host_timeout + FAREWELL;
     return clock_now() > *farewell;
 }
 
@@ -328,12 +328,12 @@ static void allow_many_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int job_run(const char *const *command, const struct routes *routes, double grace)
+int job_run(const char *const *command, const struct routes *routes, double grace, double host_timeout)
 {
     struct job job = { .grace = grace };
     char address[512];
     int status = 1;
-    if (!reports_open(&job.reports, routes)) {
+    if (!reports_open(&job.reports, routes, host_timeout)) {
         say("launch: cannot listen for the ranks: %s", strerror(errno));
         return 1;
     }

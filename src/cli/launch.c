@@ -2,6 +2,7 @@
 
 #include "hosts.h"
 #include "job.h"
+#include "keepalive.h"
 #include "rank.h"
 #include "routes.h"
 #include "say.h"
@@ -18,7 +19,7 @@
 
 struct options {
     const char *ranks, *hosts;
-    double grace;
+    double grace, host_timeout;
     char **more; /* mpirun's, as the user gave them */
     int more_count;
     char **program; /* and its arguments; NULL at the end */
@@ -28,16 +29,19 @@ struct options {
 static void help(void)
 {
     (void)printf(
-        "usage: rankpool launch [-n N] [--hosts LIST] [--grace SECONDS] [--mpirun-arg ARG]... PROGRAM [ARGUMENTS]\n\n"
+        "usage: rankpool launch [-n N] [--hosts LIST] [--grace SECONDS] [--host-timeout SECONDS]\n"
+        "                       [--mpirun-arg ARG]... PROGRAM [ARGUMENTS]\n\n"
         "Runs PROGRAM on N ranks under mpirun, such that its pool survives the death of workers and of other hosts,\n"
         "and returns rank 0's own exit status, or 128 + n when signal n ended it.\n\n"
         "  -n, --np N          ranks: rank 0 and N - 1 workers (default: what mpirun finds, as in a batch job)\n"
         "  --hosts LIST        hosts and the ranks on each, as h1:4,h2:4; rank 0 is on this one, else on the first\n"
         "  --grace SECONDS     how long other ranks may go on after rank 0 has ended (default %g)\n"
+        "  --host-timeout SECONDS\n"
+        "                      after which a host that does not answer is given up, 1 to 3600 (default %g)\n"
         "  --mpirun-arg ARG    one more word for mpirun's command line, as it stands; may be repeated\n"
         "  -h, --help          this text\n\n"
         "MPIRUN in the environment is the mpirun to use. PROGRAM and this command must be at the same path on all hosts.\n",
-        GRACE);
+        GRACE, HOST_TIMEOUT);
 }
 
 /* ---- arguments */
@@ -69,11 +73,11 @@ static bool check_hosts(const char *list)
     }
 }
 
-static bool parse_grace(const char *text, double *grace)
+static bool parse_seconds(const char *text, double least, double most, double *seconds)
 {
     char *end;
-    *grace = strtod(text, &end);
-    return *text && !*end && *grace >= 0 && *grace <= 1e9;
+    *seconds = strtod(text, &end);
+    return *text && !*end && *seconds >= least && *seconds <= most;
 }
 
 /* -1: go on; else the exit status. */
@@ -92,11 +96,13 @@ static int check(const struct options *options)
 
 static int parse(int argc, char **argv, struct options *options)
 {
-    static const struct option words[] = {
-        { "np", required_argument, NULL, 'n' },    { "hosts", required_argument, NULL, 'H' },
-        { "grace", required_argument, NULL, 'g' }, { "mpirun-arg", required_argument, NULL, 'm' },
-        { "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 }
-    };
+    static const struct option words[] = { { "np", required_argument, NULL, 'n' },
+                                           { "hosts", required_argument, NULL, 'H' },
+                                           { "grace", required_argument, NULL, 'g' },
+                                           { "mpirun-arg", required_argument, NULL, 'm' },
+                                           { "help", no_argument, NULL, 'h' },
+                                           { "host-timeout", required_argument, NULL, 't' },
+                                           { NULL, 0, NULL, 0 } };
     int word;
     opterr = 0;
     while ((word = getopt_long(argc, argv, "+:n:h", words, NULL)) != -1) {
@@ -108,9 +114,14 @@ static int parse(int argc, char **argv, struct options *options)
             options->hosts = optarg;
             break;
         case 'g':
-            if (parse_grace(optarg, &options->grace))
+            if (parse_seconds(optarg, 0, 1e9, &options->grace))
                 break;
             say("launch: --grace wants seconds, not \"%s\"", optarg);
+            return USAGE_ERROR;
+        case 't':
+            if (parse_seconds(optarg, 1, 3600, &options->host_timeout))
+                break;
+            say("launch: --host-timeout wants seconds, 1 to 3600, not \"%s\"", optarg);
             return USAGE_ERROR;
         case 'm':
             options->more[options->more_count++] = optarg;
@@ -137,26 +148,12 @@ static int parse(int argc, char **argv, struct options *options)
 /* What a job needs so that its survivors go on and come to an end (Open MPI 4.1):
  *  - orte_enable_recovery: the death of a rank does not end the others;
  *  - async_mpi_finalize: MPI_Finalize does not wait for the dead;
- *  - keepalives: the daemon of a host whose cable is cut is given up after 3 to 4 s, not never, nor before the pool gives its workers up: it ends them
- *    when it loses mpirun. */
-static const char *const recovery[] = { "--enable-recovery",
-                                        "--mca",
-                                        "orte_enable_recovery",
-                                        "1",
-                                        "--mca",
-                                        "async_mpi_finalize",
-                                        "1",
-                                        "--mca",
-                                        "oob_tcp_keepalive_time",
-                                        "1",
-                                        "--mca",
-                                        "oob_tcp_keepalive_intvl",
-                                        "1",
-                                        "--mca",
-                                        "oob_tcp_keepalive_probes",
-                                        "3",
-                                        "-x",
-                                        RANK_LAUNCHER };
+ *  - keepalives (add_keepalive): the daemon of a host whose cable is cut is given up after 3 to 4 s, not
+ *    never, nor before the pool gives its workers up: it ends them when it loses mpirun. */
+static const char *const recovery[] = {
+    "--enable-recovery", "--mca", "orte_enable_recovery", "1", "--mca", "async_mpi_finalize", "1", "-x",
+    RANK_LAUNCHER,       "-x",    HOST_TIMEOUT_SETTING
+};
 
 static bool mentions(const struct options *options, const char *text)
 {
@@ -182,17 +179,36 @@ static void add_pair(struct words *words, const char *option, const char *value)
     add(words, value);
 }
 
+struct numbers {
+    char pause[16], probes[16];
+};
+
+/* Lost after `host_timeout` seconds of questions without an answer, and a pause before them. */
+static void add_keepalive(struct words *words, double host_timeout, struct numbers *numbers)
+{
+    struct keepalive keepalive = keepalive_of(host_timeout);
+    (void)snprintf(numbers->pause, sizeof numbers->pause, "%d", keepalive.pause);
+    (void)snprintf(numbers->probes, sizeof numbers->probes, "%d", keepalive.probes);
+    add(words, "--mca");
+    add_pair(words, "oob_tcp_keepalive_time", numbers->pause);
+    add(words, "--mca");
+    add_pair(words, "oob_tcp_keepalive_intvl", numbers->pause);
+    add(words, "--mca");
+    add_pair(words, "oob_tcp_keepalive_probes", numbers->probes);
+}
+
 /* The list is the caller's to free; NULL: no memory.  `self` is this command's own path. */
-static const char **compose(const struct options *options, const char *self)
+static const char **compose(const struct options *options, const char *self, struct numbers *numbers)
 {
     const char *mpirun = getenv("MPIRUN");
-    int most = options->more_count + options->program_count + (int)(sizeof recovery / sizeof *recovery) + 16;
+    int most = options->more_count + options->program_count + (int)(sizeof recovery / sizeof *recovery) + 25;
     struct words words = { .list = calloc((size_t)most, sizeof *words.list) };
     if (!words.list)
         return NULL;
     add(&words, mpirun && *mpirun ? mpirun : "mpirun");
     for (size_t i = 0; i < sizeof recovery / sizeof *recovery; i++)
         add(&words, recovery[i]);
+    add_keepalive(&words, options->host_timeout, numbers);
     if (getenv("SLURM_JOB_ID") && !getenv("OMPI_MCA_plm_slurm_args")) {
         add(&words, "--mca");
         add_pair(&words, "plm_slurm_args", "--no-kill"); /* else SLURM ends every daemon with the first lost node */
@@ -245,10 +261,11 @@ static int run(const struct options *options, const char *const *command)
     int status = 1;
     prepare_ranks();
     prepare_daemons();
+    keepalive_tell(options->host_timeout);
     if (!hosts_gather(&hosts, options->hosts, options->more, options->more_count))
         say("launch: no memory");
     else if (routes_find(&routes, &hosts))
-        status = job_run(command, &routes, options->grace);
+        status = job_run(command, &routes, options->grace, options->host_timeout);
     hosts_free(&hosts);
     return status;
 }
@@ -256,7 +273,8 @@ static int run(const struct options *options, const char *const *command)
 int launch(int argc, char **argv)
 {
     char self[PATH_MAX];
-    struct options options = { .grace = GRACE };
+    struct options options = { .grace = GRACE, .host_timeout = HOST_TIMEOUT };
+    struct numbers numbers;
     options.more = calloc((size_t)argc, sizeof *options.more);
     int status = options.more ? parse(argc, argv, &options) : 1;
     if (status >= 0) {
@@ -265,7 +283,7 @@ int launch(int argc, char **argv)
     }
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = '\0';
-    const char **command = length > 0 ? compose(&options, self) : NULL;
+    const char **command = length > 0 ? compose(&options, self, &numbers) : NULL;
     if (command)
         status = run(&options, command);
     else

@@ -1,12 +1,12 @@
 #include "rank.h"
 
+#include "keepalive.h"
 #include "say.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -71,16 +71,6 @@ static int reach(const struct launcher *launcher)
     return line;
 }
 
-/* A cut cable ends the line after some seconds. */
-static void keep_alive(int line)
-{
-    int on = 1, idle = 1, interval = 1, probes = 3;
-    (void)setsockopt(line, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(line, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    (void)setsockopt(line, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-    (void)setsockopt(line, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
-
 static const char *rank_text(void)
 {
     const char *rank = getenv("OMPI_COMM_WORLD_RANK");
@@ -103,7 +93,7 @@ static int call_launcher(void)
     int length = snprintf(hello, sizeof hello, "%s %s %s %ld %.200s\n", launcher.token, rank, size ? size : "0",
                           (long)getpid(), here);
     if (send(line, hello, (size_t)length, MSG_NOSIGNAL) == length) { /* a new connection's buffer holds it */
-        keep_alive(line);
+        keepalive_set(line, keepalive_told());                       /* a cut cable ends it after some seconds */
         return line;
     }
     (void)close(line);

@@ -1,5 +1,6 @@
 #include "reports.h"
 
+#include "keepalive.h"
 #include "say.h"
 
 #include <errno.h>
@@ -15,9 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STRANGERS 256  /* at once; the oldest goes */
-#define HELLO     512  /* bytes at the most */
-#define UNREACHED 2300 /* ms: two of the kernel's questions, one a second, were not answered in time */
+#define STRANGERS 256 /* at once; the oldest goes */
+#define HELLO     512 /* bytes at the most */
+/* ms before a host is given up: of 3 s, two of the kernel's questions were not answered by then. */
+#define SOON 700
 
 struct line {
     struct line *next, *before;
@@ -56,9 +58,9 @@ static bool hear_at_doors(const struct reports *reports)
     return true;
 }
 
-bool reports_open(struct reports *reports, const struct routes *routes)
+bool reports_open(struct reports *reports, const struct routes *routes, double host_timeout)
 {
-    *reports = (struct reports){ .master_status = -1 };
+    *reports = (struct reports){ .master_status = -1, .host_timeout = host_timeout };
     reports->events = epoll_create1(EPOLL_CLOEXEC);
     if (reports->events >= 0 && make_token(reports->token) && doors_open(&reports->doors, routes) && hear_at_doors(reports))
         return true;
@@ -116,16 +118,6 @@ static void drop_oldest_stranger(struct reports *reports)
         end_line(reports, oldest);
 }
 
-/* A cut cable ends the line after some seconds. */
-static void keep_alive(int file)
-{
-    int on = 1, idle = 1, interval = 1, probes = 3;
-    (void)setsockopt(file, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(file, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    (void)setsockopt(file, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-    (void)setsockopt(file, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
-
 /* It is not heard of any more, nor waited for. */
 static void forget(struct reports *reports, struct line *line)
 {
@@ -168,7 +160,7 @@ static void let_in(struct reports *reports, int door)
     if (line->next)
         line->next->before = line;
     reports->lines = line;
-    keep_alive(file);
+    keepalive_set(file, reports->host_timeout); /* a cut cable ends it after some seconds */
     if (++reports->strangers > STRANGERS)
         drop_oldest_stranger(reports);
 }
@@ -279,19 +271,19 @@ void reports_take(struct reports *reports)
     }
 }
 
-static bool is_unreached(const struct line *line)
+static bool is_unreached(const struct reports *reports, const struct line *line)
 {
     struct tcp_info info;
     socklen_t size = sizeof info;
     return line->known && getsockopt(line->file, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-           info.tcpi_last_ack_recv > UNREACHED;
+           info.tcpi_last_ack_recv > reports->host_timeout * 1e3 - SOON;
 }
 
 int reports_unreached(const struct reports *reports)
 {
     int count = 0;
     for (const struct line *line = reports->lines; line; line = line->next)
-        count += is_unreached(line);
+        count += is_unreached(reports, line);
     return count;
 }
 

@@ -18,6 +18,7 @@ struct report_end {
  * end is the rank's end.  Rank 0's brings the program's status first.  Whoever has no token learns nothing and is dropped. */
 struct reports {
     struct doors doors;
+    double host_timeout;
     int events; /* an epoll of everything here; readable when reports_take has something to do */
     char token[33];
     struct line *lines;
@@ -32,8 +33,9 @@ struct reports {
     bool broken;                         /* a rank's connection was not closed, but broke: its host may be gone */
 };
 
-/* `routes`: to the other hosts.  False: errno. */
-bool reports_open(struct reports *reports, const struct routes *routes);
+/* `routes`: to the other hosts; `host_timeout`: seconds after which one that does not answer is given
+ * up.  False: errno. */
+bool reports_open(struct reports *reports, const struct routes *routes, double host_timeout);
 /* What ranks need to come, as RANK_LAUNCHER has it.  False: it does not fit. */
 bool reports_address(const struct reports *reports, char *text, size_t size);
 void reports_take(struct reports *reports);

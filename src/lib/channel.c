@@ -25,7 +25,9 @@ struct rpi_channel_end {
 rp_status rpi_channel_init(struct rpi_channel *channel, const struct rpi_alloc *alloc, int workers)
 {
     struct epoll_event event = { .events = EPOLLIN, .data = { .u32 = 0 } };
-    *channel = (struct rpi_channel){ .alloc = *alloc, .workers = workers, .epoll = -1, .bell = -1 };
+    *channel = (struct rpi_channel){
+        .alloc = *alloc, .workers = workers, .host_timeout = RPI_HOST_TIMEOUT, .epoll = -1, .bell = -1
+    };
     channel->ends = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *channel->ends);
     if (!channel->ends)
         return rpi_no_memory("the side channel");
@@ -88,7 +90,7 @@ bool rpi_channel_add(struct rpi_channel *channel, int worker, int file)
     }
     *end = (struct rpi_channel_end){ .file = file, .far = rpi_socket_is_far(file) };
     channel->far += end->far;
-    rpi_socket_prepare(file, RPI_PATIENCE_MASTER);
+    rpi_socket_prepare(file, RPI_SOCKET_MASTER, channel->host_timeout);
     rpi_socket_say(file, RPI_SIGNAL_RING); /* the greeting */
     channel->joined++;
     return true;
@@ -161,7 +163,7 @@ static void beat(struct rpi_channel *channel)
     double now = rpi_now();
     if (now < channel->next_beat)
         return;
-    channel->next_beat = now + RPI_CHANNEL_BEAT * (1 + channel->far / RPI_CHANNEL_MANY);
+    channel->next_beat = now + rpi_host_beat(channel->host_timeout) * (1 + channel->far / RPI_CHANNEL_MANY);
     for (int i = 1; i <= channel->workers; i++) {
         struct rpi_channel_end *end = &channel->ends[i];
         if (!end->far || end->beats >= RPI_CHANNEL_BEATS)

@@ -27,15 +27,16 @@ struct rpi_channel {
     int parked;                   /* workers that sleep */
     int lost;                     /* workers whose end is not told yet */
     int far;                      /* workers on other hosts */
+    double host_timeout;          /* seconds: their hosts are given up then; the default, until it is set */
     double next_beat;             /* when these get one */
     int epoll;                    /* the sockets and the bell; -1: there is no channel */
     int bell;                     /* an eventfd that ends a sleep */
 };
 
-/* Workers on other hosts get a heartbeat each so many seconds, by rpi_channel_hear, so that something is under way, or soon will be, whenever a
- * cable is cut: only then can that be seen within little more than RPI_PATIENCE_MASTER. */
-#define RPI_CHANNEL_BEAT 0.25
-/* For each so many of them that becomes longer by as much: sending them is to take no more than some hundredths of rank 0's time. */
+/* Workers on other hosts get heartbeats (rpi_host_beat), by rpi_channel_hear, so that something is under
+ * way, or soon will be, whenever a cable is cut: only then can that be seen in time.  For each so many
+ * workers the time between them becomes longer by as much: sending them takes no more than some
+ * hundredths of rank 0's time. */
 #define RPI_CHANNEL_MANY 1000.0
 /* So many at the most to one that says nothing meanwhile: it is stopped and reads none of them, and a connection that takes no more would count as broken. */
 #define RPI_CHANNEL_BEATS 1000

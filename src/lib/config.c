@@ -1,5 +1,6 @@
 /* What an rp_config may say. */
 #include "pool.h"
+#include "sockets.h"
 #include "status.h"
 
 #include <stdlib.h>
@@ -10,6 +11,11 @@
 static bool toggle_bad(rp_toggle toggle)
 {
     return (unsigned)toggle > RP_OFF;
+}
+
+static bool is_host_timeout(double seconds)
+{
+    return seconds >= RPI_HOST_TIMEOUT_LEAST && seconds <= RPI_HOST_TIMEOUT_MOST;
 }
 
 /* What is none of its field's values; NULL: nothing. */
@@ -25,6 +31,9 @@ static const char *strange(const rp_config *config)
         return "open_timeout is negative or not a number";
     if (!(config->lost_after >= 0))
         return "lost_after is negative or not a number";
+    if (!(config->host_timeout >= 0) ||
+        !is_host_timeout(config->host_timeout > 0 ? config->host_timeout : RPI_HOST_TIMEOUT))
+        return "host_timeout is neither 0 nor from 1 to 3,600 seconds";
     if (!(config->cancel_grace >= 0))
         return "cancel_grace is negative or not a number";
     if (config->respawn < 0)
@@ -42,19 +51,39 @@ static const char *strange(const rp_config *config)
     return NULL;
 }
 
+/* What rankpool launch was told, or 3 s. */
+static rp_status default_host_timeout(double *seconds)
+{
+    const char *text = getenv(RPI_HOST_TIMEOUT_SETTING);
+    char *end = NULL;
+    *seconds = RPI_HOST_TIMEOUT;
+    if (!text || !*text)
+        return RP_OK;
+    double value = strtod(text, &end);
+    if (*end || !is_host_timeout(value))
+        return rpi_error(RP_ERR_INVALID, RPI_HOST_TIMEOUT_SETTING " is %s: it must be from 1 to 3,600 seconds", text);
+    *seconds = value;
+    return RP_OK;
+}
+
 rp_status rpi_config_check(const rp_config *config, rp_config *checked)
 {
     static const rp_config defaults = RP_CONFIG_INIT;
+    double host_timeout;
+    rp_status status = default_host_timeout(&host_timeout);
     *checked = defaults;
     checked->open_timeout = OPEN_TIMEOUT;
+    checked->host_timeout = host_timeout;
     if (!config)
-        return RP_OK;
+        return status;
     if (config->struct_size != sizeof *config)
         return rpi_error(RP_ERR_INVALID, "config.struct_size is %zu, not %zu: set it with RP_CONFIG_INIT",
                          config->struct_size, sizeof *config);
     *checked = *config;
     if (!(config->open_timeout > 0))
         checked->open_timeout = OPEN_TIMEOUT; /* a refusal too is told to the others, who may come late */
+    if (!(config->host_timeout > 0))
+        checked->host_timeout = host_timeout;
     if (config->processes < 0)
         return rpi_error(RP_ERR_INVALID, "config.processes is %d: 0 means all", config->processes);
     const char *bad = strange(config);
@@ -62,7 +91,7 @@ rp_status rpi_config_check(const rp_config *config, rp_config *checked)
         return rpi_error(RP_ERR_INVALID, "config.%s", bad);
     if ((config->init_arg.size && !config->init_arg.data) || config->init_arg.size > UINT32_MAX)
         return rpi_error(RP_ERR_INVALID, "config.init_arg is NULL, or over 4,294,967,295 bytes");
-    return RP_OK;
+    return config->host_timeout > 0 ? RP_OK : status;
 }
 
 struct rpi_isolation rpi_config_isolation(const rp_config *checked)

@@ -22,7 +22,7 @@
 
 void rpi_lifeline_init(struct rpi_lifeline *lifeline)
 {
-    *lifeline = (struct rpi_lifeline){ .file = -1, .stop = -1 };
+    *lifeline = (struct rpi_lifeline){ .file = -1, .stop = -1, .host_timeout = RPI_HOST_TIMEOUT };
 }
 
 /* ---- the thread */
@@ -187,7 +187,7 @@ rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t
     double deadline = rpi_now() + timeout, left = timeout;
     int error;
     do {
-        int file = rpi_socket_connect(ip, port, left);
+        int file = rpi_socket_connect(ip, port, left, lifeline->host_timeout);
         if (file >= 0) {
             left = deadline - rpi_now();
             lifeline->number = number;

@@ -24,9 +24,10 @@
 #define RPI_LIFELINE_QUIET (RPI_DROWSY / 2)
 
 struct rpi_lifeline {
-    int file;   /* -1: there is none */
-    int stop;   /* an eventfd that ends the thread */
-    int number; /* this worker's; 0: nobody has said it */
+    int file;            /* -1: there is none */
+    int stop;            /* an eventfd that ends the thread */
+    int number;          /* this worker's; 0: nobody has said it */
+    double host_timeout; /* seconds: rank 0's host is given up a little later; the default, until it is set */
     double beat;
     bool answers; /* its heartbeats are answers to rank 0's, once for many */
     pthread_t thread;

@@ -13,7 +13,7 @@ struct mpi_heirs {
     struct rpi_heirs base;
     /* what one is told */
     unsigned turn;
-    double timeout, beat;
+    double timeout, beat, host_timeout;
     uint64_t seed;
     uint32_t batch_limit;
     uint16_t initializer;
@@ -52,6 +52,7 @@ static rp_status meet(const struct mpi_heirs *heirs, struct rpi_errand *errand)
     rpi_side_prepare(&side, &opening);
     side.foreign = true;
     side.beat = heirs->beat;
+    side.host_timeout = heirs->host_timeout;
     rp_status status = rpi_opening_master(&opening);
     errand->pid = pids[1];
     memcpy(errand->came_to, hosts + RPI_HOST_BYTES, RPI_HOST_BYTES);
@@ -125,6 +126,7 @@ rp_status rpi_mpi_heirs_make(const rp_config *config, const struct rpi_opening *
     *new = (struct mpi_heirs){ .turn = turn,
                                .timeout = opening->timeout,
                                .beat = beat,
+                               .host_timeout = config->host_timeout,
                                .seed = opening->seed,
                                .batch_limit = opening->batch_limit,
                                .initializer = opening->initializer,

@@ -94,6 +94,18 @@ static rp_status check_background(const rp_config *config)
                      "MPI_Init_thread with it, or leave MPI's start to rp_open, or leave background RP_DEFAULT");
 }
 
+/* mpirun ends a host's ranks when it gives the host up: rankpool launch has told it when. */
+static void compare_host_timeout(const rp_config *config, const struct rpi_log *log)
+{
+    const char *text = getenv(RPI_HOST_TIMEOUT_SETTING);
+    double launch = text ? strtod(text, NULL) : 0;
+    if (launch > 0 && config->host_timeout > launch)
+        rpi_say(log, RP_LOG_WARNING,
+                "config.host_timeout is %g s, but rankpool launch gives a host up after %g s: start the program with "
+                "rankpool launch --host-timeout %g",
+                config->host_timeout, launch, config->host_timeout);
+}
+
 /* After a verdict that let every rank in. */
 static rp_status make_pool(struct entry *entry, rp_pool **pool)
 {
@@ -135,6 +147,8 @@ static rp_status master(struct entry *entry, rp_pool **pool)
     opening->isolation = rpi_config_isolation(&entry->config);
     if (opening->status == RP_OK)
         opening->status = check_background(&entry->config);
+    if (opening->status == RP_OK)
+        compare_host_timeout(&entry->config, &opening->log);
     if (opening->status == RP_OK && entry->config.initializer) {
         opening->initializer = rpi_registry_find(&entry->registry, entry->config.initializer);
         if (opening->initializer == RPI_NO_FUNCTION)
@@ -196,6 +210,7 @@ static rp_status make_ready(struct entry *entry, struct rpi_server *server)
 static rp_status serve(struct entry *entry, struct rpi_server *server)
 {
     struct rpi_opening *opening = &entry->opening;
+    rpi_pool_is_elsewhere(RPI_POOL_SERVES);
     rpi_crash_watch(rpi_mpi_recovers() ? RPI_CRASH_ENDS_WORKER
                     : entry->spawned   ? RPI_CRASH_ENDS_SPAWNED
                                        : RPI_CRASH_ENDS_JOB);
@@ -207,10 +222,10 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
         status = rpi_server_loop(server);
         rpi_attendant_stop(server);
     }
+    rpi_pool_is_elsewhere(RPI_POOL_SERVED);
     rpi_server_fini(server);
     rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
     return status;
-    rpi_pool_is_elsewhere(RPI_POOL_SERVES);
 }
 
 static rp_status worker(struct entry *entry)
@@ -222,7 +237,6 @@ static rp_status worker(struct entry *entry)
     if (status != RP_OK)
         return status;
     (void)gethostname(host, sizeof host - 1);
-    rpi_pool_is_elsewhere(RPI_POOL_SERVED);
     opening->transport->crowd = crowd_of(opening->crowd);
     struct rpi_server_config config = { .alloc = entry->alloc,
                                         .registry = &entry->registry,
@@ -281,6 +295,7 @@ static rp_status open_ranks(MPI_Comm comm, struct entry *entry, rp_pool **pool)
     rpi_side_prepare(&entry->side, opening);
     entry->side.foreign = entry->spawned;
     entry->side.beat = beat_of(&entry->config);
+    entry->side.host_timeout = entry->config.host_timeout;
     rp_pool *new = NULL;
     status = opening->rank == 0 ? master(entry, &new) : worker(entry);
     if (status != RP_OK || opening->rank > 0) {
@@ -332,6 +347,7 @@ static rp_status open_spawned(const rp_config *config, double began, rp_pool **p
         return status; /* so it was in the parent, which did not count it either */
     if (atomic_fetch_add(&opens, 1) + 1 == rpi_family_turn())
         return join_family(config, RP_OK, began, pool);
+    rpi_pool_is_elsewhere(RPI_POOL_SERVED);
     *pool = NULL;
     return RP_OK;
 }
@@ -347,7 +363,6 @@ static void answer_parent(void)
         (void)join_family(
             NULL,
             rpi_error(RP_ERR_BROKEN,
-    rpi_pool_is_elsewhere(RPI_POOL_SERVED);
                       "the program came to its end in a spawned worker after %u calls of rp_open, but call %u is "
                       "the one to serve in: a worker must make the same calls of rp_open as its parent",
                       passed, turn),
@@ -446,19 +461,6 @@ static rp_status open_any(const rp_config *config, double began, rp_pool **pool)
     return status == RP_OK ? open_comm(MPI_COMM_WORLD, config, began, pool) : status;
 }
 
-rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool)
-{
-    double began = rpi_now();
-    int initialised = 0, finalised = 0, inter = 0;
-    rp_status status = rpi_call_forbid("rp_open_comm");
-    if (status != RP_OK)
-        return status;
-    (void)MPI_Initialized(&initialised);
-    (void)MPI_Finalized(&finalised);
-    if (!initialised || finalised)
-        return rpi_error(RP_ERR_INVALID, "rp_open_comm: MPI is not initialised, or finalised already");
-    if (comm == MPI_COMM_NULL)
-        return rpi_error(RP_ERR_INVALID, "rp_open_comm: the communicator is MPI_COMM_NULL");
 rp_status rp_open(const rp_config *config, rp_pool **pool)
 {
     double began = rpi_now();
@@ -469,11 +471,24 @@ rp_status rp_open(const rp_config *config, rp_pool **pool)
     return status == RP_OK ? rpi_named("rp_open", open_any(config, began, pool)) : status;
 }
 
+rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool)
+{
+    double began = rpi_now();
+    int initialised = 0, finalised = 0, inter = 0;
+    rp_status status = rpi_call_forbid("rp_open_comm");
+    know_mpi();
+    if (status == RP_OK && !pool)
+        status = rpi_error(RP_ERR_INVALID, "rp_open_comm: pool is NULL");
+    if (status != RP_OK)
+        return status;
+    (void)MPI_Initialized(&initialised);
+    (void)MPI_Finalized(&finalised);
+    if (!initialised || finalised)
+        return rpi_error(RP_ERR_INVALID, "rp_open_comm: MPI is not initialised, or finalised already");
+    if (comm == MPI_COMM_NULL)
+        return rpi_error(RP_ERR_INVALID, "rp_open_comm: the communicator is MPI_COMM_NULL");
     (void)MPI_Comm_test_inter(comm, &inter);
     if (inter)
         return rpi_error(RP_ERR_INVALID, "rp_open_comm: the communicator is an intercommunicator");
     return rpi_named("rp_open_comm", open_comm(comm, config, began, pool));
 }
-    know_mpi();
-    if (status == RP_OK && !pool)
-        status = rpi_error(RP_ERR_INVALID, "rp_open_comm: pool is NULL");

@@ -1,13 +1,14 @@
 #include "opening.h"
 
 #include "crowds.h"
+#include "sockets.h"
 #include "status.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #define HELLO_FIXED   (RPI_BATCH_HEADER + 24)
-#define GATE_FIELDS   (12 + RPI_TOKEN_BYTES)
+#define GATE_FIELDS   (16 + RPI_TOKEN_BYTES)
 #define VERDICT_TEXT  (60 + GATE_FIELDS)
 #define VERDICT_FIXED (RPI_BATCH_HEADER + VERDICT_TEXT)
 
@@ -256,15 +257,19 @@ static void put_gate(uint8_t *at, const struct rpi_gate_place *gate)
     rpi_put32(at, gate->ip);
     rpi_put32(at + 4, gate->port);
     rpi_put32(at + 8, gate->beat);
-    memcpy(at + 12, gate->token, sizeof gate->token);
+    rpi_put32(at + 12, gate->host_timeout);
+    memcpy(at + 16, gate->token, sizeof gate->token);
 }
 
-static void get_gate(const uint8_t *at, struct rpi_gate_place *gate)
+static bool get_gate(const uint8_t *at, struct rpi_gate_place *gate)
 {
     gate->ip = rpi_get32(at);
     gate->port = (uint16_t)rpi_get32(at + 4);
     gate->beat = rpi_get32(at + 8);
-    memcpy(gate->token, at + 12, sizeof gate->token);
+    gate->host_timeout = rpi_get32(at + 12);
+    memcpy(gate->token, at + 16, sizeof gate->token);
+    double seconds = gate->host_timeout * 1e-3;
+    return !gate->port || (seconds >= RPI_HOST_TIMEOUT_LEAST && seconds <= RPI_HOST_TIMEOUT_MOST);
 }
 
 static size_t write_verdict(const struct talk *talk, uint8_t *bytes, int rank, int crowd)
@@ -461,7 +466,8 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
     uint32_t limit = rpi_get32(reader.at + 8), verdict = rpi_get32(reader.at), initializer = rpi_get32(reader.at + 24);
     if (!rpi_is_status(verdict) || (verdict != RP_OK && !talk->message[0]) ||
         (verdict == RP_OK &&
-         (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX || !get_isolation(reader.at + 36, &talk->opening->isolation) ||
+         (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX || !get_gate(reader.at + 60, &talk->opening->gate) ||
+          !get_isolation(reader.at + 36, &talk->opening->isolation) ||
           (initializer != RPI_NO_FUNCTION && initializer >= talk->opening->registry->count)))) {
         fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
         return true;
@@ -476,7 +482,6 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
     talk->opening->together = rpi_get32(reader.at + 32) & 1;
     talk->opening->attended = rpi_get32(reader.at + 32) & 2;
     talk->opening->number = (int)rpi_get32(reader.at + 56);
-    get_gate(reader.at + 60, &talk->opening->gate);
     return true;
 }
 

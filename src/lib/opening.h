@@ -7,7 +7,7 @@
  *            initializer u32 (its number; 0xFFFF: none)   bytes of its argument u32   flags u32 (1 together, 2 a caretaker at each worker)
  *            isolation u32 (1: in a process of their own)   tasks per process u64   cancel_grace f64
  *            the rank's number in the pool u32
- *            side channel: address u32   port u32   ms between heartbeats u32   token, 16 bytes
+ *            side channel: address u32   port u32   ms between heartbeats u32   ms that a host may be silent u32   token, 16 bytes
  *            message: u16 length, bytes
  *
  * Each rank then connects to the side channel and makes ready what it needs to serve, says hello again with what came of it, and
@@ -23,9 +23,10 @@
 
 /* Where the side channel's connections come in. */
 struct rpi_gate_place {
-    uint32_t ip;   /* host byte order */
-    uint16_t port; /* 0: there is no side channel */
-    uint32_t beat; /* ms between heartbeats; 0: none */
+    uint32_t ip;           /* host byte order */
+    uint16_t port;         /* 0: there is no side channel */
+    uint32_t beat;         /* ms between heartbeats; 0: none */
+    uint32_t host_timeout; /* ms without an answer, after which a host is given up */
     uint8_t token[RPI_TOKEN_BYTES];
 };
 

@@ -25,7 +25,11 @@ void rpi_pool_is_elsewhere(const char *why)
 
 rp_status rpi_pool_refused(const char *function)
 {
-    return pool ? rpi_call_forbidden(function) : rpi_error(RP_ERR_INVALID, "%s: the pool is NULL", function);
+    const char *why = atomic_load(&absence);
+    if (rpi_call_current())
+        return rpi_call_forbidden(function);
+    return rpi_error(RP_ERR_INVALID, "%s: the pool is NULL: %s", function,
+                     why ? why : "rp_open has not made one, or rp_close has ended it");
 }
 
 void rpi_pool_call_caretaker(rp_pool *pool)

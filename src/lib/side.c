@@ -55,6 +55,7 @@ static rp_status open_gate(struct rpi_side *base, struct rpi_gate_place *place)
         status = rpi_gate_open(&side->gate, ip);
     if (status == RP_OK)
         status = rpi_channel_init(rpi_transport_mpi_channel(transport), &side->opening->alloc, transport->peers);
+    rpi_transport_mpi_channel(transport)->host_timeout = side->host_timeout;
     if (others || side->foreign || avoids_memory())
         rpi_transport_mpi_be_shy(transport);
     if (status != RP_OK) {
@@ -64,6 +65,7 @@ static rp_status open_gate(struct rpi_side *base, struct rpi_gate_place *place)
     place->ip = ip;
     place->port = side->gate.port;
     place->beat = (uint32_t)(side->beat * 1e3);
+    place->host_timeout = (uint32_t)(side->host_timeout * 1e3);
     memcpy(place->token, side->gate.token, sizeof place->token);
     return RP_OK;
 }
@@ -116,8 +118,10 @@ static rp_status join(struct rpi_side *base, const struct rpi_gate_place *place)
 {
     const struct rpi_side_mpi *side = RPI_MEMBER(base, struct rpi_side_mpi, base);
     const struct rpi_opening *opening = side->opening;
-    return rpi_lifeline_open(rpi_transport_mpi_lifeline(opening->transport), place->ip, place->port, place->token,
-                             opening->rank, place->beat * 1e-3, opening->timeout);
+    struct rpi_lifeline *lifeline = rpi_transport_mpi_lifeline(opening->transport);
+    lifeline->host_timeout = place->host_timeout * 1e-3;
+    return rpi_lifeline_open(lifeline, place->ip, place->port, place->token, opening->rank, place->beat * 1e-3,
+                             opening->timeout);
 }
 
 void rpi_side_prepare(struct rpi_side_mpi *side, struct rpi_opening *opening)

@@ -9,8 +9,9 @@ struct rpi_side_mpi {
     struct rpi_side base;
     const struct rpi_opening *opening; /* borrowed, as is all it has */
     struct rpi_gate gate;
-    double beat;  /* rank 0: seconds between heartbeats; 0: none */
-    bool foreign; /* messages go over tcp wherever the peers are */
+    double beat;         /* rank 0: seconds between workers' heartbeats; 0: none */
+    double host_timeout; /* rank 0: seconds */
+    bool foreign;        /* messages go over tcp wherever the peers are */
 };
 
 /* Makes opening->side out of `side`, for an opening over MPI. */

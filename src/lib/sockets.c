@@ -117,17 +117,26 @@ void rpi_address_text(uint32_t ip, uint16_t port, char *text)
 
 /* ---- sockets */
 
-void rpi_socket_prepare(int file, int patience)
+/* Milliseconds without an answer: 2.2 s of rank 0's 3, since the first question goes out up to a
+ * heartbeat after the cut, and is repeated once or twice, 0.2 s apart, before the kernel counts. */
+static int patience_of(enum rpi_socket_end end, double timeout)
 {
+    double seconds = end == RPI_SOCKET_WORKER ? timeout + 0.5 : timeout - rpi_host_beat(timeout) - 0.55;
+    return (int)(seconds * 1e3 + 0.5);
+}
+
+void rpi_socket_prepare(int file, enum rpi_socket_end end, double timeout)
+{
+    int pause = 1 + (int)(timeout / 100), probes = (int)(timeout / pause) - 1; /* 127 is the kernel's most */
     const struct {
         int level, name, value;
     } options[] = { { IPPROTO_TCP, TCP_NODELAY, 1 },
                     { IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1 },
                     { SOL_SOCKET, SO_KEEPALIVE, 1 },
-                    { IPPROTO_TCP, TCP_KEEPIDLE, 1 },
-                    { IPPROTO_TCP, TCP_KEEPINTVL, 1 },
-                    { IPPROTO_TCP, TCP_KEEPCNT, 2 },
-                    { IPPROTO_TCP, TCP_USER_TIMEOUT, patience } };
+                    { IPPROTO_TCP, TCP_KEEPIDLE, pause },
+                    { IPPROTO_TCP, TCP_KEEPINTVL, pause },
+                    { IPPROTO_TCP, TCP_KEEPCNT, probes > 1 ? probes : 1 },
+                    { IPPROTO_TCP, TCP_USER_TIMEOUT, patience_of(end, timeout) } };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) /* a socketpair of a test refuses most */
         (void)setsockopt(file, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
     /* With a congestion control that keeps its own books, as bbr, no stream counts as thin, and the pauses double instead. */
@@ -178,7 +187,7 @@ static int wait_connected(int file, double seconds)
     return error;
 }
 
-int rpi_socket_connect(uint32_t ip, uint16_t port, double seconds)
+int rpi_socket_connect(uint32_t ip, uint16_t port, double seconds, double timeout)
 {
     struct sockaddr_in address = address_of(ip, port);
     int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -192,6 +201,6 @@ int rpi_socket_connect(uint32_t ip, uint16_t port, double seconds)
         errno = error;
         return -1;
     }
-    rpi_socket_prepare(file, RPI_PATIENCE_WORKER);
+    rpi_socket_prepare(file, RPI_SOCKET_WORKER, timeout);
     return file;
 }

@@ -472,9 +472,7 @@ static void close_stream(rp_stream *stream)
 
 rp_status rp_stream_close(rp_stream **stream)
 {
-    if (!stream)
-        return rpi_error(RP_ERR_INVALID, "rp_stream_close: the stream is NULL");
-    rp_status status = enter(*stream, "rp_stream_close");
+    rp_status status = enter(stream ? *stream : NULL, "rp_stream_close");
     if (status != RP_OK)
         return status;
     rp_pool *pool = (*stream)->pool;

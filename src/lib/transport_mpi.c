@@ -7,6 +7,7 @@
 #include "msg.h"
 #include "status.h"
 #include "mpi_ulfm.h"
+#include "sockets.h"
 
 #include <limits.h>
 #include <string.h>
@@ -161,7 +162,7 @@ static void look_at_channel(struct mpi *mpi, const struct rpi_events *events)
     mpi->looked = rpi_ticks();
     rpi_channel_hear(&mpi->channel, events->alive, events->context);
     mpi->base.parked = mpi->channel.parked;
-    mpi->base.again = mpi->channel.far ? RPI_CHANNEL_BEAT / 2 : 0;
+    mpi->base.again = mpi->channel.far ? rpi_host_beat(mpi->channel.host_timeout) / 2 : 0;
     note_ends(mpi);
 }
 

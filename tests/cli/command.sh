@@ -39,6 +39,8 @@ mistake "an unknown command" 'no command fly' fly
 mistake "launch without a program" 'which program' launch -n 2
 mistake "launch with a bad count" 'number of ranks, not "0"' launch -n 0 true
 mistake "launch with a word for a count" 'number of ranks, not "2x"' launch -n 2x true
+mistake "launch with too short a host timeout" '--host-timeout wants seconds' launch --host-timeout 0.5 true
+mistake "launch with too long a host timeout" '--host-timeout wants seconds' launch --host-timeout 3601 true
 mistake "launch with bad seconds" '--grace wants seconds' launch --grace -1 true
 mistake "launch with an empty list of hosts" '--hosts wants a list' launch --hosts '' true
 for list in ',' 'h1:4,,h2' 'h1:4,' :4 ::1 'h1:4, h2:4'; do

@@ -567,6 +567,50 @@ static void outcome_times(void)
     close_pool();
 }
 
+/* ---- words for what many do once ---- */
+
+static rp_status calls_the_pool(rp_call *call, const void *arg, size_t size)
+{
+    (void)arg;
+    (void)size;
+    rp_status status = rp_apply(NULL, nothing, NULL, 0, NULL, 0, NULL);
+    const char *text = rp_error_message();
+    return status == RP_ERR_CONTEXT ? rp_return(call, text, strlen(text) + 1) : rp_fail(call, (int)status, "%s", text);
+}
+RP_TASK(calls_the_pool);
+
+static void inside_a_task(void)
+{
+    char text[1600] = "";
+    if (!open_pool(NULL))
+        return;
+    IS(RP_OK, rp_apply(pool, calls_the_pool, NULL, 0, text, sizeof text, NULL));
+    says(text, "rp_apply may not be called inside a task (calls_the_pool)", __FILE__, __LINE__);
+    close_pool();
+}
+
+/* A forgotten `if (pool)`: every rank goes on with what rank 0 alone can do. */
+static void without_if_pool(void)
+{
+    rp_stream *stream = NULL;
+    if (open_pool(NULL))
+        close_pool();
+    const char *why = rank_here() > 0 ? ": the pool is NULL: this rank was a worker: only rank 0 has a pool"
+                                      : ": the pool is NULL: rp_open has not made one, or rp_close has ended it";
+    IS(RP_ERR_INVALID, rp_apply(pool, nothing, NULL, 0, NULL, 0, NULL));
+    SAYS("rp_apply: the pool");
+    SAYS(why);
+    IS(RP_ERR_INVALID, rp_map(pool, nothing, NULL, 0, 3, NULL, 0, NULL));
+    SAYS("rp_map: the pool");
+    SAYS(why);
+    IS(RP_ERR_INVALID, rp_stream_open(pool, NULL, &stream));
+    SAYS("rp_stream_open: the pool");
+    SAYS(why);
+    IS(RP_ERR_INVALID, rp_close(&pool));
+    SAYS("rp_close: the pool");
+    SAYS(why);
+}
+
 int main(int argc, char **argv)
 {
     static CU_TestInfo results[] = { { "first_program", first_program },

@@ -96,6 +96,7 @@ static void in_a_task(made_call *made, rp_status status, const char *what)
     X(rp_open, RP_ERR_INVALID, no_such_background, (CONFIG(.background = (rp_toggle)-1), &pool)) \
     X(rp_open, RP_ERR_INVALID, no_open_timeout, (CONFIG(.open_timeout = (double)NAN), &pool)) \
     X(rp_open, RP_ERR_INVALID, lost_after_below_0, (CONFIG(.lost_after = -1), &pool)) \
+    X(rp_open, RP_ERR_INVALID, host_timeout_below_1, (CONFIG(.host_timeout = 0.5), &pool)) \
     X(rp_open, RP_ERR_INVALID, no_cancel_grace, (CONFIG(.isolation = RP_FORK, .cancel_grace = (double)NAN), &pool)) \
     X(rp_open, RP_ERR_INVALID, grace_inline, (CONFIG(.cancel_grace = 1), &pool)) \
     X(rp_open, RP_ERR_INVALID, tasks_per_child_inline, (CONFIG(.tasks_per_child = 1), &pool)) \
@@ -112,8 +113,8 @@ static void in_a_task(made_call *made, rp_status status, const char *what)
 
 #define IN_A_TASK(X) \
     X(rp_open, RP_ERR_CONTEXT, in_a_task, (NULL, &no_pool)) \
-    X(rp_open_comm, RP_ERR_CONTEXT, in_a_task, (MPI_COMM_SELF, NULL, &no_pool))
     X(rp_open, RP_ERR_CONTEXT, null_in_a_task, (NULL, NULL)) \
+    X(rp_open_comm, RP_ERR_CONTEXT, in_a_task, (MPI_COMM_SELF, NULL, &no_pool))
 /* clang-format on */
 
 #define HERE opening

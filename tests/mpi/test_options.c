@@ -349,6 +349,10 @@ static void refused_config(void)
     REFUSE(open_timeout, (double)NAN);
     REFUSE(lost_after, -1);
     REFUSE(lost_after, (double)NAN);
+    REFUSE(host_timeout, -1);
+    REFUSE(host_timeout, 0.5);
+    REFUSE(host_timeout, 3601);
+    REFUSE(host_timeout, (double)NAN);
     REFUSE(cancel_grace, 1);
     REFUSE(cancel_grace, -1);
     REFUSE(cancel_grace, (double)NAN);

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static void end(void)
 
 static int come(void)
 {
-    int file = rpi_socket_connect(gate.ip, gate.port, PATIENT);
+    int file = rpi_socket_connect(gate.ip, gate.port, PATIENT, RPI_HOST_TIMEOUT);
     CU_ASSERT_TRUE_FATAL(file >= 0);
     return file;
 }
@@ -304,7 +305,7 @@ static void behind_a_closed_gate(void)
     let_in();
     rpi_gate_close(&gate, &sink);
     was_refused(stranger);
-    CU_ASSERT_TRUE(rpi_socket_connect(gate.ip, gate.port, PATIENT) < 0);
+    CU_ASSERT_TRUE(rpi_socket_connect(gate.ip, gate.port, PATIENT, RPI_HOST_TIMEOUT) < 0);
     CU_ASSERT_EQUAL(errno, ECONNREFUSED);
     int worker, file;
     CU_ASSERT_FALSE(rpi_gate_next(&gate, now, WORKERS, &worker, &file));
@@ -564,10 +565,10 @@ static void those_elsewhere_get_beats(void)
     tell(2, far, "a");
     beat_often(1);
     CU_ASSERT_EQUAL(beats_at(far, 1), 1);
-    CU_ASSERT_TRUE(channel.next_beat - rpi_now() < 1.1 * RPI_CHANNEL_BEAT);
+    CU_ASSERT_TRUE(channel.next_beat - rpi_now() < 1.1 * rpi_host_beat(RPI_HOST_TIMEOUT));
     channel.far += 2000; /* a crowd of them, which gets less often */
     beat_often(1);
-    CU_ASSERT_TRUE(channel.next_beat - rpi_now() > 2 * RPI_CHANNEL_BEAT);
+    CU_ASSERT_TRUE(channel.next_beat - rpi_now() > 2 * rpi_host_beat(RPI_HOST_TIMEOUT));
     channel.far -= 2000;
     CU_ASSERT_EQUAL(beats_at(far, 1), 1);
     CU_ASSERT_FALSE(is_rung(near));
@@ -577,6 +578,48 @@ static void those_elsewhere_get_beats(void)
     (void)close(far);
     (void)close(near);
     end();
+}
+
+static int option(int file, int name)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+    CU_ASSERT_EQUAL(getsockopt(file, IPPROTO_TCP, name, &value, &size), 0);
+    return value;
+}
+
+/* All of it: the kernel's questions, the time without an answer at either end, and the heartbeats. */
+static void one_time_for_lost_hosts(void)
+{
+    static const double timeouts[] = { 1, 3, 10, 99.5, 250, 3600 };
+    for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
+        double timeout = timeouts[i];
+        begin();
+        channel.host_timeout = timeout;
+        int worker = rpi_socket_connect(gate.ip, gate.port, PATIENT, timeout);
+        int master = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CU_ASSERT_TRUE_FATAL(worker >= 0 && master >= 0);
+        rpi_socket_prepare(master, RPI_SOCKET_MASTER, timeout);
+        int asked = option(master, TCP_KEEPIDLE) + option(master, TCP_KEEPINTVL) * option(master, TCP_KEEPCNT);
+        CU_ASSERT(asked <= (timeout > 2 ? timeout : 2) && asked > 0.9 * timeout);
+        CU_ASSERT_EQUAL(option(worker, TCP_KEEPCNT), option(master, TCP_KEEPCNT));
+        double first = option(master, TCP_USER_TIMEOUT) * 1e-3, last = option(worker, TCP_USER_TIMEOUT) * 1e-3;
+        CU_ASSERT(first + rpi_host_beat(timeout) + 0.4 < timeout); /* rank 0 gives it up in time, */
+        CU_ASSERT(first + rpi_host_beat(timeout) + 0.4 > 0.8 * timeout);
+        CU_ASSERT(last > timeout); /* and the worker itself not before that */
+        if (i == 1)
+            CU_ASSERT(option(master, TCP_USER_TIMEOUT) == 2200 && option(worker, TCP_USER_TIMEOUT) == 3500);
+        int far = come_from_afar(2);
+        let_in_until(1);
+        was_greeted(far);
+        beat_often(1);
+        double next = channel.next_beat - rpi_now();
+        CU_ASSERT(next < 1.01 * timeout / 12 && next > timeout / 12 - 0.5);
+        (void)close(far);
+        (void)close(worker);
+        (void)close(master);
+        end();
+    }
 }
 
 static void no_memory_for_it(void)
@@ -606,6 +649,7 @@ static CU_TestInfo said[] = { { "parked_and_rung", parked_and_rung },
                               { "parting_is_heard", parting_is_heard },
                               { "the_bell_ends_a_sleep", the_bell_ends_a_sleep },
                               { "those_elsewhere_get_beats", those_elsewhere_get_beats },
+                              { "one_time_for_lost_hosts", one_time_for_lost_hosts },
                               { "no_memory_for_it", no_memory_for_it },
                               CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "gate", NULL, NULL, NULL, NULL, in },

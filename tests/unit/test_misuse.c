@@ -335,6 +335,41 @@ static void in_a_streams_task(made_call *made, rp_status status, const char *wha
     X(rp_fail, RP_ERR_TASK, no_words, (call, 1, NULL)) \
     X(rp_spawn, RP_ERR_CONTEXT, no_stream, (call, echo, NULL, 0, NULL))
 
+/* Where a worker of several ranks has none. */
+#define IN_A_TASK_WITHOUT_A_POOL(X) \
+    X(rp_drain, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, 0)) \
+    X(rp_progress, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL)) \
+    X(rp_close, RP_ERR_CONTEXT, no_pool_in_a_task, (&no_pool)) \
+    X(rp_close, RP_ERR_CONTEXT, null_in_a_task, (NULL)) \
+    X(rp_terminate, RP_ERR_CONTEXT, no_pool_in_a_task, (&no_pool)) \
+    X(rp_terminate, RP_ERR_CONTEXT, null_in_a_task, (NULL)) \
+    X(rp_apply, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, echo, NULL, 0, NULL, 0, NULL)) \
+    X(rp_submit, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, echo, NULL, 0, NULL, &future)) \
+    X(rp_get, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, done, 0, room, LARGE, NULL)) \
+    X(rp_take, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, done, 0, &data, NULL)) \
+    X(rp_wait, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, done, 0)) \
+    X(rp_outcome_of, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, done, &outcome)) \
+    X(rp_release, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, done)) \
+    X(rp_cancel, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, done)) \
+    X(rp_cancel_all, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL)) \
+    X(rp_map, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, echo, room, 8, 2, room, 8, NULL)) \
+    X(rp_map_async, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, echo, room, 8, 2, room, 8, NULL, &future)) \
+    X(rp_on_each_worker, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, echo, NULL, 0, NULL)) \
+    X(rp_wait_all, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, &done, 1, RP_ALL, 0)) \
+    X(rp_wait_any, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, &done, 1, 0, &place)) \
+    X(rp_stream_open, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, NULL, &other_stream)) \
+    X(rp_stream_submit, RP_ERR_CONTEXT, no_stream_in_a_task, (NULL, echo, NULL, 0, NULL, NULL)) \
+    X(rp_stream_add, RP_ERR_CONTEXT, no_stream_in_a_task, (NULL, done)) \
+    X(rp_stream_end, RP_ERR_CONTEXT, no_stream_in_a_task, (NULL)) \
+    X(rp_stream_next, RP_ERR_CONTEXT, no_stream_in_a_task, (NULL, 0, &item)) \
+    X(rp_stream_close, RP_ERR_CONTEXT, no_stream_in_a_task, (&no_stream)) \
+    X(rp_stream_close, RP_ERR_CONTEXT, null_in_a_task, (NULL)) \
+    X(rp_imap, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, echo, gives_nothing, NULL, NULL, &other_stream)) \
+    X(rp_share, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, "name", room, 8)) \
+    X(rp_worker_info_of, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, 1, &info)) \
+    X(rp_stats_of, RP_ERR_CONTEXT, no_pool_in_a_task, (NULL, &stats)) \
+    X(rp_apply, RP_ERR_CONTEXT, no_pool_and_no_result_in_a_task, (NULL, echo, NULL, 0, NULL, 8, NULL))
+
 #define IN_A_STREAMS_TASK(X) \
     X(rp_spawn, RP_ERR_INVALID, no_function, (call, NULL, NULL, 0, NULL)) \
     X(rp_spawn, RP_ERR_INVALID, no_argument, (call, echo, NULL, 1, NULL)) \
@@ -352,6 +387,7 @@ static void in_a_streams_task(made_call *made, rp_status status, const char *wha
 
 #define HERE in_a_task
 IN_A_TASK(CALL)
+IN_A_TASK_WITHOUT_A_POOL(CALL)
 #undef HERE
 #define HERE in_a_streams_task
 IN_A_STREAMS_TASK(CALL)
@@ -387,7 +423,6 @@ static void in_on_done(made_call *made, rp_status status, const char *what)
 /* The same, of a task that rp_terminate has stopped. */
 static void in_the_last_on_done(made_call *made, rp_status status, const char *what)
 {
-IN_A_TASK_WITHOUT_A_POOL(CALL)
     reset_calls();
     CU_ASSERT_PTR_NOT_NULL_FATAL(pool = threads_open(1, NULL));
     CU_ASSERT_EQUAL(rp_stream_open(pool, NULL, &stream), RP_OK);
@@ -432,6 +467,59 @@ IN_ON_DONE(CALL)
 #define HERE in_the_last_on_done
 IN_THE_LAST_ON_DONE(CALL)
 #undef HERE
+
+/* ---- words: why there is no such future, and why there is no pool ---- */
+
+static bool says(const char *text)
+{
+    bool does = strstr(rp_error_message(), text);
+    if (!does)
+        (void)fprintf(stderr, "no \"%s\" in: %s\n", text, rp_error_message());
+    return does;
+}
+
+static void a_future_twice(void)
+{
+    reset_calls();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pool = threads_open(1, NULL));
+    CU_ASSERT_EQUAL(rp_stream_open(pool, NULL, &stream), RP_OK);
+    for (int way = 0; way < 4; way++) {
+        done = submit(way == 3 ? fails : echo, 8, NULL);
+        rp_status first = way == 1   ? rp_take(pool, done, RP_FOREVER, &data, NULL)
+                          : way == 2 ? rp_release(pool, done)
+                                     : rp_get(pool, done, RP_FOREVER, room, LARGE, NULL);
+        CU_ASSERT_EQUAL(first, way == 3 ? RP_ERR_TASK : RP_OK);
+        CU_ASSERT_EQUAL(rp_get(pool, done, RP_FOREVER, room, LARGE, NULL), RP_ERR_STALE);
+        CU_ASSERT(says("rp_get: no such future"));
+        CU_ASSERT(says("it was released already: rp_get and rp_take do so"));
+        CU_ASSERT_EQUAL(rp_wait_all(pool, &done, 1, RP_ALL, 0), RP_ERR_STALE);
+        CU_ASSERT(says("rp_wait_all: futures[0]"));
+        CU_ASSERT(says("it was released already"));
+        CU_ASSERT_EQUAL(rp_stream_add(stream, done), RP_ERR_STALE);
+        CU_ASSERT(says("it was released already"));
+    }
+    rp_free(data);
+    CU_ASSERT_EQUAL(rp_get(pool, none, 0, room, LARGE, NULL), RP_ERR_STALE);
+    CU_ASSERT(says("it is {0}"));
+    CU_ASSERT_EQUAL(rp_stream_submit(stream, waits, NULL, 0, NULL, &in_stream), RP_OK);
+    CU_ASSERT_EQUAL(rp_stream_add(stream, (rp_future){ ~in_stream.id }), RP_ERR_STALE);
+    CU_ASSERT(says("another pool"));
+    busy = submit(waits, 0, NULL);
+    CU_ASSERT_EQUAL(rp_stream_add(stream, busy), RP_OK);
+    CU_ASSERT_EQUAL(rp_get(pool, busy, 0, room, LARGE, NULL), RP_ERR_STALE);
+    CU_ASSERT(says("it belongs to a stream"));
+    open_gate();
+    CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
+}
+
+static void no_pool_after_its_end(void)
+{
+    reset_calls();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pool = threads_open(1, NULL));
+    CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
+    CU_ASSERT_EQUAL(rp_apply(pool, echo, NULL, 0, NULL, 0, NULL), RP_ERR_INVALID);
+    CU_ASSERT(says("rp_apply: the pool is NULL: rp_open has not made one, or rp_close has ended it"));
+}
 
 /* ---- what gives no status ---- */
 

@@ -364,6 +364,7 @@ static rp_status open_slowly(struct rpi_side *side, struct rpi_gate_place *place
 {
     (void)side;
     place->port = 1;
+    place->host_timeout = 3000;
     return RP_OK;
 }
 
@@ -655,9 +656,15 @@ static void verdict_is_taken(void)
 {
     struct rpi_opening opening = opening_of_master();
     opening.processes = 2;
+    opening.gate = (struct rpi_gate_place){
+        .ip = 1, .port = 7, .beat = 2, .host_timeout = 10000, .token = "fifteen letters"
+    };
     size_t size = verdict_of(&opening);
     CU_ASSERT_EQUAL(open_worker(&opening, bytes, size), RP_OK);
     CU_ASSERT_EQUAL(opening.workers, 2);
+    CU_ASSERT_TRUE(opening.gate.ip == 1 && opening.gate.port == 7 && opening.gate.beat == 2);
+    CU_ASSERT_EQUAL(opening.gate.host_timeout, 10000);
+    CU_ASSERT_STRING_EQUAL(opening.gate.token, "fifteen letters");
     CU_ASSERT_EQUAL(opening.batch_limit, 4096);
     CU_ASSERT_EQUAL(opening.crowd, PEERS + 1);
     CU_ASSERT_EQUAL(opening.seed, 99);
@@ -715,6 +722,15 @@ static void damaged_verdicts(void)
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) { /* a worker would make buffers of it */
         memcpy(bad, good, size);
         rpi_put32(bad + RPI_BATCH_HEADER + 8, limits[i]);
+        CU_ASSERT_EQUAL(open_worker(&opening, bad, size), RP_ERR_BROKEN);
+        CU_ASSERT_TRUE(says("verdict is damaged"));
+        end();
+    }
+    static const uint32_t timeouts[] = { 0, 999, 3600001, UINT32_MAX };
+    for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) { /* the kernel would be told of it */
+        memcpy(bad, good, size);
+        rpi_put32(bad + RPI_BATCH_HEADER + 64, 7); /* there is a side channel */
+        rpi_put32(bad + RPI_BATCH_HEADER + 72, timeouts[i]);
         CU_ASSERT_EQUAL(open_worker(&opening, bad, size), RP_ERR_BROKEN);
         CU_ASSERT_TRUE(says("verdict is damaged"));
         end();
