@@ -3,9 +3,11 @@
 #include "rank.h"
 #include "say.h"
 
+#include <fcntl.h>
 #include <rankpool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command {
     const char *name;
@@ -27,8 +29,21 @@ static void help(FILE *file)
     (void)fputs("\nrankpool COMMAND --help tells more of each; the manual page is rankpool(1).\n", file);
 }
 
+/* Whoever has closed one of descriptors 0 to 2 wants nothing of it; were it left free, a file of ours
+ * or a pipe of mpirun's would get its number. */
+static void fill_standard_files(void)
+{
+    int file;
+    do
+        file = open("/dev/null", O_RDWR);
+    while (file >= STDIN_FILENO && file <= STDERR_FILENO);
+    if (file > STDERR_FILENO)
+        (void)close(file);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_files();
     const char *word = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(word, commands[i].name) == 0)
