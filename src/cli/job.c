@@ -77,8 +77,9 @@ static bool start(struct job *job, const char *const *command)
     if (got != (ssize_t)sizeof error)
         return true;
     (void)waitpid(job->mpirun, NULL, 0);
-    say("cannot run %s: %s.  Install Open MPI (Debian: openmpi-bin), or set MPIRUN to its mpirun", command[0],
-        strerror(error));
+    say("cannot run %s: %s.  %s", command[0], strerror(error),
+        error == E2BIG ? "The program's arguments and the environment are too long together"
+                       : "Install Open MPI (Debian: openmpi-bin), or set MPIRUN to its mpirun");
     return false;
 }
 

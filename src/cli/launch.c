@@ -3,6 +3,7 @@
 #include "hosts.h"
 #include "job.h"
 #include "keepalive.h"
+#include "parcel.h"
 #include "rank.h"
 #include "routes.h"
 #include "say.h"
@@ -179,8 +180,9 @@ static void add_pair(struct words *words, const char *option, const char *value)
     add(words, value);
 }
 
+/* Words of mpirun's that are made here. */
 struct numbers {
-    char pause[16], probes[16];
+    char pause[16], probes[16], variables[16], unit[64];
 };
 
 /* Lost after `host_timeout` seconds of questions without an answer, and a pause before them. */
@@ -197,11 +199,14 @@ static void add_keepalive(struct words *words, double host_timeout, struct numbe
     add_pair(words, "oob_tcp_keepalive_probes", numbers->probes);
 }
 
-/* The list is the caller's to free; NULL: no memory.  `self` is this command's own path. */
-static const char **compose(const struct options *options, const char *self, struct numbers *numbers)
+/* The list is the caller's to free; NULL: no memory. `self` is this command's own path; the program
+ * travels in `variables` environment variables. */
+static const char **compose(const struct options *options, int variables, const char *self, struct numbers *numbers)
 {
     const char *mpirun = getenv("MPIRUN");
-    int most = options->more_count + options->program_count + (int)(sizeof recovery / sizeof *recovery) + 25;
+    /* ranks beyond the units share them, as they share cores */
+    (void)snprintf(numbers->unit, sizeof numbers->unit, "%s:overload-allowed", options->bind ? options->bind : "none");
+    int most = options->more_count + 2 * variables + (int)(sizeof recovery / sizeof *recovery) + 32;
     struct words words = { .list = calloc((size_t)most, sizeof *words.list) };
     if (!words.list)
         return NULL;
@@ -221,9 +226,11 @@ static const char **compose(const struct options *options, const char *self, str
         add_pair(&words, "--host", options->hosts);
     for (int i = 0; i < options->more_count; i++)
         add(&words, options->more[i]);
+    for (int i = 0; i < variables; i++)
+        add_pair(&words, "-x", parcel_name(i));
     add_pair(&words, self, RANK_COMMAND);
-    for (int i = 0; i < options->program_count; i++)
-        add(&words, options->program[i]);
+    (void)snprintf(numbers->variables, sizeof numbers->variables, "%d", variables);
+    add(&words, numbers->variables);
     return words.list;
 }
 
@@ -283,7 +290,8 @@ int launch(int argc, char **argv)
     }
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = '\0';
-    const char **command = length > 0 ? compose(&options, self, &numbers) : NULL;
+    int variables = parcel_pack(options.program, options.program_count);
+    const char **command = variables > 0 && length > 0 ? compose(&options, variables, self, &numbers) : NULL;
     if (command)
         status = run(&options, command);
     else

@@ -1,6 +1,7 @@
 #include "rank.h"
 
 #include "keepalive.h"
+#include "parcel.h"
 #include "say.h"
 
 #include <arpa/inet.h>
@@ -208,12 +209,8 @@ static int run_master(char **argv, int line)
     return status;
 }
 
-int rank_run(int argc, char **argv)
+static int run(char **program)
 {
-    if (argc < 2 || !getenv(RANK_LAUNCHER)) {
-        say("%s is for rankpool launch, which starts every rank by it", RANK_COMMAND);
-        return USAGE_ERROR;
-    }
     int line = call_launcher();
     const char *rank = rank_text();
     bool is_master = !rank || strcmp(rank, "0") == 0;
@@ -221,11 +218,25 @@ int rank_run(int argc, char **argv)
     if (!is_master) {
         if (line >= 0)
             (void)fcntl(line, F_DUPFD, HIGH); /* it closes when the program ends, which is how the launcher knows */
-        return become(argv + 1);
+        return become(program);
     }
     if (line >= 0)
-        return run_master(argv + 1, line);
+        return run_master(program, line);
     say("rank 0 cannot reach rankpool launch over TCP from this host: is there a firewall between them, or "
         "is the host not in --hosts?");
     return 1;
+}
+
+int rank_run(int argc, char **argv)
+{
+    if (argc != 2 || !getenv(RANK_LAUNCHER)) {
+        say("%s is for rankpool launch, which starts every rank by it", RANK_COMMAND);
+        return USAGE_ERROR;
+    }
+    char **program = parcel_unpack((int)strtol(argv[1], NULL, 10));
+    int status = program && program[0] ? run(program) : 1;
+    if (!program)
+        say("no memory for the program's arguments, or they have not come");
+    free(program);
+    return status;
 }

@@ -8,8 +8,9 @@
 #define RANK_NOEPOLL "EVENT_NOEPOLL"
 #define RANK_OURS    "rankpool"
 
-/* Becomes the program in argv[1], after telling the launcher so.  On rank 0 it stays: it runs the program as its child, tells the launcher its end, and
- * ends it when the launcher is gone. */
+/* Becomes the program that is in the environment (parcel.h), in argv[1] variables, after telling the launcher so.  On
+ * rank 0 it stays: it runs the program as its child, tells the launcher its end, and ends it when the
+ * launcher is gone. */
 int rank_run(int argc, char **argv);
 
 #endif

@@ -42,6 +42,52 @@ ends "status 7 of rank 0 alone" 7 '' -n 3 '[ $rank != 0 ] || exit 7'
 ends "one rank" 3 '' -n 1 'exit 3'
 ends "the standard input of rank 0" 0 'a line' -n 2 '[ $rank != 0 ] || cat'
 ends "arguments with spaces and quotes" 0 "^<a  b><'>\$" -n 1 'set -- "a  b" "'"'"'"; printf "<%s>" "$@"; echo'
+
+# Every rank gets the words as they are: none is mpirun's.
+printf '%s\n' 'out=$1.$OMPI_COMM_WORLD_RANK' shift 'printf "%s\0" $# "$@" >"$out"' >"$TMP/words"
+as_it_is() # NAME WORD...
+{
+    local name=$1 rc
+    shift
+    rm -f "$TMP"/got.*
+    OMPI_COMM_WORLD_RANK=want sh "$TMP/words" "$TMP/got" "$@"
+    run timeout -k 5 40 "$rankpool" launch -n 2 sh "$TMP/words" "$TMP/got" "$@"
+    if [ "$rc" != 0 ]; then
+        not_ok "$name" "status $rc"
+    elif ! cmp "$TMP/got.want" "$TMP/got.0" >>"$TMP/err" || ! cmp "$TMP/got.want" "$TMP/got.1" >>"$TMP/err"; then
+        not_ok "$name" "other words"
+    else
+        ok "$name"
+    fi
+}
+
+as_it_is "no words"
+as_it_is "mpirun's separator" a : b
+as_it_is "mpirun's separator at the end" :
+as_it_is "a second program, it would be" : -n 2 sh -c 'exit 9'
+as_it_is "empty words" '' a '' ''
+as_it_is "options of mpirun's and of launch's" -n 3 --np 3 --host x --mca a b -mca c d -x HOME -- --help --bind core
+as_it_is "words of several lines, tabs, other signs" $'a\nb\n' $'\t' '"' "'" '\' '\n' '$HOME' '`true`' '*' '%41' '%' '=' '=:' ';' '&' '~'
+as_it_is "bytes that are no UTF-8" $'\xff\xfe' $'\x80' $'\x01\x1b' 'äöü€'
+as_it_is "words of 100 kB" "$(head -c 100000 /dev/zero | tr '\0' x)" "$(head -c 100000 /dev/zero | tr '\0' '\377')" end
+mapfile -t many < <(seq 20000)
+as_it_is "20,000 words" "${many[@]}"
+
+# Whoever starts launch may have closed some of its standard files: these are empty then.
+for closed in 0 1 2 01 02 12 012; do
+    (
+        for file in 0 1 2; do
+            case $closed in *$file*) eval "exec $file>&-" ;; esac
+        done
+        exec timeout -k 5 40 "$rankpool" launch -n 2 sh -c '
+            read line; echo out; echo err >&2
+            for file in 0 1 2; do [ -e /proc/$$/fd/$file ] || exit 3; done
+            [ -z "$line" ] && exit 7'
+    ) >"$TMP/out" 2>"$TMP/err" </dev/null
+    rc=$?
+    if [ $rc = 7 ]; then ok "started without files $closed"; else not_ok "started without files $closed" "status $rc, not 7"; fi
+done
+
 ends "rank 0 kills itself" 137 'rank 0 on .* was ended by signal 9' -n 3 '[ $rank != 0 ] || kill -KILL $$; exec sleep 60'
 ends "rank 0 ends by a signal of its own" 134 'signal 6' -n 2 'ulimit -c 0; [ $rank != 0 ] || kill -ABRT $$; exec sleep 60'
 ends "the watch of rank 0 is killed" 137 'rank 0 on .* was lost' -n 3 '[ $rank != 0 ] || kill -KILL $PPID; exec sleep 60'
