@@ -240,7 +240,8 @@ typedef struct rp_call_info { size_t struct_size; uint64_t task; int attempt; in
  * ended (rankpool launch), it counts for that as well, and a process that gave MPI up has none.
  * Collective: every rank gets the same status.  Any thread that may call MPI; not inside a task.
  * config.processes = k in a run of one rank spawns k workers: copies of this program with its arguments, working directory and the
- * environment that MPI was initialised in.  They make the calls of rp_open and rp_open_comm that rank 0 makes, as ranks under mpirun
+ * environment that MPI was initialised in, on all cores unless OMPI_MCA_hwloc_base_binding_policy
+ * says otherwise.  They make the calls of rp_open and rp_open_comm that rank 0 makes, as ranks under mpirun
  * do.  The one that they were spawned in serves; every other one, before and after it, comes back at once with RP_OK and NULL.
  * (Calls that rank 0 was refused do not count, if the worker's config is refused as well.)  So "open; if (pool) { ...; close; } open
  * again ..." works, with new workers for each pool.  When one spawned worker ends the launcher ends all of its pool, which is then broken

@@ -19,7 +19,7 @@
 #define GRACE 2.0 /* seconds, as --help and the manual say */
 
 struct options {
-    const char *ranks, *hosts;
+    const char *ranks, *hosts, *bind;
     double grace, host_timeout;
     char **more; /* mpirun's, as the user gave them */
     int more_count;
@@ -30,12 +30,13 @@ struct options {
 static void help(void)
 {
     (void)printf(
-        "usage: rankpool launch [-n N] [--hosts LIST] [--grace SECONDS] [--host-timeout SECONDS]\n"
+        "usage: rankpool launch [-n N] [--hosts LIST] [--bind UNIT] [--grace SECONDS] [--host-timeout SECONDS]\n"
         "                       [--mpirun-arg ARG]... PROGRAM [ARGUMENTS]\n\n"
         "Runs PROGRAM on N ranks under mpirun, such that its pool survives the death of workers and of other hosts,\n"
         "and returns rank 0's own exit status, or 128 + n when signal n ended it.\n\n"
         "  -n, --np N          ranks: rank 0 and N - 1 workers (default: what mpirun finds, as in a batch job)\n"
         "  --hosts LIST        hosts and the ranks on each, as h1:4,h2:4; rank 0 is on this one, else on the first\n"
+        "  --bind UNIT         each rank stays on one core, socket, numa or the like (default none: ranks use all cores)\n"
         "  --grace SECONDS     how long other ranks may go on after rank 0 has ended (default %g)\n"
         "  --host-timeout SECONDS\n"
         "                      after which a host that does not answer is given up, 1 to 3600 (default %g)\n"
@@ -74,11 +75,41 @@ static bool check_hosts(const char *list)
     }
 }
 
+/* As mpirun's --bind-to has them. */
+static bool is_unit(const char *text)
+{
+    static const char *const units[] = { "none",    "hwthread", "core", "l1cache", "l2cache",
+                                         "l3cache", "socket",   "numa", "board" };
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(units[i], text) == 0)
+            return true;
+    return false;
+}
+
 static bool parse_seconds(const char *text, double least, double most, double *seconds)
 {
     char *end;
     *seconds = strtod(text, &end);
     return *text && !*end && *seconds >= least && *seconds <= most;
+}
+
+static bool mentions(const struct options *options, const char *text)
+{
+    for (int i = 0; i < options->more_count; i++)
+        if (strcasestr(options->more[i], text))
+            return true;
+    return false;
+}
+
+/* Whether the words for mpirun say where ranks run. */
+static bool binds(const struct options *options)
+{
+    static const char *const words[] = { "bind-to", "binding_policy", "cpu-set", "cpu-list", "cpu_list",
+                                         "pe=",     "cpus-per",       "-rf",     "rankfile", "rank_file" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (mentions(options, words[i]))
+            return true;
+    return false;
 }
 
 /* -1: go on; else the exit status. */
@@ -88,6 +119,11 @@ static int check(const struct options *options)
         say("launch: -n wants a number of ranks, not \"%s\"", options->ranks);
     else if (options->hosts && !check_hosts(options->hosts))
         return USAGE_ERROR;
+    else if (options->bind && !is_unit(options->bind))
+        say("launch: --bind wants none, core, socket, numa or another unit of mpirun's --bind-to, not \"%s\"",
+            options->bind);
+    else if (options->bind && binds(options))
+        say("launch: --bind %s and the words for mpirun both say where ranks run: leave one out", options->bind);
     else if (options->program_count == 0)
         say("launch: which program? rankpool launch -n N PROGRAM [ARGUMENTS]");
     else
@@ -101,6 +137,7 @@ static int parse(int argc, char **argv, struct options *options)
                                            { "hosts", required_argument, NULL, 'H' },
                                            { "grace", required_argument, NULL, 'g' },
                                            { "mpirun-arg", required_argument, NULL, 'm' },
+                                           { "bind", required_argument, NULL, 'b' },
                                            { "help", no_argument, NULL, 'h' },
                                            { "host-timeout", required_argument, NULL, 't' },
                                            { NULL, 0, NULL, 0 } };
@@ -113,6 +150,9 @@ static int parse(int argc, char **argv, struct options *options)
             break;
         case 'H':
             options->hosts = optarg;
+            break;
+        case 'b':
+            options->bind = optarg;
             break;
         case 'g':
             if (parse_seconds(optarg, 0, 1e9, &options->grace))
@@ -155,14 +195,6 @@ static const char *const recovery[] = {
     "--enable-recovery", "--mca", "orte_enable_recovery", "1", "--mca", "async_mpi_finalize", "1", "-x",
     RANK_LAUNCHER,       "-x",    HOST_TIMEOUT_SETTING
 };
-
-static bool mentions(const struct options *options, const char *text)
-{
-    for (int i = 0; i < options->more_count; i++)
-        if (strstr(options->more[i], text))
-            return true;
-    return false;
-}
 
 struct words {
     const char **list;
@@ -224,6 +256,8 @@ static const char **compose(const struct options *options, int variables, const 
         add_pair(&words, "-n", options->ranks);
     if (options->hosts)
         add_pair(&words, "--host", options->hosts);
+    if (options->bind)
+        add_pair(&words, "--bind-to", unit);
     for (int i = 0; i < options->more_count; i++)
         add(&words, options->more[i]);
     for (int i = 0; i < variables; i++)
@@ -250,6 +284,14 @@ static void prepare_ranks(void)
         (void)setenv(settings[i][0], settings[i][1], 0);
 }
 
+/* By itself mpirun binds each rank to a core where there are 1 or 2, and to a socket where there are more:
+ * threads of a task would share that core. */
+static void prepare_binding(const struct options *options)
+{
+    if (!options->bind && !binds(options))
+        (void)setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 0);
+}
+
 /* Open MPI's daemons listen by libevent for the processes that they start, and an event of one that was killed may stay (libpmix 4.2).  With epoll the
  * next one, whose connection has the same number, is never heard then, and hangs in MPI_Init, as the spawn does that made it: 5 of 17 where
  * workers died quickly one after the other; 0 of 209 with poll.  Daemons on other hosts are started by a command, which brings it there.  The
@@ -267,6 +309,7 @@ static int run(const struct options *options, const char *const *command)
     struct routes routes;
     int status = 1;
     prepare_ranks();
+    prepare_binding(options);
     prepare_daemons();
     keepalive_tell(options->host_timeout);
     if (!hosts_gather(&hosts, options->hosts, options->more, options->more_count))

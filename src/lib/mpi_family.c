@@ -151,6 +151,13 @@ static bool placing_is_decided(void)
     return getenv("OMPI_MCA_rmaps_base_no_oversubscribe") || getenv("OMPI_MCA_rmaps_base_mapping_policy");
 }
 
+/* MPI would bind one or two to a core each. */
+static bool binding_is_decided(void)
+{
+    return getenv("OMPI_MCA_hwloc_base_binding_policy") || getenv("OMPI_MCA_hwloc_base_cpu_list") ||
+           getenv("OMPI_MCA_rmaps_base_mapping_policy");
+}
+
 static rp_status prepare(struct spawn *spawn, int count, unsigned number, const char *host, const struct rpi_alloc *alloc)
 {
     char token[64];
@@ -164,6 +171,8 @@ static rp_status prepare(struct spawn *spawn, int count, unsigned number, const 
         (void)MPI_Info_set(spawn->info, "host", host);
     if (!placing_is_decided())
         (void)MPI_Info_set(spawn->info, "map_by", "slot:OVERSUBSCRIBE");
+    if (!binding_is_decided())
+        (void)MPI_Info_set(spawn->info, "bind_to", "none");
     spawn->count = count;
     spawn->ranks = MPI_COMM_NULL;
     rp_status status = read_command(&spawn->command, alloc);

@@ -42,6 +42,8 @@ mistake "launch with a word for a count" 'number of ranks, not "2x"' launch -n 2
 mistake "launch with too short a host timeout" '--host-timeout wants seconds' launch --host-timeout 0.5 true
 mistake "launch with too long a host timeout" '--host-timeout wants seconds' launch --host-timeout 3601 true
 mistake "launch with bad seconds" '--grace wants seconds' launch --grace -1 true
+mistake "launch bound to no such thing" '--bind wants none, core, .* not "desk"' launch --bind desk true
+mistake "launch bound twice" '--bind core and the words for mpirun' launch --bind core --mpirun-arg --bind-to --mpirun-arg none true
 mistake "launch with an empty list of hosts" '--hosts wants a list' launch --hosts '' true
 for list in ',' 'h1:4,,h2' 'h1:4,' :4 ::1 'h1:4, h2:4'; do
     mistake "launch with hosts $list" "--hosts wants a list such as h1:4,h2:4, not \"$list\"" launch --hosts "$list" true

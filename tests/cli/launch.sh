@@ -111,6 +111,22 @@ ends "what mpirun's events are made with is not the program's" 0 '^none$' -n 1 '
 export EVENT_NOEPOLL=1
 ends "unless it was the user's" 0 '^1$' -n 1 'echo "${EVENT_NOEPOLL-none}"'
 unset EVENT_NOEPOLL
+
+# Where a rank may run: one that is bound has fewer cores than this script.
+cores='$(sed -n "s/^Cpus_allowed_list://p" /proc/self/status | tr -d "[:space:]")'
+own=$(eval "echo $cores")
+for count_of in 1 2 3; do
+    ends "$count_of ranks on every core" 0 "^$own\$" -n $count_of '[ $rank != 0 ] || echo '"$cores"
+done
+if [ "$(nproc)" -gt 1 ]; then
+    ends "bound to a core" 0 '^[0-9]+$' --bind core -n 1 "echo $cores"
+    ends "more ranks than cores, bound" 0 '^[0-9]+$' --bind core -n $(($(nproc) * 2 + 1)) '[ $rank != 0 ] || echo '"$cores"
+    ends "bound by a word for mpirun" 0 '^[0-9]+$' --mpirun-arg --bind-to --mpirun-arg core -n 1 "echo $cores"
+    ends "bound by mpirun's map" 0 '^[0-9]+$' --mpirun-arg --map-by --mpirun-arg slot:PE=1 -n 1 "echo $cores"
+    export OMPI_MCA_hwloc_base_binding_policy=core
+    ends "bound by the user's own setting" 0 '^[0-9]+$' -n 1 "echo $cores"
+    unset OMPI_MCA_hwloc_base_binding_policy
+fi
 ends "a word for mpirun" 0 '<stdout>' --mpirun-arg --tag-output -n 1 'echo hello'
 
 # mpirun has taken it all from the ranks, and would be killed while it waits for the reader.

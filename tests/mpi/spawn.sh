@@ -58,6 +58,9 @@ ends "more workers than cores" 0 '^answer: yes' alone 9 ok
 ends "not closed" 7 '^answer: yes' alone 2 unclosed
 ends "not closed, under mpirun" 7 '^answer: yes' launched 2 unclosed
 ends "the arguments reach workers as they are" 0 '^answer: yes' alone 1 arguments 'a b' '' $'\n'
+ends "a worker may run on every core" 0 "^cores: $(nproc)\$" alone 1 cores
+ends "a worker may run on every core, under mpirun" 0 "^cores: $(nproc)\$" launched 1 cores
+ends "a worker is bound where the user says so" 0 '^cores: 1$' env OMPI_MCA_hwloc_base_binding_policy=core "$spawner" 1 cores
 ends "a worker's status is not that of the run" 0 '^answer: yes' alone 1 worker-status
 ends "rank 0 killed" 137 '^pid' alone 3 vanish
 ends "rank 0 killed, under mpirun" 137 '^pid' launched 3 vanish

@@ -1,6 +1,7 @@
 /* A pool of spawned workers, ended in many ways: spawner WORKERS WAY.  tests/mpi/spawn.sh runs it. */
 #include <rankpool.h>
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,18 @@ static rp_status stay(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(stay);
 
+static rp_status count_cores(rp_call *call, const void *arg, size_t size)
+{
+    cpu_set_t set;
+    (void)arg;
+    (void)size;
+    CPU_ZERO(&set);
+    (void)sched_getaffinity(0, sizeof set, &set);
+    int cores = CPU_COUNT(&set);
+    return rp_return(call, &cores, sizeof cores);
+}
+RP_TASK(count_cores);
+
 static bool opens(int workers, double timeout)
 {
     rp_config config = RP_CONFIG_INIT;
@@ -68,6 +81,14 @@ static void ask(void)
     char reply[3] = "";
     rp_status status = rp_apply(pool, answer, "yes", sizeof reply, reply, sizeof reply, NULL);
     printf("answer: %.3s\n", status == RP_OK ? reply : rp_strerror(status));
+}
+
+static int cores(void)
+{
+    int count = 0;
+    rp_status status = rp_apply(pool, count_cores, NULL, 0, &count, sizeof count, NULL);
+    printf("cores: %d\n", status == RP_OK ? count : -1);
+    return (int)rp_close(&pool);
 }
 
 /* A worker dies; the pool is broken, and the next one is not. */
@@ -103,6 +124,8 @@ static int go(int workers, const char *way)
         return strcmp(way, "worker-status") == 0 ? 9 : 0;
     if (strcmp(way, "vanish") == 0)
         return vanish();
+    if (strcmp(way, "cores") == 0)
+        return cores();
     ask();
     if (strcmp(way, "unclosed") == 0)
         return 7;
