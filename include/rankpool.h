@@ -260,7 +260,7 @@ typedef struct rp_call_info { size_t struct_size; uint64_t task; int attempt; in
  * Errors: RP_ERR_INVALID (config; a name registered for two functions), RP_ERR_UNREGISTERED (config's initializer), RP_ERR_NOMEM,
  * RP_ERR_FULL (as rp_register), RP_ERR_CONTEXT (inside a task), RP_ERR_BROKEN (the initializer failed, a rank is missing after
  * open_timeout, registries or protocols differ: the message names them; spawned workers have not come after it), RP_ERR_MPI (also:
- * MPI cannot spawn; the message names a launch that works), RP_ERR_IO (the journal is not writable, in use, damaged, of another
+ * MPI cannot spawn; the launcher is another MPI's; the message names a launch that works), RP_ERR_IO (the journal is not writable, in use, damaged, of another
  * program or a newer rankpool, or the trace cannot be made: the message names it and says what to do). */
 RP_API RP_MUST_USE rp_status rp_open(const rp_config *config, rp_pool **pool);
 

@@ -257,7 +257,7 @@ static const char **compose(const struct options *options, int variables, const 
     if (options->hosts)
         add_pair(&words, "--host", options->hosts);
     if (options->bind)
-        add_pair(&words, "--bind-to", unit);
+        add_pair(&words, "--bind-to", numbers->unit);
     for (int i = 0; i < options->more_count; i++)
         add(&words, options->more[i]);
     for (int i = 0; i < variables; i++)

@@ -1,6 +1,7 @@
 #include "mpi_life.h"
 
 #include "advice.h"
+#include "mpi_launcher.h"
 #include "mpi_start.h"
 #include "mpi_ulfm.h"
 #include "status.h"
@@ -19,20 +20,11 @@ bool rpi_mpi_active(void)
     return initialised && !finalised;
 }
 
-static bool launcher(void)
-{
-    static const char *const marks[] = { "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE" };
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-        if (getenv(marks[i]))
-            return true;
-    return false;
-}
-
 bool rpi_mpi_launched(void)
 {
     int initialised = 0;
     (void)MPI_Initialized(&initialised);
-    return initialised || launcher();
+    return initialised || rpi_mpi_launcher_is_there();
 }
 
 rp_status rpi_mpi_srun_check(void)

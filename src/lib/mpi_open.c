@@ -6,6 +6,7 @@
 #include "mpi_life.h"
 #include "mpi_family.h"
 #include "mpi_heirs.h"
+#include "mpi_launcher.h"
 #include "mpi_tcp.h"
 #include "opening.h"
 #include "pool.h"
@@ -416,13 +417,18 @@ static void ignore_sigpipe(void)
 
 static rp_status open_comm(MPI_Comm comm, const rp_config *config, double began, rp_pool **pool)
 {
-    int size;
+    int size, same = MPI_UNEQUAL;
     prepare_exit();
     ignore_sigpipe();
     if (rpi_family_turn())
         return open_spawned(config, began, pool);
     if (MPI_Comm_size(comm, &size) != MPI_SUCCESS)
         return rpi_error(RP_ERR_MPI, "MPI_Comm_size failed");
+    if (size == 1) /* on MPI_COMM_SELF a pool of each rank's own is what is asked for */
+        (void)MPI_Comm_compare(comm, MPI_COMM_SELF, &same);
+    rp_status status = size == 1 && same != MPI_IDENT ? rpi_mpi_launcher_check() : RP_OK;
+    if (status != RP_OK)
+        return status;
     if (size == 1)
         return spawns(config) ? open_family(config, began, pool) : open_local(config, began, pool);
     struct entry entry = { .began = began };
