@@ -1,6 +1,7 @@
 #include "caretaker.h"
 
 #include "pool.h"
+#include "spares.h"
 
 #include <signal.h>
 
@@ -80,6 +81,27 @@ static void park(rp_pool *pool)
     care->rest = FIRST;
 }
 
+static void stir(void *context)
+{
+    rp_pool *pool = context;
+    rpi_nap_wake(&pool->caretaker.nap);
+}
+
+/* Nothing is unsettled.  While buffers are idle it looks every second, and gives them back when no
+ * call has driven the pool for one; later the application may free more of them. */
+static double block(rp_pool *pool)
+{
+    struct rpi_caretaker *care = &pool->caretaker;
+    bool quiet = care->keeps && care->seen == pool->stepped;
+    care->blocked = pool->broken == RP_OK;
+    care->driving = false;
+    care->seen = pool->stepped;
+    if (quiet)
+        rpi_spares_trim(pool->alloc.spares);
+    care->keeps = rpi_spares_watch(pool->alloc.spares, stir, pool);
+    return care->keeps ? RPI_REST_MOST : UNTIL_WORK;
+}
+
 /* One look; returns the seconds until the next. */
 static double look(rp_pool *pool)
 {
@@ -91,16 +113,17 @@ static double look(rp_pool *pool)
         care->blocked = true; /* a call sleeps until a worker rings: it lets this one know when it leaves, or calls back */
         care->rest = UNTIL_WORK;
         care->driving = false;
-    } else if (is_driven(pool)) {
+    } else if (is_driven(pool) && !(care->keeps && pool->master.unsettled == 0)) {
         care->rest = watch(care);
         care->seen = pool->stepped;
+        care->keeps = false;
     } else if (pool->master.unsettled > 0 && pool->broken == RP_OK) {
+        care->keeps = false;
         care->rest = drive(pool);
         if (care->parked)
             park(pool);
     } else {
-        care->blocked = pool->broken == RP_OK;
-        care->rest = UNTIL_WORK;
+        care->rest = block(pool);
     }
     rpi_lock_give(&pool->lock);
     return care->rest;
@@ -145,6 +168,7 @@ void rpi_caretaker_stop(rp_pool *pool)
     pool->transport->ops->wake(pool->transport);
     rpi_lock_give(&pool->lock);
     (void)pthread_join(care->thread, NULL);
+    (void)rpi_spares_watch(pool->alloc.spares, NULL, NULL);
     rpi_lock_take(&pool->lock);
     rpi_nap_fini(&care->nap);
     care->live = care->blocked = false;

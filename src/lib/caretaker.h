@@ -2,6 +2,7 @@
  * has for about 0.5 ms and tasks are unsettled, blocked until a call leaves work behind while there is none.  It takes the pool's lock
  * only where nobody else has it, and runs no task and no callback but the log's.
  *
+ * Blocked, it looks once a second as long as buffers are idle (spares.h), and gives these back after a second in which no call drove the pool.
  * While it drives and nothing comes for a while it sleeps on the transport, until a worker rings.  While a call does that, it is blocked too.
  *
  *            a call left work behind                 no call for 0.5 ms
@@ -29,6 +30,7 @@ struct rpi_caretaker {
     double rest;                  /* seconds between the last look and the next; negative: until it is woken */
     struct rpi_patience patience; /* of its sleeps on the transport */
     bool parked;                  /* the rest is to be taken on the transport */
+    bool keeps;                   /* it is blocked for a second only: buffers are idle */
     double heard;                 /* when a step of its own last found something */
 };
 

@@ -4,6 +4,7 @@
 #include "losing.h"
 
 #include "share.h"
+#include "spares.h"
 #include "status.h"
 #include "tracer.h"
 
@@ -253,7 +254,10 @@ static bool step(rp_pool *pool, bool run, bool gather)
         return false;
     pool->shortage = RP_OK;
     pool->stepped = rpi_ticks();
+    double before = pool->now;
     pool->now = rpi_watch_at(&pool->watch, pool->stepped);
+    if (pool->now - before > RPI_REST_MOST && !pool->caretaker.live)
+        rpi_spares_trim(pool->alloc.spares); /* for so long nobody drove the pool */
     bool any = rpi_pool_poll(pool);
     rpi_losing_step(pool);
     pool->burst = gather && is_burst(pool);

@@ -17,6 +17,8 @@ struct rpi_spares {
     pthread_mutex_t lock; /* guards all below */
     size_t out;           /* buffers */
     bool ended;
+    void (*stir)(void *context); /* NULL: nobody waits for something to become idle */
+    void *context;
     size_t idle;                    /* bytes */
     struct rpi_link ages;           /* what is idle, oldest first */
     struct rpi_link kept[CLASSES];  /* and of each class, newest first */
@@ -151,6 +153,25 @@ void rpi_spares_trim(struct rpi_spares *spares)
     free_dropped(&spares->alloc, &dropped);
 }
 
+bool rpi_spares_watch(struct rpi_spares *spares, void (*stir)(void *context), void *context)
+{
+    (void)pthread_mutex_lock(&spares->lock);
+    bool idle = spares->idle > 0;
+    spares->stir = idle ? NULL : stir;
+    spares->context = context;
+    (void)pthread_mutex_unlock(&spares->lock);
+    return idle;
+}
+
+static void stir(struct rpi_spares *spares)
+{
+    void (*waits)(void *context) = spares->stir;
+    if (!waits)
+        return;
+    spares->stir = NULL;
+    waits(spares->context);
+}
+
 void rpi_spares_end(struct rpi_spares *spares)
 {
     if (!spares)
@@ -184,6 +205,7 @@ static void *put(void *owner, size_t size, void *user)
         rpi_list_append(&spares->ages, &spare->block.link);
         spares->idle += spare->size;
         shrink(spares, spares->most, &dropped);
+        stir(spares);
     }
     (void)pthread_mutex_unlock(&spares->lock);
     free_dropped(&alloc, &dropped);

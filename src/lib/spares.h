@@ -9,6 +9,7 @@
 #ifndef RPI_SPARES_H
 #define RPI_SPARES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define RPI_SPARE_LEAST ((size_t)64 << 10)  /* bytes: smaller buffers are malloc's business */
@@ -26,5 +27,9 @@ void rpi_spares_end(struct rpi_spares *spares);
 void *rpi_spares_buffer(struct rpi_spares *spares, size_t size);
 /* Gives back all that is idle: nobody has wanted it for long.  Any thread; NULL: nothing to do. */
 void rpi_spares_trim(struct rpi_spares *spares);
+/* Whether anything is idle.  If not, stir(context) is called once something is, by the thread that
+ * frees it: once, and not after the next call of this, in which it may be NULL.  It may not call
+ * anything here. */
+bool rpi_spares_watch(struct rpi_spares *spares, void (*stir)(void *context), void *context);
 
 #endif
