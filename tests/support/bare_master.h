@@ -5,6 +5,8 @@
 #include "master.h"
 #include "memory.h"
 
+#include <string.h>
+
 #define BATCH_LIMIT RPI_BATCH_MIN
 
 extern struct memory memory;
@@ -20,6 +22,14 @@ int register_add(void);
 void begin_master(int workers, const struct rpi_log *log);
 /* Frees it; nothing may be left. */
 void end_master(void);
+
+/* A number as the application put it into an argument: in this machine's order of bytes. */
+static inline uint64_t number_in(const void *argument)
+{
+    uint64_t number;
+    memcpy(&number, argument, sizeof number);
+    return number;
+}
 
 rp_state state_of(uint64_t id);
 /* Of a task that must be settled. */

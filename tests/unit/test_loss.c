@@ -127,7 +127,7 @@ static void runs_elsewhere(void)
     CU_ASSERT_EQUAL(state_of(id), RP_QUEUED);
     CU_ASSERT_EQUAL(hand_out(&out), 2);
     CU_ASSERT_TRUE(out.count == 1 && out.frames[0].id == id && out.frames[0].attempt == 2);
-    CU_ASSERT_TRUE(out.frames[0].length == 8 && rpi_get64(out.frames[0].payload) == 7);
+    CU_ASSERT_TRUE(out.frames[0].length == 8 && number_in(out.frames[0].payload) == 7);
     succeed(2, &out.frames[0]);
     rp_outcome outcome = outcome_of(id);
     CU_ASSERT_TRUE(outcome.status == RP_OK && outcome.attempts == 2 && outcome.worker == 2);

@@ -144,7 +144,7 @@ static void goes_to_who_idles(void)
     CU_ASSERT_EQUAL(given_count[1], 0); /* it has not been heard of since */
     CU_ASSERT_TRUE_FATAL(given_count[2] > 0);
     CU_ASSERT_TRUE(given[2][0].id == kept[1].id && given[2][0].attempt == 1 && given[2][0].number == kept[1].number);
-    CU_ASSERT_EQUAL(rpi_get64(given[2][0].payload), kept[1].number);
+    CU_ASSERT_EQUAL(number_in(given[2][0].payload), kept[1].number);
     results(2, 0, given_count[2]);
     CU_ASSERT_TRUE(future_of(kept[1].id)->state == RP_DONE && future_of(kept[1].id)->attempts == 1);
     CU_ASSERT_EQUAL(give(1, RPI_RESULTS, kept, 1, 0), RP_OK);
@@ -435,7 +435,7 @@ static void chunks_come_back(void)
             for (int i = 0; i < given_count[worker]; i++) {
                 const struct rpi_frame *frame = &given[worker][i];
                 CU_ASSERT_TRUE(frame->chunk.count == 1 && frame->attempt == 1 &&
-                               rpi_get64(frame->payload) == frame->chunk.first);
+                               number_in(frame->payload) == frame->chunk.first);
                 CU_ASSERT_FALSE(seen[frame->chunk.first]);
                 seen[frame->chunk.first] = true;
             }
