@@ -191,7 +191,7 @@ typedef struct rp_config {
     rp_toggle background;  /* the caretaker thread, which drives the pool while the application computes, and one at each worker, which
                             * answers rank 0 while a task runs long: default on where MPI gives MPI_THREAD_MULTIPLE; RP_ON where it does not: RP_ERR_INVALID; a pool of one process has none */
     uint64_t seed;
-    double open_timeout;   /* a rank missing at open; default 60 */
+    double open_timeout;   /* seconds for every rank to come, and to answer, at open; default 60 */
     double lost_after;     /* seconds of silence, while the pool is driven, that make a worker suspect: its tasks may run elsewhere (attempts), until it is
                             * heard of again; after ten times as long it is given up as lost.  The pool's end waits for none that is suspect.  Default none: a
                             * worker that is only silent is waited for.  A worker whose process or host is gone is lost at once, whatever this says */
@@ -238,6 +238,9 @@ typedef struct rp_call_info { size_t struct_size; uint64_t task; int attempt; in
  * A rank of the job that neither calls rp_open nor initialises MPI holds up the others inside MPI's own initialisation, which waits
  * for all ranks without a limit: open_timeout counts from behind it.  Where a launcher lets the others go on without a rank that has
  * ended (rankpool launch), it counts for that as well, and a process that gave MPI up has none.
+ * Rank 0 has a connection, that is an open file, to every worker: where its soft limit is too low for them it is
+ * raised, so far and no further, for the whole process and what it starts later; a hard limit that is too low is
+ * RP_ERR_BROKEN.
  * Collective: every rank gets the same status.  Any thread that may call MPI; not inside a task.
  * config.processes = k in a run of one rank spawns k workers: copies of this program with its arguments, working directory and the
  * environment that MPI was initialised in, on all cores unless OMPI_MCA_hwloc_base_binding_policy
@@ -255,7 +258,7 @@ typedef struct rp_call_info { size_t struct_size; uint64_t task; int attempt; in
  *  - One that has not come, or is not initialised, within open_timeout, or cannot be spawned, is logged and counts; if the spawn itself hangs, a second
  *    one is tried, and if that hangs too none comes any more.  Nor does one behind rp_terminate, or when rp_close has seen the last task settle.
  *  - When the last worker of another host than rank 0's is lost, the host may be: then nobody is replaced any more, for Open MPI 4.1 ends every
- *    process when one is spawned after it lost a host.  So a loss on another host is looked at for 4 s first; a host lost within these is a risk.
+ *    process when one is spawned after it lost a host.  So a loss on another host is looked at for host_timeout and 1 s first; a host lost within these is a risk.
  * Elsewhere it has no effect: a warning says so, but in a pool of one process.
  * Errors: RP_ERR_INVALID (config; a name registered for two functions), RP_ERR_UNREGISTERED (config's initializer), RP_ERR_NOMEM,
  * RP_ERR_FULL (as rp_register), RP_ERR_CONTEXT (inside a task), RP_ERR_BROKEN (the initializer failed, a rank is missing after

@@ -1,6 +1,7 @@
 #include "channel.h"
 
 #include "clock.h"
+#include "files.h"
 #include "signals.h"
 #include "sockets.h"
 #include "status.h"
@@ -37,7 +38,9 @@ rp_status rpi_channel_init(struct rpi_channel *channel, const struct rpi_alloc *
     channel->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (channel->epoll >= 0 && channel->bell >= 0 && epoll_ctl(channel->epoll, EPOLL_CTL_ADD, channel->bell, &event) == 0)
         return RP_OK;
-    rp_status status = rpi_error(RP_ERR_BROKEN, "rank 0's side channel: no file descriptor: %s", strerror(errno));
+    rp_status status = rpi_files_are_short(errno)
+                           ? rpi_files_error("rank 0's side channel", errno)
+                           : rpi_error(RP_ERR_BROKEN, "rank 0's side channel: no file descriptor: %s", strerror(errno));
     rpi_channel_fini(channel, false);
     return status;
 }

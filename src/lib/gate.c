@@ -1,5 +1,6 @@
 #include "gate.h"
 
+#include "files.h"
 #include "sockets.h"
 #include "status.h"
 
@@ -16,6 +17,8 @@
 
 static rp_status failed(const char *what)
 {
+    if (rpi_files_are_short(errno))
+        return rpi_files_error("rank 0's side channel", errno);
     return rpi_error(RP_ERR_BROKEN, "rank 0's side channel: %s failed: %s", what, strerror(errno));
 }
 
@@ -93,6 +96,8 @@ bool rpi_gate_next(struct rpi_gate *gate, double now, int most, int *worker, int
             return true;
     for (int i = 0; i < AT_ONCE && gate->listener >= 0; i++) {
         int new = accept4(gate->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (new < 0 && rpi_files_are_short(errno))
+            gate->error = errno;
         if (new < 0)
             return false;
         struct rpi_visitor *visitor = make_place(gate);

@@ -21,6 +21,7 @@ struct rpi_gate {
     uint8_t token[RPI_TOKEN_BYTES];
     struct rpi_visitor visitors[RPI_VISITORS];
     uint64_t refused;
+    int error; /* no more come in, for want of a descriptor; 0: they do */
 };
 
 /* Makes the token and listens on that one address.  RP_ERR_BROKEN: it cannot. */

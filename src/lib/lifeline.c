@@ -2,6 +2,7 @@
 
 #include "advice.h"
 #include "clock.h"
+#include "files.h"
 #include "offspring.h"
 #include "signals.h"
 #include "sockets.h"
@@ -113,6 +114,8 @@ static void *listen_to_rank_0(void *context)
 
 static rp_status failed(const char *what, int error)
 {
+    if (rpi_files_are_short(error))
+        return rpi_files_error("a worker's side channel", error);
     return rpi_error(RP_ERR_BROKEN, "a worker's side channel: %s failed: %s", what, strerror(error));
 }
 
@@ -197,6 +200,8 @@ rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t
         error = errno;
         if (file >= 0)
             (void)close(file);
+        if (rpi_files_are_short(error))
+            return rpi_files_error("a worker's side channel", error);
         (void)poll(NULL, 0, AGAIN);
         left = deadline - rpi_now();
     } while (left > 0);

@@ -45,9 +45,9 @@ rp_status rpi_mpi_start(double timeout)
         return outcome();
     start.given_up = true;
     (void)pthread_detach(start.thread);
-    return rpi_error(
-        RP_ERR_BROKEN,
-        "MPI_Init did not come back within %g s: a rank has ended before it, or did not start.  rankpool launch names "
-        "those that have ended",
-        timeout);
+    return rpi_error(RP_ERR_BROKEN,
+                     "MPI_Init did not come back within %g s (config.open_timeout): ranks are slow, or a rank has ended "
+                     "before it, or did "
+                     "not start.  rankpool launch names those that have ended",
+                     timeout);
 }

@@ -130,7 +130,7 @@ static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const v
         if (any)
             rpi_patience_reset(&patience);
         else if (rpi_now() > deadline)
-            return rpi_error(RP_ERR_BROKEN, "nothing was heard for %g s", timeout);
+            return rpi_error(RP_ERR_BROKEN, "nothing was heard for %g s, by config.open_timeout", timeout);
         else
             rpi_patience_wait(&patience);
     }
@@ -218,8 +218,9 @@ static void name_silent(struct talk *talk)
 {
     for (int rank = 1; rank <= talk->opening->transport->peers; rank++)
         if (!talk->came[rank]) {
-            fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "rank %d said nothing within %g s of rp_open", rank,
-                                           talk->opening->timeout));
+            fail_estranged(talk,
+                           rpi_error(RP_ERR_BROKEN, "rank %d said nothing within %g s of rp_open (config.open_timeout)",
+                                     rank, talk->opening->timeout));
             return;
         }
 }

@@ -1,6 +1,7 @@
 #include "side.h"
 
 #include "advice.h"
+#include "files.h"
 #include "list.h"
 #include "sockets.h"
 #include "status.h"
@@ -9,6 +10,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define OWN_FILES   3  /* where connections come in, what rank 0 sleeps on, and its bell */
+#define SPARE_FILES 64 /* the application's, and visitors of the gate that have not proven themselves */
 
 static const char *host_of(const struct rpi_opening *opening, int rank)
 {
@@ -44,6 +48,13 @@ static bool avoids_memory(void)
 
 /* ---- rank 0 */
 
+/* A connection to each worker, and this module's own; MPI may want one to each as well, and a few more. */
+static rp_status allow_files(int workers)
+{
+    unsigned long least = (unsigned long)workers + OWN_FILES;
+    return rpi_files_allow(least, 2 * least + SPARE_FILES);
+}
+
 static rp_status open_gate(struct rpi_side *base, struct rpi_gate_place *place)
 {
     struct rpi_side_mpi *side = RPI_MEMBER(base, struct rpi_side_mpi, base);
@@ -51,6 +62,8 @@ static rp_status open_gate(struct rpi_side *base, struct rpi_gate_place *place)
     const char *others = other_host(side->opening);
     uint32_t ip;
     rp_status status = rpi_address_choose(others, &ip);
+    if (status == RP_OK)
+        status = allow_files(transport->peers);
     if (status == RP_OK)
         status = rpi_gate_open(&side->gate, ip);
     if (status == RP_OK)
@@ -105,6 +118,8 @@ static rp_status gather(struct rpi_side *base, const bool *came, bool (*hear)(vo
         now = rpi_now();
         if (now > deadline)
             status = is_absent(side, rank);
+        else if (side->gate.error)
+            status = rpi_files_error("rank 0's side channel", side->gate.error);
         else if (channel->joined < channel->workers)
             (void)poll(&look, 1, 1); /* MPI wants to be asked too */
     }

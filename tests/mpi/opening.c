@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -214,6 +215,26 @@ static int leave_open(void)
     return pool ? number_in("LEAVE_WITH", 0) : 0;
 }
 
+/* Rank 0 may open FILES_LEFT more files; FILES_HARD: and cannot change that. */
+static int open_with_few_files(void)
+{
+    struct rlimit limit;
+    int provided, next;
+    (void)MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
+    (void)MPI_Barrier(MPI_COMM_WORLD); /* its own files are open */
+    if (rank == 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0 && (next = dup(0)) >= 0) {
+        (void)close(next); /* all below it are taken */
+        limit.rlim_cur = (rlim_t)(next + number_in("FILES_LEFT", 2));
+        if (getenv("FILES_HARD"))
+            limit.rlim_max = limit.rlim_cur;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    double began = now();
+    (void)open_plain(NULL);
+    printf("rank %d: it took %s\n", rank, now() - began < 20 ? "no time" : "its time");
+    return MPI_Finalize();
+}
+
 /* The difference is beyond what one message holds. */
 static int open_with_many_names(bool odd)
 {
@@ -287,6 +308,17 @@ int main(int argc, char **argv)
         (void)sleep(6); /* the first that ends, ends all */
         return 0;
     }
+    if (strcmp(mode, "late") == 0) {
+        config.open_timeout = 1;
+        (void)MPI_Init(&argc, &argv);
+        if (odd)
+            (void)sleep(10); /* the others give up before */
+        (void)open_plain(&config);
+        (void)MPI_Barrier(MPI_COMM_WORLD); /* the first that ends, ends all */
+        return 0;
+    }
+    if (strcmp(mode, "few_files") == 0)
+        return open_with_few_files();
     if (strcmp(mode, "dies_before_mpi") == 0 || strcmp(mode, "dies_before") == 0 || strcmp(mode, "dies_inside") == 0)
         return open_without(mode, odd);
     if (strcmp(mode, "dies_at") == 0)

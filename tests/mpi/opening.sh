@@ -100,6 +100,30 @@ else
     ok "ranks that do not meet"
 fi
 
+# A rank that is later than open_timeout has given up for the others is told so at once, by name.
+for odd in 0 1; do
+    ODD_ONE=$odd run on 3 late
+    cat "$TMP/out" >>"$TMP/err"
+    who=$([ $odd = 0 ] && echo '(1, 2|2, 1)' || echo 0)
+    name="rank $odd comes when others have given up"
+    if [ "$rc" = 124 ]; then
+        not_ok "$name" "hung"
+    elif ! grep -Eq "^rank $odd: .*rank $who called it, waited [0-9.]+ s in vain .*\(config.open_timeout\), and gave up [0-9.]+ s before rank $odd called it" "$TMP/out"; then
+        not_ok "$name" "it does not say so"
+    elif ! grep -Eq "^rank 2: the pool cannot go on: .*config.open_timeout" "$TMP/out"; then
+        not_ok "$name" "rank 2 does not name config.open_timeout"
+    else
+        ok "$name"
+    fi
+done
+
+# ---- files: rank 0 has a connection to every worker ---------------------------------------------------------------------
+
+FILES_LEFT=2 says "few files, of a limit that can be raised" 3 1 'fine' on 3 few_files
+FILES_LEFT=4 FILES_HARD=1 says "few files, of a hard limit" 3 1 \
+    'the pool cannot go on: .*too many open files: .* has [0-9]+ and needs 5 more .* \(ulimit -n; hard limit [0-9]+\)' on 3 few_files
+check "... and at once" grep -q '^rank 0: it took no time' "$TMP/out"
+
 # What a pool that a rank did not live to see leaves to MPI is left on purpose.
 run_leaky() # COMMAND...
 {

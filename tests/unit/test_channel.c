@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -622,6 +623,25 @@ static void one_time_for_lost_hosts(void)
     }
 }
 
+/* With one descriptor less than it needs, the gate says why nobody comes in. */
+static void no_descriptor_for_one(void)
+{
+    struct rlimit before, few;
+    int worker, file;
+    begin();
+    int coming = come(), next = dup(0);
+    CU_ASSERT_TRUE_FATAL(next >= 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
+    (void)close(next); /* all below it are taken */
+    few = before;
+    few.rlim_cur = (rlim_t)next;
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+    CU_ASSERT_FALSE(rpi_gate_next(&gate, 0, WORKERS, &worker, &file));
+    CU_ASSERT_EQUAL(gate.error, EMFILE);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
+    (void)close(coming);
+    end();
+}
+
 static void no_memory_for_it(void)
 {
     files = open_files();
@@ -650,6 +670,7 @@ static CU_TestInfo said[] = { { "parked_and_rung", parked_and_rung },
                               { "the_bell_ends_a_sleep", the_bell_ends_a_sleep },
                               { "those_elsewhere_get_beats", those_elsewhere_get_beats },
                               { "one_time_for_lost_hosts", one_time_for_lost_hosts },
+                              { "no_descriptor_for_one", no_descriptor_for_one },
                               { "no_memory_for_it", no_memory_for_it },
                               CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "gate", NULL, NULL, NULL, NULL, in },

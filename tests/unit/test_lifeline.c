@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +105,27 @@ static void nobody_lets_it_in(void)
     rpi_gate_close(&gate, &(const struct rpi_log){ 0 });
     CU_ASSERT_EQUAL(rpi_lifeline_open(&lifeline, gate.ip, port, gate.token, 1, 0, 0.05), RP_ERR_BROKEN);
     says("refused");
+    end();
+}
+
+/* Which no network mends: it is said at once. */
+static void no_descriptor_for_it(void)
+{
+    struct rlimit before, few;
+    begin();
+    int next = dup(0);
+    CU_ASSERT_TRUE_FATAL(next >= 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
+    (void)close(next); /* all below it are taken */
+    few = before;
+    few.rlim_cur = (rlim_t)next;
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+    double began = rpi_now();
+    CU_ASSERT_EQUAL(rpi_lifeline_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, PATIENT), RP_ERR_BROKEN);
+    CU_ASSERT(rpi_now() - began < PATIENT / 2);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
+    says("too many open files");
+    says("ulimit -n");
+    CU_ASSERT_PTR_NULL(strstr(rp_error_message(), "btl_tcp_if_include"));
     end();
 }
 
@@ -474,6 +496,7 @@ static void beats_do_not_pile_up(void)
 
 static CU_TestInfo coming[] = { { "greeted_and_closed", greeted_and_closed },
                                 { "nobody_lets_it_in", nobody_lets_it_in },
+                                { "no_descriptor_for_it", no_descriptor_for_it },
                                 { "signs_of_life", signs_of_life },
                                 CU_TEST_INFO_NULL };
 static CU_TestInfo ending[] = { { "a_worker_ends_with_rank_0", a_worker_ends_with_rank_0 },
