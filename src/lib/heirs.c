@@ -78,7 +78,7 @@ static int next(rp_pool *pool)
         double since = heirs->since[worker];
         if (!(since > 0))
             continue;
-        if (pool->ranks[worker].lost || (is_abroad(pool, worker) && pool->now - since < RPI_HEIRS_DOUBT))
+        if (pool->ranks[worker].lost || (is_abroad(pool, worker) && pool->now - since < pool->heirs->doubt))
             return 0;
         if (neighbours(pool, worker) == 0) {
             rpi_say(&heirs->log, RP_LOG_WARNING,

@@ -5,7 +5,7 @@
  * opening with it, over a transport of these two alone, while the pool works on; then the pool's transport takes the heir over.
  *
  * Open MPI 4.1 ends the whole job when something is spawned after a host was lost.  So nothing is unless every worker that waits for an
- * heir was on rank 0's host, or on one where another worker still lives, RPI_HEIRS_DOUBT seconds after.
+ * heir was on rank 0's host, or on one where another worker still lives, `doubt` seconds after.
  *
  * A spawn hangs where the program does before rp_open, but also by a fault of Open MPI's daemon (mpi_family.c) that the next is spared.  So a
  * second is tried, and after two in a row no more. */
@@ -16,8 +16,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-#define RPI_HEIRS_DOUBT 4.0 /* a cut cable shows within that at all workers behind it (sockets.h), and to mpirun */
 
 /* One who is sent for. */
 struct rpi_errand {
@@ -49,6 +47,7 @@ struct rpi_heirs {
     struct rpi_alloc alloc;
     struct rpi_log log;
     const struct rpi_registry *registry; /* the pool's */
+    double doubt; /* seconds: a cut cable shows within that at all workers behind it (sockets.h), and to mpirun */
     /* who waits */
     double *since; /* by worker: when it was lost; 0: it does not wait */
     int waiting;

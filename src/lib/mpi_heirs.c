@@ -110,6 +110,15 @@ static rp_status copy_argument(struct mpi_heirs *heirs, rp_bytes from)
     return RP_OK;
 }
 
+/* The pool's time for a lost host, or mpirun's, which rankpool launch has told the ranks, and a second. */
+static double doubt_of(const rp_config *config)
+{
+    rp_config launched;
+    rp_status status = rpi_config_check(NULL, &launched);
+    (void)status; /* it was checked */
+    return 1 + (config->host_timeout > launched.host_timeout ? config->host_timeout : launched.host_timeout);
+}
+
 rp_status rpi_mpi_heirs_make(const rp_config *config, const struct rpi_opening *opening, unsigned turn, double beat,
                              struct rpi_heirs **heirs)
 {
@@ -135,6 +144,7 @@ rp_status rpi_mpi_heirs_make(const rp_config *config, const struct rpi_opening *
     rp_status status = rpi_heirs_init(&new->base, &opening->alloc, &opening->log, opening->transport->peers,
                                       config->respawn);
     new->base.ops = &ops;
+    new->base.doubt = doubt_of(config);
     if (status == RP_OK)
         status = copy_argument(new, opening->init_arg);
     if (status == RP_OK)

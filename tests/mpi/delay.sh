@@ -134,9 +134,9 @@ spares "three hosts, one has its cable out for 1.5 s" 1.5 beside cable_out 1.5
 spares "three hosts, the workers of one are stopped for 4 s" 4.0 beside stop_ranks 4
 options=(--host-timeout 10) # with 3 s these would cost two workers
 spares "three hosts, one has its cable out for 5 s of 10 s" 5.0 beside cable_out 5
-if scripts/hosts lose "$cluster" n2 25; then
-    count=100
-    spares "three hosts, one loses a packet in four" 0.4 hosts_job
+if scripts/hosts lose "$cluster" n2 20; then
+    count=30
+    spares "three hosts, one loses a packet in five" 0.4 hosts_job
     count=10
     scripts/hosts lose "$cluster" n2 0
 fi
