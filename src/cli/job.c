@@ -18,14 +18,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ALONE    1.0 /* seconds for mpirun to see for itself that every rank has ended */
-#define STILL    0.1 /* seconds, after a loss, that mpirun is still when it waits for the lost, and would for ever */
-#define NAP      1.2 /* seconds; it naps for one at a time while it ends processes */
-#define STEP     2.0 /* seconds between two ways of asking it, each ruder */
-#define POLITELY 2   /* times, that is by SIGTERM */
-#define MERCY    2.5 /* seconds for rank 0 to end, when somebody has ended the job */
-#define BEFORE   0.5 /* seconds */
-#define FAREWELL 2.0 /* seconds more than a host's timeout for rank 0's watch to say how it ended, when mpirun is gone */
+#define SILENCE  30.0 /* seconds until it is said that no rank has reported */
+#define ALONE    1.0  /* seconds for mpirun to see for itself that every rank has ended */
+#define STILL    0.1  /* seconds, after a loss, that mpirun is still when it waits for the lost, and would for ever */
+#define NAP      1.2  /* seconds; it naps for one at a time while it ends processes */
+#define STEP     2.0  /* seconds between two ways of asking it, each ruder */
+#define POLITELY 2    /* times, that is by SIGTERM */
+#define MERCY    2.5  /* seconds for rank 0 to end, when somebody has ended the job */
+#define BEFORE   0.5  /* seconds */
+#define FAREWELL 2.0  /* seconds more than a host's timeout for rank 0's watch to say how it ended, when mpirun is gone */
 
 struct job {
     struct reports reports;
@@ -36,6 +37,7 @@ struct job {
     int mpirun_signal; /* by which it has; 0: none */
     bool mpirun_ended;
     bool mpirun_lost; /* it was ended by a signal that nobody sent by way of here, and rank 0 went on */
+    double silence;   /* when it is said that no rank has reported; 0: it has been, or one has */
     double grace;
     double ask; /* when mpirun is asked to end; 0: not yet decided */
     int asked;  /* times */
@@ -291,14 +293,33 @@ static int result(const struct job *job)
     return job->mpirun_status ? job->mpirun_status : 1;
 }
 
+/* mpirun starts no rank before it has a daemon on every host, and waits for these without a word. */
+static void look_at_silence(struct job *job)
+{
+    if (job->reports.size > 0 || job->signal || job->mpirun_ended)
+        job->silence = 0;
+    if (!(job->silence > 0) || clock_now() < job->silence)
+        return;
+    job->silence = 0;
+    say("launch: no rank has reported within %g s, and the job goes on.  Likely reasons: %sa host that does not answer, or "
+        "asks "
+        "for a password (each must be reached without: ssh HOST true); a host that cannot connect to mpirun's or this "
+        "command's ports on this one (a firewall, or another network: mpirun's oob_tcp_if_include); too many ranks for "
+        "this machine's cores or memory",
+        SILENCE,
+        getenv("SLURM_JOB_ID") ? "a step of this SLURM job that has all of a node, so that mpirun's own step waits for it "
+                                 "(squeue --steps); "
+                               : "");
+}
+
 static int wait_milliseconds(const struct job *job)
 {
-    double seconds = job->ask - clock_now();
+    double when = job->ask > 0 ? job->ask : job->silence, seconds = when - clock_now();
     if (job->mpirun_ended)
         return 100;
     if (job->master_seen && job->asked < POLITELY && seconds > STILLNESS_STEP)
         seconds = STILLNESS_STEP;
-    return !(job->ask > 0) ? -1 : seconds < 0 ? 0 : seconds > 3600 ? 3600000 : (int)(seconds * 1e3) + 1;
+    return !(when > 0) ? -1 : seconds < 0 ? 0 : seconds > 3600 ? 3600000 : (int)(seconds * 1e3) + 1;
 }
 
 static int watch(struct job *job)
@@ -311,6 +332,7 @@ static int watch(struct job *job)
         look_at_mpirun(job);
         reports_take(&job->reports);
         look_at_mpirun_loss(job);
+        look_at_silence(job);
         look_at_ranks(job);
         press(job);
         if (is_over(job, &farewell))
@@ -331,7 +353,7 @@ static void allow_many_files(void)
 
 int job_run(const char *const *command, const struct routes *routes, double grace, double host_timeout)
 {
-    struct job job = { .grace = grace };
+    struct job job = { .grace = grace, .silence = clock_now() + SILENCE };
     char address[512];
     int status = 1;
     if (!reports_open(&job.reports, routes, host_timeout)) {

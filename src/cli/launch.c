@@ -302,6 +302,28 @@ static void prepare_daemons(void)
         (void)setenv("OMPI_MCA_orte_launch_agent", "env " RANK_NOEPOLL "=" RANK_OURS " orted", 0);
 }
 
+/* Of a heterogeneous job mpirun takes what the environment has of it, one component. */
+static void warn_of_components(void)
+{
+    const char *count = getenv("SLURM_HET_SIZE"), *nodes = getenv("SLURM_JOB_NODELIST");
+    if (!count)
+        count = getenv("SLURM_PACK_SIZE"); /* until SLURM 20.02 */
+    if (count && strtol(count, NULL, 10) > 1)
+        say("launch: this SLURM job has %s components, and mpirun uses the nodes of one of them, %s: the others stay idle",
+            count, nodes ? nodes : "the first");
+}
+
+/* mpirun's own srun, inside a step, waits for the end of that step unless it may share what the step has. */
+static void prepare_slurm(void)
+{
+    const char *tasks = getenv("SLURM_STEP_NUM_TASKS"), *task = getenv("SLURM_PROCID");
+    (void)setenv("SLURM_OVERLAP", "1", 0);
+    if (tasks && task && strtol(tasks, NULL, 10) > 1 && strtol(task, NULL, 10) > 0)
+        say("launch: this is task %s of the %s that srun has started, and each starts a job of its own: leave srun out, or "
+            "have it start one task",
+            task, tasks);
+}
+
 /* 1, after saying why: there is no way to the hosts, or no memory. */
 static int run(const struct options *options, const char *const *command)
 {
@@ -310,6 +332,8 @@ static int run(const struct options *options, const char *const *command)
     int status = 1;
     prepare_ranks();
     prepare_binding(options);
+    prepare_slurm();
+    warn_of_components();
     prepare_daemons();
     keepalive_tell(options->host_timeout);
     if (!hosts_gather(&hosts, options->hosts, options->more, options->more_count))

@@ -61,6 +61,19 @@ esac
 EOF
 ends "a rank that is killed on the other node" 5 batch "exec $BUILD/rankpool launch sh $TMP/ranks"
 
+# Inside a step, which has all of its nodes: mpirun starts its daemons by a step of its own.
+first='[ "$SLURM_PROCID" = 0 ] || exit 0; exec timeout -k 5 40 "$@"'
+expect "launch in a step of two nodes" src/examples/squares.expected \
+    timeout -k 5 60 srun -N2 -n2 sh -c "$first" sh "$BUILD/rankpool" launch -n 4 "$squares"
+expect "launch in a step of one node, in a job of two" src/examples/squares.expected \
+    timeout -k 5 60 salloc -N2 -n4 srun -N1 -n1 sh -c "$first" sh "$BUILD/rankpool" launch -n 4 "$squares"
+run timeout -k 5 60 srun -N2 -n2 "$BUILD/rankpool" launch -n 1 true
+if [ "$(grep -c 'this is task 1 of the 2 that srun has started' "$TMP/err")" = 1 ] && [ "$rc" = 0 ]; then
+    ok "launch in each task of a step"
+else
+    not_ok "launch in each task of a step" "status $rc, or not said once that it is started twice"
+fi
+
 # When rank 0 is killed nothing that srun started outlives it by more than 5 s, whether the step is ended with it or goes on.
 orphans() # NAME KIND SRUN-ARGUMENTS...
 {
