@@ -87,7 +87,7 @@ static bool add_slurm(struct hosts *hosts)
     return fine;
 }
 
-static bool add_job(struct hosts *hosts)
+bool hosts_add_job(struct hosts *hosts)
 {
     static const char *const files[] = { "PBS_NODEFILE", "PE_HOSTFILE", "LSB_DJOB_HOSTFILE", "COBALT_NODEFILE",
                                          "OMPI_MCA_orte_default_hostfile" };
@@ -126,7 +126,7 @@ static bool add_words(struct hosts *hosts, char *const *words, int count)
 bool hosts_gather(struct hosts *hosts, const char *list, char *const *words, int count)
 {
     *hosts = (struct hosts){ 0 };
-    return (!list || add_list(hosts, list)) && add_words(hosts, words, count) && add_job(hosts);
+    return (!list || add_list(hosts, list)) && add_words(hosts, words, count);
 }
 
 void hosts_free(struct hosts *hosts)

@@ -7,6 +7,7 @@
 #include "rank.h"
 #include "routes.h"
 #include "say.h"
+#include "spellings.h"
 
 #include <getopt.h>
 #include <limits.h>
@@ -329,6 +330,7 @@ static int run(const struct options *options, const char *const *command)
 {
     struct hosts hosts;
     struct routes routes;
+    const char *one, *other;
     int status = 1;
     prepare_ranks();
     prepare_binding(options);
@@ -337,6 +339,11 @@ static int run(const struct options *options, const char *const *command)
     prepare_daemons();
     keepalive_tell(options->host_timeout);
     if (!hosts_gather(&hosts, options->hosts, options->more, options->more_count))
+        say("launch: no memory");
+    else if (spellings_clash(&hosts, &one, &other)) {
+        say("launch: %s and %s are one host: name it once, or mpirun takes it for two", one, other);
+        status = USAGE_ERROR;
+    } else if (!hosts_add_job(&hosts))
         say("launch: no memory");
     else if (routes_find(&routes, &hosts))
         status = job_run(command, &routes, options->grace, options->host_timeout);
@@ -357,6 +364,9 @@ int launch(int argc, char **argv)
     }
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = '\0';
+    char *merged = options.hosts ? spellings_merge(options.hosts) : NULL;
+    if (merged)
+        options.hosts = merged;
     int variables = parcel_pack(options.program, options.program_count);
     const char **command = variables > 0 && length > 0 ? compose(&options, variables, self, &numbers) : NULL;
     if (command)
@@ -364,6 +374,7 @@ int launch(int argc, char **argv)
     else
         say("launch: no memory, or /proc/self/exe cannot be read");
     free(command);
+    free(merged);
     free(options.more);
     return command ? status : 1;
 }
