@@ -66,8 +66,9 @@ static rp_status try_again(struct rpi_master *master, uint64_t id, struct rpi_fu
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
     bool returned = how->status == RP_ERR_TASK || how->status == RP_ERR_DEADLINE;
     uint64_t number = future->pending.number;
-    *again = !master->dropped && ((returned && future->pending.retried < options->retries) ||
-                                  (how->status == RP_ERR_CRASHED && may_crash_again(future, options)));
+    *again = !master->dropped && !how->final &&
+             ((returned && future->pending.retried < options->retries) ||
+              (how->status == RP_ERR_CRASHED && may_crash_again(future, options)));
     if (!*again)
         return RP_OK;
     struct rpi_retained_reader place = { 0 };

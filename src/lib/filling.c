@@ -185,21 +185,6 @@ static bool put_items(struct rpi_master *master, struct filling *filling, uint64
     return true;
 }
 
-/* A future for some items of a map; it borrows the map's options.  NULL: no memory. */
-static struct rpi_future *new_chunk(struct rpi_master *master, struct rpi_map *map, uint64_t first, uint64_t items,
-                                    uint64_t *id)
-{
-    struct rpi_future *chunk = rpi_future_new(&master->futures, id);
-    if (!chunk)
-        return NULL;
-    chunk->flags = RPI_FUTURE_CHUNK | RPI_FUTURE_RELEASED;
-    chunk->options = rpi_future_of(&master->futures, map->id)->options;
-    chunk->pending.number = first;
-    chunk->pending.map = map;
-    chunk->pending.items = (uint32_t)items;
-    return chunk;
-}
-
 /* Cuts the next chunk from a map, which stays at the head of the queue until its last item is handed out. */
 static bool put_chunk(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry)
 {
@@ -210,7 +195,7 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling, const 
     uint64_t items = rpi_map_portion(map, chunk_room(filling) & ~7U, rpi_inline_limit(filling->writer.limit),
                                      filling->grant.tasks - filling->tasks);
     uint64_t run, first = rpi_map_first(map, &run);
-    struct rpi_future *chunk = new_chunk(master, map, first, items, &id);
+    struct rpi_future *chunk = rpi_map_new_chunk(master, map, first, items, &id);
     if (!chunk)
         return false;
     if (!put_items(master, filling, id, chunk)) {
@@ -229,7 +214,7 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling, const 
 static struct rpi_future *cut_piece(struct rpi_master *master, const struct rpi_loss *whole, const struct rpi_future *chunk,
                                     uint64_t *id)
 {
-    struct rpi_future *piece = new_chunk(master, chunk->pending.map, chunk->pending.number, whole->piece, id);
+    struct rpi_future *piece = rpi_map_new_chunk(master, chunk->pending.map, chunk->pending.number, whole->piece, id);
     if (!piece)
         return NULL;
     struct rpi_loss *loss = rpi_losses_of(&master->losses, *id);

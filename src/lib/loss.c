@@ -3,7 +3,9 @@
  * What stood in a batch that was handed to the transport may have started there.  If its attempts allow a start more it is queued
  * again, before its equals, and from then on it goes alone: to a worker that has nothing else and gets nothing else meanwhile.  So the
  * next loss names the culprit: of the tasks that were together in the first one, only those that end their worker again and again use
- * their attempts up.  A map's chunk is cut so that its attempts suffice to come down to the one item. */
+ * their attempts up.  A map's chunk is cut so that its attempts suffice to come down to the one item.
+ *
+ * Where the worker itself has said which task ended it, that one fails, and starts nowhere else. */
 #include "copies.h"
 #include "inputs.h"
 #include "queues.h"
@@ -212,6 +214,124 @@ static rp_status give_up(struct rpi_master *master, const struct rpi_retained *r
     return status;
 }
 
+/* One that cannot have started goes back as it was. */
+static rp_status take_one_back(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future)
+{
+    uint32_t batch = future->pending.batch;
+    if (is_cancelled(future))
+        return settle_cancelled(master, retained, future, true, true);
+    if (future->flags & RPI_FUTURE_CHUNK && !rpi_losses_find(&master->losses, retained->frame.id))
+        return rpi_map_chunk_back(master, retained->frame.id, future);
+    rp_status status = rpi_requeue(master, retained, future, 0);
+    if (status != RP_OK)
+        return status;
+    future->attempts--;
+    rpi_settle_leave(master, batch, 1, 0);
+    return RP_OK;
+}
+
+/* ---- the task that ended its worker, by the worker's own words */
+
+static bool is_culprit(const struct rpi_master *master, const struct rpi_retained *retained,
+                       const struct rpi_future *future)
+{
+    const struct rpi_death *death = &master->roster.seats[retained->batch->peer].death;
+    if (death->way == RPI_WAY_NONE || death->id != retained->frame.id || death->attempt != future->attempts ||
+        future->flags & RPI_FUTURE_ARRIVING || is_cancelled(future))
+        return false;
+    return !(future->flags & RPI_FUTURE_CHUNK) ||
+           (death->item >= future->pending.number && death->item - future->pending.number < future->pending.items);
+}
+
+/* Follows "task NAME (number N) crashed on worker W (HOST): ". */
+static void tell_crashed(const struct rpi_master *master, int worker, char *text)
+{
+    const struct rpi_seat *seat = &master->roster.seats[worker];
+    char how[RPI_DEATH_TEXT];
+    rpi_death_tell(&seat->death, how);
+    (void)snprintf(
+        text, RPI_MESSAGE_MAX,
+        "its process (pid %lld) %s, and was the worker; workers left: %d; isolation = RP_FORK keeps that from the "
+        "workers",
+        (long long)seat->pid, how, master->roster.workers - master->roster.lost);
+}
+
+static rp_status settle_crashed(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future)
+{
+    int worker = retained->batch->peer;
+    char message[RPI_MESSAGE_MAX] = "";
+    struct rpi_settled how = { .status = RP_ERR_CRASHED,
+                               .code = master->roster.seats[worker].death.code,
+                               .message = message,
+                               .worker = worker,
+                               .at_worker = true,
+                               .function = retained->frame.function,
+                               .final = true };
+    tell_crashed(master, worker, message);
+    return settle(master, retained, future, &how, true);
+}
+
+/* The items of a chunk before the one that ended the worker ran there, and are given up in a
+ * chunk of their own. */
+static rp_status give_up_before(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *chunk,
+                                uint32_t items)
+{
+    struct rpi_retained part = *retained;
+    struct rpi_batch *batch = retained->batch;
+    uint32_t *movable = &master->roster.seats[batch->peer].movable;
+    struct rpi_future *before = rpi_map_new_chunk(master, chunk->pending.map, chunk->pending.number, items, &part.frame.id);
+    if (!before)
+        return rpi_no_memory("a task that was lost");
+    before->state = RP_SENT;
+    before->attempts = chunk->attempts;
+    before->pending.batch = chunk->pending.batch;
+    batch->remaining++;
+    *movable += batch->movable;
+    rp_status status = give_up(master, &part, before, true);
+    if (status == RP_OK) {
+        chunk->pending.number += items;
+        chunk->pending.items -= items;
+        return RP_OK;
+    }
+    batch->remaining--;
+    *movable -= batch->movable;
+    rpi_settle_losses(master, part.frame.id);
+    rpi_future_free(&master->futures, part.frame.id, before);
+    return status;
+}
+
+/* The items after it were not begun: they go back, unless the pool is ending. */
+static rp_status crash_item(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *chunk)
+{
+    int worker = retained->batch->peer;
+    struct rpi_death *death = &master->roster.seats[worker].death;
+    uint32_t before = (uint32_t)(death->item - chunk->pending.number), after = chunk->pending.items - before - 1;
+    char message[RPI_MESSAGE_MAX] = "";
+    rp_status status = before ? give_up_before(master, retained, chunk, before) : RP_OK;
+    if (status != RP_OK)
+        return status;
+    tell_crashed(master, worker, message);
+    struct rpi_item_failure failure = { .status = RP_ERR_CRASHED, .code = death->code, .message = message };
+    failure.length = (uint32_t)strlen(message);
+    status = rpi_map_item_failed(master, retained->frame.id, chunk, &failure, worker);
+    if (status != RP_OK)
+        return status;
+    death->way = RPI_WAY_NONE;
+    if (!after)
+        return RP_OK;
+    return master->dropped ? give_up(master, retained, chunk, true) : take_one_back(master, retained, chunk);
+}
+
+static rp_status crash(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future)
+{
+    if (future->flags & RPI_FUTURE_CHUNK)
+        return crash_item(master, retained, future);
+    rp_status status = settle_crashed(master, retained, future);
+    if (status == RP_OK)
+        master->roster.seats[retained->batch->peer].death.way = RPI_WAY_NONE;
+    return status;
+}
+
 /* ---- what the worker has */
 
 static struct rpi_future *current(const struct rpi_master *master, const struct rpi_retained *retained)
@@ -231,26 +351,12 @@ static rp_status give_up_batch(struct rpi_master *master, struct rpi_batch *batc
     for (bool more = rpi_retained_open(&reader, batch);
          more && status == RP_OK && batch->remaining && rpi_retained_next(&reader);) {
         struct rpi_future *future = current(master, &reader.now);
-        if (future)
+        if (future && gone && is_culprit(master, &reader.now, future))
+            status = crash(master, &reader.now, future);
+        else if (future)
             status = give_up(master, &reader.now, future, gone);
     }
     return status;
-}
-
-/* One that cannot have started goes back as it was. */
-static rp_status take_one_back(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future)
-{
-    uint32_t batch = future->pending.batch;
-    if (is_cancelled(future))
-        return settle_cancelled(master, retained, future, true, true);
-    if (future->flags & RPI_FUTURE_CHUNK && !rpi_losses_find(&master->losses, retained->frame.id))
-        return rpi_map_chunk_back(master, retained->frame.id, future);
-    rp_status status = rpi_requeue(master, retained, future, 0);
-    if (status != RP_OK)
-        return status;
-    future->attempts--;
-    rpi_settle_leave(master, batch, 1, 0);
-    return RP_OK;
 }
 
 /* It was never handed to the transport.  With its last task the batch is free. */
@@ -332,6 +438,11 @@ static void set_arrivals_aside(struct rpi_master *master, int worker)
         rpi_list_remove(link);
         rpi_list_append(&master->aside, link);
     }
+}
+
+void rpi_master_died(struct rpi_master *master, int worker, const struct rpi_death *death)
+{
+    master->roster.seats[worker].death = *death;
 }
 
 rp_status rpi_master_lost(struct rpi_master *master, int worker, double now)

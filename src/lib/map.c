@@ -286,6 +286,43 @@ rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_
     return RP_OK;
 }
 
+/* ---- chunks */
+
+struct rpi_future *rpi_map_new_chunk(struct rpi_master *master, struct rpi_map *map, uint64_t first, uint64_t items,
+                                     uint64_t *id)
+{
+    struct rpi_future *chunk = rpi_future_new(&master->futures, id);
+    if (!chunk)
+        return NULL;
+    chunk->flags = RPI_FUTURE_CHUNK | RPI_FUTURE_RELEASED;
+    chunk->options = rpi_future_of(&master->futures, map->id)->options;
+    chunk->pending.number = first;
+    chunk->pending.map = map;
+    chunk->pending.items = (uint32_t)items;
+    return chunk;
+}
+
+rp_status rpi_map_item_failed(struct rpi_master *master, uint64_t id, struct rpi_future *chunk,
+                              const struct rpi_item_failure *failure, int worker)
+{
+    struct rpi_map *map = chunk->pending.map;
+    struct rpi_failure *text = map->left == 1 ? new_failure(master) : NULL;
+    if (map->left == 1 && !text)
+        return rpi_no_memory("a failure's message");
+    note_failure(map, failure, chunk->pending.number, worker);
+    master->counts.failed++;
+    map->left--;
+    chunk->pending.number++;
+    if (--chunk->pending.items == 0) {
+        rpi_settle_leave(master, chunk->pending.batch, 1, 0);
+        rpi_settle_losses(master, id);
+        rpi_future_free(&master->futures, id, chunk);
+    }
+    if (map->left == 0)
+        settle(master, map, text);
+    return RP_OK;
+}
+
 /* ---- a chunk's end */
 
 rp_status rpi_map_check(const struct rpi_frame *frame, const struct rpi_future *future)

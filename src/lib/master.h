@@ -161,6 +161,9 @@ bool rpi_master_dispatch_here(struct rpi_master *master, double most, double now
 /* A batch came from a worker.  RP_ERR_BROKEN: it is damaged, and what stood before the damage is taken: the worker is to be given up.  RP_ERR_NOMEM: give the same batch again later; what was taken
  * from it already is not taken twice. */
 RP_MUST_USE rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *data, size_t size, double now);
+/* What the worker has said of its end, before rpi_master_lost: the task that it names, if it is
+ * there, fails with it (RP_ERR_CRASHED). */
+void rpi_master_died(struct rpi_master *master, int worker, const struct rpi_death *death);
 /* The worker is gone for good, and nothing more that it sent will be given here.  What it had that may have started goes by its attempts;
  * what cannot have started is queued as it was.  Batches and arrivals of it that are not reported yet are kept until the engine's end.
  * RP_ERR_NOMEM: call again; it gets nothing any more all the same. */

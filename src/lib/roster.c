@@ -96,6 +96,7 @@ void rpi_roster_replace(struct rpi_roster *roster, int worker, int64_t pid)
     seat->due = 0;
     seat->alone = seat->again = false;
     seat->cancels = NULL;
+    seat->death.way = RPI_WAY_NONE;
     rpi_roster_set(roster, worker, RPI_PRESENT);
 }
 

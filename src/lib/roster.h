@@ -5,6 +5,7 @@
 #define RPI_ROSTER_H
 
 #include "alloc.h"
+#include "death.h"
 #include "list.h"
 
 #include <stdint.h>
@@ -37,6 +38,7 @@ struct rpi_seat {
     bool halted;               /* since then it was not heard of: it gets nothing meanwhile */
     uint32_t taken;            /* frames of its answer that were taken when memory ran out */
     bool again;                /* memory ran out in its last batch of results, which comes again */
+    struct rpi_death death;    /* what it said of its end */
     const char *host;          /* borrowed */
 };
 

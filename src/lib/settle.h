@@ -42,6 +42,7 @@ struct rpi_settled {
     bool at_worker; /* it was sent there: else `worker` says nothing */
     double ran;     /* seconds */
     uint16_t function;
+    bool final; /* it is not tried again, whatever its options say */
 };
 
 /* What became of a task that did not end well, for a person. */
@@ -99,6 +100,13 @@ void rpi_map_take(struct rpi_map *map, uint64_t items);
 /* A chunk comes back as it went out, and its future is freed; of a cancelled map it counts as cancelled.  RP_ERR_NOMEM: nothing changed. */
 RP_MUST_USE rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_future *chunk);
 
+/* A future for some items of a map; it borrows the map's options.  NULL: no memory. */
+struct rpi_future *rpi_map_new_chunk(struct rpi_master *master, struct rpi_map *map, uint64_t first, uint64_t items,
+                                     uint64_t *id);
+/* The first item of a chunk fails, and those after it stay in the chunk.  Without any the chunk
+ * is freed. RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_map_item_failed(struct rpi_master *master, uint64_t id, struct rpi_future *chunk,
+                                          const struct rpi_item_failure *failure, int worker);
 /* Settles a map without items. */
 void rpi_map_settle_empty(struct rpi_master *master, struct rpi_map *map);
 /* Cancels the items not handed out yet; settles the map if none is at a worker. */

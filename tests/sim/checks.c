@@ -30,6 +30,7 @@ static void check_message(struct sim *sim, uint64_t number, const rp_outcome *ou
     const struct promise *promise = &sim->model.tasks[number]->last.promise;
     const char *happened = outcome->status == RP_ERR_CANCELLED ? "was cancelled"
                            : outcome->status == RP_ERR_LOST    ? "was lost"
+                           : outcome->status == RP_ERR_CRASHED ? "crashed"
                                                                : "failed";
     char words[RPI_MESSAGE_MAX + 1] = "";
     if (outcome->status == RP_ERR_TASK && promise->kind == PROMISE_FAIL && outcome->code == promise->code)
@@ -48,7 +49,10 @@ static bool has_no_worker(const struct sim *sim, const struct model_task *task)
 static void check_given_up_outcome(struct sim *sim, uint64_t number, const rp_outcome *outcome)
 {
     struct model_task *task = sim->model.tasks[number];
-    if (outcome->status == RP_ERR_LOST || outcome->status == RP_ERR_CANCELLED || outcome->status == RP_ERR_INPUT) {
+    if (outcome->status == RP_ERR_CRASHED && task->ended != RP_ERR_CRASHED)
+        model_fail(&sim->model, "task %llu crashed, though no worker named it", NUMBER(number));
+    if (outcome->status == RP_ERR_CRASHED || outcome->status == RP_ERR_LOST || outcome->status == RP_ERR_CANCELLED ||
+        outcome->status == RP_ERR_INPUT) {
         bool allowed = task->ended == outcome->status || task->cancel_asked || has_no_worker(sim, task) ||
                        task->handed == 0 || task->tries[task->handed % 64].status == outcome->status;
         if (!allowed)

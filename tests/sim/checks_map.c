@@ -22,7 +22,10 @@ static rp_status status_of(const struct model_task *task, uint64_t item, int *co
 {
     const struct model_map *map = task->map;
     rp_status status = promised(task, item, code);
-    *code = map->ended[item] ? map->ended[item] == RP_ERR_CANCELLED ? RP_ERR_CANCELLED : 0 : *code;
+    *code = map->ended[item] == RP_ERR_CANCELLED ? RP_ERR_CANCELLED
+            : map->ended[item] == RP_ERR_CRASHED ? 11
+            : map->ended[item]                   ? 0
+                                                 : *code;
     if (map->ended[item])
         return map->ended[item];
     bool dropped = map->statuses ? map->statuses[item] == RP_ERR_CANCELLED

@@ -47,6 +47,34 @@ bool faults_kill(struct sim *sim, int worker)
     return true;
 }
 
+/* Words that name nothing, or another task that the worker may have. */
+static void lie(struct chance *chance, struct rpi_death *words)
+{
+    uint32_t what = chance_below(chance, 3), bit = chance_below(chance, 64);
+    if (what == 0)
+        words->id ^= (uint64_t)1 << bit;
+    else if (what == 1)
+        words->item ^= (uint64_t)1 << (32 | bit);
+    else
+        words->attempt ^= 1;
+}
+
+bool faults_kill_by(struct sim *sim, int worker, const rp_call *call, uint64_t item)
+{
+    struct rpi_death *words = &sim->workers[worker].words;
+    struct chance chance = { chance_mix(sim->plan.seed, sim->report->steps) }; /* its own */
+    if (!faults_kill(sim, worker))
+        return false;
+    if (chance_is(&chance, 0.5))
+        return true; /* without a word */
+    *words = (struct rpi_death){
+        .id = call->task->id, .item = item, .code = 11, .attempt = call->task->attempt, .way = RPI_WAY_SIGNAL
+    };
+    if (chance_is(&chance, 0.2))
+        lie(&chance, words);
+    return true;
+}
+
 static void fall_silent(struct sim *sim, int worker)
 {
     struct sim_worker *self = &sim->workers[worker];
@@ -129,6 +157,56 @@ static void check_end_there(struct sim *sim, const struct model_task *task, uint
         model_fail(&sim->model, "task %llu settled with its worker, though it had a start left", NUMBER(number));
 }
 
+/* Whether these words are of this task, or chunk, and the engine is to believe them. */
+static bool is_named(const struct given *given, const struct rpi_death *words)
+{
+    if (words->way == RPI_WAY_NONE || words->id != given->id || words->attempt != given->attempt || given->stopped)
+        return false;
+    return !given->is_chunk || (words->item >= given->first && words->item - given->first < given->items);
+}
+
+/* The items of a chunk that came before the one that ended the worker: a chunk of their own
+ * takes them again, if it may. */
+static void items_before(struct sim *sim, const struct given *given, uint64_t end)
+{
+    struct model_task *task = sim->model.tasks[given->number];
+    struct model_map *map = task->map;
+    for (uint64_t i = given->first; i < end; i++) {
+        map->out_now[i] = false;
+        if (++map->given_up[i] >= faults_limit(task) || task->options.hard || sim->dropped)
+            map->ended[i] = RP_ERR_LOST;
+        else
+            map->handed--;
+    }
+}
+
+/* What has left a chunk whose worker named one of its items: up to `next`, which is still there,
+ * or all. */
+static void chunk_named(struct sim *sim, const struct given *given, const struct rpi_death *words, uint64_t next)
+{
+    struct model_task *task = sim->model.tasks[given->number];
+    struct model_map *map = task->map;
+    items_before(sim, given, words->item < next ? words->item : next);
+    task->given_up = true;
+    if (next <= words->item)
+        return;
+    sim->report->named++;
+    map->given_up[words->item]++;
+    map->out_now[words->item] = false;
+    map->ended[words->item] = RP_ERR_CRASHED;
+    if (next <= words->item + 1 && next < given->first + given->items)
+        return; /* memory ran out before those after it */
+    for (uint64_t i = words->item + 1; i < given->first + given->items; i++) {
+        map->out_now[i] = false;
+        if (sim->dropped) {
+            map->given_up[i]++;
+            map->ended[i] = RP_ERR_LOST;
+        } else {
+            map->handed--;
+        }
+    }
+}
+
 static void chunk_given_up(struct sim *sim, const struct given *given)
 {
     struct model_task *task = sim->model.tasks[given->number];
@@ -147,7 +225,7 @@ static void chunk_given_up(struct sim *sim, const struct given *given)
     task->given_up = true;
 }
 
-static void task_given_up(struct sim *sim, const struct given *given)
+static void task_given_up(struct sim *sim, const struct given *given, const struct rpi_death *words)
 {
     struct model_task *task = sim->model.tasks[given->number];
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, given->id);
@@ -155,6 +233,11 @@ static void task_given_up(struct sim *sim, const struct given *given)
     task->restart = future && future->state == RP_QUEUED;
     if (task->restart)
         return;
+    if (is_named(given, words) && !task->never_again) {
+        task->ended = RP_ERR_CRASHED;
+        sim->report->named++;
+        return;
+    }
     task->ended = task->never_again ? RP_ERR_CANCELLED : RP_ERR_LOST;
     check_end_there(sim, task, given->number, task->given_up);
 }
@@ -163,16 +246,25 @@ static rp_status tell(struct sim *sim, int worker, bool lost)
 {
     uint32_t count;
     struct given *given = look(sim, worker, &count);
+    const struct rpi_death words = lost ? sim->workers[worker].words : (struct rpi_death){ .way = RPI_WAY_NONE };
+    if (words.way != RPI_WAY_NONE)
+        rpi_master_died(&sim->master, worker, &words);
     rp_status status = lost ? rpi_master_lost(&sim->master, worker, sim->now)
                             : rpi_master_suspect(&sim->master, worker, sim->now);
     for (uint32_t i = 0; i < count && !sim->model.violation[0]; i++) {
-        if (is_there(sim, worker, &given[i]))
+        bool named = given[i].is_chunk && is_named(&given[i], &words), there = is_there(sim, worker, &given[i]);
+        uint64_t next = given[i].first + (there ? 0 : given[i].items);
+        if (named && there)
+            next = rpi_future_of(&sim->master.futures, given[i].id)->pending.number;
+        if (next == given[i].first)
             continue;
         sim->report->given_up++;
-        if (given[i].is_chunk)
+        if (named)
+            chunk_named(sim, &given[i], &words, next);
+        else if (given[i].is_chunk)
             chunk_given_up(sim, &given[i]);
         else
-            task_given_up(sim, &given[i]);
+            task_given_up(sim, &given[i], &words);
     }
     free(given);
     return status;

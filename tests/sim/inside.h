@@ -32,12 +32,13 @@ struct sim_worker {
     bool told;   /* to stop */
     bool dead;   /* and what is on its way from it comes until `cut` */
     double cut;
-    bool gone;         /* rank 0 has heard of it */
-    bool replaced;     /* it is not the first of its number */
-    bool silent;       /* until busy_until */
-    bool suspect;      /* rank 0 has noticed */
-    double held_until; /* something from it was refused for want of memory, and comes again */
-    uint64_t last_own; /* + 1: of its own tasks, the one handed out last in this dispatch */
+    struct rpi_death words; /* its last, or RPI_WAY_NONE */
+    bool gone;              /* rank 0 has heard of it */
+    bool replaced;          /* it is not the first of its number */
+    bool silent;            /* until busy_until */
+    bool suspect;           /* rank 0 has noticed */
+    double held_until;      /* something from it was refused for want of memory, and comes again */
+    uint64_t last_own;      /* + 1: of its own tasks, the one handed out last in this dispatch */
     struct flight flights[RPI_DEPTH];
     int flight_count;
 };
@@ -154,6 +155,9 @@ void returns_forge(struct sim *sim, const struct rpi_batch *batch);
 void faults_step(struct sim *sim);
 /* The worker dies now, unless it is the last one; false: it lives. */
 bool faults_kill(struct sim *sim, int worker);
+/* The worker dies of this task, or item, unless it is the last one, and may say so; false: it
+ * lives. */
+bool faults_kill_by(struct sim *sim, int worker, const rp_call *call, uint64_t item);
 /* Whether an event is of a worker that is dead, and never happens. */
 bool faults_swallow(const struct sim *sim, const struct sim_event *event);
 /* An event of this file's; false: it is none. */

@@ -89,6 +89,7 @@ struct sim_report {
     double seconds;      /* virtual, until the last task was settled */
     uint64_t steps, tasks, runs, messages, refused, retried, pieces, recalled, returned;
     uint64_t lost, replaced, silent, given_up, poisoned, slow; /* workers three times, starts, tasks, workers */
+    uint64_t named; /* tasks and items that failed because their worker named them */
     uint64_t spawned, respawned,
         parted; /* children; parents that were given up and have some all the same; workers lost behind children */
     uint64_t shared, filled;  /* data; at a host */

@@ -55,6 +55,7 @@ static bool run(const struct kind *kind, uint64_t seed, struct sim_report *sum)
     sum->respawned += report.respawned;
     sum->parted += report.parted;
     sum->failed_and_lost += report.failed_and_lost;
+    sum->named += report.named;
     sum->shared += report.shared;
     sum->filled += report.filled;
     return sound;
@@ -79,10 +80,11 @@ static void losing_schedules(void)
            " starts given up, behind slow links %" PRIu64 ", allocations refused %" PRIu64 ", %" PRIu64
            " tasks spawned, %" PRIu64 " parents that ran again, %" PRIu64
            " workers lost between children and their parent's result, %" PRIu64
-           " tasks tried again and started again, %" PRIu64 " data shared, %" PRIu64 " copies at hosts, %d violations\n",
+           " tasks tried again and started again, %" PRIu64 " named by their worker, %" PRIu64 " data shared, %" PRIu64
+           " copies at hosts, %d violations\n",
            schedules, seed - first, first, sum.steps, sum.tasks, sum.runs, sum.lost, sum.replaced, sum.silent, sum.given_up,
-           sum.slow, sum.refused, sum.spawned, sum.respawned, sum.parted, sum.failed_and_lost, sum.shared, sum.filled,
-           failures);
+           sum.slow, sum.refused, sum.spawned, sum.respawned, sum.parted, sum.failed_and_lost, sum.named, sum.shared,
+           sum.filled, failures);
     CU_ASSERT_EQUAL(failures, 0);
     if (seed - first >= 1000) { /* the schedules are of all kinds */
         uint64_t seeds = seed - first;
@@ -95,6 +97,7 @@ static void losing_schedules(void)
         CU_ASSERT_TRUE(sum.respawned > seeds / 20);
         CU_ASSERT_TRUE(sum.parted > seeds / 100);
         CU_ASSERT_TRUE(sum.failed_and_lost > seeds / 5);
+        CU_ASSERT_TRUE(sum.named > seeds / 50);
         CU_ASSERT_TRUE(sum.shared > seeds / 2);
         CU_ASSERT_TRUE(sum.filled > seeds / 5);
     }

@@ -71,7 +71,7 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
         return RP_OK;
     struct model_task *task = model->tasks[number];
     struct promise promise = model_promise(task, item, task->map ? 1 : (uint32_t)info.attempt);
-    if (task->poison && (!task->map || item == task->poison_item) && faults_kill(playing, info.worker)) {
+    if (task->poison && (!task->map || item == task->poison_item) && faults_kill_by(playing, info.worker, call, item)) {
         playing->poisoned = true;
         return RP_OK;
     }

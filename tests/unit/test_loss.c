@@ -3,6 +3,7 @@
 #include "copies.h"
 #include "harness.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -525,6 +526,247 @@ static void cancelled_map_and_lost(void)
     end_master();
 }
 
+/* ---- lost: the worker has said which task ends it */
+
+/* Its last words: of this frame's task. */
+static struct rpi_death words_of(const struct rpi_frame *task)
+{
+    return (struct rpi_death){ .id = task->id, .code = 11, .attempt = task->attempt, .way = RPI_WAY_SIGNAL };
+}
+
+static void die(int worker, const struct rpi_death *words)
+{
+    rpi_master_died(&master, worker, words);
+    lose(worker);
+}
+
+/* Six short tasks, all at worker 1. */
+static void begin_six(struct out *out, uint64_t *ids, const struct rpi_options *options)
+{
+    begin(3);
+    make_brief();
+    for (int i = 0; i < 6; i++)
+        ids[i] = submit(options);
+    master.roster.present = 1;
+    CU_ASSERT_EQUAL(hand_out(out), 1);
+    CU_ASSERT_EQUAL_FATAL(out->count, 6);
+    master.roster.present = 3;
+}
+
+/* It alone fails, at once, though its options allow more; its mates are as after any loss. */
+static void named_task_fails(void)
+{
+    struct rpi_options options = { .attempts = 5, .retries = 5 };
+    struct out out;
+    uint64_t ids[6];
+    begin_six(&out, ids, &options);
+    master.roster.seats[1].pid = 77;
+    struct rpi_death words = words_of(&out.frames[3]);
+    die(1, &words);
+    rp_outcome outcome = outcome_of(ids[3]);
+    CU_ASSERT_TRUE(outcome.status == RP_ERR_CRASHED && outcome.code == 11 && outcome.attempts == 1 && outcome.worker == 1);
+    says(outcome.message, "task add (number 3) crashed on worker 1 (h1): its process (pid 77) died of SIGSEGV");
+    says(outcome.message, "workers left: 2; isolation = RP_FORK");
+    CU_ASSERT_TRUE(master.counts.retried == 5 && master.counts.failed == 1);
+    for (int left = 5; left > 0; left--) {
+        int worker = hand_out(&out);
+        CU_ASSERT_TRUE_FATAL(worker > 1 && out.count == 1 && out.frames[0].attempt == 2);
+        succeed(worker, &out.frames[0]);
+    }
+    for (int i = 0; i < 6; i++)
+        CU_ASSERT_TRUE(i == 3 || outcome_of(ids[i]).status == RP_OK);
+    CU_ASSERT_EQUAL(master.losses.count, 0);
+    end_master();
+}
+
+static void named_ways_are_told(void)
+{
+    static const struct {
+        enum rpi_way way;
+        int code;
+        const char *text;
+    } ways[] = { { RPI_WAY_SIGNAL, SIGFPE, "died of SIGFPE" },
+                 { RPI_WAY_SIGNAL, 40, "died of signal 40" },
+                 { RPI_WAY_EXIT, 3, "called exit(3)" },
+                 { RPI_WAY_EXIT, -1, "called exit(-1)" },
+                 { RPI_WAY_QUICK_EXIT, 0, "called quick_exit()" },
+                 { RPI_WAY_THREAD, 0, "ended its thread (pthread_exit" },
+                 { RPI_WAY_FINALIZE, 0, "called MPI_Finalize()" },
+                 { RPI_WAY_ABORT, INT32_MIN, "called MPI_Abort(-2147483648)" } };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        struct out out;
+        begin(2);
+        uint64_t id = submit(NULL);
+        CU_ASSERT_EQUAL(hand_out(&out), 1);
+        struct rpi_death words = words_of(&out.frames[0]);
+        words.way = (uint8_t)ways[i].way;
+        words.code = ways[i].code;
+        die(1, &words);
+        CU_ASSERT_EQUAL(outcome_of(id).code, ways[i].code);
+        says(outcome_of(id).message, ways[i].text);
+        end_master();
+    }
+}
+
+/* Words that name nothing which the worker has are no more than its loss. */
+static void wrong_words_are_a_loss(void)
+{
+    for (int wrong = 0; wrong < 5; wrong++) {
+        struct out out, others;
+        begin(3);
+        uint64_t id = submit(NULL), other = submit(NULL);
+        CU_ASSERT_EQUAL(hand_out(&out), 1);
+        CU_ASSERT_EQUAL(hand_out(&others), 2);
+        struct rpi_death words = words_of(&out.frames[0]);
+        if (wrong == 0)
+            words.id ^= (uint64_t)1 << 40;
+        else if (wrong == 1)
+            words.attempt++;
+        else if (wrong == 2)
+            words.id = other;
+        else if (wrong == 3)
+            words.way = RPI_WAY_NONE;
+        else
+            words.id = UINT64_MAX;
+        die(1, &words);
+        CU_ASSERT_TRUE(state_of(id) == RP_QUEUED && state_of(other) == RP_SENT);
+        succeed(2, &others.frames[0]);
+        CU_ASSERT_TRUE(hand_out(&out) > 1);
+        end_master();
+    }
+}
+
+/* What another process in its place has is not meant by them. */
+static void words_end_with_their_process(void)
+{
+    struct out out;
+    begin(2);
+    (void)submit(NULL);
+    CU_ASSERT_EQUAL(hand_out(&out), 1);
+    struct rpi_death words = words_of(&out.frames[0]);
+    words.id = 0; /* what it names comes later */
+    die(1, &words);
+    rpi_master_replaced(&master, 1, 78, now);
+    CU_ASSERT_EQUAL(master.roster.seats[1].death.way, RPI_WAY_NONE);
+    end_master();
+}
+
+/* The item fails; those before it ran and go by their attempts, those after it were not begun. */
+static void named_item_fails(void)
+{
+    struct out out;
+    begin(3);
+    uint64_t id = map(9, 9, 0);
+    CU_ASSERT_EQUAL(hand_out(&out), 1);
+    struct rpi_death words = words_of(&out.frames[0]);
+    words.item = 4;
+    die(1, &words);
+    CU_ASSERT_TRUE(statuses[4] == RP_ERR_CRASHED && master.counts.failed == 1 && master.queue.tasks == 8);
+    bool again[9] = { false };
+    for (int worker; (worker = hand_out(&out));) {
+        const struct rpi_chunk *chunk = &out.frames[0].chunk;
+        CU_ASSERT_EQUAL(out.frames[0].attempt, chunk->first < 4 ? 2 : 1);
+        for (uint64_t i = chunk->first; i < chunk->first + chunk->count; i++)
+            again[i] = true;
+        chunk_done(worker, &out.frames[0]);
+    }
+    for (int i = 0; i < 9; i++)
+        CU_ASSERT_TRUE(again[i] == (i != 4) && statuses[i] == (i == 4 ? RP_ERR_CRASHED : RP_OK) &&
+                       (int)results[i] == (i == 4 ? -1 : i));
+    rp_outcome outcome = outcome_of(id);
+    CU_ASSERT_EQUAL(outcome.status, RP_ERR_CRASHED);
+    says(outcome.message, "item 4 of a map of add crashed on worker 1 (h1): its process");
+    says(outcome.message, "1 of 9 items failed");
+    CU_ASSERT_TRUE(master.losses.count == 0 && master.queue.tasks == 0 && master.queue.bytes == 0);
+    end_master();
+}
+
+/* The first, the last and the only one of a chunk, and one that is not in it; at most once each. */
+static void named_item_at_most_once(void)
+{
+    for (uint64_t item = 0; item < 7; item++) {
+        struct out out;
+        begin(2);
+        uint64_t id = map(6, 6, 1);
+        CU_ASSERT_EQUAL(hand_out(&out), 1);
+        struct rpi_death words = words_of(&out.frames[0]);
+        words.item = item;
+        die(1, &words);
+        if (hand_out(&out)) {
+            CU_ASSERT_TRUE(out.frames[0].chunk.first == item + 1 && out.frames[0].attempt == 1);
+            chunk_done(2, &out.frames[0]);
+        }
+        for (uint64_t i = 0; i < 6; i++)
+            CU_ASSERT_EQUAL(statuses[i], i < item || item == 6 ? RP_ERR_LOST : i == item ? RP_ERR_CRASHED : RP_OK);
+        CU_ASSERT_EQUAL(outcome_of(id).status, item == 0 ? RP_ERR_CRASHED : RP_ERR_LOST);
+        CU_ASSERT_TRUE(master.losses.count == 0 && master.queue.tasks == 0);
+        end_master();
+    }
+}
+
+static void finish_all(void)
+{
+    struct out out;
+    for (int worker; (worker = hand_out(&out));)
+        for (int i = 0; i < out.count; i++)
+            if (out.frames[i].flags & RPI_FRAME_CHUNK)
+                chunk_done(worker, &out.frames[i]);
+            else
+                succeed(worker, &out.frames[i]);
+}
+
+/* Refused memory once while it is told of the loss; false: it wanted less than that. */
+static bool lose_refused(uint64_t fail_at, const struct rpi_death *words)
+{
+    rpi_master_died(&master, 1, words);
+    memory.calls = 0;
+    memory.fail_at = fail_at;
+    rp_status status = rpi_master_lost(&master, 1, now);
+    bool refused = memory.refused > 0;
+    CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
+    memory.fail_at = 0;
+    lose(1);
+    finish_all();
+    return refused;
+}
+
+static void named_task_without_memory(void)
+{
+    bool refused = true;
+    uint64_t fail_at = 1;
+    for (; refused; fail_at++) {
+        struct out out;
+        uint64_t ids[6];
+        begin_six(&out, ids, NULL);
+        struct rpi_death words = words_of(&out.frames[3]);
+        refused = lose_refused(fail_at, &words);
+        for (int i = 0; i < 6; i++)
+            CU_ASSERT_EQUAL(outcome_of(ids[i]).status, i == 3 ? RP_ERR_CRASHED : RP_OK);
+        end_master();
+    }
+    CU_ASSERT_TRUE(fail_at > 3);
+}
+
+static void named_item_without_memory(void)
+{
+    bool refused = true;
+    uint64_t fail_at = 1;
+    for (; refused; fail_at++) {
+        struct out out;
+        begin(3);
+        uint64_t id = map(5, 5, 0);
+        CU_ASSERT_EQUAL(hand_out(&out), 1);
+        struct rpi_death words = words_of(&out.frames[0]);
+        words.item = 2;
+        refused = lose_refused(fail_at, &words);
+        CU_ASSERT_EQUAL(outcome_of(id).status, RP_ERR_CRASHED);
+        for (int i = 0; i < 5; i++)
+            CU_ASSERT_EQUAL(statuses[i], i == 2 ? RP_ERR_CRASHED : RP_OK);
+        end_master();
+    }
+    CU_ASSERT_TRUE(fail_at > 3);
+}
+
 /* ---- lost: spawned tasks, inputs */
 
 /* What it had announced is nothing; the next run makes them, once. */
@@ -890,6 +1132,14 @@ static CU_TestInfo lost[] = { { "runs_elsewhere", runs_elsewhere },
                               { "poison_item_is_found", poison_item_is_found },
                               { "chunk_at_most_once", chunk_at_most_once },
                               { "cancelled_map_and_lost", cancelled_map_and_lost },
+                              { "named_task_fails", named_task_fails },
+                              { "named_ways_are_told", named_ways_are_told },
+                              { "wrong_words_are_a_loss", wrong_words_are_a_loss },
+                              { "words_end_with_their_process", words_end_with_their_process },
+                              { "named_item_fails", named_item_fails },
+                              { "named_item_at_most_once", named_item_at_most_once },
+                              { "named_task_without_memory", named_task_without_memory },
+                              { "named_item_without_memory", named_item_without_memory },
                               { "children_once", children_once },
                               { "input_on_its_way", input_on_its_way },
                               { "place_is_taken", place_is_taken },
