@@ -21,6 +21,7 @@ struct rpi_channel_end {
     bool lost; /* and not told yet */
     bool far;
     int beats; /* to it since it was last heard */
+    struct rpi_words words;
 };
 
 rp_status rpi_channel_init(struct rpi_channel *channel, const struct rpi_alloc *alloc, int workers)
@@ -152,7 +153,7 @@ static bool hear(struct rpi_channel *channel, struct rpi_channel_end *end)
     }
     if (got > 0)
         end->beats = 0;
-    rpi_signals_read(&signals, bytes, (size_t)got);
+    rpi_words_read(&end->words, &signals, bytes, (size_t)got);
     if (end->parked != signals.parked) {
         unpark(channel, end);
         if (signals.parked)
@@ -204,9 +205,19 @@ int rpi_channel_next_lost(struct rpi_channel *channel)
 bool rpi_channel_lives(struct rpi_channel *channel, int worker)
 {
     struct rpi_channel_end *end = &channel->ends[worker];
-    if (end->file >= 0 && rpi_socket_ended(end->file))
-        lose(channel, end);
+    if (end->file >= 0 && rpi_socket_ended(end->file)) {
+        bool more = true;
+        while (more)
+            more = hear(channel, end); /* its last words */
+        if (end->file >= 0)
+            lose(channel, end);
+    }
     return end->file >= 0;
+}
+
+const struct rpi_death *rpi_channel_words(const struct rpi_channel *channel, int worker)
+{
+    return &channel->ends[worker].words.death;
 }
 
 void rpi_channel_drop(struct rpi_channel *channel, int worker)

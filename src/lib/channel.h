@@ -1,5 +1,6 @@
 /* Rank 0's end of the side channel: a socket from each worker.  It says when a worker ends, carries the doorbell, and is what rank 0 sleeps on.
- * No data of tasks ever travels here.
+ * No data of tasks ever travels here; a task that
+ * ends its worker is named.
  *
  * Why no worker is left asleep.  A worker that means to sleep says PARKED, looks at MPI once more, and sleeps until it is rung.  Rank 0 keeps
  * two marks for each: `parked` (it said so, and was not rung since) and `owed` (something was sent to it since it was last rung for a PARKED).
@@ -14,6 +15,7 @@
 #define RPI_CHANNEL_H
 
 #include "alloc.h"
+#include "death.h"
 
 #include <stdint.h>
 
@@ -64,6 +66,8 @@ void rpi_channel_hear(struct rpi_channel *channel, void (*alive)(void *context, 
 int rpi_channel_next_lost(struct rpi_channel *channel);
 /* Whether a worker has not ended, looked at right now. */
 bool rpi_channel_lives(struct rpi_channel *channel, int worker);
+/* What a worker that has ended said of it. */
+const struct rpi_death *rpi_channel_words(const struct rpi_channel *channel, int worker);
 /* A message was sent to the worker: it is rung if it sleeps. */
 void rpi_channel_sent(struct rpi_channel *channel, int worker);
 /* Its socket is closed, by which the worker ends.  Not told as lost. */

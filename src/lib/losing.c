@@ -127,20 +127,44 @@ static void break_if_deserted(rp_pool *pool)
                                        name_of(pool, pool->last).text));
 }
 
+void rpi_losing_died(void *context, int peer, const struct rpi_death *death)
+{
+    rp_pool *pool = context;
+    if (is_worker(pool, peer))
+        rpi_master_died(&pool->master, peer, death);
+}
+
+/* Whether the engine has found the task that the worker named. */
+static bool took_words(const rp_pool *pool, int peer)
+{
+    return pool->master.roster.seats[peer].death.way == RPI_WAY_NONE;
+}
+
+/* Returns how many tasks failed by it. */
+static uint64_t tell_death(char *text, size_t size, const struct rpi_death *death)
+{
+    char how[RPI_DEATH_TEXT];
+    rpi_death_tell(death, how);
+    (void)snprintf(text, size, "its process %s in a task, which fails; of the others it had", how);
+    return 1;
+}
+
 void rpi_losing_lost(void *context, int peer)
 {
     rp_pool *pool = context;
     struct rpi_counts before = pool->master.counts;
     const struct rpi_counts *now = &pool->master.counts;
+    char why[RPI_DEATH_TEXT + 96] = "its process has ended, or its host cannot be reached; of the tasks it had";
+    const struct rpi_death death = is_worker(pool, peer) ? pool->master.roster.seats[peer].death
+                                                         : (struct rpi_death){ .way = RPI_WAY_NONE };
     if (!lose(pool, peer))
         return;
-    rpi_say(
-        &pool->log, RP_LOG_WARNING,
-        "%s is lost: its process has ended, or its host cannot be reached; of the tasks it had %llu start again and %llu "
-        "end as lost; workers left: %d%s%s",
-        name_of(pool, peer).text, (unsigned long long)(now->retried - before.retried),
-        (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost,
-        pool->recovery ? "" : "; the others are ended as well", pool->recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
+    if (death.way != RPI_WAY_NONE && took_words(pool, peer))
+        before.failed += tell_death(why, sizeof why, &death);
+    rpi_say(&pool->log, RP_LOG_WARNING, "%s is lost: %s %llu start again and %llu end as lost; workers left: %d%s%s",
+            name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
+            (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost,
+            pool->recovery ? "" : "; the others are ended as well", pool->recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
     rpi_tracer_event(pool, peer, "lost");
 }
 

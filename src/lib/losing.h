@@ -9,6 +9,7 @@ RP_MUST_USE rp_status rpi_losing_init(rp_pool *pool, int ranks, double lost_afte
 void rpi_losing_fini(rp_pool *pool);
 
 /* The transport's events. */
+void rpi_losing_died(void *context, int peer, const struct rpi_death *death);
 void rpi_losing_lost(void *context, int peer);
 void rpi_losing_heard(void *context, int peer);
 /* A rank has ended its service. */

@@ -223,6 +223,7 @@ bool rpi_pool_poll(rp_pool *pool)
     struct rpi_events events = { .batch = on_batch,
                                  .sent = on_sent,
                                  .received = on_received,
+                                 .died = rpi_losing_died,
                                  .lost = rpi_losing_lost,
                                  .alive = rpi_losing_heard,
                                  .context = pool };

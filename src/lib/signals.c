@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define HIGHEST 64 /* a number of the system's signals */
+
 void rpi_signals_read(struct rpi_signals *signals, const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -17,6 +19,52 @@ void rpi_signals_read(struct rpi_signals *signals, const uint8_t *bytes, size_t 
         }
     }
 }
+
+/* ---- last words */
+
+void rpi_words_write(uint8_t *bytes, const struct rpi_death *death)
+{
+    bytes[0] = RPI_SIGNAL_WORDS;
+    rpi_put64(bytes + 1, death->id);
+    rpi_put64(bytes + 9, death->item);
+    rpi_put32(bytes + 17, (uint32_t)death->code);
+    bytes[21] = death->attempt;
+    bytes[22] = death->way;
+}
+
+static bool is_death(const struct rpi_death *death)
+{
+    if (death->way == RPI_WAY_SIGNAL && (death->code < 1 || death->code > HIGHEST))
+        return false;
+    return death->id && death->attempt && death->way > RPI_WAY_NONE && death->way <= RPI_WAY_QUICK_EXIT;
+}
+
+static void take_words(struct rpi_words *words)
+{
+    const uint8_t *bytes = words->bytes;
+    const struct rpi_death death = { .id = rpi_get64(bytes + 1),
+                                     .item = rpi_get64(bytes + 9),
+                                     .code = (int32_t)rpi_get32(bytes + 17),
+                                     .attempt = bytes[21],
+                                     .way = bytes[22] };
+    words->used = 0;
+    words->death = is_death(&death) ? death : (struct rpi_death){ .way = RPI_WAY_NONE };
+}
+
+void rpi_words_read(struct rpi_words *words, struct rpi_signals *signals, const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (!words->used && bytes[i] != RPI_SIGNAL_WORDS) {
+            rpi_signals_read(signals, bytes + i, 1);
+            continue;
+        }
+        words->bytes[words->used++] = bytes[i];
+        if (words->used == RPI_WORDS_BYTES)
+            take_words(words);
+    }
+}
+
+/* ---- proofs */
 
 void rpi_proof_write(uint8_t *bytes, const uint8_t *token, uint32_t worker)
 {

@@ -1,17 +1,20 @@
-/* What travels on the side channel: single bytes, of which none carries data.  Any byte at any time is harmless: a wrong one wakes its
- * reader for nothing, or lets its own worker sleep up to a second too long. */
+/* What travels on the side channel: single bytes, and one kind of record.  Any byte at any time
+ * is harmless: a wrong one wakes its reader for nothing, or lets its own worker sleep up to a
+ * second too long; a wrong record is believed only where it names what its own worker has, and
+ * when that worker has ended. */
 #ifndef RPI_SIGNALS_H
 #define RPI_SIGNALS_H
 
+#include "death.h"
+
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 enum rpi_signal {
     RPI_SIGNAL_RING = 'r',   /* a message has been sent: look */
     RPI_SIGNAL_PARKED = 'p', /* of a worker: it sleeps until it is rung */
     RPI_SIGNAL_ALIVE = 'a',  /* a heartbeat; rank 0's is for the other host's kernel, which acknowledges it */
     RPI_SIGNAL_PARTED = 'q', /* of rank 0: it ends without the others; its socket's end is not its death */
+    RPI_SIGNAL_WORDS = 'x',  /* of a worker whose task ends it: last words follow */
 };
 
 /* What some bytes say together. */
@@ -21,6 +24,20 @@ struct rpi_signals {
 
 /* Adds what these bytes say.  Takes any bytes: a target for fuzzing. */
 void rpi_signals_read(struct rpi_signals *signals, const uint8_t *bytes, size_t size);
+
+/* A worker's last words: the signal, then id u64, item u64, code i32, attempt u8, way u8. */
+#define RPI_WORDS_BYTES 23
+
+struct rpi_words {
+    struct rpi_death death; /* the last whole one; RPI_WAY_NONE: none, or it cannot be */
+    uint8_t bytes[RPI_WORDS_BYTES];
+    uint8_t used; /* of a record that is not whole yet */
+};
+
+void rpi_words_write(uint8_t *bytes, const struct rpi_death *death);
+/* Takes what belongs to a record, as rpi_signals_read does with the rest.  Takes any bytes: a
+ * target for fuzzing. */
+void rpi_words_read(struct rpi_words *words, struct rpi_signals *signals, const uint8_t *bytes, size_t size);
 
 /* A connection begins with a proof: the pool's token, and who it is. */
 #define RPI_TOKEN_BYTES 16

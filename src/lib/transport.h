@@ -3,6 +3,8 @@
 #ifndef RPI_TRANSPORT_H
 #define RPI_TRANSPORT_H
 
+#include "death.h"
+
 #include <rankpool.h>
 
 /* What poll() reports.  `cookie` is what the operation was started with.  A handler may call send and receive_large.  One that
@@ -18,6 +20,8 @@ struct rpi_events {
      * received() of what was under way with it never come: MPI may still hold those bytes, so their owner keeps them aside until the
      * pool's end. */
     void (*lost)(void *context, int peer);
+    /* NULL, or, right before lost(): the peer said that its own task ends it.  It may be wrong. */
+    void (*died)(void *context, int peer, const struct rpi_death *death);
     /* NULL, or: a sign of life of a peer that need not have anything to say (a heartbeat), a few a second at the most. */
     void (*alive)(void *context, int peer);
     void *context;

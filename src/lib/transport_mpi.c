@@ -207,6 +207,8 @@ static rp_status tell_ends(struct mpi *mpi, const struct rpi_events *events, boo
         mpi->to_set_aside = true;
         if (!events->lost)
             return rpi_error(RP_ERR_BROKEN, "rank %d has ended before its time", peer);
+        if (has_channel(mpi) && events->died)
+            events->died(events->context, peer, rpi_channel_words(&mpi->channel, peer));
         events->lost(events->context, peer);
     }
     return RP_OK;

@@ -32,6 +32,52 @@ static size_t read_proof(const uint8_t *bytes, size_t size, size_t piece, int mo
     return proof.used;
 }
 
+/* What a whole record comes to, written a second time. */
+static struct rpi_death death_of(const uint8_t *record)
+{
+    struct rpi_death death = { .id = rpi_get64(record + 1),
+                               .item = rpi_get64(record + 9),
+                               .code = (int32_t)rpi_get32(record + 17),
+                               .attempt = record[21],
+                               .way = record[22] };
+    bool is_signal = death.way == RPI_WAY_SIGNAL, is_way = death.way >= 1 && death.way <= 6;
+    if (death.id && death.attempt && is_way && (!is_signal || (death.code >= 1 && death.code <= 64)))
+        return death;
+    return (struct rpi_death){ .way = RPI_WAY_NONE };
+}
+
+static bool same_death(const struct rpi_death *a, const struct rpi_death *b)
+{
+    return a->id == b->id && a->item == b->item && a->code == b->code && a->attempt == b->attempt && a->way == b->way;
+}
+
+/* Last words among signals. */
+static void read_words(const uint8_t *bytes, size_t size, size_t piece)
+{
+    struct rpi_words words = { .used = 0 };
+    struct rpi_signals signals = { .rung = false }, wanted = { .rung = false };
+    struct rpi_death death = { .way = RPI_WAY_NONE };
+    size_t at = 0;
+    for (; at < size; at += piece) {
+        rpi_words_read(&words, &signals, bytes + at, size - at < piece ? size - at : piece);
+        MUST(words.used < RPI_WORDS_BYTES);
+    }
+    for (at = 0; at < size && (bytes[at] != RPI_SIGNAL_WORDS || size - at >= RPI_WORDS_BYTES);) {
+        bool is_record = bytes[at] == RPI_SIGNAL_WORDS;
+        if (is_record)
+            death = death_of(bytes + at);
+        else
+            rpi_signals_read(&wanted, bytes + at, 1);
+        at += is_record ? RPI_WORDS_BYTES : 1;
+    }
+    MUST(words.used == size - at);
+    MUST(same_death(&words.death, &death));
+    MUST(signals.rung == wanted.rung && signals.parked == wanted.parked && signals.parted == wanted.parted);
+    char text[RPI_DEATH_TEXT];
+    rpi_death_tell(&words.death, text);
+    MUST(memchr(text, 0, sizeof text));
+}
+
 static void read_signals(const uint8_t *bytes, size_t size, size_t piece)
 {
     struct rpi_signals whole = { .rung = false }, pieces = { .rung = false };
@@ -51,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *bytes = input_block(&input, size, &got);
     size_t used = read_proof(bytes, got, piece, most);
     read_signals(bytes + used, got - used, piece);
+    read_words(bytes + used, got - used, piece);
     free(bytes);
     return 0;
 }
@@ -70,4 +117,11 @@ void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size,
     give("signals_no_such_worker", output.bytes, output.used, into);
     output.bytes[5] ^= 1;
     give("signals_wrong_token", output.bytes, output.used, into);
+    output.bytes[0] = 5;
+    output.bytes[5] ^= 1;
+    const struct rpi_death death = { .id = 77, .item = 3, .code = 11, .attempt = 1, .way = RPI_WAY_SIGNAL };
+    uint8_t words[RPI_WORDS_BYTES];
+    rpi_words_write(words, &death);
+    output_bytes(&output, words, sizeof words);
+    give("signals_last_words", output.bytes, output.used, into);
 }

@@ -652,6 +652,77 @@ static void no_memory_for_it(void)
     CU_ASSERT_EQUAL(open_files(), files);
 }
 
+/* ---- last words */
+
+static const struct rpi_death a_death = { .id = 0x123456789AU, .item = 7, .code = 11, .attempt = 2, .way = RPI_WAY_SIGNAL };
+
+static bool is_known(int worker, const struct rpi_death *death)
+{
+    const struct rpi_death *known = rpi_channel_words(&channel, worker);
+    return known->id == death->id && known->item == death->item && known->code == death->code &&
+           known->attempt == death->attempt && known->way == death->way;
+}
+
+/* In one piece or many, among other signals, and with the socket's end right behind it: by a
+ * look, and before a send. */
+static void last_words(void)
+{
+    uint8_t words[RPI_WORDS_BYTES];
+    int worker[WORKERS + 1];
+    join_all(worker);
+    rpi_words_write(words, &a_death);
+    tell(1, worker[1], "a");
+    CU_ASSERT_EQUAL(rpi_channel_words(&channel, 1)->way, RPI_WAY_NONE);
+    for (size_t i = 0; i < sizeof words; i++) {
+        say(worker[1], words + i, 1);
+        hear_of(1);
+        CU_ASSERT_EQUAL(rpi_channel_words(&channel, 1)->way, i + 1 < sizeof words ? RPI_WAY_NONE : RPI_WAY_SIGNAL);
+    }
+    tell(1, worker[1], "p"); /* it was no part of them */
+    CU_ASSERT_TRUE(is_known(1, &a_death) && channel.parked == 1);
+    say(worker[2], words, sizeof words);
+    (void)close(worker[2]);
+    worker[2] = -1;
+    double until = rpi_now() + PATIENT;
+    while (rpi_channel_lives(&channel, 2) && rpi_now() < until)
+        continue;
+    CU_ASSERT_TRUE(is_known(2, &a_death) && rpi_channel_next_lost(&channel) == 2);
+    say(worker[3], words, sizeof words - 1); /* it did not come to the end */
+    (void)close(worker[3]);
+    worker[3] = -1;
+    while (channel.lost == 0 && rpi_now() < until)
+        rpi_channel_hear(&channel, on_alive, NULL);
+    CU_ASSERT_TRUE(rpi_channel_next_lost(&channel) == 3 && rpi_channel_words(&channel, 3)->way == RPI_WAY_NONE);
+    leave_all(worker);
+}
+
+/* Words that cannot be are none, and end what was known; the next ones are heard. */
+static void words_that_cannot_be(void)
+{
+    static const struct rpi_death wrong[] = { { .id = 0, .code = 11, .attempt = 1, .way = RPI_WAY_SIGNAL },
+                                              { .id = 1, .code = 11, .attempt = 0, .way = RPI_WAY_SIGNAL },
+                                              { .id = 1, .code = 0, .attempt = 1, .way = RPI_WAY_SIGNAL },
+                                              { .id = 1, .code = 65, .attempt = 1, .way = RPI_WAY_SIGNAL },
+                                              { .id = 1, .code = -1, .attempt = 1, .way = RPI_WAY_SIGNAL },
+                                              { .id = 1, .attempt = 1, .way = RPI_WAY_NONE },
+                                              { .id = 1, .attempt = 1, .way = RPI_WAY_QUICK_EXIT + 1 },
+                                              { .id = 1, .attempt = 1, .way = 255 } };
+    uint8_t words[RPI_WORDS_BYTES];
+    int worker[WORKERS + 1];
+    join_all(worker);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rpi_words_write(words, &a_death);
+        say(worker[1], words, sizeof words);
+        hear_of(1);
+        CU_ASSERT_TRUE(is_known(1, &a_death));
+        rpi_words_write(words, &wrong[i]);
+        say(worker[1], words, sizeof words);
+        hear_of(1);
+        CU_ASSERT_EQUAL(rpi_channel_words(&channel, 1)->way, RPI_WAY_NONE);
+    }
+    leave_all(worker);
+}
+
 static CU_TestInfo in[] = { { "the_token_lets_in", the_token_lets_in },
                             { "a_token_in_pieces_is_one", a_token_in_pieces_is_one },
                             { "wrong_tokens", wrong_tokens },
@@ -666,6 +737,8 @@ static CU_TestInfo said[] = { { "parked_and_rung", parked_and_rung },
                               { "garbage_and_floods", garbage_and_floods },
                               { "an_end_is_told_once", an_end_is_told_once },
                               { "the_lost_come_again", the_lost_come_again },
+                              { "last_words", last_words },
+                              { "words_that_cannot_be", words_that_cannot_be },
                               { "parting_is_heard", parting_is_heard },
                               { "the_bell_ends_a_sleep", the_bell_ends_a_sleep },
                               { "those_elsewhere_get_beats", those_elsewhere_get_beats },
