@@ -127,6 +127,13 @@ $(SHARED): $(SHARED).$(SOVERSION)
 INTERNAL := -Isrc/lib
 $(LIB_OBJ): ADD = $(INTERNAL)
 $(LIB_MPI_OBJ): ADD = $(INTERNAL) $(MPI_CFLAGS)
+
+# These call functions of the application.  Without unwind tables no C++ exception passes them: it ends where it is
+# thrown, by std::terminate, which prints what(), and not in the application's main with the library half way through a
+# call.  A call in tail position would have no frame of its own.
+CALLERS_OF_USERS := alloc child executor_inline log pool serve stream
+$(CALLERS_OF_USERS:%=$(BUILD)/src/lib/%.o): ADD += -fno-asynchronous-unwind-tables -fno-unwind-tables
+$(BUILD)/src/lib/alloc.o: ADD += -fno-optimize-sibling-calls
 $(BUILD)/tests/%.o: ADD = $(INTERNAL) -Itests/support
 $(BUILD)/tests/sim/%.o: ADD = $(INTERNAL) -Itests/support -Itests/sim
 $(BUILD)/tests/mpi/%.o: ADD = $(INTERNAL) -Itests/support $(MPI_CFLAGS)
