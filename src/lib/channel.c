@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "files.h"
+#include "private.h"
 #include "signals.h"
 #include "sockets.h"
 #include "status.h"
@@ -35,8 +36,8 @@ rp_status rpi_channel_init(struct rpi_channel *channel, const struct rpi_alloc *
         return rpi_no_memory("the side channel");
     for (int i = 0; i <= workers; i++)
         channel->ends[i].file = -1;
-    channel->epoll = epoll_create1(EPOLL_CLOEXEC);
-    channel->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    channel->epoll = rpi_private(epoll_create1(EPOLL_CLOEXEC));
+    channel->bell = rpi_private(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (channel->epoll >= 0 && channel->bell >= 0 && epoll_ctl(channel->epoll, EPOLL_CTL_ADD, channel->bell, &event) == 0)
         return RP_OK;
     rp_status status = rpi_files_are_short(errno)
@@ -55,7 +56,7 @@ static void unpark(struct rpi_channel *channel, struct rpi_channel_end *end)
 static void close_end(struct rpi_channel *channel, struct rpi_channel_end *end)
 {
     if (end->file >= 0)
-        (void)close(end->file); /* leaves the epoll set: there is no second descriptor of it */
+        rpi_private_close(end->file); /* leaves the epoll set: there is no second descriptor of it */
     end->file = -1;
     channel->far -= end->far;
     end->far = false;
@@ -76,9 +77,9 @@ void rpi_channel_fini(struct rpi_channel *channel, bool parted)
     for (int i = 1; channel->ends && i <= channel->workers; i++)
         close_end(channel, &channel->ends[i]);
     if (channel->bell >= 0)
-        (void)close(channel->bell);
+        rpi_private_close(channel->bell);
     if (channel->epoll >= 0)
-        (void)close(channel->epoll);
+        rpi_private_close(channel->epoll);
     channel->bell = channel->epoll = -1;
     rpi_free(&channel->alloc, channel->ends);
     channel->ends = NULL;
@@ -89,10 +90,10 @@ bool rpi_channel_add(struct rpi_channel *channel, int worker, int file)
     struct rpi_channel_end *end = &channel->ends[worker];
     struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data = { .u32 = (uint32_t)worker } };
     if (end->file >= 0 || end->lost || epoll_ctl(channel->epoll, EPOLL_CTL_ADD, file, &event) != 0) {
-        (void)close(file);
+        rpi_private_close(file);
         return false;
     }
-    *end = (struct rpi_channel_end){ .file = file, .far = rpi_socket_is_far(file) };
+    *end = (struct rpi_channel_end){ .file = rpi_private(file), .far = rpi_socket_is_far(file) };
     channel->far += end->far;
     rpi_socket_prepare(file, RPI_SOCKET_MASTER, channel->host_timeout);
     rpi_socket_say(file, RPI_SIGNAL_RING); /* the greeting */

@@ -1,6 +1,7 @@
 #include "gate.h"
 
 #include "files.h"
+#include "private.h"
 #include "sockets.h"
 #include "status.h"
 
@@ -31,7 +32,7 @@ rp_status rpi_gate_open(struct rpi_gate *gate, uint32_t ip)
         gate->visitors[i].file = -1;
     if (getrandom(gate->token, sizeof gate->token, 0) != (ssize_t)sizeof gate->token)
         return failed("getrandom");
-    int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int file = rpi_private(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (file < 0)
         return failed("socket");
     rp_status status = RP_OK;
@@ -42,7 +43,7 @@ rp_status rpi_gate_open(struct rpi_gate *gate, uint32_t ip)
     else if (getsockname(file, (struct sockaddr *)&address, &size) != 0)
         status = failed("getsockname");
     if (status != RP_OK) {
-        (void)close(file);
+        rpi_private_close(file);
         return status;
     }
     gate->listener = file;
@@ -52,7 +53,7 @@ rp_status rpi_gate_open(struct rpi_gate *gate, uint32_t ip)
 
 static void refuse(struct rpi_gate *gate, struct rpi_visitor *visitor)
 {
-    (void)close(visitor->file);
+    rpi_private_close(visitor->file);
     visitor->file = -1;
     gate->refused++;
 }
@@ -95,7 +96,7 @@ bool rpi_gate_next(struct rpi_gate *gate, double now, int most, int *worker, int
         if (gate->visitors[i].file >= 0 && hear(gate, &gate->visitors[i], now, most, worker, file))
             return true;
     for (int i = 0; i < AT_ONCE && gate->listener >= 0; i++) {
-        int new = accept4(gate->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int new = rpi_private(accept4(gate->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (new < 0 && rpi_files_are_short(errno))
             gate->error = errno;
         if (new < 0)
@@ -116,7 +117,7 @@ void rpi_gate_close(struct rpi_gate *gate, const struct rpi_log *log)
     for (int i = 0; i < RPI_VISITORS; i++)
         if (gate->visitors[i].file >= 0)
             refuse(gate, &gate->visitors[i]);
-    (void)close(gate->listener);
+    rpi_private_close(gate->listener);
     gate->listener = -1;
     rpi_address_text(gate->ip, gate->port, text);
     if (gate->refused)

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "files.h"
 #include "offspring.h"
+#include "private.h"
 #include "signals.h"
 #include "sockets.h"
 #include "status.h"
@@ -122,14 +123,14 @@ static rp_status failed(const char *what, int error)
 rp_status rpi_lifeline_start(struct rpi_lifeline *lifeline, int file, double beat)
 {
     sigset_t all, before;
-    lifeline->file = file;
+    lifeline->file = rpi_private(file);
     lifeline->answers = !(beat > 0) && rpi_socket_is_far(file);
     lifeline->beat = lifeline->answers ? SELDOM : beat;
     lifeline->opened = lifeline->said = lifeline->rung = rpi_ticks();
     lifeline->opened_at = rpi_now();
     lifeline->quiet = (uint64_t)(RPI_TICKS_US * 1e6 * RPI_LIFELINE_QUIET) /
                       3; /* a tick may be so much longer than it should be */
-    lifeline->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    lifeline->stop = rpi_private(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     int error = lifeline->stop < 0 ? errno : 0;
     (void)pthread_mutex_init(&lifeline->hearing, NULL); /* cannot fail with these arguments */
     if (!error) {
@@ -163,9 +164,9 @@ void rpi_lifeline_close(struct rpi_lifeline *lifeline)
         lifeline->live = false;
     }
     if (lifeline->stop >= 0)
-        (void)close(lifeline->stop);
+        rpi_private_close(lifeline->stop);
     if (lifeline->file >= 0)
-        (void)close(lifeline->file);
+        rpi_private_close(lifeline->file);
     lifeline->stop = lifeline->file = -1;
 }
 
@@ -199,7 +200,7 @@ rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t
         }
         error = errno;
         if (file >= 0)
-            (void)close(file);
+            rpi_private_close(file);
         if (rpi_files_are_short(error))
             return rpi_files_error("a worker's side channel", error);
         (void)poll(NULL, 0, AGAIN);

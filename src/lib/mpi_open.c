@@ -9,6 +9,7 @@
 #include "mpi_launcher.h"
 #include "mpi_tcp.h"
 #include "opening.h"
+#include "private.h"
 #include "pool.h"
 #include "side.h"
 #include "spares.h"
@@ -351,6 +352,19 @@ static rp_status open_spawned(const rp_config *config, double began, rp_pool **p
     rpi_pool_is_elsewhere(RPI_POOL_SERVED);
     *pool = NULL;
     return RP_OK;
+}
+
+/* ---- fork */
+
+/* Nothing that is the parent's is held by the child. */
+static void leave_to_parent(void)
+{
+    rpi_private_leave();
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, leave_to_parent);
 }
 
 /* ---- the process's end */

@@ -1,5 +1,6 @@
 #include "sockets.h"
 
+#include "private.h"
 #include "status.h"
 
 #include <arpa/inet.h>
@@ -190,14 +191,14 @@ static int wait_connected(int file, double seconds)
 int rpi_socket_connect(uint32_t ip, uint16_t port, double seconds, double timeout)
 {
     struct sockaddr_in address = address_of(ip, port);
-    int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int file = rpi_private(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (file < 0)
         return -1;
     int error = connect(file, (const struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
     if (error == EINPROGRESS)
         error = wait_connected(file, seconds);
     if (error) {
-        (void)close(file);
+        rpi_private_close(file);
         errno = error;
         return -1;
     }

@@ -1,6 +1,7 @@
 #include "zygote.h"
 
 #include "nursery.h"
+#include "private.h"
 #include "status.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ rp_status rpi_zygote_start(struct rpi_zygote *zygote, const struct rpi_zygote_co
         return rpi_error(RP_ERR_FULL, "no process for tasks (fork: %s)", strerror(error));
     }
     zygote->pid = pid;
-    zygote->socket = ends[0];
+    zygote->socket = rpi_private(ends[0]);
     return RP_OK;
 }
 
@@ -50,7 +51,7 @@ void rpi_zygote_end(struct rpi_zygote *zygote)
 {
     if (!zygote->pid)
         return;
-    (void)close(zygote->socket);
+    rpi_private_close(zygote->socket);
     while (waitpid((pid_t)zygote->pid, NULL, 0) < 0 && errno == EINTR)
         continue; /* ECHILD: the application has reaped it */
     *zygote = (struct rpi_zygote){ .socket = -1 };
