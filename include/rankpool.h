@@ -18,7 +18,10 @@
  *  - Workers are numbered from 1 (their rank in the pool's communicator); 0 is rank 0 itself.  A pool of one process has
  *    one worker, number 1, which is the process itself.
  *  - A pool pointer dies with rp_close / rp_terminate, which set it to NULL; NULL gives RP_ERR_INVALID everywhere.
- *  - Undefined: a pool pointer kept by hand after its end; a pool used in a forked child; data races on caller's buffers;
+ *  - In a child of fork() every call on its parent's pools gives RP_ERR_CONTEXT, and rp_open too where the parent uses MPI; however
+ *    the child ends, the parent and its pools do not notice.
+ *  - exit() ends pools that are open, as rp_terminate does; later calls on them, as from a global's destructor, give RP_ERR_INVALID.
+ *  - Undefined: a pool pointer kept by hand after rp_close; data races on caller's buffers;
  *    rp_close or rp_terminate while another thread is inside a call on that pool, or begins one. */
 #ifndef RANKPOOL_H
 #define RANKPOOL_H

@@ -7,12 +7,34 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 _Thread_local struct rp_call *rpi_call_now;
 
 rp_status rpi_call_forbidden(const char *function)
 {
     return rpi_error(RP_ERR_CONTEXT, "%s may not be called inside a task (%s)", function, rpi_call_now->name);
+}
+
+/* `broken` leads every way back from the task to where `copied` is looked at, at no cost to a task that forks nothing. */
+void rpi_call_leave_to_parent(void)
+{
+    struct rp_call *call = rpi_call_now;
+    rpi_call_now = NULL;
+    if (!call)
+        return;
+    call->copied = true;
+    call->broken = RP_ERR_CONTEXT;
+    call->look = NULL; /* it would ask the parent's transport */
+}
+
+_Noreturn void rpi_call_came_back(const char *what, const char *name)
+{
+    (void)dprintf(STDERR_FILENO,
+                  "rankpool: a process (pid %ld) that %s %s forked has come back from it, and is ended: it must "
+                  "leave by exit, _exit or exec\n",
+                  (long)getpid(), what, name);
+    _exit(1);
 }
 
 void *rp_reserve(rp_call *call, size_t size)

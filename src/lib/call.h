@@ -37,6 +37,7 @@ struct rp_call {
     /* its failure so far */
     rp_status broken; /* a result could not be kept */
     bool failed;      /* rp_fail was called */
+    bool copied; /* this is the copy of it in a process that the task has forked, which is not to come back from the task */
     int code;
     char message[RPI_MESSAGE_MAX + 1];
 };
@@ -69,6 +70,11 @@ RP_MUST_USE static inline rp_status rpi_call_forbid(const char *function)
 {
     return rpi_call_now ? rpi_call_forbidden(function) : RP_OK;
 }
+
+/* In a child of fork(): the task that this thread runs is its parent's. */
+void rpi_call_leave_to_parent(void);
+/* Ends a process that came back from `what`, which had forked it: it would go on in its parent's place. */
+_Noreturn void rpi_call_came_back(const char *what, const char *name);
 
 /* Makes the call ready for its next run; its result goes to `room` if it fits there, aligned for any type. */
 static inline void rpi_call_reset(struct rp_call *call, void *room, size_t room_size)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define STALE ((uint64_t)RPI_TICKS_US * 100) /* that a report waits for others at the most */
@@ -17,7 +16,6 @@ struct life {
     struct rpi_child *child;
     size_t at;      /* in `out`, of the next report */
     uint64_t rang;  /* ticks */
-    const int *own; /* NULL, or 1; 0 in a process that a task has forked */
     struct rpi_executor executor;
     struct rpi_catalogue catalogue;
     struct rpi_task task;
@@ -50,31 +48,6 @@ static void guard_exit(void)
     (void)atexit(on_way_out);
 }
 #endif
-
-/* ---- what tasks fork */
-
-static void mark(struct life *life)
-{
-    /* cppcheck-suppress invalidFunctionArg ; so it is to be with MAP_ANONYMOUS */
-    int *page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED)
-        return;
-    *page = madvise(page, sizeof *page, MADV_WIPEONFORK) == 0; /* Linux 4.14 */
-    life->own = *page ? page : NULL;
-}
-
-/* A process that a task has forked and that comes back from it (exec failed, ...) would take orders in place of its parent. */
-static void stay(void *context)
-{
-    const struct life *life = context;
-    if (!life->own || *life->own)
-        return;
-    (void)dprintf(STDERR_FILENO,
-                  "rankpool: a process (pid %ld) that task %s forked has come back from the task, and is ended: it must "
-                  "leave by _exit or exec\n",
-                  (long)getpid(), life->child->config.registry->names[life->task.function]);
-    _exit(1);
-}
 
 /* ---- talking to the worker */
 
@@ -129,7 +102,6 @@ static void report(struct life *life, uint32_t number, struct rpi_result *result
 {
     const struct rpi_area *area = &life->child->area;
     uint64_t children = 0;
-    stay(life);
     if (result->owned) {
         rpi_buffer_free(result->owned);
         fail(result, "its process has no room for a result of this size");
@@ -274,9 +246,6 @@ static rp_status prepare(struct life *life)
     life->executor.call.cancel = &area->board->cancel;
     life->executor.call.seed = config->seed;
     life->executor.call.catalogue = &life->catalogue;
-    life->executor.stay = stay;
-    life->executor.stay_context = life;
-    mark(life);
     return RP_OK;
 }
 

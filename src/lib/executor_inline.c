@@ -64,6 +64,8 @@ static void judge(struct rp_call *call, rp_status returned, struct rpi_result *r
     result->code = 0;
     if (returned == RP_OK && call->broken == RP_OK)
         return;
+    if (call->copied)
+        rpi_call_came_back("task", call->name);
     result->status = returned == RP_ERR_CANCELLED ? RP_ERR_CANCELLED : RP_ERR_TASK;
     result->code = (int)returned;
     if (returned == RP_ERR_TASK && call->failed) {
@@ -161,8 +163,6 @@ static void say_item(struct rpi_executor *executor, uint32_t item, const struct 
     struct rpi_progress *progress = executor->progress;
     if (!progress)
         return;
-    if (executor->stay)
-        executor->stay(executor->stay_context);
     atomic_store_explicit(&progress->failures, total->failures, memory_order_relaxed);
     atomic_store_explicit(&progress->failures_size, executor->failures_size, memory_order_relaxed);
     atomic_store_explicit(&progress->item, item, memory_order_relaxed);

@@ -18,9 +18,6 @@ struct rpi_executor {
     uint8_t *results;              /* room for one, likewise */
     bool outside;                  /* that room is another's, who sees results and failures as they come */
     struct rpi_progress *progress; /* NULL, or where to say how far it is */
-    /* NULL, or called before each item, with progress: in a process that is to run none it does not return */
-    void (*stay)(void *context);
-    void *stay_context;
     uint8_t *failures; /* of a chunk's items, as they travel; outside: behind their results */
     uint32_t failures_size, failures_capacity;
 };

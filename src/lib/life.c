@@ -11,6 +11,7 @@
 #include "warden.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* The process's open pools, for its end. */
@@ -18,11 +19,13 @@ static struct {
     pthread_mutex_t lock;
     pthread_once_t once;
     struct rpi_link pools;
+    struct rpi_link over; /* those whose memory stays: ended at exit, or another process's */
 } open_pools = { .lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT };
 
 static void init_open_pools(void)
 {
     rpi_list_init(&open_pools.pools);
+    rpi_list_init(&open_pools.over);
 }
 
 static void enlist(rp_pool *pool)
@@ -38,6 +41,39 @@ static void strike_out(rp_pool *pool)
     (void)pthread_mutex_lock(&open_pools.lock);
     rpi_list_remove(&pool->link);
     (void)pthread_mutex_unlock(&open_pools.lock);
+}
+
+/* Calls on it are refused from now on. */
+static void keep(rp_pool *pool)
+{
+    rpi_lock_shut(&pool->lock);
+    (void)pthread_mutex_lock(&open_pools.lock);
+    rpi_list_append(&open_pools.over, &pool->link);
+    (void)pthread_mutex_unlock(&open_pools.lock);
+}
+
+/* ---- fork */
+
+void rpi_pools_hold(void)
+{
+    (void)pthread_once(&open_pools.once, init_open_pools);
+    (void)pthread_mutex_lock(&open_pools.lock);
+}
+
+void rpi_pools_release(void)
+{
+    (void)pthread_mutex_unlock(&open_pools.lock);
+}
+
+void rpi_pools_leave_to_parent(void)
+{
+    for (struct rpi_link *link; (link = rpi_list_pop(&open_pools.pools));) {
+        rp_pool *pool = RPI_MEMBER(link, rp_pool, link);
+        pool->left = true;
+        rpi_lock_leave(&pool->lock);
+        rpi_list_append(&open_pools.over, link);
+    }
+    rpi_pools_release();
 }
 
 /* ---- beginning */
@@ -212,16 +248,21 @@ static rp_status stop_workers(rp_pool *pool, bool drop)
     return status;
 }
 
-static void destroy(rp_pool *pool, bool together)
+/* From workers, and from the one in this process.  `used`: another thread is inside one of its tasks, and may stay there. */
+static void part(rp_pool *pool, bool together, bool used)
+{
+    rpi_warden_stop(pool->warden);
+    if (pool->here && !used)
+        pool->here->ops->close(pool->here, true);
+    if (pool->collective || !used)
+        pool->transport->ops->close(pool->transport, together);
+    if (!used)
+        rpi_here_free(pool);
+}
+
+static void destroy(rp_pool *pool)
 {
     struct rpi_alloc alloc = pool->alloc;
-    rpi_warden_stop(pool->warden);
-    if (pool->here)
-        pool->here->ops->close(pool->here, true);
-    pool->transport->ops->close(pool->transport, together);
-    rpi_here_free(pool);
-    if (!together)
-        return; /* MPI may still write into this pool's memory */
     rpi_streams_free(pool);
     rpi_versions_end(&pool->master.versions);
     rpi_pool_free_shares(pool);
@@ -235,7 +276,26 @@ static void destroy(rp_pool *pool, bool together)
     rpi_spares_end(alloc.spares);
 }
 
-static rp_status end(rp_pool **pool, bool drop, const char *function)
+#define LEAVING 1.0 /* seconds for threads that wait in the pool, which nothing keeps */
+
+/* The process ends: other threads that still wait in the pool leave it.  The lock is held. */
+static void see_out(rp_pool *pool)
+{
+    struct rpi_patience patience = { .crowded = true };
+    double deadline = rpi_now() + LEAVING;
+    if (pool->broken == RP_OK)
+        (void)snprintf(pool->why, sizeof pool->why, "the process is ending");
+    pool->broken = RP_ERR_BROKEN;
+    while (rpi_pool_attended(pool) && rpi_now() < deadline) {
+        pool->turns++;
+        rpi_pool_leave(pool);
+        rpi_patience_wait(&patience);
+        rpi_lock_take(&pool->lock);
+    }
+}
+
+/* `leaves`: the process ends, and all that is still to run there may call on the pool. */
+static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *function)
 {
     rp_pool *old = pool ? *pool : NULL;
     rp_status status = rpi_pool_enter(old, function);
@@ -264,21 +324,29 @@ static rp_status end(rp_pool **pool, bool drop, const char *function)
     rp_status kept = rpi_keeper_close(old);
     rpi_pool_deliver(old); /* rp_terminate: of what is settled */
     rpi_trace_close(old->trace);
+    bool together = !old->collective || (status == RP_OK && !old->lost); /* a collective would wait for who is gone */
+    if (leaves)
+        see_out(old);
+    bool used = leaves && old->executing;
     rpi_pool_leave(old);
     strike_out(old);
-    destroy(old, !old->collective || (status == RP_OK && !old->lost)); /* a collective would wait for who is gone */
+    if (leaves)
+        keep(old);
+    part(old, together, used);
+    if (!leaves && together) /* else MPI may still write into its memory */
+        destroy(old);
     *pool = NULL;
     return rpi_named(function, status == RP_OK ? kept : status);
 }
 
 rp_status rp_close(rp_pool **pool)
 {
-    return end(pool, false, "rp_close");
+    return end(pool, false, false, "rp_close");
 }
 
 rp_status rp_terminate(rp_pool **pool)
 {
-    return end(pool, true, "rp_terminate");
+    return end(pool, true, false, "rp_terminate");
 }
 
 static void tell_of_dropped(rp_pool *pool)
@@ -305,7 +373,7 @@ void rpi_pools_terminate(void)
             return;
         rp_pool *pool = RPI_MEMBER(link, rp_pool, link);
         tell_of_dropped(pool);
-        if (rp_terminate(&pool) != RP_OK && pool)
+        if (end(&pool, true, true, "exit()") != RP_OK && pool)
             return;
     }
 }

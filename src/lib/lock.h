@@ -25,6 +25,8 @@ struct rpi_lock {
     atomic_uintptr_t owner; /* rpi_thread(); 0: none */
 };
 
+#define RPI_LOCK_SHUT ((uintptr_t)1) /* as the owner, which is no thread then: it is a lock without one, of what is over */
+
 /* What tells this thread from the others. */
 static inline uintptr_t rpi_thread(void)
 {
@@ -42,6 +44,22 @@ void rpi_lock_own(struct rpi_lock *lock);
 
 void rpi_lock_contend(struct rpi_lock *lock);
 bool rpi_lock_try_other(struct rpi_lock *lock);
+
+/* For good.  This thread does not hold it; from then on nobody comes in as its owner, and whoever has taken it sees that it is shut. */
+void rpi_lock_shut(struct rpi_lock *lock);
+/* The same in a child of fork(), whoever held it in the parent. */
+void rpi_lock_leave(struct rpi_lock *lock);
+
+static inline bool rpi_lock_is_shut(const struct rpi_lock *lock)
+{
+    return atomic_load_explicit(&lock->owner, memory_order_relaxed) == RPI_LOCK_SHUT;
+}
+
+/* Whether a thread owns it. */
+static inline bool rpi_lock_has_owner(const struct rpi_lock *lock)
+{
+    return atomic_load_explicit(&lock->owner, memory_order_relaxed) > RPI_LOCK_SHUT;
+}
 
 static inline bool rpi_lock_is_own(const struct rpi_lock *lock)
 {
@@ -75,7 +93,7 @@ static inline void rpi_lock_give(struct rpi_lock *lock)
         atomic_store_explicit(&lock->in, 0, memory_order_release);
         return;
     }
-    if (atomic_load_explicit(&lock->owner, memory_order_relaxed))
+    if (rpi_lock_has_owner(lock))
         atomic_store_explicit(&lock->closed, 0, memory_order_release);
     atomic_store_explicit(&lock->taken, 0, memory_order_release);
 }

@@ -9,15 +9,35 @@
 #include <mpi.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-static bool ours; /* rankpool initialised MPI: a fact of the process, as MPI itself is */
+static bool ours;      /* rankpool initialised MPI: a fact of the process, as MPI itself is */
+static bool inherited; /* MPI was initialised in the process that forked this one */
 
 bool rpi_mpi_active(void)
 {
     int initialised = 0, finalised = 0;
     (void)MPI_Initialized(&initialised);
     (void)MPI_Finalized(&finalised);
-    return initialised && !finalised;
+    return initialised && !finalised && !inherited;
+}
+
+void rpi_mpi_leave_to_parent(void)
+{
+    int initialised = 0;
+    (void)MPI_Initialized(&initialised); /* any thread may ask that at any time */
+    inherited = initialised;
+    ours = false;
+}
+
+rp_status rpi_mpi_fork_check(const char *function)
+{
+    if (!inherited)
+        return RP_OK;
+    return rpi_error(RP_ERR_CONTEXT,
+                     "%s: this process (pid %ld) is a child of fork(), and its parent uses MPI, which a child cannot: let "
+                     "the parent open pools, fork before MPI_Init, or exec another program",
+                     function, (long)getpid());
 }
 
 bool rpi_mpi_launched(void)

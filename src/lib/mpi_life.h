@@ -8,6 +8,10 @@
 bool rpi_mpi_launched(void);
 /* Whether MPI can be called: initialised, and not finalised. */
 bool rpi_mpi_active(void);
+/* In a child of fork(): the MPI that its parent has initialised is not its own. */
+void rpi_mpi_leave_to_parent(void);
+/* RP_ERR_CONTEXT in such a child. */
+RP_MUST_USE rp_status rpi_mpi_fork_check(const char *function);
 /* RP_ERR_MPI where srun started several copies that this MPI would take for one process each. */
 RP_MUST_USE rp_status rpi_mpi_srun_check(void);
 /* Initialises MPI unless it is.  RP_ERR_MPI: it cannot be, or it is finalised already.  RP_ERR_BROKEN: it takes more than `timeout` seconds, and the

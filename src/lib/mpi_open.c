@@ -356,18 +356,28 @@ static rp_status open_spawned(const rp_config *config, double began, rp_pool **p
 
 /* ---- fork */
 
-/* Nothing that is the parent's is held by the child. */
+/* The process that opens pools here; 0: none yet, or only the parent of this child of fork(). */
+static pid_t home;
+
+/* Nothing that is the parent's is done, held or ended by the child. */
 static void leave_to_parent(void)
 {
     rpi_private_leave();
+    rpi_call_leave_to_parent();
+    rpi_mpi_leave_to_parent();
+    rpi_pools_leave_to_parent();
+    home = 0;
 }
 
+/* MPI may be there before the first pool. */
 __attribute__((constructor)) static void watch_forks(void)
 {
-    (void)pthread_atfork(NULL, NULL, leave_to_parent);
+    (void)pthread_atfork(rpi_pools_hold, rpi_pools_release, leave_to_parent);
 }
 
 /* ---- the process's end */
+
+static atomic_bool prepared;
 
 /* A spawned worker whose program comes to its end without the open that its parent waits in says so. */
 static void answer_parent(void)
@@ -389,6 +399,9 @@ static void answer_parent(void)
  * along, when two do so at once. */
 static void at_exit(void)
 {
+    if (getpid() != home) /* a child of fork() or vfork() */
+        return;
+    atomic_store(&prepared, false);
     if (rpi_crash_exit()) {
         (void)fflush(NULL);
         if (!rpi_mpi_recovers())
@@ -408,10 +421,12 @@ static void register_at_exit(void)
         (void)rpi_error(RP_ERR_NOMEM, "no room for an exit handler: MPI will not be finalised");
 }
 
+/* Anew where it has run already: a global's destructor may still open a pool. */
 static void prepare_exit(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, register_at_exit);
+    home = getpid();
+    if (!atomic_exchange(&prepared, true))
+        register_at_exit();
 }
 
 /* ---- any */
@@ -488,6 +503,8 @@ rp_status rp_open(const rp_config *config, rp_pool **pool)
     know_mpi();
     if (status == RP_OK && !pool)
         status = rpi_error(RP_ERR_INVALID, "rp_open: pool is NULL");
+    if (status == RP_OK)
+        status = rpi_mpi_fork_check("rp_open");
     return status == RP_OK ? rpi_named("rp_open", open_any(config, began, pool)) : status;
 }
 
@@ -499,6 +516,8 @@ rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool)
     know_mpi();
     if (status == RP_OK && !pool)
         status = rpi_error(RP_ERR_INVALID, "rp_open_comm: pool is NULL");
+    if (status == RP_OK)
+        status = rpi_mpi_fork_check("rp_open_comm");
     if (status != RP_OK)
         return status;
     (void)MPI_Initialized(&initialised);

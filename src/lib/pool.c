@@ -9,6 +9,7 @@
 #include "tracer.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #define STEP_TICKS ((uint64_t)RPI_TICKS_US) /* between two steps of calls that need none */
 #define STEP_SHARE 4                        /* and so many times what the last took: over tcp it is tens of microseconds */
@@ -31,6 +32,36 @@ rp_status rpi_pool_refused(const char *function)
         return rpi_call_forbidden(function);
     return rpi_error(RP_ERR_INVALID, "%s: the pool is NULL: %s", function,
                      why ? why : "rp_open has not made one, or rp_close has ended it");
+}
+
+static rp_status is_shut(rp_pool *pool, const char *function)
+{
+    if (pool->left)
+        return rpi_error(RP_ERR_CONTEXT,
+                         "%s: this process (pid %ld) is a child of fork(), and the pool is its parent's: only that one may "
+                         "use it",
+                         function, (long)getpid());
+    return rpi_error(RP_ERR_INVALID,
+                     "%s: the pool is closed: the process is ending, and exit() has ended the pools that were open",
+                     function);
+}
+
+rp_status rpi_pool_enter_late(rp_pool *pool, const char *function)
+{
+    if (rpi_lock_is_shut(&pool->lock))
+        return is_shut(pool, function);
+    rpi_lock_contend(&pool->lock);
+    if (!rpi_lock_is_shut(&pool->lock))
+        return RP_OK;
+    rpi_lock_give(&pool->lock);
+    return is_shut(pool, function);
+}
+
+void rpi_pool_come_back(rp_pool *pool, const char *what)
+{
+    if (pool->left)
+        rpi_call_came_back(what, "of the pool's");
+    rpi_lock_take(&pool->lock);
 }
 
 void rpi_pool_call_caretaker(rp_pool *pool)
@@ -311,7 +342,7 @@ static void call_on_done(rp_pool *pool, uint64_t id)
     in_callback = true;
     options.on_done(pool, (rp_future){ id }, &outcome, options.user);
     in_callback = false;
-    rpi_lock_take(&pool->lock);
+    rpi_pool_come_back(pool, "an on_done function");
     rpi_master_forget_options(master, future); /* until now nobody could free it */
     if (future->flags & RPI_FUTURE_RELEASED)
         rpi_master_release(master, id, future);

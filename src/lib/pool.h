@@ -78,6 +78,7 @@ struct rp_pool {
     bool collective;                /* the peers are processes that close together */
     rp_status broken;               /* RP_OK while the pool can go on */
     char why[512];
+    bool left;          /* this is a child of fork(): the pool is its parent's */
     rp_status shortage; /* RP_ERR_NOMEM: the last step could not take all that came */
 };
 
@@ -88,14 +89,21 @@ RP_MUST_USE rp_status rpi_pool_refused(const char *function);
 #define RPI_POOL_SERVED "this rank was a worker: only rank 0 has a pool, so put what uses it inside `if (pool)`"
 void rpi_pool_is_elsewhere(const char *why);
 
+/* Where the lock is another's, or shut: of a child of fork(), or in a process that has ended the pool at its exit. */
+RP_MUST_USE rp_status rpi_pool_enter_late(rp_pool *pool, const char *function);
+
 /* Puts a checked request into a pool.  Locks; every path out unlocks. */
 RP_MUST_USE static inline rp_status rpi_pool_enter(rp_pool *pool, const char *function)
 {
     if (!pool || rpi_call_current())
         return rpi_pool_refused(function);
-    rpi_lock_take(&pool->lock);
+    if (!rpi_lock_is_own(&pool->lock) || !rpi_lock_enter(&pool->lock))
+        return rpi_pool_enter_late(pool, function);
     return RP_OK;
 }
+
+/* Takes the lock back after a function of the application's, which may have forked: a child does not come back from `what`. */
+void rpi_pool_come_back(rp_pool *pool, const char *what);
 
 /* Wakes it, if there is something for it to do. */
 void rpi_pool_call_caretaker(rp_pool *pool);
@@ -194,7 +202,11 @@ struct rpi_isolation rpi_config_isolation(const rp_config *checked);
 /* RANKPOOL_BATCH_BYTES, or the default. */
 RP_MUST_USE rp_status rpi_batch_limit(uint32_t *limit);
 
-/* Ends every pool still open: for a process's end. */
+/* Ends every pool still open: for a process's end.  What they have in memory stays: whatever runs later may still call on them. */
 void rpi_pools_terminate(void);
+/* Around fork(): the list of open pools is still meanwhile; in the child it is empty then, and a call on one of them is refused. */
+void rpi_pools_hold(void);
+void rpi_pools_release(void);
+void rpi_pools_leave_to_parent(void);
 
 #endif

@@ -279,7 +279,7 @@ static bool ask(rp_stream *stream)
     stream->asking = true;
     rpi_pool_leave(stream->pool);
     bool more = stream->source(stream->context, &stream->item);
-    rpi_lock_take(&stream->pool->lock);
+    rpi_pool_come_back(stream->pool, "a source");
     stream->asking = false;
     stream->asked = more;
     stream->ended = stream->ended || !more;
