@@ -2,9 +2,9 @@
 
 #include "clock.h"
 #include "report.h"
+#include "runtimes.h"
 #include "share.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@ struct life {
 static void on_way_out(int status, void *unused)
 {
     (void)unused;
-    (void)fflush(NULL);
+    rpi_runtimes_flush();
     _exit(status);
 }
 
@@ -39,7 +39,7 @@ static void guard_exit(void)
 #else
 static void on_way_out(void)
 {
-    (void)fflush(NULL);
+    rpi_runtimes_flush();
     _exit(1);
 }
 
@@ -109,7 +109,7 @@ static void report(struct life *life, uint32_t number, struct rpi_result *result
         children = put_children(life, result);
     }
     life->at = rpi_area_next(life->at, rpi_report_put(area->out + life->at, result, children));
-    (void)fflush(NULL); /* what it printed may not wait for a process that may crash */
+    rpi_runtimes_flush(); /* what it printed may not wait for a process that may crash */
     if (life->at > MUCH)
         (void)rpi_board_withdraw(area->board, number);
     atomic_store(&area->board->done, number);
@@ -128,6 +128,7 @@ static void start(struct life *life, struct rpi_result *result)
     life->task.arg = config->init_arg.data;
     life->task.size = config->init_arg.size;
     rpi_execute_inline(&life->executor, &life->task, result);
+    rpi_runtimes_find(); /* it may have loaded a plug-in */
     rpi_buffer_free(result->owned);
     result->owned = NULL;
     result->size = result->children_count = 0;
@@ -197,7 +198,7 @@ _Noreturn static void end(struct life *life)
 {
     if (life->child->config.finalizer)
         life->child->config.finalizer(life->executor.worker_data);
-    (void)fflush(NULL);
+    rpi_runtimes_flush();
     _exit(0);
 }
 

@@ -2,11 +2,11 @@
 
 #include "nursery.h"
 #include "private.h"
+#include "runtimes.h"
 #include "status.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -18,7 +18,9 @@ static pid_t fork_zygote(int socket, const struct rpi_zygote_config *config)
     sigset_t all, before;
     pid_t parent = getpid();
     (void)sigfillset(&all);
-    (void)fflush(NULL); /* else what is buffered would be written by each process */
+    rpi_runtimes_find();
+    rpi_runtimes_flush(); /* else what is buffered would be written by each process */
+    rpi_runtimes_pause();
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
