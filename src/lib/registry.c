@@ -25,6 +25,7 @@ static struct {
     size_t count, capacity;
     rp_status error; /* of the first rp_register_at that failed, for rp_open to tell */
     char message[1024];
+    struct name refused; /* its name; the strings are not kept */
 } table = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 #define FNV_BASIS 0xCBF29CE484222325U
@@ -160,6 +161,7 @@ void rp_register_at(const char *name, rp_fn *fn, const char *file, int line)
     rp_status status = add(&new);
     if (status != RP_OK && table.error == RP_OK) {
         table.error = status;
+        table.refused = new;
         (void)snprintf(table.message, sizeof table.message, "%s", rp_error_message());
     }
     (void)pthread_mutex_unlock(&table.lock);
@@ -213,6 +215,9 @@ static rp_status snapshot_locked(struct rpi_registry *registry)
 {
     const struct rpi_alloc *alloc = &registry->alloc;
     uint32_t slots = 64;
+    uint64_t known = 0;
+    if (table.error != RP_OK && !is_loaded(&table.refused, &known))
+        table.error = RP_OK; /* it went with its plug-in */
     if (table.error != RP_OK)
         return rpi_error(table.error, "%s", table.message);
     while (slots < 4 * table.count)
@@ -223,7 +228,6 @@ static rp_status snapshot_locked(struct rpi_registry *registry)
     registry->slots = rpi_reserve(alloc, slots * sizeof *registry->slots);
     if (!registry->names || !registry->functions || !registry->slots)
         return rpi_no_memory("the registry of task functions");
-    uint64_t known = 0;
     for (size_t i = 0; i < table.count; i++)
         if (is_loaded(&table.names[i], &known))
             insert_sorted(registry, &table.names[i]);

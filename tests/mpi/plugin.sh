@@ -81,6 +81,8 @@ int main(int argc, char **argv)
     if (!strcmp(argv[3], "both")) { /* two that are loaded, or one in two versions */
         (void)load(argv[2], &second);
         (void)try(first);
+        dlclose(second);
+        printf("without it %d\n", try(first));
         return 0;
     }
     int result = try(first);
@@ -129,4 +131,11 @@ if grep -q 'the name plugged is given to two task functions, at .*plug\.c:9 and 
 else
     cat "$TMP/out" >>"$TMP/err"
     not_ok "two that are loaded may not share a name" "status $rc"
+fi
+
+if grep -qx 'without it 11' "$TMP/out"; then
+    ok "nor is that held against the first when the second is unloaded"
+else
+    cat "$TMP/out" >>"$TMP/err"
+    not_ok "nor is that held against the first when the second is unloaded" "status $rc"
 fi
