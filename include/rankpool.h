@@ -192,7 +192,8 @@ typedef struct rp_config {
                             * that take under 1 ms by measurement, or less than what is left of the timeout if there is a caretaker;
                             * default off; no effect in a pool of one process */
     rp_toggle background;  /* the caretaker thread, which drives the pool while the application computes, and one at each worker, which
-                            * answers rank 0 while a task runs long: default on where MPI gives MPI_THREAD_MULTIPLE; RP_ON where it does not: RP_ERR_INVALID; a pool of one process has none */
+                            * answers rank 0 while a task runs long: default on where MPI gives MPI_THREAD_MULTIPLE; RP_ON where it does not: RP_ERR_INVALID; a pool of one process has none.
+                            * Without it a warning says once when queued tasks had waited over a second for a call */
     uint64_t seed;
     double open_timeout;   /* seconds for every rank to come, and to answer, at open; default 60 */
     double lost_after;     /* seconds of silence, while the pool is driven, that make a worker suspect: its tasks may run elsewhere (attempts), until it is

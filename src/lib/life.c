@@ -122,6 +122,7 @@ static void start_caretaker(rp_pool *pool, const rp_config *config, const struct
 {
     if (!parts->transport || config->background == RP_OFF)
         return;
+    pool->lonely = !parts->threads;
     if (parts->threads)
         rpi_caretaker_start(pool);
     else
@@ -129,6 +130,17 @@ static void start_caretaker(rp_pool *pool, const rp_config *config, const struct
             &pool->log, RP_LOG_INFO,
             "there is no caretaker thread: MPI does not give MPI_THREAD_MULTIPLE, so tasks move only while calls on the "
             "pool drive it");
+}
+
+/* Without a caretaker nobody would hand out tasks while rank 0 runs a longer one. */
+static void tell_of_worker_here(const rp_pool *pool, const rp_config *config)
+{
+    if (pool->here && !pool->caretaker.live)
+        rpi_say(
+            &pool->log, RP_LOG_WARNING,
+            "config.master_works = RP_ON has no effect on tasks of 1 ms and more, because there is no caretaker thread: %s",
+            config->background == RP_OFF ? "config.background is RP_OFF"
+                                         : "MPI was initialised without MPI_THREAD_MULTIPLE");
 }
 
 static rp_status make_worker_here(rp_pool *pool, const struct rpi_pool_parts *parts, const rp_config *config)
@@ -192,6 +204,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     rpi_lock_own(&new->lock);
     rpi_rest_init(&new->rest);
     start_caretaker(new, config, parts);
+    tell_of_worker_here(new, config);
     if (new->recovery)
         new->warden = rpi_warden_start(new);
     enlist(new);

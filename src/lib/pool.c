@@ -14,8 +14,9 @@
 #define STEP_TICKS ((uint64_t)RPI_TICKS_US) /* between two steps of calls that need none */
 #define STEP_SHARE 4                        /* and so many times what the last took: over tcp it is tens of microseconds */
 #define STEP_MOST  (200 * (uint64_t)RPI_TICKS_US)
-#define BURST      8 /* tasks that came since the last step: there will be more */
-#define HELD       3 /* steps that they wait for more at the most */
+#define BURST      8   /* tasks that came since the last step: there will be more */
+#define HELD       3   /* steps that they wait for more at the most */
+#define ALONE      1.0 /* seconds without a step that are worth a word */
 
 /* Why this process has no pool: a fact of its last rp_open. */
 static _Atomic(const char *) absence;
@@ -280,8 +281,27 @@ static bool is_burst(rp_pool *pool)
     return pool->held > 0;
 }
 
+/* Where there is no caretaker: a step that hands out tasks to idle workers comes so long after the last one, which left tasks
+ * unsettled, that they have waited for it.  That is said once. */
+static void look_back(rp_pool *pool, double before, uint64_t queued)
+{
+    bool waited = pool->left_work && pool->now - before > ALONE && rpi_master_queued(&pool->master) < queued;
+    pool->left_work = pool->master.unsettled > 0;
+    if (!waited)
+        return;
+    pool->lonely = false;
+    rpi_say(
+        &pool->log, RP_LOG_WARNING,
+        "tasks were queued and workers idle while no call drove the pool for %.1f s: there is no caretaker thread, because "
+        "MPI was initialised without MPI_THREAD_MULTIPLE.  Leave MPI's start to rp_open, or call MPI_Init_thread with it, "
+        "or call rp_progress now and then",
+        pool->now - before);
+}
+
 static bool step(rp_pool *pool, bool run, bool gather)
 {
+    double before = pool->now;
+    uint64_t queued = 0;
     if (pool->broken != RP_OK)
         return false;
     pool->shortage = RP_OK;
@@ -294,8 +314,12 @@ static bool step(rp_pool *pool, bool run, bool gather)
     rpi_losing_step(pool);
     pool->burst = gather && is_burst(pool);
     pool->late = pool->master.queue.tasks > 0 && rpi_roster_has_idle(&pool->master.roster);
+    if (pool->lonely && rpi_roster_has_idle(&pool->master.roster))
+        queued = rpi_master_queued(&pool->master);
     if (!pool->burst)
         rpi_pool_dispatch(pool);
+    if (pool->lonely)
+        look_back(pool, before, queued);
     if (run && rpi_pool_is_alone(pool) && !pool->executing && pool->broken == RP_OK) {
         any = rpi_here_run(pool) || any;
         rpi_pool_dispatch(pool);

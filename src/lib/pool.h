@@ -60,6 +60,8 @@ struct rp_pool {
     uint64_t submitted; /* tasks, at the last of these steps */
     unsigned held;      /* steps so far that left queued tasks for a fuller batch */
     bool burst;         /* the last one did */
+    bool lonely;        /* nobody drives it but calls, for want of threads in MPI, and that was not said yet */
+    bool left_work;     /* lonely: the last step left tasks so */
     bool late;          /* it found a worker idle while tasks were queued */
     uint64_t sending;   /* messages whose bytes MPI still needs */
     double now;         /* seconds, at the last step */

@@ -138,10 +138,11 @@ bool rpi_rest_take(rp_pool *pool, double seconds, bool polite)
     else
         rpi_lock_take(&pool->lock);
     rest->sleepers--;
+    pool->now = rpi_now(); /* a sleep is no time in which nobody drives the pool */
     if (leads) {
         rest->parked = false;
         if (rest->sleepers)
             wake_others(rest); /* one of them sleeps on the transport next */
     }
-    return rpi_now() < began + seconds;
+    return pool->now < began + seconds;
 }
