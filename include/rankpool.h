@@ -241,7 +241,8 @@ typedef struct rp_call_info { size_t struct_size; uint64_t task; int attempt; in
  * that leaves main behind its first pool is missing in the next.
  * A rank of the job that neither calls rp_open nor initialises MPI holds up the others inside MPI's own initialisation, which waits
  * for all ranks without a limit: open_timeout counts from behind it.  Where a launcher lets the others go on without a rank that has
- * ended (rankpool launch), it counts for that as well, and a process that gave MPI up has none.
+ * ended (rankpool launch), it counts for that as well, and a process that gave MPI up has none; where
+ * ranks share cores MPI has as many times as long as share one, ten at the most.
  * Rank 0 has a connection, that is an open file, to every worker: where its soft limit is too low for them it is
  * raised, so far and no further, for the whole process and what it starts later; a hard limit that is too low is
  * RP_ERR_BROKEN.

@@ -6,7 +6,12 @@
 #include <errno.h>
 #include <mpi.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
+
+#define CROWD 10 /* times open_timeout at the most, where ranks share cores */
 
 /* Of the process, as MPI is: a thread that does not come back goes on in it. */
 static struct {
@@ -33,6 +38,29 @@ static bool joins_by(double deadline)
     return pthread_clockjoin_np(start.thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT;
 }
 
+/* The ranks of this host that share a core, as far as its launcher tells. */
+static double crowd_of(long *ranks, long *cores)
+{
+    const char *text = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+    *ranks = text ? strtol(text, NULL, 10) : 1;
+    *cores = sysconf(_SC_NPROCESSORS_ONLN);
+    double crowd = (double)*ranks / (double)(*cores > 0 ? *cores : 1);
+    return crowd < 1 ? 1 : crowd > CROWD ? CROWD : crowd;
+}
+
+static rp_status give_up(double waited, double timeout, long ranks, long cores)
+{
+    char slow[128] = "";
+    if (ranks > cores)
+        (void)snprintf(slow, sizeof slow, ", or %ld ranks on the %ld cores of this host need longer", ranks, cores);
+    start.given_up = true;
+    (void)pthread_detach(start.thread);
+    return rpi_error(RP_ERR_BROKEN,
+                     "MPI_Init did not come back within %.3g s (config.open_timeout is %g s): a rank has ended before it, "
+                     "which rankpool launch tells, or did not start, or is slow%s; if so, raise config.open_timeout",
+                     waited, timeout, slow);
+}
+
 rp_status rpi_mpi_start(double timeout)
 {
     if (start.given_up)
@@ -41,13 +69,7 @@ rp_status rpi_mpi_start(double timeout)
         (void)initialise(NULL);
         return outcome();
     }
-    if (joins_by(rpi_now() + timeout))
-        return outcome();
-    start.given_up = true;
-    (void)pthread_detach(start.thread);
-    return rpi_error(RP_ERR_BROKEN,
-                     "MPI_Init did not come back within %g s (config.open_timeout): ranks are slow, or a rank has ended "
-                     "before it, or did "
-                     "not start.  rankpool launch names those that have ended",
-                     timeout);
+    long ranks, cores;
+    double wait = timeout * crowd_of(&ranks, &cores);
+    return joins_by(rpi_now() + wait) ? outcome() : give_up(wait, timeout, ranks, cores);
 }

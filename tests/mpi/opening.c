@@ -155,7 +155,7 @@ static rp_status die(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(die);
 
-/* The odd rank dies on its way into the pool. */
+/* The odd rank dies, or is late, on its way into the pool. */
 static int open_without(const char *mode, bool odd)
 {
     rp_config config = RP_CONFIG_INIT;
@@ -164,6 +164,8 @@ static int open_without(const char *mode, bool odd)
         (void)MPI_Init(NULL, NULL);
     if (strcmp(mode, "dies_inside") == 0)
         config.initializer = die;
+    else if (odd && strcmp(mode, "late_before_mpi") == 0)
+        (void)sleep(5);
     else if (odd)
         (void)raise(SIGKILL);
     (void)open_plain(&config);
@@ -319,7 +321,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(mode, "few_files") == 0)
         return open_with_few_files();
-    if (strcmp(mode, "dies_before_mpi") == 0 || strcmp(mode, "dies_before") == 0 || strcmp(mode, "dies_inside") == 0)
+    if (strcmp(mode, "dies_before_mpi") == 0 || strcmp(mode, "dies_before") == 0 || strcmp(mode, "dies_inside") == 0 ||
+        strcmp(mode, "late_before_mpi") == 0)
         return open_without(mode, odd);
     if (strcmp(mode, "dies_at") == 0)
         return open_dying(odd);

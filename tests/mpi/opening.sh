@@ -145,6 +145,26 @@ dies() # NAME MODE PATTERN
 }
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 dies "a rank that dies before MPI is there" dies_before_mpi '.*a rank has ended before it'
+
+# MPI's start takes long where many ranks share cores, whose number Open MPI tells: then they have more time than open_timeout, 3 s here.
+slow_start() # RANKS-OF-THIS-HOST
+{
+    run_leaky timeout -k 5 "$TIMEOUT" "$BUILD/rankpool" launch -n 3 \
+        sh -c 'OMPI_COMM_WORLD_LOCAL_SIZE=$1 exec "$2" late_before_mpi' sh "$1" "$opening"
+}
+slow_start 1000000
+if [ "$rc" = 0 ] && [ "$(grep -c '^rank [012]: fine' "$TMP/out")" = 3 ]; then
+    ok "a slow start of many ranks"
+else
+    not_ok "a slow start of many ranks" "status $rc, or not every rank is fine"
+fi
+slow_start 1
+pattern='^rank 0: the pool cannot go on: MPI_Init did not come back within 3 s \(config.open_timeout is 3 s\).* or is slow; if so, raise'
+if grep -Eq "$pattern" "$TMP/out"; then
+    ok "a slow start of few"
+else
+    not_ok "a slow start of few" "no line like $pattern"
+fi
 dies "a rank that dies before the pool" dies_before '.*rank 1([^0-9]|$)'
 dies "a rank that dies in its initializer" dies_inside '.*rank 1 .*has ended'
 
