@@ -91,8 +91,8 @@ static const struct rpi_heirs_ops ops = {
 static const char *obstacle(void)
 {
     if (!rpi_mpi_recovers())
-        return "the launcher ends the whole job with its first lost rank: rankpool launch and Open MPI's mpirun "
-               "--enable-recovery do not";
+        return "the launcher may end the whole job with its first lost rank: it needs rankpool launch, or mpirun "
+               "--enable-recovery";
     if (!rpi_mpi_threads())
         return "it needs MPI_THREAD_MULTIPLE, which this MPI was not initialised with";
     return NULL;
