@@ -377,6 +377,7 @@ static void tell_of_dropped(rp_pool *pool)
 
 void rpi_pools_terminate(void)
 {
+    rpi_pool_leave_callback();
     (void)pthread_once(&open_pools.once, init_open_pools);
     for (;;) {
         (void)pthread_mutex_lock(&open_pools.lock);

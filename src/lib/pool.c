@@ -350,6 +350,11 @@ bool rpi_pool_in_callback(void)
     return in_callback;
 }
 
+void rpi_pool_leave_callback(void)
+{
+    in_callback = false;
+}
+
 rp_status rpi_pool_may_wait(const char *function)
 {
     return in_callback ? rpi_error(RP_ERR_CONTEXT, "%s waits: an on_done function may not", function) : RP_OK;

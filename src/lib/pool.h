@@ -170,6 +170,8 @@ bool rpi_pool_at_rest(rp_pool *pool, const void *unused);
 void rpi_pool_deliver(rp_pool *pool);
 /* Whether this thread is inside an on_done function. */
 bool rpi_pool_in_callback(void);
+/* It called exit(), and does not come back to it. */
+void rpi_pool_leave_callback(void);
 /* RP_ERR_CONTEXT there. */
 RP_MUST_USE rp_status rpi_pool_may_wait(const char *function);
 /* RP_ERR_BROKEN, with the reason, for a pool that cannot go on. */

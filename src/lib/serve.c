@@ -110,12 +110,20 @@ rp_status rpi_server_isolate(struct rpi_server *server, const struct rpi_isolati
     return rpi_fork_open(&config, &server->resident);
 }
 
+static void finalise(struct rpi_server *server)
+{
+    pid_t self = getpid();
+    server->finalizer(server->executor.worker_data);
+    if (getpid() != self)
+        rpi_call_came_back("the finalizer", "of a worker's");
+}
+
 void rpi_server_fini(struct rpi_server *server)
 {
     if (server->resident)
         rpi_fork_close(server->resident, server->broken != RP_OK || server->worker.alone);
     else if (server->finalizer)
-        server->finalizer(server->executor.worker_data);
+        finalise(server);
     rpi_supply_end(&server->worker);
     rpi_worker_fini(&server->worker);
     rpi_executor_fini(&server->executor);

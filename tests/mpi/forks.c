@@ -1,5 +1,5 @@
 /* A program for forks.sh: children of fork(), without exec, do as the other arguments say, where the first says, and the pool goes on.
- *   app closed thread callback source task isolated    where: before a pool is used, after it is closed, in another thread, ...
+ *   app closed thread callback source task isolated finalizer    where: before a pool is used, after it is closed, in another thread, ...
  *   exit _exit main signal fault calls opens back      how the child ends: 127, or what it tries before
  *   system popen vfork spawn                           or another program is run
  *   held                                               or it lives on, and its worker is killed */
@@ -167,6 +167,14 @@ RP_TASK(forks);
 
 static bool callback_good;
 
+static void finalizer(void *data)
+{
+    bool good = false;
+    (void)data;
+    how = hows[2];
+    (void)fork_one(&good);
+}
+
 static void on_done(rp_pool *of, rp_future future, const rp_outcome *outcome, void *user)
 {
     (void)of, (void)future, (void)outcome, (void)user;
@@ -231,6 +239,8 @@ static bool fork_there(void)
     } else if (strcmp(where, "source") == 0) {
         good = rp_imap(pool, answer, source, &asked, NULL, &stream) == RP_OK &&
                rp_stream_next(stream, 30, &item) == RP_OK && callback_good && rp_stream_close(&stream) == RP_OK;
+    } else if (strcmp(where, "finalizer") == 0) {
+        good = true; /* it comes at the pool's end */
     } else {
         good = use_pool(forks) == 0;
     }
@@ -246,6 +256,8 @@ int main(int argc, char **argv)
     hows = argv;
     if (strcmp(where, "isolated") == 0)
         config.isolation = RP_FORK;
+    if (strcmp(where, "finalizer") == 0)
+        config.finalizer = finalizer;
     if (rp_open(&config, &pool) != RP_OK)
         return 3;
     if (!pool)

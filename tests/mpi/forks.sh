@@ -45,6 +45,8 @@ for ranks in alone 3; do
     goes_on $ranks task exit _exit signal fault system popen vfork spawn back
     goes_on $ranks isolated exit _exit signal fault system popen back
 done
+goes_on alone finalizer back
+goes_on 2 finalizer back
 goes_on alone app opens
 goes_on alone task calls opens
 

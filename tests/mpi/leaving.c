@@ -2,6 +2,7 @@
  *   leaving before       from a function that atexit got before rp_open, as the destructor of a C++ global is
  *   leaving after        from one that it got after rp_open
  *   leaving destructor   from a destructor of the program's
+ *   leaving callback     as before, and exit() is called by an on_done function
  *   leaving twice        from the first, which opens a pool and leaves that open too
  * isolated: with RP_FORK; waiting: another thread waits for a task meanwhile */
 #include <rankpool.h>
@@ -120,9 +121,16 @@ static bool leave_a_thread(void)
     return true;
 }
 
+static void leave(rp_pool *of, rp_future future, const rp_outcome *outcome, void *user)
+{
+    (void)of, (void)future, (void)outcome, (void)user;
+    exit(0);
+}
+
 int main(int argc, char **argv)
 {
     rp_config config = RP_CONFIG_INIT;
+    rp_task_options options = RP_TASK_OPTIONS_INIT;
     const char *how = argc > 2 ? argv[2] : "";
     int value = 5;
     if (argc < 2)
@@ -143,5 +151,9 @@ int main(int argc, char **argv)
         rp_stream_open(pool, NULL, &stream) != RP_OK ||
         rp_stream_submit(stream, answer, &value, sizeof value, NULL, NULL) != RP_OK || rp_drain(pool, 30) != RP_OK)
         return 5;
+    options.on_done = leave;
+    if (strcmp(when, "callback") == 0 &&
+        (rp_submit(pool, answer, &value, sizeof value, &options, NULL) != RP_OK || rp_drain(pool, 30) == RP_OK))
+        return 7;
     return strcmp(how, "waiting") == 0 && !leave_a_thread() ? 6 : 0;
 }

@@ -29,7 +29,7 @@ answered() # RANKS WHEN [HOW]
 }
 
 for ranks in alone 3; do
-    for when in before after destructor; do
+    for when in before after destructor callback; do
         answered $ranks $when
     done
     answered $ranks before waiting
