@@ -135,8 +135,8 @@ typedef void *rp_alloc(void *old, size_t size, void *user); /* realloc's contrac
 typedef struct rp_task_options {
     size_t struct_size;
     int32_t priority;      /* higher first; then longest cost; then order of submission */
-    int attempts;          /* starts allowed when its worker or process is lost: 0 = 3, 1 = at most once; after the last RP_ERR_LOST, or with RP_FORK RP_ERR_CRASHED.  A map's item whose process dies fails at once */
-    int retries;           /* more tries after a returned error or an overrun: 0 = none; with attempts 250 at the most */
+    int attempts;          /* starts allowed when its worker is lost, or with RP_FORK its process dies: 0 = 3, 1 = at most once; after the last RP_ERR_LOST, or with RP_FORK RP_ERR_CRASHED.  Inline, a task that ends its worker itself (a signal of its own, exit(), MPI_Finalize, ...) fails at once: RP_ERR_CRASHED; so does a map's item whose process dies */
+    int retries;           /* more tries after a returned error or an overrun, not after a crash: 0 = none; with attempts 250 at the most */
     double time_limit;     /* seconds from its start; 0 = none.  When it is over rp_cancelled() says so, and a late return is RP_ERR_DEADLINE; under RP_FORK it is killed; of a map: for each item */
     int worker;            /* preferred worker, 0 = any */
     bool worker_hard;      /* only there */

@@ -7,7 +7,7 @@
 
 enum rpi_advice {
     RPI_ADVICE_NETWORK, /* chooses the network of the side channel, and of messages */
-    RPI_ADVICE_RECOVER, /* lets ranks go on when others have ended: ends a sentence that says they end */
+    RPI_ADVICE_RECOVER, /* says what launchers do with the ranks that are left: ends a sentence */
     RPI_ADVICE_SPAWN,   /* may let MPI spawn workers where it did not: ends a sentence */
     RPI_ADVICE_SRUN,    /* srun, with its option for this MPI */
 };

@@ -1,6 +1,7 @@
 #include "child.h"
 
 #include "clock.h"
+#include "crash.h"
 #include "report.h"
 #include "runtimes.h"
 #include "share.h"
@@ -256,6 +257,7 @@ _Noreturn void rpi_child_live(struct rpi_child *child)
     guard_exit();
     if (prepare(&life) != RP_OK)
         _exit(1);
+    rpi_crash_watch_child(&life.executor.call);
     for (;;)
         obey(&life, await_order(&life)); /* the first is there already */
 }

@@ -1,25 +1,39 @@
 #include "crash.h"
 
 #include "call.h"
+#include "signals.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-static const struct {
-    int number;
-    const char *name;
-} signals[] = { { SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" },   { SIGFPE, "SIGFPE" },
-                { SIGILL, "SIGILL" },   { SIGABRT, "SIGABRT" }, { SIGTRAP, "SIGTRAP" } };
-#define SIGNALS (sizeof signals / sizeof *signals)
+_Thread_local bool rpi_crash_armed;
 
-static struct sigaction before[SIGNALS];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static const char *consequence; /* a fact of the process, as its signals are */
+static const char *consequence; /* facts of the process, as its signals are */
+static void (*end_job)(int code);
+static pid_t owner; /* 0: nothing is watched; a copy that somebody has forked is not */
+static bool is_child;
+static struct rp_call *const *served; /* NULL, or where the thread that runs tasks says which */
+static const struct rp_call *server;  /* NULL, or that thread's, which does nothing else */
 
-/* Only what is async-signal-safe: text is put together by hand and written at once. */
+/* The task that runs in this process, and that such an end is laid to.  *beside: it runs on
+ * another thread than this one. */
+static const struct rp_call *running(enum rpi_way way, bool *beside)
+{
+    const struct rp_call *call = rpi_call_current();
+    *beside = !call && served && (server || way == RPI_WAY_SIGNAL);
+    if (getpid() != owner)
+        return NULL;
+    return *beside ? __atomic_load_n(served, __ATOMIC_RELAXED) : call;
+}
+
+/* ---- the words; only by what is async-signal-safe */
+
 struct line {
     char text[1024];
     size_t used;
@@ -27,70 +41,184 @@ struct line {
 
 static void add(struct line *line, const char *text)
 {
-    for (; *text && line->used < sizeof line->text; text++)
-        line->text[line->used++] = *text;
+    line->used = rpi_text_add(line->text, sizeof line->text, line->used, text);
 }
 
-static void add_number(struct line *line, unsigned long long number)
+static void add_number(struct line *line, uint64_t number)
 {
-    char digits[24];
-    size_t at = sizeof digits;
-    digits[--at] = '\0';
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    add(line, digits + at);
+    line->used = rpi_text_number(line->text, sizeof line->text, line->used, number);
 }
 
-static void say(const char *what, const struct rp_call *call)
+static void add_task(struct line *line, const struct rp_call *call)
+{
+    if (call->task->is_chunk) {
+        add(line, "item ");
+        add_number(line, call->item);
+        add(line, " of a map of ");
+    } else {
+        add(line, "task ");
+    }
+    add(line, call->name);
+    add(line, " (number ");
+    add_number(line, call->task->number);
+    add(line, ")");
+}
+
+/* `where`: before its task, or instead of it. */
+static void say(const struct rp_call *call, const char *what, const char *where, bool in_task)
 {
     struct line line = { .used = 0 };
     add(&line, "rankpool: worker ");
-    add_number(&line, (unsigned long long)call->worker);
+    add_number(&line, (uint64_t)call->worker);
     add(&line, " (");
     add(&line, call->host);
     add(&line, ", pid ");
-    add_number(&line, (unsigned long long)getpid());
+    add_number(&line, (uint64_t)getpid());
     add(&line, ") ");
     add(&line, what);
-    add(&line, " in ");
-    if (call->task->is_chunk) {
-        add(&line, "item ");
-        add_number(&line, call->item);
-        add(&line, " of a map of ");
-    } else {
-        add(&line, "task ");
-    }
-    add(&line, call->name);
-    add(&line, " (number ");
-    add_number(&line, call->task->number);
-    add(&line, "): ");
+    add(&line, where);
+    if (in_task)
+        add_task(&line, call);
+    add(&line, ": ");
     add(&line, consequence);
     add(&line, "\n");
     (void)!write(STDERR_FILENO, line.text, line.used);
 }
 
-/* A fault happens again when its instruction does, with all that the system says of it, and comes to the handler that was there before.  What somebody
- * sent does not, nor does a trap. */
+static void report(const struct rp_call *call, const struct rpi_death *death)
+{
+    uint8_t words[RPI_WORDS_BYTES];
+    if (call->line < 0)
+        return;
+    rpi_words_write(words, death);
+    (void)send(call->line, words, sizeof words, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* False: no task runs, and this process does not wait for one.  One that does may not leave either:
+ * in a finalizer, or on another thread. */
+static bool speak(enum rpi_way way, int code)
+{
+    bool beside;
+    char what[RPI_DEATH_TEXT];
+    const struct rp_call *call = running(way, &beside);
+    struct rpi_death death = { .code = code, .way = (uint8_t)way };
+    rpi_death_tell(&death, what);
+    if (!call) {
+        bool leaves = server && getpid() == owner && way != RPI_WAY_SIGNAL;
+        if (leaves)
+            say(server, what, " while it served, in no task", false);
+        return leaves;
+    }
+    death.id = call->task->id;
+    death.item = call->item;
+    death.attempt = call->task->attempt;
+    say(call, what, beside ? " beside " : " in ", true);
+    report(call, &death);
+    return true;
+}
+
+void rpi_crash_end(enum rpi_way way, int code)
+{
+    if (!speak(way, code))
+        return;
+    (void)fflush(NULL);
+    if (end_job)
+        end_job(way == RPI_WAY_ABORT && code ? code : 1);
+    _exit(is_child && code ? code : 1);
+}
+
+/* ---- signals */
+
+/* The first kind is what a program does to itself, and may be caught by it.  The other signals
+ * too come of what a task does; they are watched only where they would end the process. */
+static struct watched {
+    int number;
+    bool is_fault; /* happens again when its instruction does */
+    struct sigaction before;
+} watched[] = { { .number = SIGSEGV, .is_fault = true },
+                { .number = SIGBUS, .is_fault = true },
+                { .number = SIGFPE, .is_fault = true },
+                { .number = SIGILL, .is_fault = true },
+                { .number = SIGABRT },
+                { .number = SIGTRAP },
+                { .number = SIGALRM },
+                { .number = SIGVTALRM },
+                { .number = SIGPROF },
+                { .number = SIGXCPU },
+                { .number = SIGXFSZ },
+                { .number = SIGSYS } };
+#define WATCHED (sizeof watched / sizeof *watched)
+#define FIRST   6 /* of them */
+
+static void on_signal(int number, siginfo_t *info, void *context);
+
+static void install(int number, struct sigaction *before)
+{
+    struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_ONSTACK | SA_SIGINFO };
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(number, &action, before);
+}
+
+static bool is_function(const struct sigaction *action)
+{
+    return action->sa_flags & SA_SIGINFO || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
+/* Calls the handler that was there before, under the mask that it asked for. */
+static void call_before(const struct sigaction *before, int number, siginfo_t *info, void *context)
+{
+    sigset_t mask = before->sa_mask, old;
+    (void)pthread_sigmask(SIG_BLOCK, &mask, &old);
+    (void)sigemptyset(&mask);
+    (void)sigaddset(&mask, number);
+    if (before->sa_flags & SA_NODEFER)
+        (void)pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
+    if (before->sa_flags & SA_SIGINFO)
+        before->sa_sigaction(number, info, context);
+    else
+        before->sa_handler(number);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+/* A handler that was there before may mend it, jump out of it, or end the process in its own
+ * way.  If it sets the default action, as those do that only tell of a crash, what comes next is
+ * ours again: the same signal, raised by it or by its instruction. */
+static void pass_on(struct watched *signal, siginfo_t *info, void *context)
+{
+    const struct sigaction before = signal->before;
+    struct sigaction now;
+    if (before.sa_flags & (int)SA_RESETHAND)
+        signal->before = (struct sigaction){ .sa_handler = SIG_DFL };
+    call_before(&before, signal->number, info, context);
+    if (sigaction(signal->number, NULL, &now) == 0 && !is_function(&now) && now.sa_handler == SIG_DFL)
+        install(signal->number, &signal->before);
+}
+
+/* The default action takes its course when this handler returns: a fault happens again, what was
+ * sent is sent again. */
+static void die(const struct watched *signal, bool sent)
+{
+    const struct sigaction standard = { .sa_handler = SIG_DFL };
+    (void)speak(RPI_WAY_SIGNAL, signal->number);
+    (void)sigaction(signal->number, &standard, NULL);
+    if (sent || !signal->is_fault)
+        (void)raise(signal->number);
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
-    (void)context;
-    const struct rp_call *call = rpi_call_current();
-    for (size_t i = 0; i < SIGNALS; i++) {
-        if (signals[i].number != number)
+    int before = errno;
+    bool sent = info->si_code <= 0; /* else the kernel's */
+    for (size_t i = 0; i < WATCHED; i++) {
+        struct watched *signal = &watched[i];
+        if (signal->number != number)
             continue;
-        if (call) {
-            struct line what = { .used = 0 };
-            add(&what, "died of ");
-            add(&what, signals[i].name);
-            what.text[what.used] = '\0';
-            say(what.text, call);
-        }
-        (void)sigaction(number, &before[i], NULL);
+        if (is_function(&signal->before))
+            pass_on(signal, info, context);
+        else if (!(sent && signal->before.sa_handler == SIG_IGN)) /* a fault cannot be ignored */
+            die(signal, sent);
     }
-    if (info->si_code <= 0 || number == SIGTRAP || number == SIGABRT)
-        (void)raise(number); /* delivered when this handler returns */
+    errno = before;
 }
 
 /* A stack overflow leaves no room for a handler on the stack that overflowed. */
@@ -103,26 +231,110 @@ static void alternate_stack(void)
         (void)sigaltstack(&stack, NULL);
 }
 
+static void install_signals(void)
+{
+    alternate_stack();
+    for (size_t i = 0; i < WATCHED; i++) {
+        struct watched *signal = &watched[i];
+        if (i < FIRST || (sigaction(signal->number, NULL, &signal->before) == 0 && !is_function(&signal->before) &&
+                          signal->before.sa_handler == SIG_DFL))
+            install(signal->number, &signal->before);
+    }
+}
+
+/* ---- a thread's end: pthread_exit, a cancel */
+
+static pthread_key_t key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static bool has_key;
+
+static void on_thread_end(void *unused)
+{
+    (void)unused;
+    if (rpi_call_current() || (server && served == (struct rp_call *const *)&rpi_call_now))
+        rpi_crash_end(RPI_WAY_THREAD, 0);
+    if (served == (struct rp_call *const *)&rpi_call_now)
+        served = NULL;
+}
+
+static void make_key(void)
+{
+    has_key = pthread_key_create(&key, on_thread_end) == 0;
+}
+
+void rpi_crash_arm_now(void)
+{
+    (void)pthread_once(&key_once, make_key);
+    rpi_crash_armed = true;
+    if (!served)
+        served = (struct rp_call *const *)&rpi_call_now;
+    if (has_key)
+        (void)pthread_setspecific(key, &rpi_crash_armed);
+}
+
+/* ---- exit() */
+
+#ifdef __GLIBC__
+static void on_leave(int status, void *unused)
+{
+    (void)unused;
+    rpi_crash_end(RPI_WAY_EXIT, status);
+}
+
+static void catch_exit(void)
+{
+    (void)on_exit(on_leave, NULL);
+}
+#else
+static void on_leave(void)
+{
+    rpi_crash_end(RPI_WAY_EXIT, 1);
+}
+
+static void catch_exit(void)
+{
+    (void)atexit(on_leave);
+}
+#endif
+
+static void on_quick_exit(void)
+{
+    if (!is_child) /* there its status tells more */
+        rpi_crash_end(RPI_WAY_QUICK_EXIT, 0);
+}
+
+/* ---- beginning */
+
 static void watch(void)
 {
-    struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_ONSTACK | SA_SIGINFO };
-    (void)sigemptyset(&action.sa_mask);
-    alternate_stack();
-    for (size_t i = 0; i < SIGNALS; i++)
-        (void)sigaction(signals[i].number, &action, &before[i]);
+    install_signals();
+    catch_exit();
+    (void)at_quick_exit(on_quick_exit);
 }
 
-void rpi_crash_watch(const char *ends)
+void rpi_crash_watch(const char *ends, void (*abort)(int code))
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     consequence = ends;
+    end_job = abort;
+    owner = getpid();
     (void)pthread_once(&once, watch);
+    rpi_crash_arm();
 }
 
-int rpi_crash_exit(void)
+void rpi_crash_watch_child(const struct rp_call *call)
 {
-    const struct rp_call *call = rpi_call_current();
-    if (!call)
-        return 0;
-    say("called exit()", call);
-    return 1;
+    consequence = RPI_CRASH_ENDS_PROCESS;
+    end_job = NULL;
+    owner = getpid();
+    is_child = true;
+    rpi_crash_arm();
+    rpi_crash_serve(call);
+}
+
+void rpi_crash_serve(const struct rp_call *call)
+{
+    server = call;
+    if (call)
+        served = (struct rp_call *const *)&rpi_call_now;
 }

@@ -1,17 +1,45 @@
-/* The last words of a worker whose task crashes the process or leaves it by exit(). */
+/* The last words of a process whose task crashes it, or leaves it in another way than by
+ * returning: on standard error, and to rank 0. */
 #ifndef RPI_CRASH_H
 #define RPI_CRASH_H
+
+#include "death.h"
+
+#include <stdbool.h>
 
 #define RPI_CRASH_ENDS_JOB     "this ends the whole job"
 #define RPI_CRASH_ENDS_SPAWNED "this ends all spawned workers"
 #define RPI_CRASH_ENDS_WORKER                                                                                              \
-    "this ends the worker; the others go on, one of them with this task if it may start again (options.attempts); "        \
-    "isolation = RP_FORK spares the worker, where tasks use no MPI"
+    "this ends the worker, and the task fails; the others go on; isolation = RP_FORK spares the worker, "                   \
+    "where tasks use no MPI"
+#define RPI_CRASH_ENDS_PROCESS "this ends its process"
 
-/* From now on a fatal signal first names the running task on stderr, and what its end `ends`, then does what it did before.  Process-wide, once. */
-void rpi_crash_watch(const char *ends);
+/* From now on a signal that ends this process first names the running task on stderr, and what
+ * its end `ends`.  A handler that was there before is called first, and nothing is said unless
+ * it gives the signal up.  An exit() in a task says so as well, and then calls abort(), unless
+ * NULL, which does not return.  Process-wide; the last call's words hold. */
+void rpi_crash_watch(const char *ends, void (*abort)(int code));
 
-/* Names the task that called exit(); 0: no task runs on this thread. */
-int rpi_crash_exit(void);
+struct rp_call;
+
+/* The same in a process that is forked for tasks, where signals have their default actions: of the
+ * ways that rpi_crash_end is told. */
+void rpi_crash_watch_child(const struct rp_call *call);
+
+/* From now on this thread does nothing but run tasks, by this call: what another thread does
+ * meanwhile is laid to the task, and nobody may leave the process.  NULL: that is over. */
+void rpi_crash_serve(const struct rp_call *call);
+
+/* The end of this thread inside a task is noticed from now on. */
+void rpi_crash_arm_now(void);
+extern _Thread_local bool rpi_crash_armed __attribute__((tls_model("initial-exec")));
+static inline void rpi_crash_arm(void)
+{
+    if (!rpi_crash_armed)
+        rpi_crash_arm_now();
+}
+
+/* Somebody ends the process in this way: comes back only where no task runs, and none is waited for. */
+void rpi_crash_end(enum rpi_way way, int code);
 
 #endif

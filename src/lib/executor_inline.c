@@ -10,7 +10,7 @@ rp_status rpi_executor_init(struct rpi_executor *executor, const struct rpi_allo
                             const struct rpi_registry *registry, size_t room, int worker, const char *host)
 {
     *executor = (struct rpi_executor){ .alloc = *alloc, .registry = registry, .room = room };
-    executor->call = (struct rp_call){ .alloc = *alloc, .worker = worker, .host = host, .name = "" };
+    executor->call = (struct rp_call){ .alloc = *alloc, .worker = worker, .line = -1, .host = host, .name = "" };
     executor->call.worker_data = &executor->worker_data;
     executor->call.registry = registry;
     executor->call.child_limit = room;

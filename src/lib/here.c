@@ -1,5 +1,6 @@
 #include "here.h"
 
+#include "crash.h"
 #include "status.h"
 #include "submit.h"
 #include "transport_local.h"
@@ -116,6 +117,7 @@ static bool run(rp_pool *pool, uint32_t most)
     struct rpi_server *server = pool->server;
     struct rpi_events events = rpi_server_events(server);
     bool any = false;
+    rpi_crash_arm();
     pool->executing = true;
     server->shortage = RP_OK;
     rp_status status = pool->worker_end->ops->poll(pool->worker_end, &events, &any);

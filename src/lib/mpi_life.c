@@ -1,12 +1,14 @@
 #include "mpi_life.h"
 
 #include "advice.h"
+#include "crash.h"
 #include "mpi_launcher.h"
 #include "mpi_start.h"
 #include "mpi_ulfm.h"
 #include "status.h"
 
 #include <mpi.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -113,5 +115,39 @@ void rpi_mpi_give_up(void)
 void rpi_mpi_abort(int code)
 {
     if (rpi_mpi_active())
-        (void)MPI_Abort(MPI_COMM_WORLD, code);
+        (void)PMPI_Abort(MPI_COMM_WORLD, code);
+}
+
+/* ---- tasks that end MPI */
+
+static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
+{
+    (void)comm;
+    (void)key;
+    (void)value;
+    (void)extra;
+    rpi_crash_end(RPI_WAY_FINALIZE, 0);
+    return MPI_SUCCESS;
+}
+
+/* MPI_Finalize begins with what hangs on MPI_COMM_SELF. */
+static void watch_end(void)
+{
+    int key;
+    if (MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_finalize, &key, NULL) == MPI_SUCCESS)
+        (void)MPI_Comm_set_attr(MPI_COMM_SELF, key, NULL);
+}
+
+void rpi_mpi_watch_end(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, watch_end);
+}
+
+/* MPI's own is PMPI_Abort, by the profiling interface.  In a task's process, which has no MPI,
+ * it would never come back. */
+RP_API int MPI_Abort(MPI_Comm comm, int code)
+{
+    rpi_crash_end(RPI_WAY_ABORT, code);
+    return PMPI_Abort(comm, code);
 }

@@ -25,6 +25,9 @@ bool rpi_mpi_recovers(void);
 void rpi_mpi_end(void);
 /* MPI is never finalised: a thread of ours does not come back from it. */
 void rpi_mpi_give_up(void);
+/* From now on a task that calls MPI_Finalize, which would wait for the other ranks, is noticed
+ * first. */
+void rpi_mpi_watch_end(void);
 /* Ends the whole job at once. */
 void rpi_mpi_abort(int code);
 

@@ -32,6 +32,14 @@
 /* This process's opens that went well.  A spawned worker counts those it passes: by their number it finds the one it was spawned for. */
 static atomic_uint opens;
 
+/* A task that leaves its process ends the job: the others must not wait for this rank.  Where
+ * they go on without it, nothing is aborted: mpirun may take them along, when two ranks do so at
+ * once. */
+static void (*job_ender(void))(int code)
+{
+    return rpi_mpi_recovers() ? NULL : rpi_mpi_abort;
+}
+
 /* ---- one process */
 
 static rp_status open_local(const rp_config *config, double began, rp_pool **pool)
@@ -52,10 +60,10 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     status = rpi_keeper_open(&checked, &parts.journal);
     if (status == RP_OK)
         status = rpi_tracer_open(&checked, &parts.trace);
+    rpi_crash_watch(RPI_CRASH_ENDS_JOB, job_ender()); /* the initializer's end too */
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, pool);
     if (status == RP_OK) {
-        rpi_crash_watch(RPI_CRASH_ENDS_JOB);
         (void)atomic_fetch_add(&opens, 1);
     } else {
         rpi_keeper_drop(parts.journal);
@@ -131,7 +139,7 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
     if (status != RP_OK)
         rpi_opening_take_back(opening);
     else if (entry->config.master_works == RP_ON)
-        rpi_crash_watch(RPI_CRASH_ENDS_JOB);
+        rpi_crash_watch(RPI_CRASH_ENDS_JOB, job_ender());
     return status;
 }
 
@@ -215,7 +223,10 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
     rpi_pool_is_elsewhere(RPI_POOL_SERVES);
     rpi_crash_watch(rpi_mpi_recovers() ? RPI_CRASH_ENDS_WORKER
                     : entry->spawned   ? RPI_CRASH_ENDS_SPAWNED
-                                       : RPI_CRASH_ENDS_JOB);
+                                       : RPI_CRASH_ENDS_JOB,
+                    job_ender());
+    rpi_crash_serve(&server->executor.call);
+    server->executor.call.line = rpi_transport_mpi_lifeline(opening->transport)->file;
     rp_status status = make_ready(entry, server);
     if (status == RP_OK) {
         opening->together = false;                                       /* from here on only a good end is a common one */
@@ -226,6 +237,7 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
     }
     rpi_pool_is_elsewhere(RPI_POOL_SERVED);
     rpi_server_fini(server);
+    rpi_crash_serve(NULL);
     rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
     return status;
 }
@@ -394,20 +406,12 @@ static void answer_parent(void)
             rpi_now(), &none);
 }
 
-/* exit() inside a task would leave rank 0 waiting: it ends the job, after naming the task.  In a process alone it must not pass for
- * success: what was still to do is not done.  Where the others go on without this worker it is not for it to abort: mpirun may take them
- * along, when two do so at once. */
+/* Not of an exit() inside a task, which does not come so far (crash.h). */
 static void at_exit(void)
 {
     if (getpid() != home) /* a child of fork() or vfork() */
         return;
     atomic_store(&prepared, false);
-    if (rpi_crash_exit()) {
-        (void)fflush(NULL);
-        if (!rpi_mpi_recovers())
-            rpi_mpi_abort(1);
-        _exit(1);
-    }
     if (rpi_mpi_active())
         answer_parent();
     rpi_pools_terminate();
@@ -448,6 +452,7 @@ static rp_status open_comm(MPI_Comm comm, const rp_config *config, double began,
 {
     int size, same = MPI_UNEQUAL;
     prepare_exit();
+    rpi_mpi_watch_end();
     ignore_sigpipe();
     if (rpi_family_turn())
         return open_spawned(config, began, pool);

@@ -252,6 +252,8 @@ static void settle(const struct job *job)
         right = status == (plan.fork ? RP_ERR_CRASHED : RP_ERR_LOST);
     else if (status == RP_ERR_LOST && order->kind == ONCE)
         right = true;
+    else if (status == RP_ERR_CRASHED && order->kind == LEAVE)
+        right = !plan.fork && order->way % 4 == 3; /* exit(), which the worker tells */
     else if (order->kind == FAIL)
         right = (status != RP_OK || right) && is_right_failure(order, status, &outcome);
     else if (status != RP_OK)

@@ -260,7 +260,7 @@ static void exits(void)
         futures[i] = give(leaves, NULL, 0, 1, i + 1, true);
     submit_mates(mates);
     for (int i = 0; i < 4; i++)
-        expect(outcome_of(futures[i]).status == RP_ERR_LOST, "it is lost with its worker");
+        expect(outcome_of(futures[i]).status == RP_ERR_CRASHED && outcome_of(futures[i]).code == 4, "it has crashed");
     check_mates(mates);
     expect(lost_workers() == 4, "no other is");
 }

@@ -37,8 +37,9 @@ trouble() # NAME RANKS WORDS... -- PATTERNS...
 trouble "a worker is killed" 3 lost -- \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is lost: its process has ended, or its host cannot be reached; of the tasks it had 1 start again and 0 end as lost; workers left: 1\$"
 trouble "tasks that call exit()" 6 exits -- \
-    "^rankpool: $who called exit\(\) in task leaves \(number [0-3]\): this ends the worker; the others go on, one of them with this task if it may start again \(options.attempts\); isolation = RP_FORK spares the worker, where tasks use no MPI\$" \
-    "^outcome: .*task leaves \(number 0\) was lost on worker 1 "
+    "^rankpool: $who called exit\(4\) in task leaves \(number [0-3]\): this ends the worker, and the task fails; the others go on; isolation = RP_FORK spares the worker, where tasks use no MPI\$" \
+    "is lost: its process called exit\(4\) in a task, which fails; of the others it had [0-9]+ start again and 0 end as lost" \
+    "^outcome: .*task leaves \(number 0\) crashed on worker 1 \(.*pid [0-9]+\) called exit\(4\), and was the worker; workers left: [0-9]+; isolation = RP_FORK"
 : >"$TMP/starts"
 trouble "tasks that may start once" 3 once "$TMP/starts" -- \
     "^outcome: .*task once \(number [0-9]+\) was lost on worker 1 \(.*the task may have been running, and options.attempts = 1 allows no start more" \
