@@ -39,7 +39,8 @@ static inline void rpi_crash_arm(void)
         rpi_crash_arm_now();
 }
 
-/* Somebody ends the process in this way: comes back only where no task runs, and none is waited for. */
+/* Somebody ends the process in this way: comes back only where no task runs, and none is waited
+ * for. */
 void rpi_crash_end(enum rpi_way way, int code);
 
 #endif

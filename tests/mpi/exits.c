@@ -175,7 +175,6 @@ static void tell(rp_pool *pool, rp_future culprit)
 {
     rp_stats stats = RP_STATS_INIT;
     rp_outcome outcome = RP_OUTCOME_INIT;
-    (void)!rp_get(pool, culprit, 0, NULL, 0, NULL);
     if (rp_outcome_of(pool, culprit, &outcome) == RP_OK)
         printf("culprit: status %d, code %d, %d starts: %s\n", (int)outcome.status, outcome.code, outcome.attempts,
                outcome.message);

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A task that ends its process, in whatever way, is named and ends the job, soon; under launch it costs its worker, with
 # RP_FORK its process.  What an application's own handler mends ends nothing, and nothing is said.
-# limit: 300
+# limit: 600
 . tests/support/shell.sh
 
-export TIMEOUT=15
+export TIMEOUT=40
 exits=$BUILD/tests/mpi/exits
 host=$(hostname)
 sanitized=$(nm "$exits" | grep -c '__asan_init\|__tsan_init')
@@ -16,7 +16,7 @@ on() # RANKS HOW [fork]
     if [ "$ranks" = alone ]; then
         timeout -k 5 "$TIMEOUT" "$exits" "$@"
     elif [ "$ranks" = launch ]; then
-        timeout -k 5 30 "$BUILD/rankpool" launch -n 4 "$exits" "$@"
+        timeout -k 5 "$TIMEOUT" "$BUILD/rankpool" launch -n 4 "$exits" "$@"
     else
         scripts/mpirun.sh -n "$ranks" "$exits" "$@"
     fi

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A C++ exception of a task, or of another function that rankpool calls, ends there: it never comes to the application's main.
-# limit: 180
+# limit: 400
 . tests/support/shell.sh
 
 command -v g++ >/dev/null || skip "there is no g++"
-export TIMEOUT=20
+export TIMEOUT=40
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 without_leaks
 sanitizer=
