@@ -292,8 +292,10 @@ RP_API rp_status rp_close(rp_pool **pool);
 RP_API rp_status rp_terminate(rp_pool **pool);
 
 /* Gives a task function its name, by which ranks agree on it.  `name` is copied.  Same name and function again: no effect.
- * Call on any rank, before rp_open, the same on all; any thread.  A function whose plug-in was unloaded (dlclose) is registered no more
- * in pools opened afterwards, and its name may be given again, as when the plug-in is loaded again; unload none while a pool that knows it is open.
+ * Call on any rank, before rp_open, the same on all; any thread.
+ * A function whose plug-in was unloaded (dlclose) is in no pool opened afterwards, and its name may
+ * be given again, as it is when the plug-in is loaded again.  A plug-in is to stay while a pool that
+ * was opened with it is open.
  * Errors: RP_ERR_INVALID (NULL, an empty name or one over 255 bytes, a name that has another function), RP_ERR_NOMEM,
  * RP_ERR_FULL (65,535 names). */
 RP_API RP_MUST_USE rp_status rp_register(const char *name, rp_fn *fn);

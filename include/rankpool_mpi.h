@@ -2,8 +2,9 @@
 #ifndef RANKPOOL_MPI_H
 #define RANKPOOL_MPI_H
 
-/* In C++, <mpi.h> would bring the C++ bindings too (Open MPI's MPI::Comm, MPICH's mpicxx.h), which need a library that a C program's link
- * line has not.  Whoever wants them includes <mpi.h> first. */
+/* In C++, <mpi.h> would bring the C++ bindings too (Open MPI's MPI::Comm, MPICH's mpicxx.h), which
+ * need a library that a C program's link line has not.  Whoever wants them includes <mpi.h>
+ * first. */
 #ifndef OMPI_SKIP_MPICXX
 #define OMPI_SKIP_MPICXX 1
 #endif

@@ -1,4 +1,5 @@
-/* Shared objects: the program itself, its libraries, and plug-ins, which are loaded and unloaded while it runs. */
+/* Shared objects: the program itself, its libraries, and plug-ins, which are loaded and unloaded
+ * while it runs. */
 #ifndef RPI_OBJECTS_H
 #define RPI_OBJECTS_H
 

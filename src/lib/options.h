@@ -41,7 +41,8 @@ RP_MUST_USE rp_status rpi_options_intern(struct rpi_option_table *table, const s
 /* Once more; not 0. */
 void rpi_options_hold(struct rpi_option_table *table, uint32_t number);
 bool rpi_options_are_default(const struct rpi_options *options);
-/* One task's are to be the same but for the priority: *number is theirs afterwards.  RP_ERR_NOMEM: nothing changed. */
+/* One task's are to be the same but for the priority: *number is theirs afterwards.  RP_ERR_NOMEM:
+ * nothing changed. */
 RP_MUST_USE rp_status rpi_options_raise(struct rpi_option_table *table, uint32_t *number, int32_t priority);
 /* `number` 0: the defaults. */
 const struct rpi_options *rpi_options_at(const struct rpi_option_table *table, uint32_t number);

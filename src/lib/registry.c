@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Its strings are the table's own: a plug-in's go with it when it is unloaded, and the function too.  The name then stays, for the snapshots
- * that have it, and another function may get it. */
+/* Its strings are the table's own: a plug-in's go with it when it is unloaded, and the function
+ * too.  The name then stays, for the snapshots that have it, and another function may get it. */
 struct name {
     char *text;
     rp_fn *fn;
@@ -64,8 +64,9 @@ static rp_status clash(const struct name *old, const struct name *new)
                      first, second);
 }
 
-/* Whether the name's function is still loaded when it is given another.  An object's RP_TASKs all run when it is loaded: one that ran before
- * something was unloaded is of an earlier load, even where it is at the same address again. */
+/* Whether the name's function is still loaded when it is given another.  An object's RP_TASKs all
+ * run when it is loaded: one that ran before something was unloaded is of an earlier load, even
+ * where it is at the same address again. */
 static bool is_there(const struct name *old, const struct name *new)
 {
     uint64_t id = rpi_object_of(old->fn).id;
@@ -167,7 +168,8 @@ void rp_register_at(const char *name, rp_fn *fn, const char *file, int line)
     (void)pthread_mutex_unlock(&table.lock);
 }
 
-/* Whether its function can be called.  *known: an object that is loaded, to ask only once for each. */
+/* Whether its function can be called.  *known: an object that is loaded, to ask only once for
+ * each. */
 static bool is_loaded(const struct name *name, uint64_t *known)
 {
     if (name->object.id == *known)

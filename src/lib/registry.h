@@ -1,6 +1,7 @@
-/* Names of task functions.  One table per process, filled before any open; each pool takes a snapshot, in which a function's
- * number is its place among the sorted names, so that equal registries give equal numbers on every rank.  Functions of a plug-in that was
- * unloaded are in no snapshot taken afterwards. */
+/* Names of task functions.  One table per process, filled before any open; each pool takes a
+ * snapshot, in which a function's number is its place among the sorted names, so that equal
+ * registries give equal numbers on every rank.  Functions of a plug-in that was unloaded are in no
+ * snapshot taken afterwards. */
 #ifndef RPI_REGISTRY_H
 #define RPI_REGISTRY_H
 

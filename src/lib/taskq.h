@@ -50,7 +50,8 @@ struct rpi_block {
 struct rpi_ranked;
 struct rpi_futures;
 
-/* Where each task's entry stands, by its future's slot: kept for a queue from its first rpi_taskq_raise on. */
+/* Where each task's entry stands, by its future's slot: kept for a queue from its first
+ * rpi_taskq_raise on. */
 struct rpi_place;
 struct rpi_places {
     struct rpi_alloc alloc;
@@ -116,8 +117,9 @@ struct rpi_rank rpi_taskq_rank(const struct rpi_taskq *queue);
 /* Removes what rpi_taskq_peek gave; no push may come between. */
 void rpi_taskq_pop(struct rpi_taskq *queue);
 
-/* Gives a task that is queued here another, higher rank.  `places` are those of all queues of these futures.  A queue's first is a walk through
- * it, and what is pushed without rank is walked once.  Not between peek and pop.  RP_ERR_NOMEM: nothing changed. */
+/* Gives a task that is queued here another, higher rank.  `places` are those of all queues of these
+ * futures.  A queue's first is a walk through it, and what is pushed without rank is walked once.
+ * Not between peek and pop.  RP_ERR_NOMEM: nothing changed. */
 RP_MUST_USE rp_status rpi_taskq_raise(struct rpi_taskq *queue, struct rpi_places *places, const struct rpi_futures *futures,
                                       uint64_t id, const struct rpi_rank *rank);
 void rpi_places_fini(struct rpi_places *places);

@@ -57,7 +57,8 @@ static rp_status raise_task(struct rpi_master *master, uint64_t id, struct rpi_f
     return status;
 }
 
-/* Its chunks borrow its options, which stay as they are; those that come again stand in the queue by themselves. */
+/* Its chunks borrow its options, which stay as they are; those that come again stand in the queue
+ * by themselves. */
 static rp_status raise_map(struct rpi_master *master, struct rpi_map *map, int32_t priority)
 {
     const struct rpi_rank rank = {
@@ -83,7 +84,8 @@ static rp_status raise_any(struct rpi_master *master, uint64_t id, struct rpi_fu
                                           : raise_task(master, id, future, priority);
 }
 
-/* The last one listed comes first: its own inputs follow at once, and of a chain that grows ever more urgent only the end is walked from. */
+/* The last one listed comes first: its own inputs follow at once, and of a chain that grows ever
+ * more urgent only the end is walked from. */
 void rpi_urgency_spread(struct rpi_master *master)
 {
     for (struct rpi_link *link; (link = rpi_list_pop(&master->inputs.urgent));) {

@@ -104,10 +104,15 @@ int main(int argc, char **argv)
 END
 
 flags=(-std=c11 -Wall -Wextra -Werror "${sanitize[@]}" -Iinclude "${compile[@]}")
-check "plug-ins and their program" eval '
-    ${CC:-cc} "${flags[@]}" -fPIC -shared -DADD=1 "$TMP/plug.c" -o "$TMP/one.so" &&
-    ${CC:-cc} "${flags[@]}" -fPIC -shared -DADD=2 "$TMP/plug.c" -o "$TMP/two.so" &&
-    ${CC:-cc} "${flags[@]}" "$TMP/host.c" -L"$BUILD" -Wl,-rpath,"$(realpath "$BUILD")" -lrankpool "${link[@]}" -ldl -o "$TMP/host"'
+build_all()
+{
+    "${CC:-cc}" "${flags[@]}" -fPIC -shared -DADD=1 "$TMP/plug.c" -o "$TMP/one.so" &&
+        "${CC:-cc}" "${flags[@]}" -fPIC -shared -DADD=2 "$TMP/plug.c" -o "$TMP/two.so" &&
+        "${CC:-cc}" "${flags[@]}" "$TMP/host.c" -L"$BUILD" -Wl,-rpath,"$(realpath "$BUILD")" -lrankpool "${link[@]}" -ldl \
+            -o "$TMP/host"
+}
+
+check "plug-ins and their program" build_all
 [ -x "$TMP/host" ] || exit 1
 
 printf '11\nelsewhere 11\nelsewhere 11\nelsewhere 11\n' >"$TMP/same"

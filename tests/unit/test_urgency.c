@@ -71,7 +71,8 @@ static void answer(const struct rpi_frame *task)
     CU_ASSERT_EQUAL(rpi_master_receive(&master, 1, bytes, writer.used, now), RP_OK);
 }
 
-/* Plays the worker until nothing goes out any more; returns how many went before `id`, which must go. */
+/* Plays the worker until nothing goes out any more; returns how many went before `id`, which must
+ * go. */
 static int before(uint64_t id)
 {
     int count = 0, found = -1;
@@ -264,7 +265,8 @@ static void dropped(void)
     end_master();
 }
 
-/* ---- much of it: each of these would take minutes, were a submission or a dispatch as long as the queue or the chain */
+/* ---- much of it: each of these would take minutes, were a submission or a dispatch as long as the
+ * queue or the chain */
 
 #define DEEP 100000
 
