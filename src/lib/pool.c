@@ -306,7 +306,6 @@ static bool step(rp_pool *pool, bool run, bool gather)
         return false;
     pool->shortage = RP_OK;
     pool->stepped = rpi_ticks();
-    double before = pool->now;
     pool->now = rpi_watch_at(&pool->watch, pool->stepped);
     if (pool->now - before > RPI_REST_MOST && !pool->caretaker.live)
         rpi_spares_trim(pool->alloc.spares); /* for so long nobody drove the pool */
