@@ -3,7 +3,7 @@
 # still.
 #
 # What it shows: y' = 1 / (1 - t) from 0 to 2, BDF, tolerances of 1e-10. The manual's way to go on
-# after CV_TOO_MUCH_WORK is to call CVode again. 20,000 calls in a row, of 500 steps each, return
+# after CV_TOO_MUCH_WORK is to call CVode again. 2,000 calls in a row, of 500 steps each, return
 # it; the time they return stays where it was in all but some 50 of them, just before t = 1.
 # Neither CV_ERR_FAILURE nor CV_CONV_FAILURE is ever returned.
 # Why it matters: a loop that goes on as the manual says never ends: it needs a limit of time, or
@@ -75,12 +75,12 @@ int main(void)
         status = CVode(cvode, 2, y, &t, CV_NORMAL);
         calls++;
         still += t == last;
-    } while (status == CV_TOO_MUCH_WORK && calls < 20000);
+    } while (status == CV_TOO_MUCH_WORK && calls < 2000);
     printf("after %d calls: %s, t %s 1, the same as before in %s of them\n", calls,
            status == CV_TOO_MUCH_WORK ? "CV_TOO_MUCH_WORK" : "another status", t < 1 && t > 0.999999 ? "just before" : "not before",
-           still > 19000 ? "more than 19000" : "fewer");
+           still > 1900 ? "more than 1900" : "fewer");
     return 0;
 }
 C
 gcc -O1 pole.c -o pole -lsundials_cvode -lsundials_nvecserial -lsundials_sunmatrixdense -lsundials_sunlinsoldense || exit 1
-verdict "after 20000 calls: CV_TOO_MUCH_WORK, t just before 1, the same as before in more than 19000 of them" "$(timeout -k 5 120 ./pole)"
+verdict "after 2000 calls: CV_TOO_MUCH_WORK, t just before 1, the same as before in more than 1900 of them" "$(timeout -k 5 300 ./pole)"

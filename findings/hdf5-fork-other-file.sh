@@ -112,4 +112,4 @@ C
 # shellcheck disable=SC2046 # words
 gcc forks.c -o forks $(pkg-config --cflags --libs hdf5-serial) || exit 1
 verdict "H5Fopen succeeds; opened again: H5Dread fails: 0 0 0 0
-with another file open: H5Dread succeeds: 7 7 7 7" "$(timeout -k 5 60 ./forks)"
+with another file open: H5Dread succeeds: 7 7 7 7" "$(timeout -k 5 300 ./forks)"

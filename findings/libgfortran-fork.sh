@@ -82,7 +82,7 @@ program prints
 end program
 F
 gcc -c forks.c && gfortran prints.f90 forks.o -o prints || exit 1
-timeout -k 5 60 ./prints >printed
+timeout -k 5 300 ./prints >printed
 verdict "before the fork
 child 1
 before the fork" "$(cat printed)"

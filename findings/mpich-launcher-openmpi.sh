@@ -61,10 +61,10 @@ mpicc.openmpi world.c -o on_openmpi && mpicc.mpich world.c -o on_mpich || exit 1
 
 seen=$(
     echo "MPICH's launcher, Open MPI's program:"
-    timeout -k 5 60 mpiexec.mpich -n 3 ./on_openmpi
+    timeout -k 5 300 mpiexec.mpich -n 3 ./on_openmpi
     echo "status $?"
     echo "Open MPI's launcher, MPICH's program:"
-    timeout -k 5 60 mpirun.openmpi --oversubscribe -n 3 ./on_mpich
+    timeout -k 5 300 mpirun.openmpi --oversubscribe -n 3 ./on_mpich
     echo "status $?"
 )
 verdict "MPICH's launcher, Open MPI's program:

@@ -64,5 +64,5 @@ int main(int argc, char **argv)
 C
 mpicc.mpich spawn.c -o spawn || exit 1
 verdict "mpiexec: Error in spawn call
-alone: Error in spawn call" "mpiexec: $(timeout -k 5 60 mpiexec.mpich -n 1 ./spawn)
-alone: $(timeout -k 5 60 ./spawn)"
+alone: Error in spawn call" "mpiexec: $(timeout -k 5 300 mpiexec.mpich -n 1 ./spawn)
+alone: $(timeout -k 5 300 ./spawn)"

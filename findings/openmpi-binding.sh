@@ -67,12 +67,12 @@ unset OMP_NUM_THREADS
 per_core=$(tr -s ',-' '\n' </sys/devices/system/cpu/cpu0/topology/thread_siblings_list | wc -l)
 seen=$(
     for ranks in 1 2 3; do
-        timeout -k 5 60 mpirun --host localhost:3 -n $ranks ./threads | while read -r cpus threads; do
+        timeout -k 5 300 mpirun --host localhost:3 -n $ranks ./threads | while read -r cpus threads; do
             if [ "$cpus" = "$threads" ] && [ "$cpus" -gt "$per_core" ]; then echo "$ranks ranks: several cores"
             elif [ "$cpus" = "$threads" ]; then echo "$ranks ranks: one core"; fi
         done | sort -u
     done
-    timeout -k 5 60 mpirun --host localhost:3 --bind-to none -n 2 ./threads | sort -u | {
+    timeout -k 5 300 mpirun --host localhost:3 --bind-to none -n 2 ./threads | sort -u | {
         read -r cpus threads
         [ "$cpus" = "$(nproc)" ] && [ "$threads" = "$cpus" ] && echo "2 ranks, --bind-to none: the machine"
     }

@@ -50,7 +50,7 @@ chmod +x show
 
 says() # ARGUMENT...
 {
-    timeout -k 5 60 mpirun --oversubscribe -n 1 "$@" 2>&1 | sort -u | tr '\n' ' '
+    timeout -k 5 300 mpirun --oversubscribe -n 1 "$@" 2>&1 | sort -u | tr '\n' ' '
     echo "status ${PIPESTATUS[0]}"
 }
 verdict "a ':': <a> status 0

@@ -58,7 +58,7 @@ mpicc ends.c -o ends || exit 1
 seen=$(
     for how in returns aborts; do
         for option in --disable-recovery --enable-recovery; do
-            timeout -k 5 60 mpirun --oversubscribe $option -n 2 ./ends $how >/dev/null 2>&1
+            timeout -k 5 300 mpirun --oversubscribe $option -n 2 ./ends $how >/dev/null 2>&1
             echo "$how, $option: status $?"
         done
     done

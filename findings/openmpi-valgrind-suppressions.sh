@@ -57,7 +57,7 @@ mpicc -g nothing.c -o nothing || exit 1
 
 errors() # OPTION...
 {
-    timeout -k 5 150 mpirun -n 1 valgrind --leak-check=full --log-file="$tmp/log" "$@" ./nothing >/dev/null 2>&1
+    timeout -k 5 300 mpirun -n 1 valgrind --leak-check=full --log-file="$tmp/log" "$@" ./nothing >/dev/null 2>&1
     sed -nE 's/.*ERROR SUMMARY: ([0-9]+) errors.*suppressed: ([0-9]+) from.*/\1 \2/p' "$tmp/log"
 }
 

@@ -77,4 +77,4 @@ BUS libucs.so.0
 FPE libucs.so.0
 SEGV libucs.so.0
 TERM default
-still there after SIGHUP" "$(timeout -k 5 60 ./signals 2>/dev/null | grep -vE 'UCX +(DEBUG|TRACE|INFO)')"
+still there after SIGHUP" "$(timeout -k 5 300 ./signals 2>/dev/null | grep -vE 'UCX +(DEBUG|TRACE|INFO)')"

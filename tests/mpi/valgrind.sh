@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # With scripts/valgrind.supp valgrind tells what tasks do wrong, and nothing else.
-# limit: 180
+# limit: 300
 . tests/support/shell.sh
 
 needs tests/mpi/faulty
@@ -13,7 +13,7 @@ mpirun --version 2>/dev/null | grep -q 'Open MPI) 4\.1\.' || skip "the suppressi
 only_tasks_are_told_of()
 {
     local log errors task ranks=0 clean=0
-    TIMEOUT=150 scripts/mpirun.sh -n 3 valgrind --leak-check=full --suppressions=scripts/valgrind.supp \
+    TIMEOUT=280 scripts/mpirun.sh -n 3 valgrind --leak-check=full --suppressions=scripts/valgrind.supp \
         --log-file="$TMP/log.%p" "$BUILD/tests/mpi/faulty" || return 1
     for log in "$TMP"/log.*; do
         cat "$log" >&2
