@@ -338,15 +338,15 @@ static int run(const struct options *options, const char *const *command)
     warn_of_components();
     prepare_daemons();
     keepalive_tell(options->host_timeout);
-    if (!hosts_gather(&hosts, options->hosts, options->more, options->more_count))
-        say("launch: no memory");
-    else if (spellings_clash(&hosts, &one, &other)) {
+    bool gathered = hosts_gather(&hosts, options->hosts, options->more, options->more_count);
+    if (gathered && spellings_clash(&hosts, &one, &other)) {
         say("launch: %s and %s are one host: name it once, or mpirun takes it for two", one, other);
         status = USAGE_ERROR;
-    } else if (!hosts_add_job(&hosts))
+    } else if (!gathered || !hosts_add_job(&hosts)) {
         say("launch: no memory");
-    else if (routes_find(&routes, &hosts))
+    } else if (routes_find(&routes, &hosts)) {
         status = job_run(command, &routes, options->grace, options->host_timeout);
+    }
     hosts_free(&hosts);
     return status;
 }
