@@ -67,7 +67,7 @@ as_it_is "mpirun's separator at the end" :
 as_it_is "a second program, it would be" : -n 2 sh -c 'exit 9'
 as_it_is "empty words" '' a '' ''
 as_it_is "options of mpirun's and of launch's" -n 3 --np 3 --host x --mca a b -mca c d -x HOME -- --help --bind core
-as_it_is "words of several lines, tabs, other signs" $'a\nb\n' $'\t' '"' "'" '\' '\n' '$HOME' '`true`' '*' '%41' '%' '=' '=:' ';' '&' '~'
+as_it_is "words of several lines, tabs, other signs" $'a\nb\n' $'\t' '"' "'" "\\" '\n' '$HOME' '`true`' '*' '%41' '%' '=' '=:' ';' '&' '~'
 as_it_is "bytes that are no UTF-8" $'\xff\xfe' $'\x80' $'\x01\x1b' 'äöü€'
 as_it_is "words of 100 kB" "$(head -c 100000 /dev/zero | tr '\0' x)" "$(head -c 100000 /dev/zero | tr '\0' '\377')" end
 mapfile -t many < <(seq 20000)

@@ -62,6 +62,7 @@ EOF
 ends "a rank that is killed on the other node" 5 batch "exec $BUILD/rankpool launch sh $TMP/ranks"
 
 # Inside a step, which has all of its nodes: mpirun starts its daemons by a step of its own.
+# shellcheck disable=SC2016 # for the inner shell
 first='[ "$SLURM_PROCID" = 0 ] || exit 0; exec timeout -k 5 40 "$@"'
 expect "launch in a step of two nodes" src/examples/squares.expected \
     timeout -k 5 60 srun -N2 -n2 sh -c "$first" sh "$BUILD/rankpool" launch -n 4 "$squares"
