@@ -193,8 +193,8 @@ for ranks in alone 3; do
     done
     goes_on $ranks "handler comes_back once"
     goes_on $ranks "handler comes_back"
-    goes_on $ranks "handler ignores"
 done
+goes_on alone "handler ignores" # Open MPI puts a handler of its own in the place of SIG_IGN
 
 # Rank 0 leaves main with a pool that is open.
 for ranks in alone 2; do
