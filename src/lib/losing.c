@@ -137,7 +137,7 @@ void rpi_losing_died(void *context, int peer, const struct rpi_death *death)
 /* Whether the engine has found the task that the worker named. */
 static bool took_words(const rp_pool *pool, int peer)
 {
-    return pool->master.roster.seats[peer].death.way == RPI_WAY_NONE;
+    return pool->master.roster.deaths[peer].way == RPI_WAY_NONE;
 }
 
 /* Returns how many tasks failed by it. */
@@ -155,7 +155,7 @@ void rpi_losing_lost(void *context, int peer)
     struct rpi_counts before = pool->master.counts;
     const struct rpi_counts *now = &pool->master.counts;
     char why[RPI_DEATH_TEXT + 96] = "its process has ended, or its host cannot be reached; of the tasks it had";
-    const struct rpi_death death = is_worker(pool, peer) ? pool->master.roster.seats[peer].death
+    const struct rpi_death death = is_worker(pool, peer) ? pool->master.roster.deaths[peer]
                                                          : (struct rpi_death){ .way = RPI_WAY_NONE };
     if (!lose(pool, peer))
         return;

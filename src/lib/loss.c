@@ -235,7 +235,7 @@ static rp_status take_one_back(struct rpi_master *master, const struct rpi_retai
 static bool is_culprit(const struct rpi_master *master, const struct rpi_retained *retained,
                        const struct rpi_future *future)
 {
-    const struct rpi_death *death = &master->roster.seats[retained->batch->peer].death;
+    const struct rpi_death *death = &master->roster.deaths[retained->batch->peer];
     if (death->way == RPI_WAY_NONE || death->id != retained->frame.id || death->attempt != future->attempts ||
         future->flags & RPI_FUTURE_ARRIVING || is_cancelled(future))
         return false;
@@ -248,7 +248,7 @@ static void tell_crashed(const struct rpi_master *master, int worker, char *text
 {
     const struct rpi_seat *seat = &master->roster.seats[worker];
     char how[RPI_DEATH_TEXT];
-    rpi_death_tell(&seat->death, how);
+    rpi_death_tell(&master->roster.deaths[worker], how);
     (void)snprintf(
         text, RPI_MESSAGE_MAX,
         "its process (pid %lld) %s, and was the worker; workers left: %d; isolation = RP_FORK keeps that from the "
@@ -261,7 +261,7 @@ static rp_status settle_crashed(struct rpi_master *master, const struct rpi_reta
     int worker = retained->batch->peer;
     char message[RPI_MESSAGE_MAX] = "";
     struct rpi_settled how = { .status = RP_ERR_CRASHED,
-                               .code = master->roster.seats[worker].death.code,
+                               .code = master->roster.deaths[worker].code,
                                .message = message,
                                .worker = worker,
                                .at_worker = true,
@@ -304,7 +304,7 @@ static rp_status give_up_before(struct rpi_master *master, const struct rpi_reta
 static rp_status crash_item(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *chunk)
 {
     int worker = retained->batch->peer;
-    struct rpi_death *death = &master->roster.seats[worker].death;
+    struct rpi_death *death = &master->roster.deaths[worker];
     uint32_t before = (uint32_t)(death->item - chunk->pending.number), after = chunk->pending.items - before - 1;
     char message[RPI_MESSAGE_MAX] = "";
     rp_status status = before ? give_up_before(master, retained, chunk, before) : RP_OK;
@@ -328,7 +328,7 @@ static rp_status crash(struct rpi_master *master, const struct rpi_retained *ret
         return crash_item(master, retained, future);
     rp_status status = settle_crashed(master, retained, future);
     if (status == RP_OK)
-        master->roster.seats[retained->batch->peer].death.way = RPI_WAY_NONE;
+        master->roster.deaths[retained->batch->peer].way = RPI_WAY_NONE;
     return status;
 }
 
@@ -442,7 +442,7 @@ static void set_arrivals_aside(struct rpi_master *master, int worker)
 
 void rpi_master_died(struct rpi_master *master, int worker, const struct rpi_death *death)
 {
-    master->roster.seats[worker].death = *death;
+    master->roster.deaths[worker] = *death;
 }
 
 rp_status rpi_master_lost(struct rpi_master *master, int worker, double now)

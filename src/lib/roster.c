@@ -5,9 +5,10 @@
 rp_status rpi_roster_init(struct rpi_roster *roster, const struct rpi_alloc *alloc, int workers)
 {
     *roster = (struct rpi_roster){ .alloc = *alloc, .workers = workers, .present = workers };
-    roster->seats = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *roster->seats);
+    roster->seats = rpi_zeroed(alloc, ((size_t)workers + 1) * (sizeof *roster->seats + sizeof *roster->deaths));
     if (!roster->seats)
         return rpi_no_memory("the roster of workers");
+    roster->deaths = (void *)(roster->seats + workers + 1);
     for (int i = 0; i <= RPI_DEPTH; i++)
         rpi_list_init(&roster->rings[i]);
     rpi_list_init(&roster->loaded);
@@ -96,7 +97,7 @@ void rpi_roster_replace(struct rpi_roster *roster, int worker, int64_t pid)
     seat->due = 0;
     seat->alone = seat->again = false;
     seat->cancels = NULL;
-    seat->death.way = RPI_WAY_NONE;
+    roster->deaths[worker].way = RPI_WAY_NONE;
     rpi_roster_set(roster, worker, RPI_PRESENT);
 }
 

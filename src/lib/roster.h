@@ -38,13 +38,13 @@ struct rpi_seat {
     bool halted;               /* since then it was not heard of: it gets nothing meanwhile */
     uint32_t taken;            /* frames of its answer that were taken when memory ran out */
     bool again;                /* memory ran out in its last batch of results, which comes again */
-    struct rpi_death death;    /* what it said of its end */
     const char *host;          /* borrowed */
 };
 
 struct rpi_roster {
     struct rpi_alloc alloc;
-    struct rpi_seat *seats; /* [1 .. workers]; seat 0 is rank 0's own */
+    struct rpi_seat *seats;   /* [1 .. workers]; seat 0 is rank 0's own */
+    struct rpi_death *deaths; /* by worker: what it said of its end */
     int workers;
     int lost;                             /* of them */
     int present;                          /* neither lost nor suspect */

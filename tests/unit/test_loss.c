@@ -647,7 +647,7 @@ static void words_end_with_their_process(void)
     words.id = 0; /* what it names comes later */
     die(1, &words);
     rpi_master_replaced(&master, 1, 78, now);
-    CU_ASSERT_EQUAL(master.roster.seats[1].death.way, RPI_WAY_NONE);
+    CU_ASSERT_EQUAL(master.roster.deaths[1].way, RPI_WAY_NONE);
     end_master();
 }
 
