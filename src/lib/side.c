@@ -7,6 +7,7 @@
 #include "status.h"
 #include "transport_mpi.h"
 
+#include <link.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +40,20 @@ static bool allows(const char *list, const char *name)
     return all_but;
 }
 
-/* Whether messages between ranks of one host may go another way than through shared memory. */
+/* Open MPI keeps the one of these that it uses. */
+static int is_other_way(struct dl_phdr_info *object, size_t size, void *unused)
+{
+    (void)size;
+    (void)unused;
+    return strstr(object->dlpi_name, "mca_pml_cm") || strstr(object->dlpi_name, "mca_pml_ucx");
+}
+
+/* Whether messages between ranks of one host may go another way than through shared memory, whatever has chosen it. */
 static bool avoids_memory(void)
 {
     const char *btl = getenv("OMPI_MCA_btl");
-    return (btl && !allows(btl, "vader") && !allows(btl, "sm")) || getenv("OMPI_MCA_pml");
+    return (btl && !allows(btl, "vader") && !allows(btl, "sm")) || getenv("OMPI_MCA_pml") ||
+           dl_iterate_phdr(is_other_way, NULL);
 }
 
 /* ---- rank 0 */
