@@ -10,11 +10,15 @@
 #include <mpi.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static bool ours;      /* rankpool initialised MPI: a fact of the process, as MPI itself is */
-static bool inherited; /* MPI was initialised in the process that forked this one */
+#define LAST 3.0 /* seconds for MPI_Finalize after a loss */
+
+static bool ours;          /* rankpool initialised MPI: a fact of the process, as MPI itself is */
+static bool inherited;     /* MPI was initialised in the process that forked this one */
+static atomic_bool bereft; /* a worker was lost in this process: as `ours` */
 
 bool rpi_mpi_active(void)
 {
@@ -74,7 +78,10 @@ rp_status rpi_mpi_begin(double timeout)
                          "spawn workers: use mpirun inside the job, or %s with a task for each rank",
                          rpi_advice(RPI_ADVICE_SRUN));
     if (rpi_mpi_recovers()) /* a rank that is gone would be waited for at the end */
-        (void)setenv("OMPI_MCA_async_mpi_finalize", "1", 0);
+    if (rpi_mpi_recovers()) {
+        (void)setenv("OMPI_MCA_async_mpi_finalize", "1", 0); /* a rank that is gone would be waited for at the end */
+        (void)setenv("UCX_TLS", "^cma", 0);                  /* UCX ends a rank that reads the memory of one that is */
+    }
     rp_status status = rpi_mpi_start(rpi_mpi_recovers() ? timeout : RP_FOREVER);
     if (status != RP_OK)
         return status;
@@ -100,10 +107,17 @@ bool rpi_mpi_recovers(void)
     return is_set("OMPI_MCA_orte_enable_recovery") || (rpi_ulfm_is_here() && is_set("OMPI_MCA_mpi_ft_enable"));
 }
 
+void rpi_mpi_bereft(void)
+{
+    atomic_store(&bereft, true);
+}
+
+/* After a loss it may wait for ever for the rank that is gone: Open MPI does so over UCX, and under
+ * srun.  The process ends without it then. */
 void rpi_mpi_end(void)
 {
     if (ours && rpi_mpi_active())
-        (void)MPI_Finalize();
+        rpi_mpi_stop(atomic_load(&bereft) ? LAST : RP_FOREVER);
     ours = false;
 }
 

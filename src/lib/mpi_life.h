@@ -21,7 +21,9 @@ RP_MUST_USE rp_status rpi_mpi_begin(double timeout);
 bool rpi_mpi_threads(void);
 /* Whether the launcher lets a job go on when one of its ranks has ended. */
 bool rpi_mpi_recovers(void);
-/* Finalises MPI if rpi_mpi_begin initialised it. */
+/* A pool has ended without one of its ranks. */
+void rpi_mpi_bereft(void);
+/* Finalises MPI if rpi_mpi_begin initialised it; after rpi_mpi_bereft it may be given up. */
 void rpi_mpi_end(void);
 /* MPI is never finalised: a thread of ours does not come back from it. */
 void rpi_mpi_give_up(void);

@@ -60,7 +60,22 @@ void rpi_mpi_ring_cancel(struct rpi_mpi_ring *ring)
 bool rpi_mpi_is_cut_off(int code)
 {
     int class = MPI_SUCCESS;
-    return code != MPI_SUCCESS && MPI_Error_class(code, &class) == MPI_SUCCESS && class == MPI_ERR_TRUNCATE;
+    return code > MPI_SUCCESS && MPI_Error_class(code, &class) == MPI_SUCCESS && class == MPI_ERR_TRUNCATE;
+}
+
+int rpi_mpi_outcome(int code, const MPI_Status *status)
+{
+    int cancelled = 0;
+    if (code == MPI_SUCCESS)
+        (void)MPI_Test_cancelled(status, &cancelled);
+    return cancelled ? RPI_MPI_CANCELLED : code;
+}
+
+/* The head's place is done with: the next batch comes into the one after it. */
+static void pass(struct rpi_mpi_ring *ring)
+{
+    ring->head = (ring->head + 1) % RPI_MPI_RING;
+    ring->unposted++;
 }
 
 int rpi_mpi_ring_look(struct rpi_mpi_ring *ring)
@@ -72,8 +87,12 @@ int rpi_mpi_ring_look(struct rpi_mpi_ring *ring)
     int code = MPI_Test(&ring->requests[ring->head], &flag, &arrived);
     if (code == MPI_SUCCESS && !flag)
         return MPI_SUCCESS;
-    if (code != MPI_SUCCESS && !rpi_mpi_is_cut_off(code))
+    code = rpi_mpi_outcome(code, &arrived);
+    if (code != MPI_SUCCESS && !rpi_mpi_is_cut_off(code)) {
+        if (ring->requests[ring->head] == MPI_REQUEST_NULL) /* else MPI goes on with it */
+            pass(ring);
         return code;
+    }
     ring->held = true;
     ring->size = 0;
     ring->source = arrived.MPI_SOURCE;
@@ -90,8 +109,7 @@ const void *rpi_mpi_ring_batch(const struct rpi_mpi_ring *ring)
 rp_status rpi_mpi_ring_pop(struct rpi_mpi_ring *ring)
 {
     ring->held = false;
-    ring->head = (ring->head + 1) % RPI_MPI_RING;
-    ring->unposted++;
+    pass(ring);
     return ring->unposted < RPI_MPI_RING / 2 ? RP_OK : rpi_mpi_ring_fill(ring);
 }
 
@@ -100,7 +118,5 @@ rp_status rpi_mpi_ring_fill(struct rpi_mpi_ring *ring)
     rp_status status = RP_OK;
     for (; ring->unposted > 0 && status == RP_OK; ring->unposted--)
         status = post(ring, (ring->head + RPI_MPI_RING - ring->unposted) % RPI_MPI_RING);
-    if (status == RP_OK && ring->requests[ring->head] == MPI_REQUEST_NULL && !ring->held)
-        status = post(ring, ring->head);
     return status;
 }

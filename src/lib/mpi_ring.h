@@ -29,7 +29,8 @@ RP_MUST_USE rp_status rpi_mpi_ring_post(struct rpi_mpi_ring *ring, MPI_Comm comm
 /* Takes all receives back. */
 void rpi_mpi_ring_cancel(struct rpi_mpi_ring *ring);
 
-/* Whether the head's batch has come: ring->held.  Returns MPI's code; a batch that was longer than its room has come, with 0 bytes. */
+/* Whether the head's batch has come: ring->held.  Returns its outcome, as below; a batch that was
+ * longer than its room has come, with 0 bytes. */
 int rpi_mpi_ring_look(struct rpi_mpi_ring *ring);
 const void *rpi_mpi_ring_batch(const struct rpi_mpi_ring *ring);
 /* The head's batch is done with. */
@@ -37,6 +38,12 @@ RP_MUST_USE rp_status rpi_mpi_ring_pop(struct rpi_mpi_ring *ring);
 /* Nothing has come, or a look has failed for the end of a process: what is missing is posted. */
 RP_MUST_USE rp_status rpi_mpi_ring_fill(struct rpi_mpi_ring *ring);
 
+/* What has come of a request that is over: MPI's code for it, or RPI_MPI_CANCELLED.  Only where that
+ * is MPI_SUCCESS it has moved its bytes, whatever the status says besides. */
+int rpi_mpi_outcome(int code, const MPI_Status *status);
+/* No request is cancelled while a pool works.  Open MPI says it of a receive over libfabric whose
+ * sender's connection has ended. */
+#define RPI_MPI_CANCELLED (-1)
 /* Whether a message was longer than its buffer: its sender's fault, not MPI's. */
 bool rpi_mpi_is_cut_off(int code);
 

@@ -32,10 +32,10 @@ static rp_status outcome(void)
     return start.code == MPI_SUCCESS ? RP_OK : rpi_error(RP_ERR_MPI, "MPI_Init_thread failed with code %d", start.code);
 }
 
-static bool joins_by(double deadline)
+static bool joins_by(pthread_t thread, double deadline)
 {
     const struct timespec until = rpi_timespec(deadline);
-    return pthread_clockjoin_np(start.thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT;
+    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT;
 }
 
 /* The ranks of this host that share a core, as far as its launcher tells. */
@@ -71,5 +71,20 @@ rp_status rpi_mpi_start(double timeout)
     }
     long ranks, cores;
     double wait = timeout * crowd_of(&ranks, &cores);
-    return joins_by(rpi_now() + wait) ? outcome() : give_up(wait, timeout, ranks, cores);
+    return joins_by(start.thread, rpi_now() + wait) ? outcome() : give_up(wait, timeout, ranks, cores);
+}
+
+static void *finalise(void *unused)
+{
+    (void)MPI_Finalize();
+    return unused;
+}
+
+void rpi_mpi_stop(double timeout)
+{
+    pthread_t thread;
+    if (timeout < 0 || pthread_create(&thread, NULL, finalise, NULL) != 0)
+        (void)finalise(NULL);
+    else if (!joins_by(thread, rpi_now() + timeout))
+        (void)pthread_detach(thread);
 }

@@ -8,4 +8,7 @@
  * one of its ranks, and that rank ended on its way here, MPI waits for it for ever.  RP_ERR_BROKEN: given up, for ever; RP_ERR_MPI. */
 RP_MUST_USE rp_status rpi_mpi_start(double timeout);
 
+/* MPI_Finalize; given up after `timeout` seconds, unless that is negative. */
+void rpi_mpi_stop(double timeout);
+
 #endif

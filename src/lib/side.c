@@ -48,7 +48,8 @@ static int is_other_way(struct dl_phdr_info *object, size_t size, void *unused)
     return strstr(object->dlpi_name, "mca_pml_cm") || strstr(object->dlpi_name, "mca_pml_ucx");
 }
 
-/* Whether messages between ranks of one host may go another way than through shared memory, whatever has chosen it. */
+/* Whether messages between ranks of one host may go another way than through shared memory,
+ * whatever has chosen it. */
 static bool avoids_memory(void)
 {
     const char *btl = getenv("OMPI_MCA_btl");

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "list.h"
+#include "mpi_life.h"
 #include "mpi_meet.h"
 #include "mpi_ring.h"
 #include "msg.h"
@@ -23,6 +24,8 @@ enum tag {
 #define PARTING  1.0       /* seconds for the last messages of a rank that ends without the others */
 #define LATE     2e-3      /* seconds without a message, behind which nothing more comes from a rank that has ended */
 #define LATEST   50e-3     /* seconds behind which nothing more is taken from it */
+#define DOUBT    10.0      /* seconds in which the end is heard of that has made a receive fail */
+#define ANYONE   (-1)      /* instead of a peer's number: it may be any */
 #define LOOK     ((uint64_t)RPI_TICKS_US * 1000) /* between two looks at the side channel */
 
 /* A large payload under way, in fragments. */
@@ -45,6 +48,7 @@ struct peer {
     bool shy;              /* as mpi->shy, for this one */
     bool silent;           /* it has ended: nothing is sent there any more, but what it sent before may still come */
     bool ended;            /* and that is over: what comes is dropped */
+    bool told;             /* events->lost was called, or need not be */
 };
 
 struct mpi {
@@ -72,6 +76,8 @@ struct mpi {
     bool shy;        /* it is looked at before every send: over tcp one to a rank that has ended may stall all others */
     uint64_t looked; /* ticks */
     double ending;   /* when the last end of a peer was noticed that is not told yet; 0: none */
+    bool bereft;     /* some peer has ended, ever */
+    double doubt;    /* when a receive from any peer failed, until it is known whose message it lost; 0: none */
 };
 
 static struct mpi *mpi_of(struct rpi_transport *transport)
@@ -141,18 +147,23 @@ static bool has_channel(const struct mpi *mpi)
 static void mpi_forget(struct rpi_transport *transport, int number)
 {
     struct mpi *mpi = mpi_of(transport);
-    mpi->peers[number].silent = mpi->peers[number].ended = true;
+    mpi->peers[number].silent = mpi->peers[number].ended = mpi->peers[number].told = true;
     if (has_channel(mpi))
         rpi_channel_drop(&mpi->channel, number);
     mpi->to_set_aside = true; /* by the next poll: this may be inside one */
 }
 
+static void fall_silent(struct mpi *mpi, int number)
+{
+    mpi->peers[number].silent = mpi->bereft = true;
+    if (mpi->rank == 0) /* a worker hears of rank 0's end on its lifeline, and the others' are not its business */
+        mpi->ending = rpi_now();
+}
+
 static void note_ends(struct mpi *mpi)
 {
-    for (int peer; (peer = rpi_channel_next_lost(&mpi->channel));) {
-        mpi->peers[peer].silent = true;
-        mpi->ending = rpi_now();
-    }
+    for (int peer; (peer = rpi_channel_next_lost(&mpi->channel));)
+        fall_silent(mpi, peer);
 }
 
 static void look_at_channel(struct mpi *mpi, const struct rpi_events *events)
@@ -175,22 +186,55 @@ static void note_end(void *context, int rank)
 {
     struct mpi *mpi = ((const struct ended *)context)->mpi;
     for (int number = 0; number <= mpi->base.peers; number++) {
-        struct peer *peer = &mpi->peers[number];
-        if (peer->comm != ((const struct ended *)context)->comm || peer->rank != rank || peer->silent)
-            continue;
-        peer->silent = true;
-        if (has_channel(mpi)) /* a worker hears of rank 0's end on its lifeline, and the others' are not its business */
-            mpi->ending = rpi_now();
+        const struct peer *peer = &mpi->peers[number];
+        if (peer->comm == ((const struct ended *)context)->comm && peer->rank == rank && !peer->silent)
+            fall_silent(mpi, number);
     }
 }
 
-/* An MPI call has failed.  True: only because a peer has ended, and what it was for will not come to be. */
-static bool is_end(struct mpi *mpi, MPI_Comm comm, int code)
+/* What is under way with the peer will not come to be, nor what it has sent: MPI has lost it. */
+static void sever(struct mpi *mpi, int number)
 {
-    if (code == MPI_SUCCESS || !rpi_ulfm_is_end(code))
+    fall_silent(mpi, number);
+    mpi->peers[number].ended = true;
+    mpi->to_set_aside = true;
+}
+
+/* The outcome of a call, or of what it began, for that peer.  True: it has failed by the end of a
+ * peer, and the others go on. */
+static bool is_loss(struct mpi *mpi, int number, int outcome)
+{
+    MPI_Comm comm = number == ANYONE ? mpi->comm : mpi->peers[number].comm;
+    if (outcome == MPI_SUCCESS)
         return false;
-    rpi_ulfm_ended(comm, note_end, &(struct ended){ .mpi = mpi, .comm = comm });
+    if (outcome != RPI_MPI_CANCELLED && rpi_ulfm_is_end(outcome)) {
+        rpi_ulfm_ended(comm, note_end, &(struct ended){ .mpi = mpi, .comm = comm });
+        return true;
+    }
+    if (outcome != RPI_MPI_CANCELLED && !rpi_mpi_recovers())
+        return false;
+    if (number != ANYONE)
+        sever(mpi, number);
+    else if (!(mpi->doubt > 0))
+        mpi->doubt = rpi_now();
     return true;
+}
+
+/* A receive from any peer has failed.  Its message was one of a peer that has ended, or whose end will
+ * be heard.  Until then nothing is taken from any, and then nothing more from those that have ended:
+ * what a peer sent after a lost message would be taken for something else. */
+static rp_status look_at_doubt(struct mpi *mpi)
+{
+    double since = rpi_now() - mpi->doubt;
+    if (mpi->ending > 0 || (mpi->bereft && since > LATEST)) {
+        mpi->doubt = 0;
+        for (int peer = 1; peer <= mpi->base.peers; peer++)
+            mpi->peers[peer].ended = mpi->peers[peer].silent;
+        mpi->to_set_aside = true;
+    } else if (since > DOUBT) {
+        return rpi_error(RP_ERR_MPI, "MPI gave a receive up, though no rank has ended: a message is lost");
+    }
+    return RP_OK;
 }
 
 /* What a peer sent before its end is taken first: until nothing more has come for a while (over shared memory it is there already). */
@@ -201,10 +245,12 @@ static rp_status tell_ends(struct mpi *mpi, const struct rpi_events *events, boo
         return RP_OK;
     mpi->ending = 0;
     for (int peer = 1; peer <= mpi->base.peers; peer++) {
-        if (!mpi->peers[peer].silent || mpi->peers[peer].ended)
+        if (!mpi->peers[peer].silent || mpi->peers[peer].told)
             continue;
-        mpi->peers[peer].ended = true;
+        mpi->peers[peer].ended = mpi->peers[peer].told = true;
         mpi->to_set_aside = true;
+        if (has_channel(mpi))
+            rpi_channel_drop(&mpi->channel, peer); /* one that MPI alone has lost ends by that */
         if (!events->lost)
             return rpi_error(RP_ERR_BROKEN, "rank %d has ended before its time", peer);
         if (has_channel(mpi) && events->died)
@@ -298,7 +344,7 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
     if (code == MPI_SUCCESS)
         code = MPI_Test(&request, &complete, MPI_STATUS_IGNORE); /* eager: nearly always complete at once */
     if (code != MPI_SUCCESS) {
-        *done = is_end(mpi, peer->comm, code);
+        *done = is_loss(mpi, number, code);
         return *done ? RP_OK : rpi_mpi_failed("MPI_Isend", code);
     }
     ring(mpi, number, false);
@@ -323,7 +369,7 @@ static int fragment_size(size_t size, size_t i)
 static rp_status cut_short(struct mpi *mpi, struct operation *operation, size_t fragments, const char *call, int code,
                            bool *done)
 {
-    if (!is_end(mpi, mpi->peers[operation->peer].comm, code))
+    if (!is_loss(mpi, operation->peer, code))
         return rpi_mpi_failed(call, code);
     operation->left = fragments;
     *done = fragments == 0;
@@ -390,14 +436,20 @@ static bool deliver(struct mpi *mpi, const struct mpi *box, const struct rpi_eve
            events->batch(events->context, number, rpi_mpi_ring_batch(&box->ring), (size_t)box->ring.size);
 }
 
+/* Whom a batch may come from. */
+static int sender_to(const struct mpi *mpi, const struct mpi *box)
+{
+    return box != mpi ? box->number : mpi->rank == 0 ? ANYONE : 0;
+}
+
 static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_events *events, bool *any)
 {
     for (int i = 0; i < RPI_MPI_RING; i++) {
-        int code = rpi_mpi_ring_look(&box->ring);
-        if (is_end(mpi, box->ring.comm, code)) /* of one that it might have come from; the others' still do */
+        int outcome = rpi_mpi_ring_look(&box->ring);
+        if (is_loss(mpi, sender_to(mpi, box), outcome)) /* the others' still come */
             return rpi_mpi_ring_fill(&box->ring);
-        if (code != MPI_SUCCESS)
-            return rpi_mpi_failed("MPI_Test", code);
+        if (outcome != MPI_SUCCESS)
+            return rpi_mpi_failed("MPI_Test", outcome);
         if (!box->ring.held)
             return i == 0 ? rpi_mpi_ring_fill(&box->ring) : RP_OK;
         if (!deliver(mpi, box, events))
@@ -479,15 +531,15 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     for (int i = 0; i < count; i++) {
         struct operation *operation = mpi->operations[mpi->completed[i]];
         mpi->operations[mpi->completed[i]] = NULL;
-        int error = single ? mpi->statuses[i].MPI_ERROR : MPI_SUCCESS;
-        if (is_end(mpi, mpi->peers[operation->peer].comm, error)) {
+        int outcome = rpi_mpi_outcome(single ? mpi->statuses[i].MPI_ERROR : MPI_SUCCESS, &mpi->statuses[i]);
+        if (outcome == MPI_SUCCESS || rpi_mpi_is_cut_off(outcome)) {
+            count_received(operation, &mpi->statuses[i], outcome);
+            step(mpi, events, operation);
+        } else if (is_loss(mpi, operation->peer, outcome)) {
             drop_fragment(mpi, operation);
-            continue;
+        } else {
+            return rpi_mpi_failed("MPI_Testsome", outcome);
         }
-        if (error != MPI_SUCCESS && !rpi_mpi_is_cut_off(error))
-            return rpi_mpi_failed("MPI_Testsome", error);
-        count_received(operation, &mpi->statuses[i], error);
-        step(mpi, events, operation);
     }
     int kept = 0;
     for (int i = 0; i < mpi->pending; i++) {
@@ -500,7 +552,8 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     return RP_OK;
 }
 
-/* At a worker: rank 0 has ended the pool and said so on the side channel; if it could not say how over MPI, this is all there is. */
+/* At a worker: rank 0 has ended the pool and said so on the side channel; if it could not say how over MPI, this is all there is.
+ * Or MPI has lost it: then the lifeline ends this process, where rank 0 has ended. */
 static rp_status look_at_rank_0(struct mpi *mpi, bool any)
 {
     if (any || !(mpi->ending > 0))
@@ -508,20 +561,32 @@ static rp_status look_at_rank_0(struct mpi *mpi, bool any)
     return rpi_now() - mpi->ending < PARTING ? RP_OK : rpi_error(RP_ERR_BROKEN, "rank 0 has ended the pool");
 }
 
+static bool is_left_by_rank_0(const struct mpi *mpi)
+{
+    return mpi->rank > 0 && (mpi->peers[0].silent || atomic_load_explicit(&mpi->lifeline.parted, memory_order_relaxed));
+}
+
 static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
 {
     struct mpi *mpi = mpi_of(transport);
+    rp_status status = RP_OK;
     *any = false;
+    if (mpi->doubt > 0) {
+        look_at_channel(mpi, events);
+        status = look_at_doubt(mpi);
+    }
+    if (status != RP_OK || mpi->doubt > 0)
+        return status;
     if (mpi->to_set_aside)
         set_aside(mpi);
-    rp_status status = poll_rings(mpi, events, any);
+    status = poll_rings(mpi, events, any);
     if (has_channel(mpi) && rpi_ticks() - mpi->looked > LOOK)
         look_at_channel(mpi, events);
-    if (status == RP_OK && atomic_load_explicit(&mpi->lifeline.parted, memory_order_relaxed))
+    if (status == RP_OK && is_left_by_rank_0(mpi))
         status = look_at_rank_0(mpi, *any);
     else if (status == RP_OK && mpi->ending > 0)
         status = tell_ends(mpi, events, *any);
-    if (status == RP_OK && (mpi->pending || !rpi_list_empty(&mpi->untaken)))
+    if (status == RP_OK && !(mpi->doubt > 0) && (mpi->pending || !rpi_list_empty(&mpi->untaken)))
         status = poll_pending(mpi, events, any);
     transport->hasty = false;
     transport->moving = mpi->pending > 0;
@@ -534,7 +599,7 @@ static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_even
 static bool mpi_doze(struct rpi_transport *transport)
 {
     struct mpi *mpi = mpi_of(transport);
-    if (mpi->pending || !rpi_list_empty(&mpi->untaken) || mpi->ring.held || mpi->ending > 0)
+    if (mpi->pending || !rpi_list_empty(&mpi->untaken) || mpi->ring.held || mpi->ending > 0 || mpi->doubt > 0)
         return false;
     for (const struct mpi *box = mpi->adopted; box; box = box->adopted)
         if (box->ring.held)
@@ -632,8 +697,10 @@ static void mpi_close(struct rpi_transport *transport, bool together)
     rpi_lifeline_close(&mpi->lifeline);
     if (has_channel(mpi))
         rpi_channel_fini(&mpi->channel, !parted);
-    if (!parted)
+    if (!parted) {
+        rpi_mpi_bereft();
         return;
+    }
     rpi_mpi_ring_cancel(&mpi->ring);
     let_go(mpi);
     (void)MPI_Comm_free(&mpi->comm);
