@@ -98,3 +98,12 @@ orphans() # NAME KIND SRUN-ARGUMENTS...
 orphans "srun: no orphans" inline -N2 -n4
 orphans "srun: no orphans of tasks in processes of their own" fork -N2 -n4
 orphans "srun that lets the others go on: no orphans" inline -N2 -n2 --kill-on-bad-exit=0
+
+# There every task of the step is waited for in MPI_Finalize, the lost one too.
+run timeout -k 5 60 srun --mpi=pmix -N2 -n2 --kill-on-bad-exit=0 \
+    sh -c "$BUILD/tests/mpi/survivor all; echo \"task \$SLURM_PROCID: status \$?\""
+if grep -q '^task 0: status 0$' "$TMP/out"; then
+    ok "srun that lets the others go on: rank 0 ends after a loss, with its status"
+else
+    not_ok "srun that lets the others go on: rank 0 ends after a loss, with its status" "status $rc"
+fi
