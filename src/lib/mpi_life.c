@@ -77,7 +77,6 @@ rp_status rpi_mpi_begin(double timeout)
                          "srun started this process without an interface that this MPI speaks, so that it cannot "
                          "spawn workers: use mpirun inside the job, or %s with a task for each rank",
                          rpi_advice(RPI_ADVICE_SRUN));
-    if (rpi_mpi_recovers()) /* a rank that is gone would be waited for at the end */
     if (rpi_mpi_recovers()) {
         (void)setenv("OMPI_MCA_async_mpi_finalize", "1", 0); /* a rank that is gone would be waited for at the end */
         (void)setenv("UCX_TLS", "^cma", 0);                  /* UCX ends a rank that reads the memory of one that is */
