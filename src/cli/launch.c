@@ -252,7 +252,7 @@ static const char **compose(const struct options *options, int variables, const 
         add_pair(&words, "plm_slurm_args", "--no-kill"); /* else SLURM ends every daemon with the first lost node */
     }
     if (!getenv("UCX_TLS") && !mentions(options, "UCX_TLS"))
-        add_pair(&words, "-x", "UCX_TLS=^cma"); /* UCX ends a rank that reads the memory of one that has ended */
+        add_pair(&words, "-x", "UCX_TLS=^sm"); /* else a killed rank leaves memory that UCX shares broken */
     if (!mentions(options, "oversubscribe"))
         add(&words, "--oversubscribe");
     if (options->ranks)

@@ -79,7 +79,7 @@ rp_status rpi_mpi_begin(double timeout)
                          rpi_advice(RPI_ADVICE_SRUN));
     if (rpi_mpi_recovers()) {
         (void)setenv("OMPI_MCA_async_mpi_finalize", "1", 0); /* a rank that is gone would be waited for at the end */
-        (void)setenv("UCX_TLS", "^cma", 0);                  /* UCX ends a rank that reads the memory of one that is */
+        (void)setenv("UCX_TLS", "^sm", 0);                   /* and what UCX shares with it would be left broken */
     }
     rp_status status = rpi_mpi_start(rpi_mpi_recovers() ? timeout : RP_FOREVER);
     if (status != RP_OK)

@@ -108,7 +108,7 @@ export OMPI_MCA_btl_vader_fbox_size=8192
 ends "but in the user's own" 0 '^8192 ' -n 1 'echo "$OMPI_MCA_btl_vader_fbox_size $OMPI_MCA_btl_vader_flags"'
 unset OMPI_MCA_btl_vader_fbox_size
 unset UCX_TLS
-ends "UCX reads no other rank's memory" 0 '^\^cma$' -n 1 'echo "$UCX_TLS"'
+ends "UCX shares no memory" 0 '^\^sm$' -n 1 'echo "$UCX_TLS"'
 ends "unless mpirun is told so" 0 '^any$' --mpirun-arg -x --mpirun-arg UCX_TLS=any -n 1 'echo "$UCX_TLS"'
 UCX_TLS=tcp,self ends "or it was the user's" 0 '^tcp,self$' -n 1 'echo "$UCX_TLS"'
 ends "what mpirun's events are made with is not the program's" 0 '^none$' -n 1 'echo "${EVENT_NOEPOLL-none}"'
