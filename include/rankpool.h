@@ -153,7 +153,7 @@ typedef struct rp_task_options {
 
 typedef struct rp_map_options {
     size_t struct_size;
-    size_t chunk;          /* items a worker takes at once; 0 = from measured time */
+    size_t chunk;          /* items a worker takes at once; 0 = from measured time.  What it has not begun another may get that has nothing to do */
     rp_status *statuses;   /* count of them, or NULL; RP_ERR_BROKEN until an item's own is known */
     const rp_task_options *task;
 } rp_map_options;

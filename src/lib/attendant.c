@@ -69,6 +69,7 @@ void rpi_attendant_start(struct rpi_server *server)
     sigset_t all, before;
     rpi_nap_init(&self->nap);
     rpi_loan_init(&server->loan, call, &self->nap);
+    server->executor.fenced = server->loan.fences;
     double crowd = server->transport->crowd;
     self->watch = crowd > 1 ? WATCH * crowd : WATCH;
     self->rest = self->watch;

@@ -38,7 +38,7 @@ struct rpi_batch *rpi_batch_get(struct rpi_batches *batches)
     batch->size = batch->remaining = 0;
     batch->sends = batch->begun = batch->piece_count = 0;
     batch->ran = batch->sent_at = 0;
-    batch->to_idle = batch->movable = batch->handed = false;
+    batch->to_idle = batch->movable = batch->divisible = batch->handed = false;
     batch->version = NULL;
     batch->input = 0;
     return batch;

@@ -30,6 +30,7 @@ struct rpi_batch {
     uint32_t remaining;          /* tasks without a result */
     bool to_idle;                /* its worker had nothing else */
     bool movable;                /* its tasks may run elsewhere */
+    bool divisible;              /* a chunk in it has more than one item: of these some may run elsewhere, too */
     bool handed;                 /* it was given out to be sent: it may have begun */
     double sent_at;              /* seconds */
     double ran;                  /* seconds, of its tasks' results */

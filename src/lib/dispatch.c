@@ -15,6 +15,21 @@ static bool fills(const struct rpi_master *master, const struct rpi_taskq *queue
     return queue->bytes + queue->tasks * RPI_FRAME_HEADER >= master->config.batch_limit;
 }
 
+static bool came_back(const struct rpi_entry *entry)
+{
+    const struct rpi_map *map = entry->flags & RPI_ENTRY_MAP ? entry->data : NULL;
+    return map ? map->back_count : entry->flags & RPI_ENTRY_SPENT;
+}
+
+/* How long what came back from a late worker takes is not known: each worker that has nothing gets a part of it. */
+static void divide(const struct rpi_master *master, struct rpi_grant *grant)
+{
+    uint64_t idle = master->roster.idle > 0 ? (uint64_t)master->roster.idle : 1;
+    uint64_t part = (master->queue.tasks + idle - 1) / idle;
+    if (grant->tasks > part)
+        grant->tasks = (uint32_t)part;
+}
+
 static struct rpi_grant grant_for(const struct rpi_master *master, const struct rpi_taskq *queue,
                                   const struct rpi_entry *entry, int worker)
 {
@@ -26,7 +41,10 @@ static struct rpi_grant grant_for(const struct rpi_master *master, const struct 
         .fills = fills(master, queue),
         .in_flight = master->roster.seats[worker].in_flight,
     };
-    return rpi_policy_grant(&view);
+    struct rpi_grant grant = rpi_policy_grant(&view);
+    if (master->doubtful && queue == &master->queue && came_back(entry))
+        divide(master, &grant);
+    return grant;
 }
 
 bool rpi_master_gathers(struct rpi_master *master)

@@ -170,6 +170,54 @@ static enum rpi_end share(struct rpi_resident *resident, const struct rpi_catalo
     return end;
 }
 
+/* ---- cutting a chunk */
+
+/* What its process has the limit from, and may have damaged, is not asked a second time. */
+uint32_t rpi_fork_cut(struct rpi_resident *resident)
+{
+    struct rpi_progress *progress = &resident->child.area.board->progress;
+    if (!resident->items)
+        return UINT32_MAX;
+    uint32_t items = rpi_progress_cut(progress, NULL);
+    if (items == 0 || items > resident->items)
+        return UINT32_MAX;
+    resident->items = items;
+    return resident->saved + items;
+}
+
+/* The end of its process's part of a chunk is known: so much of it there was. */
+static void end_part(struct rpi_resident *resident, struct rpi_task *task)
+{
+    if (!task->is_chunk)
+        return;
+    task->chunk.count = resident->items;
+    task->size = (size_t)task->chunk.count * task->chunk.in_size;
+    resident->items = 0;
+}
+
+/* The result of a chunk that was given with `given` items has room for all of them: what it kept goes together.  RP_ERR_CRASHED: it has
+ * failures of others. */
+static rp_status shrink(const struct rpi_task *task, uint32_t given, struct rpi_result *result)
+{
+    uint64_t all = ((uint64_t)given * task->chunk.out_size + 7U) & ~(uint64_t)7;
+    uint64_t results = (uint64_t)task->chunk.count * task->chunk.out_size, before = (results + 7U) & ~(uint64_t)7;
+    uint8_t *data = (uint8_t *)(uintptr_t)result->data;
+    if (result->status != RP_OK)
+        return RP_OK;
+    if (!result->failures) {
+        result->size = results;
+        return RP_OK;
+    }
+    if (!rpi_report_failures(data + all, result->size - all, result->failures, task->chunk.count)) {
+        rpi_buffer_free(result->owned);
+        return rpi_error(RP_ERR_CRASHED, "what its process left is damaged: an item has failed that it was not to run");
+    }
+    memmove(data + before, data + all, result->size - all);
+    memset(data + results, 0, before - results);
+    result->size -= all - before;
+    return RP_OK;
+}
+
 /* ---- running */
 
 /* A process to run a task in.  false: *result tells why there is none. */
@@ -186,9 +234,13 @@ static bool make_ready(struct rpi_resident *resident, int *births, struct rpi_re
     return false;
 }
 
-static void take(struct rpi_resident *resident, const struct rpi_task *task, struct rpi_result *result)
+static void take(struct rpi_resident *resident, const struct rpi_task *task, uint32_t given, struct rpi_result *result)
 {
-    rp_status status = rpi_resident_report(resident, task, result);
+    struct rpi_task whole = *task;
+    whole.chunk.count = given;
+    rp_status status = rpi_resident_report(resident, &whole, result);
+    if (status == RP_OK && task->is_chunk && given != task->chunk.count)
+        status = shrink(task, given, result);
     if (status == RP_OK)
         return;
     (void)snprintf(resident->message, sizeof resident->message, "%.900s", rp_error_message());
@@ -200,11 +252,13 @@ static void take(struct rpi_resident *resident, const struct rpi_task *task, str
     fail(resident, RP_ERR_CRASHED, SIGKILL, result);
 }
 
-static void tell(struct rpi_resident *resident, const struct rpi_task *task, enum rpi_end end, struct rpi_result *result)
+/* `given`: the items that its process got, of a chunk that may have fewer since. */
+static void tell(struct rpi_resident *resident, const struct rpi_task *task, uint32_t given, enum rpi_end end,
+                 struct rpi_result *result)
 {
     switch (end) {
     case RPI_END_DONE:
-        take(resident, task, result);
+        take(resident, task, given, result);
         break;
     case RPI_END_DIED:
         crashed(resident, result);
@@ -284,7 +338,7 @@ static enum rpi_end hand_over(struct rpi_resident *resident, const struct rpi_ta
     return RPI_END_DONE;
 }
 
-static enum rpi_end run(struct rpi_resident *resident, const struct rpi_task *task, const struct rpi_catalogue *catalogue,
+static enum rpi_end run(struct rpi_resident *resident, struct rpi_task *task, const struct rpi_catalogue *catalogue,
                         struct rpi_result *result)
 {
     const struct rpi_patience_for patience = { .limit = task->limit, .parts = task->is_chunk ? task->chunk.count : 1 };
@@ -292,40 +346,44 @@ static enum rpi_end run(struct rpi_resident *resident, const struct rpi_task *ta
     if (end != RPI_END_DONE)
         return end;
     end = rpi_resident_await(resident, &patience);
+    end_part(resident, task);
     hear(resident, end == RPI_END_DONE);
     if (!rpi_resident_has_next(resident))
         rpi_area_drop(resident->child.area.in, resident->used);
     return end;
 }
 
-/* Runs a task, in another process if one dies before it has begun, which is not the task's doing. */
-static enum rpi_end execute(struct rpi_resident *resident, const struct rpi_task *task,
-                            const struct rpi_catalogue *catalogue, struct rpi_result *result)
+/* Runs a task, in another process if one dies before it has begun, which is not the task's doing.  A chunk has the items that it keeps after
+ * that; *given: that its process got. */
+static enum rpi_end execute(struct rpi_resident *resident, struct rpi_task *task, const struct rpi_catalogue *catalogue,
+                            uint32_t *given, struct rpi_result *result)
 {
     enum rpi_end end;
     int births = 0;
     do {
         if (!rpi_resident_has_next(resident) && !make_ready(resident, &births, result))
             return RPI_END_REFUSED;
+        *given = task->chunk.count;
         end = run(resident, task, catalogue, result);
     } while (end == RPI_END_EARLY);
-    tell(resident, task, end, result);
+    tell(resident, task, *given, end, result);
     return end;
 }
 
 /* ---- chunks */
 
-/* Keeps what the process did before it died, and fails the item that it died of.  RP_ERR_CRASHED: what it left is damaged. */
+/* Keeps what the process, which got `given` items, did before it died, and fails the item that it died of.  RP_ERR_CRASHED: what it left is
+ * damaged. */
 static rp_status save(struct rpi_resident *resident, struct rpi_salvage *salvage, const struct rpi_task *rest,
-                      const struct rpi_result *how)
+                      uint32_t given, const struct rpi_result *how)
 {
     const struct rpi_area *area = &resident->child.area;
     const struct rpi_progress *progress = &area->board->progress;
     uint32_t items = atomic_load(&progress->item), count = atomic_load(&progress->failures);
-    uint64_t results = (uint64_t)rest->chunk.count * rest->chunk.out_size, size = atomic_load(&progress->failures_size);
+    uint64_t results = (uint64_t)given * rest->chunk.out_size, size = atomic_load(&progress->failures_size);
     uint64_t at = RPI_REPORT_DATA + ((results + 7U) & ~(uint64_t)7);
     rp_status status = RP_ERR_CRASHED;
-    if (items >= rest->chunk.count || count > items || size > (uint64_t)count * rpi_item_failure_size(RPI_MESSAGE_MAX) ||
+    if (items > rest->chunk.count || count > items || size > (uint64_t)count * rpi_item_failure_size(RPI_MESSAGE_MAX) ||
         at > area->out_room || size > area->out_room - at)
         return status;
     uint8_t *failures = rpi_reserve(&salvage->alloc, size);
@@ -335,7 +393,8 @@ static rp_status save(struct rpi_resident *resident, struct rpi_salvage *salvage
     if (rpi_report_failures(failures, size, count, items))
         status = rpi_salvage_add(salvage, area->out + RPI_REPORT_DATA, items, failures, (uint32_t)size, count);
     rpi_free(&salvage->alloc, failures);
-    return status == RP_OK ? rpi_salvage_fail(salvage, 1, how) : status;
+    bool died_in_one = items < rest->chunk.count; /* else behind the last */
+    return status == RP_OK && died_in_one ? rpi_salvage_fail(salvage, 1, how) : status;
 }
 
 /* The last process's result behind what is saved. */
@@ -349,24 +408,25 @@ static rp_status conclude(struct rpi_salvage *salvage, const struct rpi_task *re
     return rpi_salvage_add(salvage, data, rest->chunk.count, size ? data + at : data, size, result->failures);
 }
 
-/* A chunk whose process died: *result, how it did, becomes the whole chunk's. */
-static void go_on(struct rpi_resident *resident, const struct rpi_task *task, const struct rpi_catalogue *catalogue,
-                  enum rpi_end end, struct rpi_result *result)
+/* A chunk whose process died, `given` of its items, and which keeps `rest`: *result, how it did, becomes the whole chunk's. */
+static void go_on(struct rpi_resident *resident, const struct rpi_task *task, struct rpi_task *rest, uint32_t given,
+                  const struct rpi_catalogue *catalogue, enum rpi_end end, struct rpi_result *result)
 {
     struct rpi_salvage salvage;
-    struct rpi_task rest = *task;
     rp_status status = rpi_salvage_begin(&salvage, &resident->config.child.alloc, task);
-    while (status == RP_OK && salvage.done < task->chunk.count) {
+    while (status == RP_OK) {
+        rpi_salvage_cut(&salvage, salvage.done + rest->chunk.count);
         if (end == RPI_END_DIED || end == RPI_END_OVERRAN) {
-            status = save(resident, &salvage, &rest, result);
+            status = save(resident, &salvage, rest, given, result);
         } else {
-            status = conclude(&salvage, &rest, result);
+            status = conclude(&salvage, rest, result);
             rpi_buffer_free(result->owned);
-            continue;
         }
-        rpi_salvage_rest(&salvage, &rest);
-        if (status == RP_OK && rest.chunk.count)
-            end = execute(resident, &rest, catalogue, result);
+        if (status != RP_OK || salvage.done == salvage.items)
+            break;
+        rpi_salvage_rest(&salvage, rest);
+        resident->saved = salvage.done;
+        end = execute(resident, rest, catalogue, &given, result);
     }
     if (status == RP_OK)
         rpi_salvage_finish(&salvage, result);
@@ -387,8 +447,11 @@ static void recycle(struct rpi_resident *resident)
 void rpi_execute_fork(struct rpi_resident *resident, const struct rpi_task *task, const struct rpi_catalogue *catalogue,
                       struct rpi_result *result)
 {
-    enum rpi_end end = execute(resident, task, catalogue, result);
+    struct rpi_task rest = *task;
+    uint32_t given;
+    resident->saved = 0;
+    enum rpi_end end = execute(resident, &rest, catalogue, &given, result);
     if (task->is_chunk && (end == RPI_END_DIED || end == RPI_END_OVERRAN))
-        go_on(resident, task, catalogue, end, result);
+        go_on(resident, task, &rest, given, catalogue, end, result);
     recycle(resident);
 }

@@ -31,7 +31,7 @@ void rpi_executor_place(struct rpi_executor *executor, void *results, size_t roo
     executor->results = results;
     executor->results_room = room;
     executor->progress = progress;
-    executor->outside = true;
+    executor->outside = executor->fenced = true;
 }
 
 void rpi_executor_fini(struct rpi_executor *executor)
@@ -158,14 +158,44 @@ static bool add_failure(struct rpi_executor *executor, const struct rpi_item_fai
     return true;
 }
 
-static void say_item(struct rpi_executor *executor, uint32_t item, const struct rpi_result *total)
+static void say_failures(struct rpi_executor *executor, const struct rpi_result *total)
 {
     struct rpi_progress *progress = executor->progress;
-    if (!progress)
-        return;
     atomic_store_explicit(&progress->failures, total->failures, memory_order_relaxed);
     atomic_store_explicit(&progress->failures_size, executor->failures_size, memory_order_relaxed);
-    atomic_store_explicit(&progress->item, item, memory_order_relaxed);
+}
+
+/* Whether item `i` is before the limit, once that is known: somebody may be cutting the chunk at this moment. */
+static __attribute__((noinline)) bool await_limit(const struct rpi_progress *progress, uint32_t i)
+{
+    struct rpi_patience patience = { 0 };
+    uint32_t limit;
+    while (!(limit = atomic_load(&progress->limit)))
+        rpi_patience_wait(&patience);
+    return i < limit;
+}
+
+/* Where nobody orders this thread's accesses but itself. */
+static __attribute__((noinline)) bool begin_fenced(struct rpi_executor *executor, uint32_t i,
+                                                   const struct rpi_result *total)
+{
+    struct rpi_progress *progress = &executor->own;
+    if (executor->progress) {
+        say_failures(executor, total);
+        progress = executor->progress;
+    }
+    (void)atomic_exchange(&progress->item, i);
+    return await_limit(progress, i);
+}
+
+/* Whether item `i` begins now, and is nobody else's any more. */
+static inline bool begin_item(struct rpi_executor *executor, uint32_t i, const struct rpi_result *total)
+{
+    if (executor->fenced)
+        return begin_fenced(executor, i, total);
+    atomic_store_explicit(&executor->own.item, i, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    return i < atomic_load_explicit(&executor->own.limit, memory_order_acquire) || await_limit(&executor->own, i);
 }
 
 /* Asked before every item, which has no deadline yet. */
@@ -182,14 +212,13 @@ static bool run_item(struct rpi_executor *executor, rp_fn *fn, const struct rpi_
     size_t in = task->chunk.in_size, out = task->chunk.out_size;
     char text[100];
     struct rpi_result one;
-    say_item(executor, i, total);
     rpi_call_reset(call, results + i * out, out);
     call->item = task->chunk.first + i;
-    call->deadline = 0; /* that of the item before */
     if (is_cancelled(call)) {
         one = (struct rpi_result){ .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
     } else if (task->limit > 0) {
         run(executor, fn, items + i * in, in, task->limit, &one);
+        call->deadline = 0; /* it is none of the next one's */
     } else {
         rp_status returned = fn(call, items + i * in, in);
         if (returned == RP_OK && call->broken == RP_OK && call->size == out && !call->owned)
@@ -266,10 +295,15 @@ static void run_chunk(struct rpi_executor *executor, rp_fn *fn, const struct rpi
         return;
     }
     executor->failures_size = 0;
+    executor->call.deadline = 0;
     if (executor->outside)
         place_failures(executor, size);
-    for (uint32_t i = 0; i < task->chunk.count; i++)
-        kept = run_item(executor, fn, task, items, results, i, result) && kept;
+    uint32_t i = 0;
+    for (; begin_item(executor, i, result); i++)
+        if (!run_item(executor, fn, task, items, results, i, result))
+            kept = false;
+    if (!executor->outside)
+        size = (size_t)i * task->chunk.out_size;
     result->data = results;
     result->size = size;
     if (kept && !result->failures)

@@ -17,7 +17,9 @@ struct rpi_executor {
     size_t results_room;           /* bytes of a result that needs no buffer of its own */
     uint8_t *results;              /* room for one, likewise */
     bool outside;                  /* that room is another's, who sees results and failures as they come */
-    struct rpi_progress *progress; /* NULL, or where to say how far it is */
+    struct rpi_progress own;       /* where it says how far it is ... */
+    struct rpi_progress *progress; /* ... or NULL, and this one: another process's too */
+    bool fenced;                   /* who cuts a chunk in its progress cannot make this thread order its accesses */
     uint8_t *failures; /* of a chunk's items, as they travel; outside: behind their results */
     uint32_t failures_size, failures_capacity;
 };
@@ -29,7 +31,15 @@ void rpi_executor_fini(struct rpi_executor *executor);
 /* From now on results go to this room, aligned for any type, and it says there how far it is. */
 void rpi_executor_place(struct rpi_executor *executor, void *results, size_t room, struct rpi_progress *progress);
 
-/* Runs the task; *result is valid until the next run. */
+/* Before it is to run a chunk, and before anybody may cut that: elsewhere than at `progress`, which is begun by its owner. */
+static inline void rpi_executor_expect(struct rpi_executor *executor, const struct rpi_task *task)
+{
+    if (task->is_chunk)
+        rpi_progress_begin(&executor->own, task->chunk.count);
+}
+
+/* Runs the task; *result is valid until the next run.  A chunk, which was expected, may be cut meanwhile (progress.h): its result has the
+ * items that it keeps, and outside room as before for all of them, with the failures behind that. */
 void rpi_execute_inline(struct rpi_executor *executor, const struct rpi_task *task, struct rpi_result *result);
 
 /* The outcome of a task that is no chunk and has no limit, whose function has just returned this. */

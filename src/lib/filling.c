@@ -180,6 +180,7 @@ static bool put_items(struct rpi_master *master, struct filling *filling, uint64
     number_frame(filling, &frame, map->number);
     put_frame(filling, &frame, request->in_size ? (const uint8_t *)request->in + first * request->in_size : NULL, NULL);
     filling->tasks += frame.chunk.count;
+    filling->batch->divisible = filling->batch->divisible || frame.chunk.count > 1;
     rpi_queue_count(master, filling->queue, -(int64_t)frame.chunk.count, -(int64_t)frame.length);
     mark_sent(filling, chunk);
     return true;
@@ -337,7 +338,7 @@ bool rpi_fill_send(struct rpi_master *master, struct rpi_taskq *queue, int worke
     if (filling.alone)
         rpi_roster_alone(&master->roster, worker);
     if (batch->movable)
-        rpi_roster_load(&master->roster, worker, batch->remaining, now, filling.predicted);
+        rpi_roster_load(&master->roster, worker, batch->remaining + batch->divisible, now, filling.predicted);
     rpi_master_send(master, batch);
     return true;
 }

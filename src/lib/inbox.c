@@ -90,6 +90,45 @@ static bool hand_back(struct rpi_worker *worker, struct answer *answer, uint8_t 
     return true;
 }
 
+/* ---- cutting chunks: what was lost once goes in pieces anyhow, and these are known by their futures */
+
+static bool may_cut(const struct rpi_frame *frame)
+{
+    return frame->flags & RPI_FRAME_CHUNK && !(frame->flags & RPI_FRAME_CANCELLED) && frame->attempt == 1 &&
+           frame->chunk.count > 1;
+}
+
+/* Says that the chunk keeps `items` of its items.  There is room. */
+static void say_cut(struct answer *answer, uint64_t id, uint8_t attempt, uint32_t items)
+{
+    struct rpi_frame kept = { .id = id, .attempt = attempt, .flags = RPI_FRAME_CHUNK };
+    kept.chunk.count = items;
+    (void)rpi_writer_frame(&answer->writer, &kept);
+}
+
+/* The first of the answer. */
+static void cut_running(struct rpi_worker *worker, struct answer *answer)
+{
+    struct rpi_task *running = &worker->running;
+    if (!worker->busy || !running->is_chunk || running->attempt != 1 || running->chunk.count < 2 || !worker->config.cut)
+        return;
+    uint32_t items = worker->config.cut(worker->config.context);
+    if (items >= running->chunk.count)
+        return;
+    running->chunk.count = items;
+    say_cut(answer, running->id, running->attempt, items);
+}
+
+/* One that has not begun and stays keeps its first item.  Its argument remains as long as it was.  false: no memory to say so. */
+static bool cut_waiting(struct rpi_worker *worker, struct answer *answer, uint8_t *at, const struct rpi_frame *frame)
+{
+    if (!rpi_writer_fits(&answer->writer, rpi_frame_size(RPI_FRAME_CHUNK, 0)) && !open_answer(worker, answer))
+        return false;
+    say_cut(answer, frame->id, frame->attempt, 1);
+    rpi_put32(at + rpi_frame_size(frame->flags & (RPI_FRAME_NUMBER | RPI_FRAME_RAN), 0), 1);
+    return true;
+}
+
 rp_status rpi_inbox_give_back(struct rpi_worker *worker)
 {
     struct walk walk = begin(worker);
@@ -98,12 +137,14 @@ rp_status rpi_inbox_give_back(struct rpi_worker *worker)
     bool keep = !worker->busy;
     if (!open_answer(worker, &answer))
         return rpi_no_memory("tasks to be handed back");
+    cut_running(worker, &answer);
     for (uint8_t *at; (at = next(&walk, &frame));) {
-        if (!may_leave(at, &frame))
+        bool stays = keep || !may_leave(at, &frame);
+        if (rpi_inbox_has_left(at))
             continue;
-        if (!keep && !hand_back(worker, &answer, at, &frame))
+        if (stays ? may_cut(&frame) && !cut_waiting(worker, &answer, at, &frame) : !hand_back(worker, &answer, at, &frame))
             break; /* the rest stays */
-        keep = false;
+        keep = keep && frame.flags & RPI_FRAME_CANCELLED;
     }
     send(worker, &answer, RPI_RETURNED_ALL);
     return RP_OK;

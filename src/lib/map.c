@@ -16,7 +16,8 @@ uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t resu
     (void)rpi_map_first(map, &left);
     uint64_t most = UINT32_MAX; /* by what a payload's length can say */
     if (request->chunk) {
-        tasks = request->chunk;
+        if (!map->back_count || tasks > request->chunk)
+            tasks = request->chunk;
         if (request->in_size)
             most = (UINT32_MAX - 64U) / request->in_size;
         if (request->out_size)
@@ -258,11 +259,9 @@ static rp_status queue(struct rpi_master *master, const struct rpi_map *map, str
     return status;
 }
 
-rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_future *chunk)
+/* RP_ERR_NOMEM: nothing changed. */
+static rp_status items_back(struct rpi_master *master, struct rpi_map *map, struct rpi_range range)
 {
-    struct rpi_map *map = chunk->pending.map;
-    const struct rpi_range range = { .first = chunk->pending.number, .count = chunk->pending.items };
-    uint32_t batch = chunk->pending.batch;
     if (!room_for_range(master, map))
         return rpi_no_memory("a map's items that came back");
     rp_status status = map->stopped ? RP_OK : queue(master, map, rpi_future_of(&master->futures, map->id));
@@ -278,12 +277,31 @@ rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_
         rpi_map_take(map, range.count);
         master->queue.tasks -= range.count;
         master->queue.bytes -= (uint64_t)range.count * map->request.in_size;
-        return status;
     }
+    return status;
+}
+
+rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_future *chunk)
+{
+    uint32_t batch = chunk->pending.batch;
+    rp_status status = items_back(master, chunk->pending.map,
+                                  (struct rpi_range){ .first = chunk->pending.number, .count = chunk->pending.items });
+    if (status != RP_OK)
+        return status;
     rpi_settle_leave(master, batch, 1, 0);
     rpi_settle_losses(master, id);
     rpi_future_free(&master->futures, id, chunk);
     return RP_OK;
+}
+
+rp_status rpi_map_chunk_cut(struct rpi_master *master, struct rpi_future *chunk, uint32_t items)
+{
+    rp_status status = items_back(
+        master, chunk->pending.map,
+        (struct rpi_range){ .first = chunk->pending.number + items, .count = chunk->pending.items - items });
+    if (status == RP_OK)
+        chunk->pending.items = items;
+    return status;
 }
 
 /* ---- chunks */

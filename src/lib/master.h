@@ -95,6 +95,7 @@ struct rpi_master {
     struct rpi_function_time *times; /* by function */
     double round_trip;               /* seconds, measured */
     double now;                      /* of the last event */
+    bool doubtful;                   /* what was handed back last is from a worker that should have been done with it */
     double look_again;               /* when a dispatch may find something new to recall; negative: never */
     uint64_t next_number;            /* of what the application submits: nothing that workers do moves it */
     uint64_t spawned;                /* tasks, so far: the newest goes first */

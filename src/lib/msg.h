@@ -32,6 +32,8 @@
  *   RETURNED  from a worker, at a RECALL or a CANCEL: frames of id and attempt only, of tasks that it will not run: no result of them
  *           comes.  What runs or has a large argument stays; at a RECALL an idle worker keeps its next task.  Word: 1 = this is all
  *           that a RECALL brings, 0 = more follows, or it was a CANCEL
+ *           with RPI_FRAME_CHUNK, at a RECALL: of a chunk that stays the first `count` items do, one at the least, and these its result
+ *           will have: those that have begun, or the first.  All else in the frame is 0
  *   with RPI_FRAME_SPAWNED: function and payload are the child's; number u64 is its ordinal, from 0; RAN: its time limit; CHUNK: its
  *           options, priority i32, retries u32, attempts u32, 0 u32, cost f64; never LARGE.  Children count when their parent's frame
  *           says that it succeeded.
@@ -43,7 +45,7 @@
 #define RPI_MSG_H
 
 #ifndef RPI_PROTOCOL
-#define RPI_PROTOCOL 1
+#define RPI_PROTOCOL 2
 #endif
 
 #define RPI_BATCH_HEADER  16

@@ -33,6 +33,7 @@ void rpi_recall_look(struct rpi_master *master)
             .now = master->now, .due = seat->due, .round_trip = master->round_trip, .tasks = seat->movable
         };
         if (rpi_policy_recalls(&burden, &master->look_again)) {
+            seat->overdue = burden.now >= burden.due + burden.round_trip;
             if (!ask(master, (int)(seat - roster->seats)))
                 return;
         } else if (master->look_again >= 0) {
@@ -72,28 +73,55 @@ static rp_status take(struct rpi_master *master, const struct rpi_frame *frame, 
     return rpi_requeue_at(master, frame->id, future, 0, RPI_ENTRY_SPENT, place);
 }
 
+/* Of a chunk that stays it keeps some items.  Once nothing is queued any more the others are forgotten, as what is queued is. */
+static rp_status take_cut(struct rpi_master *master, int worker, const struct rpi_frame *frame)
+{
+    struct rpi_future *future = rpi_settle_awaited(master, worker, frame);
+    uint32_t items = frame->chunk.count;
+    if (!future)
+        return RP_OK; /* it was given up there, or what becomes of it is known */
+    if (!(future->flags & RPI_FUTURE_CHUNK) || items == 0 || items >= future->pending.items)
+        return rpi_reader_bad("of a chunk that it cuts it keeps as much as it has, or nothing");
+    master->batches.table[future->pending.batch]->to_idle = false;
+    if (!master->dropped)
+        return rpi_map_chunk_cut(master, future, items);
+    future->pending.items = items;
+    return RP_OK;
+}
+
+/* A task that it will not run. */
+static rp_status take_back(struct rpi_master *master, int worker, const struct rpi_frame *frame,
+                           struct rpi_retained_reader *place)
+{
+    struct rpi_future *future = rpi_settle_awaited(master, worker, frame);
+    uint32_t batch;
+    if (!future && rpi_copies_take(&master->roster, worker, frame->id, frame->attempt, &batch))
+        rpi_settle_leave(master, batch, 1, 0);
+    if (!future || master->dropped)
+        return RP_OK;
+    future->attempts--;
+    rp_status status = take(master, frame, future, place);
+    if (status != RP_OK)
+        future->attempts++;
+    return status;
+}
+
 rp_status rpi_recall_returned(struct rpi_master *master, int worker, struct rpi_reader *reader)
 {
     struct rpi_seat *seat = &master->roster.seats[worker];
     struct rpi_retained_reader place = { 0 };
     struct rpi_frame frame = { 0 };
     rp_status status = RP_OK;
+    master->doubtful = seat->overdue;
     for (uint32_t i = 0; reader->left; i++) {
         status = rpi_reader_frame(reader, &frame);
         if (status != RP_OK)
             return status;
         if (i < seat->taken)
             continue; /* whatever the worker has of that task now it got since */
-        struct rpi_future *future = rpi_settle_awaited(master, worker, &frame);
-        uint32_t batch;
-        if (!future && rpi_copies_take(&master->roster, worker, frame.id, frame.attempt, &batch))
-            rpi_settle_leave(master, batch, 1, 0);
-        if (!future || master->dropped)
-            continue;
-        future->attempts--;
-        status = take(master, &frame, future, &place);
+        status = frame.flags & RPI_FRAME_CHUNK ? take_cut(master, worker, &frame)
+                                               : take_back(master, worker, &frame, &place);
         if (status != RP_OK) {
-            future->attempts++;
             seat->taken = i;
             return status;
         }

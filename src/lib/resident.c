@@ -226,7 +226,8 @@ static void order(struct rpi_resident *resident, enum rpi_order what, const stru
     }
     atomic_store_explicit(&board->cancel, false, memory_order_relaxed);
     atomic_store_explicit(&board->progress.deadline, 0, memory_order_relaxed);
-    atomic_store_explicit(&board->progress.item, 0, memory_order_relaxed);
+    resident->items = tasks && tasks->is_chunk ? tasks->chunk.count : 0;
+    rpi_progress_begin(&board->progress, resident->items);
     atomic_store_explicit(&board->progress.failures, 0, memory_order_relaxed);
     atomic_store_explicit(&board->progress.failures_size, 0, memory_order_relaxed);
     atomic_store_explicit(&board->done, resident->taken, memory_order_relaxed);

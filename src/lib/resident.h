@@ -33,12 +33,14 @@ struct rpi_resident {
     bool looks;  /* at the world, while it waits */
     bool alive;
     int64_t pid;
-    int status;       /* how it died, as waitpid gives it */
-    uint32_t given;   /* number of the last order */
-    uint32_t taken;   /* of the last one whose end is known here */
-    size_t report;    /* where the next report begins */
-    size_t used;      /* bytes of `in`, by the tasks that it has */
-    uint64_t ran;     /* tasks */
+    int status;     /* how it died, as waitpid gives it */
+    uint32_t given; /* number of the last order */
+    uint32_t taken; /* of the last one whose end is known here */
+    size_t report;  /* where the next report begins */
+    size_t used;    /* bytes of `in`, by the tasks that it has */
+    uint64_t ran;   /* tasks */
+    uint32_t items; /* of the chunk that it was given and that is not awaited yet, as far as it may go; 0: there is none */
+    uint32_t saved; /* of the same chunk, by processes before it */
     uint64_t changes; /* of the catalogue, when its shared data were brought in line */
     char message[RPI_MESSAGE_MAX + 1];
     uint64_t heard; /* ticks, when its standard error was passed on */

@@ -35,6 +35,7 @@ struct rpi_seat {
     uint32_t movable;          /* tasks there that others may run */
     double due;                /* when all of them should be done, seconds */
     bool asked;                /* for what it has not started, and has not answered */
+    bool overdue;              /* when it was asked last, it should have been done with all it had */
     bool halted;               /* since then it was not heard of: it gets nothing meanwhile */
     uint32_t taken;            /* frames of its answer that were taken when memory ran out */
     bool again;                /* memory ran out in its last batch of results, which comes again */

@@ -2,14 +2,20 @@
 
 #include "wire.h"
 
+static uint64_t size_of(const struct rpi_task *task, uint32_t items)
+{
+    return ((uint64_t)items * task->chunk.out_size + 7U) & ~(uint64_t)7;
+}
+
+/* Room for all that the chunk has had. */
 static uint64_t results_size(const struct rpi_task *task)
 {
-    return ((uint64_t)task->chunk.count * task->chunk.out_size + 7U) & ~(uint64_t)7;
+    return size_of(task, task->chunk.count);
 }
 
 rp_status rpi_salvage_begin(struct rpi_salvage *salvage, const struct rpi_alloc *alloc, const struct rpi_task *task)
 {
-    *salvage = (struct rpi_salvage){ .alloc = *alloc, .task = task };
+    *salvage = (struct rpi_salvage){ .alloc = *alloc, .task = task, .items = task->chunk.count };
     salvage->results = rpi_buffer_new(alloc, results_size(task));
     if (!salvage->results)
         return rpi_no_memory("a chunk's results");
@@ -23,14 +29,19 @@ void rpi_salvage_drop(struct rpi_salvage *salvage)
     salvage->results = NULL;
 }
 
+void rpi_salvage_cut(struct rpi_salvage *salvage, uint32_t items)
+{
+    salvage->items = items;
+}
+
 void rpi_salvage_rest(const struct rpi_salvage *salvage, struct rpi_task *rest)
 {
     const struct rpi_chunk *chunk = &salvage->task->chunk;
     size_t before = (size_t)salvage->done * chunk->in_size;
     *rest = *salvage->task;
     rest->arg = (const uint8_t *)salvage->task->arg + before;
-    rest->size -= before;
-    rest->chunk.count -= salvage->done;
+    rest->chunk.count = salvage->items - salvage->done;
+    rest->size = (size_t)rest->chunk.count * chunk->in_size;
     rest->chunk.first += salvage->done;
 }
 
@@ -93,8 +104,11 @@ rp_status rpi_salvage_fail(struct rpi_salvage *salvage, uint32_t items, const st
 void rpi_salvage_finish(struct rpi_salvage *salvage, struct rpi_result *result)
 {
     *result = (struct rpi_result){ .status = RP_OK, .message = "", .failures = salvage->failures };
+    uint64_t all = results_size(salvage->task), before = size_of(salvage->task, salvage->items);
+    if (before < all)
+        memmove(salvage->results + before, salvage->results + all, salvage->failures_size);
     result->data = result->owned = salvage->results;
-    result->size = salvage->failures ? results_size(salvage->task) + salvage->failures_size
-                                     : (size_t)salvage->task->chunk.count * salvage->task->chunk.out_size;
+    result->size = salvage->failures ? before + salvage->failures_size
+                                     : (size_t)salvage->items * salvage->task->chunk.out_size;
     salvage->results = NULL;
 }

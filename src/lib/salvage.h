@@ -9,7 +9,7 @@
 struct rpi_salvage {
     struct rpi_alloc alloc;
     const struct rpi_task *task; /* the whole chunk; borrowed */
-    uint32_t done;               /* items */
+    uint32_t items, done;        /* that are to be done, and that are */
     uint8_t *results;            /* an rpi_buffer: of all items, then their failures */
     uint32_t failures, failures_size, capacity;
 };
@@ -19,6 +19,8 @@ RP_MUST_USE rp_status rpi_salvage_begin(struct rpi_salvage *salvage, const struc
                                         const struct rpi_task *task);
 void rpi_salvage_drop(struct rpi_salvage *salvage);
 
+/* So many items are to be done by now: others were taken from the chunk. */
+void rpi_salvage_cut(struct rpi_salvage *salvage, uint32_t items);
 /* What is not done. */
 void rpi_salvage_rest(const struct rpi_salvage *salvage, struct rpi_task *rest);
 /* The next `items` items are done: their results, and `count` failures of `size` bytes, checked (rpi_report_failures), that count from

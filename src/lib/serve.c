@@ -1,6 +1,7 @@
 #include "serve.h"
 
 #include "clock.h"
+#include "fence.h"
 #include "spares.h"
 #include "status.h"
 #include "supply.h"
@@ -57,11 +58,22 @@ static uint32_t follow(void *context, struct rpi_task *tasks, uint32_t most)
     return rpi_worker_follow(&server->worker, tasks, most);
 }
 
+/* The running chunk is cut, for its own thread or for the attendant. */
+static uint32_t cut(void *context)
+{
+    struct rpi_server *server = context;
+    if (server->resident)
+        return rpi_fork_cut(server->resident);
+    return rpi_progress_cut(&server->executor.own, server->executor.fenced ? NULL : rpi_fence_all);
+}
+
 rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_config *config)
 {
     struct rpi_worker_config worker = { .alloc = config->alloc,
                                         .batch_limit = config->batch_limit,
-                                        .functions = config->registry->count };
+                                        .functions = config->registry->count,
+                                        .cut = cut,
+                                        .context = server };
     *server = (struct rpi_server){ .transport = config->transport };
     rpi_worker_init(&server->worker, &worker);
     rp_status status = rpi_executor_init(&server->executor, &config->alloc, config->registry,
@@ -284,6 +296,7 @@ static void execute(struct rpi_server *server, const struct rpi_task *task, stru
         refuse(server, task, result);
         return;
     }
+    rpi_executor_expect(&server->executor, task);
     if (server->pause)
         server->pause(server->context);
     rpi_loan_out(&server->loan);

@@ -72,6 +72,8 @@ void rpi_settle_leave(struct rpi_master *master, uint32_t index, uint32_t tasks,
     batch->remaining -= tasks;
     if (batch->remaining)
         return;
+    if (batch->movable)
+        master->roster.seats[batch->peer].movable -= batch->divisible;
     if (batch->to_idle)
         measured_round_trip(master, batch);
     rpi_roster_done(&master->roster, batch->peer);

@@ -100,6 +100,9 @@ void rpi_map_take(struct rpi_map *map, uint64_t items);
 /* A chunk comes back as it went out, and its future is freed; of a cancelled map it counts as cancelled.  RP_ERR_NOMEM: nothing changed. */
 RP_MUST_USE rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_future *chunk);
 
+/* A chunk keeps its first items, fewer than it has; the others come back, and of a cancelled map count as cancelled.  RP_ERR_NOMEM: nothing
+ * changed. */
+RP_MUST_USE rp_status rpi_map_chunk_cut(struct rpi_master *master, struct rpi_future *chunk, uint32_t items);
 /* A future for some items of a map; it borrows the map's options.  NULL: no memory. */
 struct rpi_future *rpi_map_new_chunk(struct rpi_master *master, struct rpi_map *map, uint64_t first, uint64_t items,
                                      uint64_t *id);
@@ -112,7 +115,8 @@ void rpi_map_settle_empty(struct rpi_master *master, struct rpi_map *map);
 /* Cancels the items not handed out yet; settles the map if none is at a worker. */
 RP_MUST_USE rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map);
 
-/* The next chunk of a map: how many items, at least one, go into a batch with `room` bytes left and `tasks` to go. */
+/* The next chunk of a map: how many items, at least one, go into a batch with `room` bytes left and `tasks` to go; of a chunk's size that the
+ * application has chosen, but for items that came back. */
 uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t result_room, uint64_t tasks);
 /* RP_ERR_BROKEN: it is no answer to this chunk. */
 RP_MUST_USE rp_status rpi_map_check(const struct rpi_frame *frame, const struct rpi_future *chunk);

@@ -257,7 +257,8 @@ static void describe(struct rpi_task *task, const struct rpi_frame *frame, uint6
     task->cancelled = frame->flags & RPI_FRAME_CANCELLED;
     task->limit = frame->flags & RPI_FRAME_RAN ? 1e-9 * (double)frame->ran : 0;
     task->arg = frame->payload;
-    task->size = frame->length;
+    task->size = task->is_chunk ? (size_t)frame->chunk.count * frame->chunk.in_size
+                                : frame->length; /* it may have been cut */
 }
 
 uint32_t rpi_worker_follow(const struct rpi_worker *worker, struct rpi_task *tasks, uint32_t most)
@@ -307,6 +308,10 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
     }
     worker->reader = reader;
     rpi_worker_begin(worker, task);
+    if (task->is_chunk) {
+        worker->running.attempt = task->attempt;
+        worker->running.chunk = task->chunk;
+    }
     return true;
 }
 
@@ -361,7 +366,7 @@ void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task, con
         frame.flags |= RPI_FRAME_FAILED;
     if (task->is_chunk) {
         frame.flags |= RPI_FRAME_CHUNK;
-        frame.chunk = task->chunk;
+        frame.chunk = worker->running.chunk;
     }
     if (ran >= 0) {
         frame.flags |= RPI_FRAME_RAN;

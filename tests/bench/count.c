@@ -134,6 +134,7 @@ static void turn(struct bench *bench)
     struct rpi_task task;
     struct rpi_result result;
     while (next(bench, &task)) {
+        rpi_executor_expect(&bench->executor, &task);
         rpi_execute_inline(&bench->executor, &task, &result);
         finish(bench, &task, &result);
         rpi_worker_spent(&bench->worker, task.is_chunk ? 0 : DURATION);

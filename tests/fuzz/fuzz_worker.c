@@ -101,6 +101,7 @@ static void supply(void)
 static void run(const struct rpi_task *task)
 {
     struct rpi_result result = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    rpi_executor_expect(&executor, task);
     if (!task->cancelled && !task->missing && !(task->is_chunk && task->chunk.count > ITEMS))
         rpi_execute_inline(&executor, task, &result);
     const uint8_t *at = executor.call.children;

@@ -316,12 +316,34 @@ static void cancel(struct sim *sim)
             cancel_one(sim);
 }
 
+static void submit_shape(struct sim *sim)
+{
+    struct model_task *task = new_task(sim);
+    uint64_t unsettled = sim->master.unsettled, count = sim_shape_count(sim->plan.shape);
+    model_make_map(task, &sim->chance, count, 8, 8);
+    task->map->chunk = sim->plan.chunk;
+    struct rpi_map_request request = { .function = (uint16_t)task->function,
+                                       .in = task->map->in,
+                                       .out = task->map->out,
+                                       .in_size = 8,
+                                       .out_size = 8,
+                                       .count = count,
+                                       .chunk = task->map->chunk,
+                                       .statuses = task->map->statuses };
+    rp_status status = rpi_master_map(&sim->master, &request, sim->now, &task->id);
+    (void)accepted(sim, status, unsettled, sim->memory.refused);
+}
+
 bool app_act(struct sim *sim)
 {
     struct chance *chance = &sim->chance;
     if (sim->actions >= sim->plan.actions)
         return false;
     sim->actions++;
+    if (sim->plan.shape) {
+        submit_shape(sim);
+        return true;
+    }
     if (sim->plan.shares > 0 && chance_is(chance, sim->plan.shares)) {
         shares_act(sim);
         return true;

@@ -18,12 +18,17 @@ struct flight {
     bool solo;             /* it is to be alone there */
 };
 
+struct sim;
+
 struct sim_worker {
+    struct sim *sim;
     struct rpi_worker engine;
     struct rpi_executor executor;
     double busy_until; /* it looks at no message before */
     bool in_task;      /* a long one, until then; messages are looked at from `looks_at` on */
     bool plain;        /* its task went the short way */
+    bool pending;      /* its task, a chunk, has begun, and its functions are called when all that it keeps of it is done */
+    double began;
     double looks_at;
     struct rpi_task task;
     struct rpi_result result;
@@ -104,6 +109,8 @@ void work_turn(struct sim *sim, int worker);
 bool work_interrupted(struct sim *sim, const struct sim_event *event);
 /* Lets go of what a task that never ends would have returned. */
 void work_abandon(struct sim_worker *worker);
+/* The running chunk ends before its first item that has not begun; `context`: the worker. */
+uint32_t work_cut(void *context);
 void work_pump(struct sim *sim, int worker, double now);
 /* Makes the task functions known to the process. */
 void work_register(void);

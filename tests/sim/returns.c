@@ -10,6 +10,7 @@
 struct known {
     uint64_t id, number, first;
     uint32_t items;
+    uint32_t kept;      /* items of a chunk that stays; 0: it does not */
     bool out, is_chunk; /* out: at that worker, in this attempt */
 };
 
@@ -25,6 +26,11 @@ static struct known look_up(const struct sim *sim, int worker, const struct rpi_
     known.number = model_find(&sim->model, known.is_chunk ? future->pending.map->number : future->pending.number);
     known.first = future->pending.number;
     known.items = future->pending.items;
+    if (frame->flags & RPI_FRAME_CHUNK && known.items > frame->chunk.count) {
+        known.kept = frame->chunk.count;
+        known.first += known.kept;
+        known.items -= known.kept;
+    }
     return known;
 }
 
@@ -71,10 +77,12 @@ static void leave_flight(struct sim_worker *worker, uint64_t id)
 static void came_back(struct sim *sim, int worker, const struct known *known)
 {
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, known->id);
-    if (future && future->state == RP_SENT)
+    if (future && future->state == RP_SENT && (!known->kept || future->pending.items != known->kept))
         return; /* memory ran out before it */
     sim->report->returned++;
-    leave_flight(&sim->workers[worker], known->id);
+    sim->report->cut += known->kept > 0;
+    if (!known->kept)
+        leave_flight(&sim->workers[worker], known->id);
     if (known->is_chunk)
         chunk_came_back(sim, known);
     else

@@ -28,7 +28,10 @@ void sim_open_worker(struct sim *sim, int number)
     struct sim_worker *worker = &sim->workers[number];
     struct rpi_worker_config config = { .alloc = sim->alloc,
                                         .batch_limit = sim->plan.batch_limit,
-                                        .functions = sim->registry.count };
+                                        .functions = sim->registry.count,
+                                        .cut = work_cut,
+                                        .context = worker };
+    worker->sim = sim;
     rpi_worker_init(&worker->engine, &config);
     if (rpi_executor_init(&worker->executor, &sim->alloc, &sim->registry, rpi_inline_limit(sim->plan.batch_limit), number,
                           "simhost") != RP_OK)
@@ -82,6 +85,8 @@ static void open_sim(struct sim *sim)
                                         .first_generation = (uint32_t)plan->seed * 7919 };
     if (rpi_master_init(&sim->master, &config) != RP_OK)
         model_fail(&sim->model, "no master: %s", rp_error_message());
+    if (plan->known > 0)
+        sim->master.times[plan->function] = (struct rpi_function_time){ .mean = plan->known, .samples = 1000 };
     shares_open(sim);
     for (int i = 1; i <= plan->workers; i++)
         sim_open_worker(sim, i);

@@ -50,6 +50,21 @@ enum sim_fault {
     SIM_FAULTS
 };
 
+/* How long the items of the one map run that a plan may consist of: nothing, which is 100 ns, but for some of them. */
+enum sim_shape {
+    SIM_SHAPELESS, /* no such map */
+    SIM_HALF,      /* the second half of 24: 100 ms */
+    SIM_MOSTLY,    /* the last 40 of 10,040: 50 ms */
+    SIM_RAMP,      /* 100: 0, 1 ms, 2 ms, ... */
+    SIM_FIRST,     /* the first of 100: 200 ms; the others 5 ms */
+    SIM_MIDDLE,    /* the one in the middle */
+    SIM_LAST,      /* the last */
+    SIM_TENS,      /* 200, ten by ten: nothing, 20 ms */
+    SIM_SHAPES
+};
+uint64_t sim_shape_count(enum sim_shape shape);
+double sim_shape_seconds(enum sim_shape shape, uint64_t item);
+
 struct sim_plan {
     uint64_t seed;
     int workers;
@@ -69,14 +84,17 @@ struct sim_plan {
     double mean, spread;  /* seconds, and of the logarithm: how long all tasks run; mean 0: as their functions do */
     uint64_t hidden;      /* + 1: a task among them that runs `hidden_for` seconds */
     double hidden_for;
-    double deaths;   /* a worker dies, or a host of them, in this part of the steps */
-    double replaced; /* part of the lost workers that another process takes the place of */
-    double silences; /* a worker stops for a while, in this part of the steps */
-    double slow;     /* part of the workers whose link is so many times slower: 2 to 50 */
-    double poison;   /* part of the tasks, and of the maps' items, that end their worker whenever they run */
-    double shares;   /* part of the application's actions that share data; 0: none do */
-    double failing;  /* part of the tasks that return an error at first; 0: a few do */
-    double spawns;   /* part of the tasks in a stream that spawn others; 0: there is no stream */
+    enum sim_shape shape; /* all that the application does is a map of this shape ... */
+    uint64_t chunk;       /* ... with chunks of so many items */
+    double known;         /* ... of a function whose tasks have taken so many seconds so far; 0: it is not known */
+    double deaths;        /* a worker dies, or a host of them, in this part of the steps */
+    double replaced;      /* part of the lost workers that another process takes the place of */
+    double silences;      /* a worker stops for a while, in this part of the steps */
+    double slow;          /* part of the workers whose link is so many times slower: 2 to 50 */
+    double poison;        /* part of the tasks, and of the maps' items, that end their worker whenever they run */
+    double shares;        /* part of the application's actions that share data; 0: none do */
+    double failing;       /* part of the tasks that return an error at first; 0: a few do */
+    double spawns;        /* part of the tasks in a stream that spawn others; 0: there is no stream */
     enum sim_ending ending;
     enum sim_fault fault;
     uint32_t fault_at;    /* its occasion, from 1 */
@@ -87,7 +105,7 @@ struct sim_report {
     char violation[400]; /* "": none */
     bool faulted;        /* the plan's fault has happened */
     double seconds;      /* virtual, until the last task was settled */
-    uint64_t steps, tasks, runs, messages, refused, retried, pieces, recalled, returned;
+    uint64_t steps, tasks, runs, messages, refused, retried, pieces, recalled, returned, cut;
     uint64_t lost, replaced, silent, given_up, poisoned, slow; /* workers three times, starts, tasks, workers */
     uint64_t named; /* tasks and items that failed because their worker named them */
     uint64_t spawned, respawned,

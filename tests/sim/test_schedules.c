@@ -32,6 +32,7 @@ static void add_up(struct sim_report *sum, const struct sim_report *one)
     sum->refused += one->refused;
     sum->recalled += one->recalled;
     sum->returned += one->returned;
+    sum->cut += one->cut;
 }
 
 static void random_schedules(void)
@@ -55,9 +56,9 @@ static void random_schedules(void)
     }
     printf("%" PRIu64 " schedules from seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " tasks, %" PRIu64 " runs, %" PRIu64
            " batches, %" PRIu64 " large payloads, %" PRIu64 " retries, %" PRIu64 " allocations refused, %" PRIu64
-           " recalls, %" PRIu64 " tasks handed back\n",
+           " recalls, %" PRIu64 " tasks handed back, %" PRIu64 " chunks cut\n",
            count, first, sum.steps, sum.tasks, sum.runs, sum.messages, sum.pieces, sum.retried, sum.refused, sum.recalled,
-           sum.returned);
+           sum.returned, sum.cut);
     CU_ASSERT_EQUAL(failures, 0);
     if (count >= 1000) { /* the schedules are of all kinds */
         CU_ASSERT_TRUE(sum.pieces > count);
@@ -65,6 +66,7 @@ static void random_schedules(void)
         CU_ASSERT_TRUE(sum.refused > count);
         CU_ASSERT_TRUE(sum.recalled > count / 10);
         CU_ASSERT_TRUE(sum.returned > count);
+        CU_ASSERT_TRUE(sum.cut > count / 10);
     }
 }
 

@@ -127,9 +127,43 @@ void work_register(void)
             abort();
 }
 
+uint64_t sim_shape_count(enum sim_shape shape)
+{
+    static const uint64_t counts[SIM_SHAPES] = { 0, 24, 10040, 100, 100, 100, 100, 200 };
+    return counts[shape];
+}
+
+double sim_shape_seconds(enum sim_shape shape, uint64_t item)
+{
+    const double nothing = 100e-9;
+    uint64_t count = sim_shape_count(shape);
+    switch (shape) {
+    case SIM_HALF:
+        return item < count / 2 ? nothing : 100e-3;
+    case SIM_MOSTLY:
+        return item < count - 40 ? nothing : 50e-3;
+    case SIM_RAMP:
+        return nothing + 1e-3 * (double)item;
+    case SIM_FIRST:
+        return item == 0 ? 200e-3 : 5e-3;
+    case SIM_MIDDLE:
+        return item == count / 2 ? 200e-3 : 5e-3;
+    case SIM_LAST:
+        return item == count - 1 ? 200e-3 : 5e-3;
+    case SIM_TENS:
+        return item / 10 % 2 ? 20e-3 : nothing;
+    case SIM_SHAPELESS:
+    case SIM_SHAPES:
+        break;
+    }
+    return 0;
+}
+
 double sim_duration(const struct sim_plan *plan, int function, uint64_t number, uint64_t item)
 {
     struct chance chance = { chance_mix(chance_mix(plan->seed, number), item + 1) };
+    if (plan->shape)
+        return sim_shape_seconds(plan->shape, item);
     if (plan->hidden == number + 1)
         return plan->hidden_for;
     if (plan->mean > 0)
@@ -147,6 +181,12 @@ double sim_duration(const struct sim_plan *plan, int function, uint64_t number, 
 }
 
 /* ---- turns */
+
+static void add_turn(struct sim *sim, int worker, double at)
+{
+    transport_sim_add(&sim->transport,
+                      (struct sim_event){ .at = at, .kind = SIM_TURN, .side = SIM_WORKER, .worker = worker });
+}
 
 struct turn {
     double began, now, sent; /* seconds */
@@ -238,6 +278,8 @@ static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_t
     const void *data;
     playing = sim;
     sim->obeyed = sim->poisoned = false;
+    if (!self->pending)
+        rpi_executor_expect(&self->executor, task);
     sim->item = task->is_chunk ? task->chunk.first : 0;
     if (task->missing) {
         refuse(sim, task, result);
@@ -293,13 +335,40 @@ static bool finish_children(struct sim *sim, int worker, struct turn *turn)
     return true;
 }
 
+/* Runs it, all at once. */
+static void run_now(struct sim *sim, int worker, struct rpi_task *task)
+{
+    struct sim_worker *self = &sim->workers[worker];
+    struct rpi_result result = { .status = RP_OK };
+    uint64_t refused = sim->memory.refused;
+    sim->running_at = worker;
+    execute(sim, self, task, &result);
+    self->pending = false;
+    if (sim->model.violation[0] || self->dead) {
+        rpi_buffer_free(result.owned);
+        return;
+    }
+    if (task->is_chunk)
+        task->chunk.count = self->engine.running.chunk.count;
+    judge(sim, task, &result, sim->memory.refused != refused || task->missing);
+    self->task = *task;
+    self->result = result;
+}
+
 /* The task that was begun is done. */
 static void finish(struct sim *sim, int worker, struct turn *turn)
 {
     struct sim_worker *self = &sim->workers[worker];
-    const struct rpi_task *task = &self->task;
+    struct rpi_task *task = &self->task;
     bool timed = task->is_chunk || self->in_task || chance_is(&sim->chance, 0.5);
     self->in_task = false;
+    if (self->pending) {
+        struct rpi_task chunk = *task;
+        sim->until = turn->now;
+        run_now(sim, worker, &chunk);
+        if (sim->model.violation[0] || self->dead)
+            return;
+    }
     if (!finish_children(sim, worker, turn))
         return;
     if (!rpi_worker_fits(&self->engine, &self->result))
@@ -314,16 +383,45 @@ static void finish(struct sim *sim, int worker, struct turn *turn)
 
 void work_abandon(struct sim_worker *worker)
 {
-    if (worker->in_task)
+    if (worker->in_task && !worker->pending)
         rpi_buffer_free(worker->result.owned);
-    worker->in_task = false;
+    worker->in_task = worker->pending = false;
+}
+
+/* Of one whose functions were not called yet: by the time they take. */
+uint32_t work_cut(void *context)
+{
+    struct sim_worker *self = context;
+    struct sim *sim = self->sim;
+    const struct rpi_task *task = &self->task;
+    if (!self->pending)
+        return rpi_progress_cut(&self->executor.own, NULL);
+    const struct model_task *known = task_of(sim, task);
+    double end = self->began;
+    uint32_t items = 0;
+    while (items < self->engine.running.chunk.count && (items == 0 || end <= sim->now))
+        end += sim_duration(&sim->plan, known->function, known->place, task->chunk.first + items++);
+    atomic_store(&self->executor.own.item, items - 1);
+    if (end < self->busy_until) {
+        self->busy_until = end;
+        self->ran = end - self->began;
+        add_turn(sim, (int)(self - sim->workers), end > sim->now ? end : sim->now);
+    }
+    return rpi_progress_cut(&self->executor.own, NULL);
 }
 
 bool work_interrupted(struct sim *sim, const struct sim_event *event)
 {
     struct sim_worker *self = &sim->workers[event->worker];
-    if (!self->in_task || event->kind == SIM_TURN || event->at >= self->busy_until)
+    if (!self->in_task || event->at >= self->busy_until)
         return false;
+    if (event->kind == SIM_TURN) { /* its caretaker's first look: what was done before the task is sent */
+        if (!self->silent) {
+            rpi_worker_flush(&self->engine);
+            work_pump(sim, event->worker, sim->now);
+        }
+        return false;
+    }
     if (event->at < self->looks_at) {
         struct sim_event later = *event;
         later.at = self->looks_at < self->busy_until ? self->looks_at : self->busy_until;
@@ -336,25 +434,30 @@ bool work_interrupted(struct sim *sim, const struct sim_event *event)
     return true;
 }
 
-static void run_one(struct sim *sim, int worker, const struct rpi_task *task, struct turn *turn)
+static void run_one(struct sim *sim, int worker, const struct rpi_task *given, struct turn *turn)
 {
     struct sim_worker *self = &sim->workers[worker];
-    struct rpi_result result = { .status = RP_OK };
-    uint64_t refused = sim->memory.refused;
-    double ran = task->cancelled ? 0 : duration_of(sim, task);
-    sim->running_at = worker;
+    struct rpi_task task = *given;
+    double ran = task.cancelled ? 0 : duration_of(sim, &task);
+    bool is_long = sim->plan.caretaker && ran > CARE;
+    self->began = turn->now;
     sim->until = turn->now + ran;
-    execute(sim, self, task, &result);
-    if (sim->model.violation[0] || self->dead) {
-        rpi_buffer_free(result.owned);
-        return;
+    if (is_long && task.is_chunk && !task.missing) { /* what is cut from it meanwhile never runs */
+        rpi_executor_expect(&self->executor, &task);
+        self->pending = true;
+        self->task = task;
+    } else {
+        run_now(sim, worker, &task);
+        if (sim->model.violation[0] || self->dead)
+            return;
+        if (task.is_chunk && !task.cancelled)
+            ran = duration_of(sim, &task);
     }
-    judge(sim, task, &result, sim->memory.refused != refused || task->missing);
-    self->task = *task;
-    self->result = result;
     self->ran = ran;
-    self->in_task = sim->plan.caretaker && ran > CARE;
+    self->in_task = is_long;
     self->looks_at = turn->now + CARE;
+    if (is_long)
+        add_turn(sim, worker, self->looks_at);
     turn->now += ran;
     if (self->in_task)
         self->busy_until = turn->now;
@@ -390,7 +493,7 @@ void work_turn(struct sim *sim, int worker)
         run_one(sim, worker, &task, &turn);
         if (self->dead || (sim->plan.deaths > 0 && chance_is(&sim->chance, sim->plan.deaths) && faults_kill(sim, worker)))
             return; /* half of its batch is done */
-        if (turn.now - turn.sent > STALE || chance_is(&sim->chance, 0.02))
+        if (!self->in_task && (turn.now - turn.sent > STALE || chance_is(&sim->chance, 0.02)))
             flush(sim, worker, &turn);
         refused = sim->memory.refused;
     }
@@ -403,6 +506,5 @@ void work_turn(struct sim *sim, int worker)
         turn.now += 20e-6; /* no room for the next result: it looks again */
     else if (!(turn.now > sim->now))
         return;
-    transport_sim_add(&sim->transport,
-                      (struct sim_event){ .at = turn.now, .kind = SIM_TURN, .side = SIM_WORKER, .worker = worker });
+    add_turn(sim, worker, turn.now);
 }

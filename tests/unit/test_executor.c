@@ -405,6 +405,7 @@ static struct rpi_result run_chunk(uint32_t count, uint32_t in_size, uint32_t ou
     task.chunk = (struct rpi_chunk){ .count = count, .in_size = in_size, .out_size = out_size };
     task.arg = items;
     task.size = (size_t)count * in_size;
+    rpi_executor_expect(&executor, &task);
     rpi_execute_inline(&executor, &task, &result);
     return result;
 }
@@ -548,6 +549,36 @@ static void long_chunk_has_its_own_buffer(void)
     tear_down();
 }
 
+static void cuts_itself(rp_call *call, const void *arg, size_t size)
+{
+    (void)size;
+    if (*(const uint8_t *)arg == 3)
+        CU_ASSERT_EQUAL(rpi_progress_cut(&executor.own, NULL), 4);
+    (void)rp_fail(call, 9, "odd");
+}
+
+/* Taken from it while its fourth item runs: that one is its last, and what failed until then comes behind what it keeps. */
+static void cut_on_its_way(void)
+{
+    const uint8_t items[ITEMS] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+    struct rpi_item_failure failure;
+    set_up();
+    odd = cuts_itself;
+    odd_returns = RP_ERR_TASK;
+    struct rpi_result result = run_chunk(ITEMS, 1, 2, items);
+    const uint8_t *data = result.data, *at = data + 8, *end = data + result.size;
+    CU_ASSERT_EQUAL(result.status, RP_OK);
+    CU_ASSERT_EQUAL(result.failures, 2);
+    CU_ASSERT_TRUE(data[0] == 100 && data[4] == 102);
+    for (uint32_t item = 1; item <= 3; item += 2) {
+        CU_ASSERT_EQUAL_FATAL(rpi_item_failure_get(&at, end, &failure), RP_OK);
+        CU_ASSERT_EQUAL(failure.item, item);
+    }
+    CU_ASSERT_PTR_EQUAL(at, end);
+    rpi_buffer_free(result.owned);
+    tear_down();
+}
+
 static void items_of_no_bytes(void)
 {
     set_up();
@@ -555,6 +586,7 @@ static void items_of_no_bytes(void)
     struct rpi_task task = { .function = rpi_registry_find(&registry, play), .is_chunk = true };
     struct rpi_result result;
     task.chunk = (struct rpi_chunk){ .count = 1000 };
+    rpi_executor_expect(&executor, &task);
     rpi_execute_inline(&executor, &task, &result);
     CU_ASSERT_EQUAL(script.times, 1000);
     CU_ASSERT_EQUAL(result.status, RP_OK);
@@ -571,6 +603,7 @@ static void aligned_items(void)
     set_up();
     task.function = rpi_registry_find(&registry, play);
     task.chunk = (struct rpi_chunk){ .count = 8, .in_size = 16 };
+    rpi_executor_expect(&executor, &task);
     rpi_execute_inline(&executor, &task, &result);
     CU_ASSERT_EQUAL(script.times, 8);
     CU_ASSERT_FALSE(script.misaligned);
@@ -640,6 +673,7 @@ static CU_TestInfo chunks[] = { { "whole_chunk", whole_chunk },
                                 { "items_that_fail", items_that_fail },
                                 { "items_that_give_too_much", items_that_give_too_much },
                                 { "long_chunk_has_its_own_buffer", long_chunk_has_its_own_buffer },
+                                { "cut_on_its_way", cut_on_its_way },
                                 { "items_of_no_bytes", items_of_no_bytes },
                                 { "aligned_items", aligned_items },
                                 { "chunk_without_memory", chunk_without_memory },

@@ -468,6 +468,113 @@ static void chunks_of_a_cancelled_map(void)
     end_master();
 }
 
+/* It keeps so many items of that chunk. */
+static rp_status keeps(int worker, const struct rpi_frame *chunk, uint32_t items)
+{
+    uint8_t bytes[BATCH_LIMIT];
+    struct rpi_writer writer;
+    const struct rpi_frame frame = {
+        .id = chunk->id, .attempt = chunk->attempt, .flags = RPI_FRAME_CHUNK, .chunk.count = items
+    };
+    rpi_writer_open(&writer, bytes, BATCH_LIMIT);
+    (void)rpi_writer_frame(&writer, &frame);
+    rpi_writer_close(&writer, RPI_RETURNED, RPI_RETURNED_ALL);
+    return rpi_master_receive(&master, worker, bytes, writer.used, now);
+}
+
+/* Two chunks, of which the second is done. */
+static void chunks_out(uint64_t *id)
+{
+    static const uint64_t in[ITEMS] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    struct rpi_map_request request = { .in = in, .in_size = 8, .count = ITEMS };
+    begin(2);
+    CU_ASSERT_EQUAL_FATAL(rpi_master_map(&master, &request, now, id), RP_OK);
+    hand_out();
+    CU_ASSERT_EQUAL_FATAL(master.queue.tasks, 0);
+    CU_ASSERT_TRUE_FATAL(given_count[1] == 1 && given_count[2] == 1 && given[1][0].chunk.count == 5);
+    results(2, 0, 1);
+}
+
+/* One chunk alone is worth asking for; what it has not begun goes to the idle worker. */
+static void chunk_is_cut(void)
+{
+    uint64_t id;
+    chunks_out(&id);
+    struct rpi_frame chunk = given[1][0];
+    is_asked(1);
+    CU_ASSERT_EQUAL(keeps(1, &chunk, 2), RP_OK);
+    CU_ASSERT_TRUE(master.queue.tasks == 3 && master.queue.bytes == 24);
+    hand_out();
+    CU_ASSERT_TRUE_FATAL(given_count[1] == 0 && given_count[2] == 1);
+    CU_ASSERT_TRUE(given[2][0].chunk.first == 2 && given[2][0].chunk.count == 3 && given[2][0].attempt == 1 &&
+                   rpi_get64(given[2][0].payload) == 2);
+    CU_ASSERT_EQUAL(give(1, RPI_RESULTS, &chunk, 1, 0), RP_ERR_BROKEN); /* it has fewer items now */
+    chunk.chunk.count = 2;
+    CU_ASSERT_EQUAL(give(1, RPI_RESULTS, &chunk, 1, 0), RP_OK);
+    results(2, 0, 1);
+    CU_ASSERT_TRUE(future_of(id)->state == RP_DONE && future_of(id)->status == RP_OK);
+    CU_ASSERT_EQUAL(master.counts.done, ITEMS);
+    end_master();
+}
+
+/* It may not keep what it does not have, nor nothing. */
+static void wrong_cuts(void)
+{
+    for (uint32_t items = 0; items <= 6; items++) {
+        uint64_t id;
+        chunks_out(&id);
+        struct rpi_frame chunk = given[1][0], other = chunk;
+        other.attempt = 2;
+        CU_ASSERT_EQUAL(keeps(1, &other, items), RP_OK); /* which is not under way there */
+        CU_ASSERT_EQUAL(keeps(2, &chunk, items), RP_OK);
+        CU_ASSERT_EQUAL(master.queue.tasks, 0);
+        CU_ASSERT_EQUAL(keeps(1, &chunk, items), items > 0 && items < 5 ? RP_OK : RP_ERR_BROKEN);
+        end_master();
+    }
+}
+
+/* Of a cancelled map, or one that nobody waits for any more. */
+static void cut_of_a_cancelled_map(void)
+{
+    uint64_t id;
+    chunks_out(&id);
+    struct rpi_frame chunk = given[1][0];
+    CU_ASSERT_EQUAL(rpi_master_cancel(&master, id, rpi_master_future(&master, id), now), RP_OK);
+    CU_ASSERT_EQUAL(take_batch(), RPI_CANCEL);
+    CU_ASSERT_EQUAL(keeps(1, &chunk, 4), RP_OK);
+    CU_ASSERT_TRUE(master.queue.tasks == 0 && master.queue.bytes == 0 && master.counts.cancelled == 1);
+    rpi_master_drop_queued(&master);
+    CU_ASSERT_EQUAL(keeps(1, &chunk, 3), RP_OK);
+    CU_ASSERT_EQUAL(master.queue.tasks, 0);
+    chunk.chunk.count = 3;
+    CU_ASSERT_EQUAL(give(1, RPI_RESULTS, &chunk, 1, 0), RP_OK);
+    end_master();
+}
+
+/* Its worker is lost before or after its answer: each item goes once more, or not again. */
+static void cut_and_lost(void)
+{
+    uint64_t id;
+    chunks_out(&id);
+    struct rpi_frame chunk = given[1][0];
+    CU_ASSERT_EQUAL(keeps(1, &chunk, 2), RP_OK);
+    CU_ASSERT_EQUAL(rpi_master_lost(&master, 1, now), RP_OK);
+    CU_ASSERT_EQUAL(master.queue.tasks, 5);
+    bool seen[ITEMS] = { false };
+    for (int rounds = 0; master.unsettled && rounds < 10; rounds++) {
+        hand_out();
+        for (int i = 0; i < given_count[2]; i++)
+            for (uint64_t k = 0; k < given[2][i].chunk.count; k++) {
+                CU_ASSERT_FALSE(seen[given[2][i].chunk.first + k]);
+                seen[given[2][i].chunk.first + k] = true;
+            }
+        results(2, 0, given_count[2]);
+    }
+    CU_ASSERT_EQUAL(master.unsettled, 0);
+    CU_ASSERT_EQUAL(master.counts.done, ITEMS);
+    end_master();
+}
+
 /* ---- memory */
 
 /* Each allocation fails in turn: what was taken of the answer is not taken twice, though it went out again meanwhile. */
@@ -562,6 +669,10 @@ static CU_TestInfo tests[] = { { "goes_to_who_idles", goes_to_who_idles },
                                { "wrong_answers", wrong_answers },
                                { "chunks_come_back", chunks_come_back },
                                { "chunks_of_a_cancelled_map", chunks_of_a_cancelled_map },
+                               { "chunk_is_cut", chunk_is_cut },
+                               { "wrong_cuts", wrong_cuts },
+                               { "cut_of_a_cancelled_map", cut_of_a_cancelled_map },
+                               { "cut_and_lost", cut_and_lost },
                                { "answers_without_memory", answers_without_memory },
                                { "same_worker_gets_it_again", same_worker_gets_it_again },
                                { "asking_without_memory", asking_without_memory },

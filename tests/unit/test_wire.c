@@ -10,7 +10,7 @@
 /* ---- golden bytes; they change only together with RPI_PROTOCOL */
 
 static const uint8_t golden_tasks[] = {
-    WORD8(01, 01, 04, 00, 80, 00, 00, 00), /* version 1, TASKS, 4 frames, 128 bytes */
+    WORD8(02, 01, 04, 00, 80, 00, 00, 00), /* version 2, TASKS, 4 frames, 128 bytes */
     WORD8(07, 00, 00, 00, 00, 00, 00, 01), /* the first's number */
     WORD8(08, 07, 06, 05, 04, 03, 02, 01), /* id */
     WORD8(34, 12, 01, 00, 08, 00, 00, 00), /* function, attempt 1, no flags, 8 bytes */
@@ -30,7 +30,7 @@ static const uint8_t golden_tasks[] = {
 #define GOLDEN_FRAMES 4
 
 static const uint8_t golden_results[] = {
-    WORD8(01, 02, 03, 00, A0, 00, 00, 00), /* version 1, RESULTS, 3 frames, 160 bytes */
+    WORD8(02, 02, 03, 00, A0, 00, 00, 00), /* version 2, RESULTS, 3 frames, 160 bytes */
     WORD8(DC, 05, 00, 00, 00, 00, 00, 00), /* 1500 ns each */
     WORD8(01, 00, 00, 00, 01, 00, 00, 00), /* id */
     WORD8(05, 00, 01, 00, 02, 00, 00, 00), /* 2 bytes */
@@ -53,16 +53,24 @@ static const uint8_t golden_results[] = {
 };
 
 static const uint8_t golden_recall[] = {
-    WORD8(01, 0A, 00, 00, 10, 00, 00, 00), /* version 1, RECALL, no frames, 16 bytes */
+    WORD8(02, 0A, 00, 00, 10, 00, 00, 00), /* version 2, RECALL, no frames, 16 bytes */
     WORD8(00, 00, 00, 00, 00, 00, 00, 00),
 };
 
 static const uint8_t golden_returned[] = {
-    WORD8(01, 0B, 02, 00, 30, 00, 00, 00), /* version 1, RETURNED, 2 frames, 48 bytes */
+    WORD8(02, 0B, 02, 00, 30, 00, 00, 00), /* version 2, RETURNED, 2 frames, 48 bytes */
     WORD8(00, 00, 00, 00, 00, 00, 00, 00), WORD8(08, 07, 06, 05, 04, 03, 02, 01), /* id */
     WORD8(00, 00, 01, 00, 00, 00, 00, 00),                                        /* attempt 1 */
     WORD8(09, 00, 00, 00, 01, 00, 00, 00),                                        /* id */
     WORD8(00, 00, FA, 00, 00, 00, 00, 00),                                        /* attempt 250 */
+};
+
+static const uint8_t golden_cut[] = {
+    WORD8(02, 0B, 01, 00, 38, 00, 00, 00), /* version 2, RETURNED, 1 frame, 56 bytes */
+    WORD8(00, 00, 00, 00, 00, 00, 00, 00), WORD8(08, 07, 06, 05, 04, 03, 02, 01), /* id */
+    WORD8(00, 00, 01, 08, 00, 00, 00, 00),                                        /* attempt 1, CHUNK */
+    WORD8(03, 00, 00, 00, 00, 00, 00, 00),                                        /* it keeps 3 items */
+    WORD8(00, 00, 00, 00, 00, 00, 00, 00), WORD8(00, 00, 00, 00, 00, 00, 00, 00),
 };
 
 static const uint8_t golden_failure[] = { WORD8(1E, 00, 00, 00, F9, FF, FF, FF), 'n', 'o' };
@@ -212,6 +220,16 @@ static void golden_recall_and_return(void)
     CU_ASSERT_TRUE(frame.id == 0x0102030405060708 && frame.attempt == 1 && frame.flags == 0 && frame.length == 0);
     CU_ASSERT_EQUAL(rpi_reader_frame(&reader, &frame), RP_OK);
     CU_ASSERT_TRUE(frame.id == 0x0100000009 && frame.attempt == 250);
+    CU_ASSERT_PTR_EQUAL(reader.at, reader.end);
+    const struct rpi_frame kept = { .id = 0x0102030405060708, .attempt = 1, .flags = RPI_FRAME_CHUNK, .chunk.count = 3 };
+    rpi_writer_open(&writer, bytes, sizeof bytes);
+    (void)rpi_writer_frame(&writer, &kept);
+    rpi_writer_close(&writer, RPI_RETURNED, 0);
+    CU_ASSERT_EQUAL_FATAL(writer.used, sizeof golden_cut);
+    CU_ASSERT_EQUAL(memcmp(bytes, golden_cut, sizeof golden_cut), 0);
+    CU_ASSERT_EQUAL(rpi_reader_open(&reader, golden_cut, sizeof golden_cut), RP_OK);
+    CU_ASSERT_EQUAL(rpi_reader_frame(&reader, &frame), RP_OK);
+    CU_ASSERT_TRUE(frame.flags == RPI_FRAME_CHUNK && frame.chunk.count == 3 && frame.chunk.first == 0);
     CU_ASSERT_PTR_EQUAL(reader.at, reader.end);
 }
 
@@ -565,7 +583,7 @@ static void headers(void)
     bytes[1] = RPI_TASKS;
     says(bytes, sizeof bytes - 1, "header");
     bytes[0] = RPI_PROTOCOL + 1;
-    says(bytes, sizeof bytes, "protocol version 2, this rank speaks 1");
+    says(bytes, sizeof bytes, "protocol version 3, this rank speaks 2");
     bytes[0] = RPI_PROTOCOL;
     bytes[4]++;
     says(bytes, sizeof bytes, "size");

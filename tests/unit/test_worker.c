@@ -687,6 +687,93 @@ static void keeps_large_ones(void)
     end();
 }
 
+static uint32_t cut_to;
+
+static uint32_t cut(void *context)
+{
+    (void)context;
+    return cut_to;
+}
+
+static void add_chunk(uint64_t id, uint8_t attempt)
+{
+    struct rpi_frame chunk = { .id = id, .attempt = attempt, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 12 };
+    chunk.chunk = (struct rpi_chunk){ .count = 3, .in_size = 4, .out_size = 1 };
+    rpi_put_payload(add_frame(chunk), "aaaabbbbcccc", 12);
+}
+
+/* The next message: chunk `id` keeps so many items (0: it says nothing of a chunk), and these go. */
+static void says_cut(uint64_t id, uint32_t items, const uint64_t *ids, int count)
+{
+    struct rpi_reader reader;
+    struct rpi_batch *batch = rpi_worker_outgoing(&worker);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(batch);
+    CU_ASSERT_EQUAL_FATAL(rpi_reader_open(&reader, batch->bytes, batch->size), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(reader.left, count + (items > 0));
+    if (items > 0) {
+        struct rpi_frame frame = next_frame(&reader, id);
+        CU_ASSERT_TRUE(frame.attempt == 1 && frame.flags == RPI_FRAME_CHUNK && frame.chunk.count == items);
+    }
+    for (int i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(next_frame(&reader, ids[i]).flags, 0);
+    rpi_worker_sent(&worker, batch);
+}
+
+/* A running chunk is cut where it says, once; its result has what it kept. */
+static void cuts_the_running_chunk(void)
+{
+    static const uint64_t ids[] = { 2 };
+    begin();
+    worker.config.cut = cut;
+    add_chunk(1, 1);
+    add_chunk(2, 1);
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    struct rpi_task task = next_task(1);
+    cut_to = 2;
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    says_cut(1, 2, ids, 1);
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    says_cut(1, 0, NULL, 0);
+    answer(&task, "12", 2, 0);
+    rpi_worker_flush(&worker);
+    struct rpi_batch *batch = rpi_worker_outgoing(&worker);
+    struct rpi_reader reader;
+    CU_ASSERT_EQUAL_FATAL(rpi_reader_open(&reader, batch->bytes, batch->size), RP_OK);
+    struct rpi_frame frame = next_frame(&reader, 1);
+    CU_ASSERT_TRUE(frame.chunk.count == 2 && frame.length == 2);
+    rpi_worker_sent(&worker, batch);
+    end();
+}
+
+/* Between two tasks the next one, if it is a chunk, keeps one item; what comes again is not cut. */
+static void cuts_the_next_chunk(void)
+{
+    static const uint64_t ids[] = { 2 };
+    begin();
+    worker.config.cut = cut;
+    add_chunk(1, 1);
+    add_chunk(2, 1);
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    says_cut(1, 1, ids, 1);
+    struct rpi_task task = next_task(1);
+    CU_ASSERT_TRUE(task.chunk.count == 1 && task.size == 4);
+    answer(&task, "1", 1, 0);
+    open_batch();
+    add_chunk(3, 2);
+    CU_ASSERT_EQUAL(give(), RP_OK);
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    says_cut(3, 0, NULL, 0);
+    task = next_task(3);
+    cut_to = 1;
+    CU_ASSERT_EQUAL(recall(), RP_OK);
+    says_cut(3, 0, NULL, 0);
+    CU_ASSERT_EQUAL(task.chunk.count, 3);
+    answer(&task, "123", 3, 0);
+    no_task();
+    end();
+}
+
 /* More than one message can say. */
 static void hands_back_many(void)
 {
@@ -1041,6 +1128,8 @@ static CU_TestInfo tests[] = { { "tasks_in_their_order", tasks_in_their_order },
                                { "hands_back_what_has_not_started", hands_back_what_has_not_started },
                                { "keeps_its_next_task", keeps_its_next_task },
                                { "keeps_large_ones", keeps_large_ones },
+                               { "cuts_the_running_chunk", cuts_the_running_chunk },
+                               { "cuts_the_next_chunk", cuts_the_next_chunk },
                                { "hands_back_many", hands_back_many },
                                { "hands_back_without_memory", hands_back_without_memory },
                                { "stopped_while_it_runs", stopped_while_it_runs },
