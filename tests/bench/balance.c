@@ -15,7 +15,8 @@ static rp_status sleeps(rp_call *call, const void *arg, size_t size)
     double length, began = seconds();
     (void)size;
     memcpy(&length, arg, sizeof length);
-    pause_for(length);
+    if (length > 0)
+        pause_for(length);
     double took = seconds() - began;
     return rp_return(call, &took, sizeof took);
 }
@@ -84,8 +85,55 @@ static void row(rp_pool *pool, const char *name, int count, double mean, double 
     figure(name, "s", values, "greedy", bounds, rounds);
 }
 
+/* ---- lumpy maps: items of nothing, and long ones, in orders that look harmless at first */
+
+#define LUMPS 200 /* items of most shapes */
+
+static int lump(const char *shape, double *lengths)
+{
+    int count = strcmp(shape, "mostly") == 0 ? MOST : LUMPS;
+    for (int i = 0; i < count; i++)
+        lengths[i] = 0;
+    if (strcmp(shape, "half") == 0) {
+        count = 24;
+        for (int i = 12; i < count; i++)
+            lengths[i] = 0.1;
+    } else if (strcmp(shape, "mostly") == 0) {
+        for (int i = count - 40; i < count; i++)
+            lengths[i] = 0.05;
+    } else if (strcmp(shape, "ramp") == 0) {
+        for (int i = 0; i < count; i++)
+            lengths[i] = 1e-4 * i;
+    } else if (strcmp(shape, "tens") == 0) {
+        for (int i = 0; i < count; i++)
+            lengths[i] = i / 10 % 2 ? 0.02 : 0;
+    } else {
+        for (int i = 0; i < count; i++)
+            lengths[i] = 5e-3;
+        lengths[strcmp(shape, "first") == 0 ? 0 : strcmp(shape, "middle") == 0 ? count / 2 : count - 1] = 0.2;
+    }
+    return count;
+}
+
+static void lumpy(rp_pool *pool, const char *name)
+{
+    static double lengths[MOST], took[MOST];
+    double values[3], bounds[3];
+    int count = lump(name + strlen("balance-lumpy-"), lengths);
+    for (int round = 0; round < 3; round++) {
+        double began = seconds();
+        must(rp_map(pool, sleeps, lengths, sizeof *lengths, (size_t)count, took, sizeof *took, NULL), "rp_map");
+        values[round] = seconds() - began;
+        bounds[round] = greedy(took, count, (int)rp_workers(pool));
+    }
+    figure(name, "s", values, "greedy", bounds, 3);
+}
+
 int main(int argc, char **argv)
 {
+    static const char *const shapes[] = { "balance-lumpy-half",  "balance-lumpy-mostly", "balance-lumpy-ramp",
+                                          "balance-lumpy-first", "balance-lumpy-middle", "balance-lumpy-last",
+                                          "balance-lumpy-tens" };
     rp_pool *pool;
     must(rp_open(NULL, &pool), "rp_open");
     if (!pool)
@@ -99,5 +147,8 @@ int main(int argc, char **argv)
         row(pool, "balance-100us", 2000, 100e-6, 1.5, 0, BENCH_ROUNDS);
     if (strstr("balance-hidden", part))
         row(pool, "balance-hidden", MOST, 50e-6, 0, 1, BENCH_ROUNDS);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (strstr(shapes[i], part))
+            lumpy(pool, shapes[i]);
     return rp_close(&pool) != RP_OK;
 }
