@@ -67,7 +67,7 @@ forged() # NAME WAY PATTERN
 forged "less than a header" s 'shorter than its header'
 forged "half a batch" c 'its size is not what it says'
 forged "a batch of no kind" k 'its kind is unknown'
-forged "another version" v 'protocol version 2, this rank speaks 1'
+forged "another version" v 'protocol version 3, this rank speaks 2'
 forged "too few frames" f '(cut off|behind|damaged)'
 forged "a payload without end" p '(cut off|longer|damaged)'
 forged "tasks" t 'a worker sends results only'

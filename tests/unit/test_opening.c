@@ -327,7 +327,7 @@ static void another_version(void)
     hear(3, bytes, 1); /* whatever it looks like otherwise */
     struct rpi_opening opening = opening_of_master();
     CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_BROKEN);
-    CU_ASSERT_TRUE(says("rank 2 speaks protocol version 2, rank 0 speaks 1"));
+    CU_ASSERT_TRUE(says("rank 2 speaks protocol version 3, rank 0 speaks 2"));
     all_heard_the_same(RP_ERR_BROKEN, "protocol version");
     end();
 }
@@ -696,7 +696,7 @@ static void verdict_of_another_version(void)
     size_t size = verdict_of(&opening);
     bytes[0] = 9;
     CU_ASSERT_EQUAL(open_worker(&opening, bytes, size), RP_ERR_BROKEN);
-    CU_ASSERT_TRUE(says("rank 0 speaks protocol version 9, rank 2 speaks 1"));
+    CU_ASSERT_TRUE(says("rank 0 speaks protocol version 9, rank 2 speaks 2"));
     end();
 }
 
