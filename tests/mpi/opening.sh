@@ -63,7 +63,7 @@ other=$TMP/other
 build_other()
 {
     # shellcheck disable=SC2046 # flags are words
-    ${MPICC:-mpicc} -std=c11 -D_GNU_SOURCE -DRPI_PROTOCOL=2 -O1 -pthread ${SANITIZE:+-fsanitize=$SANITIZE} \
+    ${MPICC:-mpicc} -std=c11 -D_GNU_SOURCE -DRPI_PROTOCOL=3 -O1 -pthread ${SANITIZE:+-fsanitize=$SANITIZE} \
         -Iinclude -Isrc/lib -o "$other" tests/mpi/opening.c $(ls src/lib/*.c) -lsqlite3 -lcrypto
 }
 check "another version is built" build_other
