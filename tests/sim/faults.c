@@ -65,8 +65,8 @@ bool faults_kill_by(struct sim *sim, int worker, const rp_call *call, uint64_t i
     struct chance chance = { chance_mix(sim->plan.seed, sim->report->steps) }; /* its own */
     if (!faults_kill(sim, worker))
         return false;
-    if (chance_is(&chance, 0.5))
-        return true; /* without a word */
+    if (sim->plan.fault == SIM_START_TWICE || chance_is(&chance, 0.5))
+        return true; /* without a word: a task that is named starts nowhere again */
     *words = (struct rpi_death){
         .id = call->task->id, .item = item, .code = 11, .attempt = call->task->attempt, .way = RPI_WAY_SIGNAL
     };

@@ -38,7 +38,7 @@ static struct rpi_share_message example = { .what = RPI_SHARE_MAP,
 static void message_golden(void)
 {
     static const uint8_t golden[] = {
-        1,  8, 0, 0, 64,   0,    0,    0,    0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, /* header */
+        2,  8, 0, 0, 64,   0,    0,    0,    0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, /* header */
         5,  0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF, 0,    0,    0,    0x40, 1,    0,    0,    0,    /* what fd size */
         77, 0, 0, 0, 0,    0,    0,    0,    0x10, 0x32, 0x54, 0x76, 0x98, 0xBA, 0xDC, 0xFE, /* pid token */
         5,  0, 0, 0, 0,    0,    0,    0,    't',  'a',  'b',  'l',  'e',  0,    0,    0,    /* name */
