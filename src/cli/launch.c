@@ -134,14 +134,12 @@ static int check(const struct options *options)
 
 static int parse(int argc, char **argv, struct options *options)
 {
-    static const struct option words[] = { { "np", required_argument, NULL, 'n' },
-                                           { "hosts", required_argument, NULL, 'H' },
-                                           { "grace", required_argument, NULL, 'g' },
-                                           { "mpirun-arg", required_argument, NULL, 'm' },
-                                           { "bind", required_argument, NULL, 'b' },
-                                           { "help", no_argument, NULL, 'h' },
-                                           { "host-timeout", required_argument, NULL, 't' },
-                                           { NULL, 0, NULL, 0 } };
+    static const struct option words[] = {
+        { "np", required_argument, NULL, 'n' },           { "hosts", required_argument, NULL, 'H' },
+        { "grace", required_argument, NULL, 'g' },        { "mpirun-arg", required_argument, NULL, 'm' },
+        { "bind", required_argument, NULL, 'b' },         { "help", no_argument, NULL, 'h' },
+        { "host-timeout", required_argument, NULL, 't' }, { NULL, 0, NULL, 0 }
+    };
     int word;
     opterr = 0;
     while ((word = getopt_long(argc, argv, "+:n:h", words, NULL)) != -1) {

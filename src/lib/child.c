@@ -15,8 +15,8 @@
 
 struct life {
     struct rpi_child *child;
-    size_t at;      /* in `out`, of the next report */
-    uint64_t rang;  /* ticks */
+    size_t at;     /* in `out`, of the next report */
+    uint64_t rang; /* ticks */
     struct rpi_executor executor;
     struct rpi_catalogue catalogue;
     struct rpi_task task;

@@ -10,7 +10,7 @@
 #define RPI_CRASH_ENDS_JOB     "this ends the whole job"
 #define RPI_CRASH_ENDS_SPAWNED "this ends all spawned workers"
 #define RPI_CRASH_ENDS_WORKER                                                                                              \
-    "this ends the worker, and the task fails; the others go on; isolation = RP_FORK spares the worker, "                   \
+    "this ends the worker, and the task fails; the others go on; isolation = RP_FORK spares the worker, "                  \
     "where tasks use no MPI"
 #define RPI_CRASH_ENDS_PROCESS "this ends its process"
 

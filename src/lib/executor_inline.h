@@ -20,7 +20,7 @@ struct rpi_executor {
     struct rpi_progress own;       /* where it says how far it is ... */
     struct rpi_progress *progress; /* ... or NULL, and this one: another process's too */
     bool fenced;                   /* who cuts a chunk in its progress cannot make this thread order its accesses */
-    uint8_t *failures; /* of a chunk's items, as they travel; outside: behind their results */
+    uint8_t *failures;             /* of a chunk's items, as they travel; outside: behind their results */
     uint32_t failures_size, failures_capacity;
 };
 

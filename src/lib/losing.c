@@ -164,7 +164,8 @@ void rpi_losing_lost(void *context, int peer)
     rpi_say(&pool->log, RP_LOG_WARNING, "%s is lost: %s %llu start again and %llu end as lost; workers left: %d%s%s",
             name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
             (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost,
-            pool->recovery ? "" : "; the launcher may end the others as well", pool->recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
+            pool->recovery ? "" : "; the launcher may end the others as well",
+            pool->recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
     rpi_tracer_event(pool, peer, "lost");
 }
 

@@ -48,7 +48,7 @@ told() # COUNT NAME PATTERN COMMAND...: that many processes refuse
     fi
 }
 
-message='^open: the launcher, .*MPICH.*, has started 3 ranks \(PMI_SIZE\), but .*Open MPI v.*, counts 1, '
+message='^open: rp_open(_comm)?: the launcher, .*MPICH.*, has started 3 ranks \(PMI_SIZE\), but .*Open MPI v.*, counts 1, '
 mpich=(PMI_RANK=0 PMI_SIZE=3)
 told 1 "the environment of an MPICH's launcher" "$message" alone "${mpich[@]}" -- world
 told 1 "... where the application has initialised MPI" "$message" alone "${mpich[@]}" -- own

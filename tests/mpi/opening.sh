@@ -150,6 +150,7 @@ dies "a rank that dies before MPI is there" dies_before_mpi '.*a rank has ended 
 # MPI's start takes long where many ranks share cores, whose number Open MPI tells: then they have more time than open_timeout, 3 s here.
 slow_start() # RANKS-OF-THIS-HOST
 {
+    # shellcheck disable=SC2016 # the ranks expand it
     run_leaky timeout -k 5 "$TIMEOUT" "$BUILD/rankpool" launch -n 3 \
         sh -c 'OMPI_COMM_WORLD_LOCAL_SIZE=$1 exec "$2" late_before_mpi' sh "$1" "$opening"
 }

@@ -56,7 +56,7 @@ ends() # NAME STATUS(0, not) WHO PATTERNS... -- RANKS [fork]
 }
 
 check "nothing is thrown" on alone nobody
-ends "rp_open says so" not initializer '^open: the initializer .*died of SIGABRT.*what\(\):  thrown' -- alone fork # mpirun may cut it off
+ends "rp_open says so" not initializer '^open: rp_open: the initializer .*died of SIGABRT.*what\(\):  thrown' -- alone fork # mpirun may cut it off
 for ranks in alone 3; do
     ends "a task on $ranks" not task 'worker [12] .*died of SIGABRT in task culprit .*: this ends the whole job' -- $ranks
     ends "an item on $ranks" not item 'worker [12] .*died of SIGABRT in item 34 of a map of item' -- $ranks
