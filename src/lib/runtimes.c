@@ -54,13 +54,23 @@ void rpi_runtimes_find(void)
     }
 }
 
+/* A stream begins with the pointer to its functions. libstdc++ before 13 makes std::cout only in a program
+ * of which some part includes <iostream>: else there is nothing in it. */
+static bool is_made(const void *stream)
+{
+    const void *functions = NULL;
+    if (stream)
+        memcpy(&functions, stream, sizeof functions);
+    return functions;
+}
+
 void rpi_runtimes_flush(void)
 {
     if (flush_units)
         flush_units(NULL);
     for (size_t i = 0; i < LIBRARIES; i++)
         for (size_t j = 0; flush_stream[i] && j < STREAMS; j++)
-            if (streams[i][j])
+            if (is_made(streams[i][j]))
                 (void)flush_stream[i](streams[i][j]);
     (void)fflush(NULL);
 }

@@ -1,7 +1,9 @@
-"""Python's pools beside rankpool: each runs in turn with it, five rounds, one worker; prints lines as tests/bench/common/figure.h does.
+"""Python's pools beside rankpool: each runs in turn with it, five rounds, one worker; lumpy maps (tests/bench/balance.c)
+three rounds, three workers. Prints lines as tests/bench/common/figure.h does.
 
   peers.py                 all rounds; needs BUILD
   peers.py sample NAME     one peer's rate
+  peers.py lumpy NAME SHAPE    one peer's seconds
 """
 import concurrent.futures
 import multiprocessing
@@ -15,6 +17,8 @@ ROUNDS = 5
 APPLIES = 3000
 SUBMITS = 3000
 ITEMS = 2000000
+LUMPY_ROUNDS = 3
+LUMPY_WORKERS = 3
 
 
 def twice(x):
@@ -79,6 +83,49 @@ ROWS = {
 }
 
 
+def nap(seconds):
+    if seconds > 0:
+        time.sleep(seconds)
+
+
+def lumps(shape):
+    """The items' seconds, as in tests/bench/balance.c."""
+    if shape == "half":
+        return [0] * 12 + [0.1] * 12
+    if shape == "mostly":
+        return [0] * 9960 + [0.05] * 40
+    if shape == "ramp":
+        return [1e-4 * i for i in range(200)]
+    if shape == "tens":
+        return [0.02 if i // 10 % 2 else 0 for i in range(200)]
+    items = [5e-3] * 200
+    items[{"first": 0, "middle": 100, "last": 199}[shape]] = 0.2
+    return items
+
+
+def seconds_of_map(pool, shape):
+    list(pool.map(nap, [0.05] * LUMPY_WORKERS))  # starts the workers
+    begin = time.perf_counter()
+    list(pool.map(nap, lumps(shape)))
+    return time.perf_counter() - begin
+
+
+def lumpy_pool_map(shape):
+    with multiprocessing.Pool(LUMPY_WORKERS) as pool:
+        return seconds_of_map(pool, shape)
+
+
+def lumpy_mpi_futures(shape):
+    from mpi4py.futures import MPIPoolExecutor
+
+    with MPIPoolExecutor(max_workers=LUMPY_WORKERS) as pool:
+        return seconds_of_map(pool, shape)
+
+
+LUMPY = {"Pool.map": lumpy_pool_map, "mpi4py.futures": lumpy_mpi_futures}
+SHAPES = ("half", "mostly", "ramp", "first", "middle", "last", "tens")
+
+
 def run(command):
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
     lines = result.stdout.split()
@@ -91,6 +138,36 @@ def sample(name):
     if name != "mpi4py.futures":
         return run([sys.executable, __file__, "sample", name])
     return run(["scripts/mpirun.sh", "-n", "2", sys.executable, "-m", "mpi4py.futures", __file__, "sample", name])
+
+
+def lumpy_sample(name, shape):
+    words = [__file__, "lumpy", name, shape]
+    if name != "mpi4py.futures":
+        return run([sys.executable] + words)
+    ranks = str(LUMPY_WORKERS + 1)
+    return run(["scripts/mpirun.sh", "-n", ranks, sys.executable, "-m", "mpi4py.futures"] + words)
+
+
+def lumpy_ours(program, shape):
+    command = ["scripts/mpirun.sh", "-n", str(LUMPY_WORKERS + 1), program, "balance-lumpy-" + shape]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+    words = result.stdout.split()
+    return float(words[2]) if result.returncode == 0 and len(words) > 2 else None
+
+
+def lumpy(peers):
+    """Seconds of each shape beside each peer's; a ratio under 1: rankpool is faster."""
+    program = os.path.join(os.environ.get("BUILD", "build"), "tests/bench/balance")
+    for shape in SHAPES:
+        rounds = [(lumpy_ours(program, shape), {name: lumpy_sample(name, shape) for name in peers}) for _ in range(LUMPY_ROUNDS)]
+        for name in peers:
+            pairs = [(ours, theirs[name]) for ours, theirs in rounds if ours and theirs[name]]
+            if len(pairs) < LUMPY_ROUNDS:
+                print(f"peers.py: lumpy {shape}, {name}: {LUMPY_ROUNDS - len(pairs)} rounds failed", file=sys.stderr)
+                continue
+            value, peer = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
+            ratio = statistics.median(a / b for a, b in pairs)
+            print(f"bench peer-lumpy-{shape} {value:.4g} s  {name} {peer:.4g}  ratio {ratio:.4g}", flush=True)
 
 
 def installed(name):
@@ -119,10 +196,13 @@ def main():
         peer = statistics.median(b for _, b in pairs)
         ratio = statistics.median(a / b for a, b in pairs)
         print(f"bench {figure} {value:.4g} {unit}  {name} {peer:.4g}  ratio {ratio:.4g}", flush=True)
+    lumpy([name for name in peers if name in LUMPY])
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] == "sample":
         print(SAMPLES[sys.argv[2]]())
+    elif len(sys.argv) == 4 and sys.argv[1] == "lumpy":
+        print(LUMPY[sys.argv[2]](sys.argv[3]))
     else:
         main()
