@@ -111,8 +111,9 @@ static double look(rp_pool *pool)
         return care->rest = watch(care); /* a call is under way */
     if (rpi_pool_attended(pool) && pool->rest.parked && !pool->here) {
         care->blocked = true; /* a call sleeps until a worker rings: it lets this one know when it leaves, or calls back */
-        care->rest = UNTIL_WORK;
         care->driving = false;
+        care->keeps = rpi_spares_watch(pool->alloc.spares, stir, pool); /* or, with all settled, leaves without a word */
+        care->rest = care->keeps ? RPI_REST_MOST : UNTIL_WORK;
     } else if (is_driven(pool) && !(care->keeps && pool->master.unsettled == 0)) {
         care->rest = watch(care);
         care->seen = pool->stepped;

@@ -147,8 +147,10 @@ static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
 static void watch_end(void)
 {
     int key;
-    if (MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_finalize, &key, NULL) == MPI_SUCCESS)
-        (void)MPI_Comm_set_attr(MPI_COMM_SELF, key, NULL);
+    if (MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_finalize, &key, NULL) != MPI_SUCCESS)
+        return;
+    (void)MPI_Comm_set_attr(MPI_COMM_SELF, key, NULL);
+    (void)MPI_Comm_free_keyval(&key); /* it goes with the attribute */
 }
 
 void rpi_mpi_watch_end(void)
