@@ -6,21 +6,31 @@
 # Why it matters: programs that make their workers by spawning cannot run on this package,
 # whatever the launcher is.
 # Versions: mpich 4.0.2-3+b1, libmpich-dev 4.0.2-3+b1 (Debian 12).
-# Status: 0 it behaves so, 1 it behaves otherwise, 77 other versions are installed.
+# Status: 0 it behaves so, 1 it behaves otherwise, 77 apt-get does not have these versions.
 set -u
 
-needs() # PACKAGE VERSION ...
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+root=$tmp/root
+lib=$root/usr/lib/x86_64-linux-gnu
+
+# Unpacks packages into $root, from where they run; nothing is installed.
+unpack() # PACKAGE=VERSION ...
 {
-    local have
-    while [ $# -gt 1 ]; do
-        have=$(dpkg-query -W -f '${Version}' "$1" 2>/dev/null)
-        [ "$have" = "$2" ] || {
-            echo "skip: $1 is ${have:-not installed} here: apt-get install $1=$2"
-            exit 77
-        }
-        echo "$1 $2"
-        shift 2
+    local file
+
+    mkdir "$tmp/debs" && cd "$tmp/debs" || exit 1
+    apt-get -qq download "${@/=/:amd64=}" 2>errors || {
+        echo "skip: apt-get cannot download this (on Debian 12, amd64, it can, after apt-get update):"
+        sed -nE 's/^E: ((Version|Unable to locate).*)/    \1/p' errors
+        exit 77
+    }
+    for file in *.deb; do
+        dpkg -x "$file" "$root" || exit 1
     done
+    cd "$tmp" || exit 1
+    echo "unpacked: $*"
+    export PATH=$root/usr/bin:$PATH LD_LIBRARY_PATH=$lib:$root/lib/x86_64-linux-gnu
 }
 
 # Says whether what was seen is what the head comment tells.
@@ -32,10 +42,11 @@ verdict() # EXPECTED SEEN
     exit 1
 }
 
-needs mpich 4.0.2-3+b1 libmpich-dev 4.0.2-3+b1
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
+unpack mpich=4.0.2-3+b1 libmpich12=4.0.2-3+b1 libmpich-dev=4.0.2-3+b1 libucx0=1.13.1-1 \
+    libhwloc15=2.9.0-1 libslurm38=22.05.8-4+deb12u3 libgfortran5=12.2.0-14+deb12u1 \
+    libquadmath0=12.2.0-14+deb12u1 libibverbs1=44.0-2 librdmacm1=44.0-2 libnl-3-200=3.7.0-0.2+b1 \
+    libnl-route-3-200=3.7.0-0.2+b1 libnuma1=2.0.16-1
+export CPATH=$root/usr/include/x86_64-linux-gnu/mpich LIBRARY_PATH=$lib HWLOC_PLUGINS_PATH=$lib/hwloc
 
 cat >spawn.c <<'C'
 #include <mpi.h>
@@ -62,7 +73,7 @@ int main(int argc, char **argv)
     return 0;
 }
 C
-mpicc.mpich spawn.c -o spawn || exit 1
+gcc spawn.c -o spawn -lmpich || exit 1
 verdict "mpiexec: Error in spawn call
 alone: Error in spawn call" "mpiexec: $(timeout -k 5 300 mpiexec.mpich -n 1 ./spawn)
 alone: $(timeout -k 5 300 ./spawn)"
