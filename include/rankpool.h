@@ -17,7 +17,8 @@
  *    A field that this version does not honour yet is refused with RP_ERR_INVALID, never ignored.
  *  - Workers are numbered from 1 (their rank in the pool's communicator); 0 is rank 0 itself.  A pool of one process has
  *    one worker, number 1, which is the process itself.
- *  - A pool pointer dies with rp_close / rp_terminate, which set it to NULL; NULL gives RP_ERR_INVALID everywhere.
+ *  - A pool pointer dies with rp_close / rp_terminate, which set it to NULL; NULL gives RP_ERR_INVALID everywhere
+ *    but inside a task, where a call on a pool is RP_ERR_CONTEXT whatever it is given.
  *  - In a child of fork() every call on its parent's pools gives RP_ERR_CONTEXT, and rp_open too where the parent uses MPI; however
  *    the child ends, the parent and its pools do not notice.
  *  - exit() ends pools that are open, as rp_terminate does; later calls on them, as from a global's destructor, give RP_ERR_INVALID.
@@ -200,7 +201,8 @@ typedef struct rp_config {
                             * heard of again; after ten times as long it is given up as lost.  The pool's end waits for none that is suspect.  Default none: a
                             * worker that is only silent is waited for.  A worker whose process or host is gone is lost at once, whatever this says */
     double host_timeout;   /* seconds without an answer from another host, 1 to 3,600, after which its
-                            * workers are lost, and a little later end.  An outage of half of it costs none.
+                            * workers are lost, and a little later end.  An outage of half of it, from 3 s on,
+                            * costs none.
                             * Rank 0's rules.  Default 3, or what rankpool launch --host-timeout says: give it
                             * there, since mpirun too ends the ranks of a host that it has given up */
     double cancel_grace;   /* under RP_FORK, seconds from a cancel, which rp_cancelled() tells, to SIGKILL; default 1 */

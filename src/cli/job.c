@@ -273,6 +273,8 @@ static bool is_over(struct job *job, double *farewell)
     job->dismissed = true;
     if (!(*farewell > 0))
         *farewell = clock_now() + job->reports.host_timeout + FAREWELL;
+    if (job->signal && *farewell > clock_now() + MERCY)
+        *farewell = clock_now() + MERCY; /* somebody wants it to end */
     return clock_now() > *farewell;
 }
 

@@ -105,10 +105,14 @@ static bool mentions(const struct options *options, const char *text)
 /* Whether the words for mpirun say where ranks run. */
 static bool binds(const struct options *options)
 {
-    static const char *const words[] = { "bind-to", "binding_policy", "cpu-set", "cpu-list", "cpu_list",
-                                         "pe=",     "cpus-per",       "-rf",     "rankfile", "rank_file" };
+    static const char *const words[] = { "bind-to", "binding_policy", "cpu-set",  "cpu-list", "cpu_list",
+                                         ":pe=",    "cpus-per",       "rankfile", "rank_file" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (mentions(options, words[i]))
+            return true;
+    for (int i = 0; i < options->more_count; i++)
+        if (strcmp(options->more[i], "-rf") == 0 || strcmp(options->more[i], "--rf") == 0 ||
+            strcasestr(options->more[i], ",pe="))
             return true;
     return false;
 }

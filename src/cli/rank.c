@@ -20,9 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CONNECT 3000 /* milliseconds for one address */
-#define MERCY   2.0  /* seconds from SIGTERM to SIGKILL for a program whose launcher is gone */
-#define HIGH    64   /* a worker's line to the launcher has a number that programs do not count on */
+#define CONNECT 3.0 /* seconds for one address at least: a host that loses packets has its timeout */
+#define MERCY   2.0 /* seconds from SIGTERM to SIGKILL for a program whose launcher is gone */
+#define HIGH    64  /* a worker's line to the launcher has a number that programs do not count on */
 
 /* ---- the launcher's address */
 
@@ -50,8 +50,9 @@ static int connect_to(char *door)
     if (line < 0)
         return -1;
     struct pollfd wait = { .fd = line, .events = POLLOUT };
+    double most = keepalive_told() > CONNECT ? keepalive_told() : CONNECT;
     if (connect(line, (struct sockaddr *)&to, sizeof to) == 0 ||
-        (errno == EINPROGRESS && poll(&wait, 1, CONNECT) == 1 &&
+        (errno == EINPROGRESS && poll(&wait, 1, (int)(most * 1e3)) == 1 &&
          getsockopt(line, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0))
         return line;
     (void)close(line);

@@ -275,8 +275,9 @@ static bool is_unreached(const struct reports *reports, const struct line *line)
 {
     struct tcp_info info;
     socklen_t size = sizeof info;
+    double soon = reports->host_timeout * 1e3 - SOON, once = keepalive_of(reports->host_timeout).pause * 1e3 + SOON;
     return line->known && getsockopt(line->file, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-           info.tcpi_last_ack_recv > reports->host_timeout * 1e3 - SOON;
+           info.tcpi_last_ack_recv > (soon > once ? soon : once); /* an idle line is asked once in a pause */
 }
 
 int reports_unreached(const struct reports *reports)

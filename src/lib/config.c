@@ -3,6 +3,7 @@
 #include "sockets.h"
 #include "status.h"
 
+#include <locale.h>
 #include <stdlib.h>
 
 #define OPEN_TIMEOUT 60.0
@@ -51,6 +52,15 @@ static const char *strange(const rp_config *config)
     return NULL;
 }
 
+double rpi_config_seconds(const char *text, char **end)
+{
+    locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    double seconds = plain ? strtod_l(text, end, plain) : strtod(text, end);
+    if (plain)
+        freelocale(plain);
+    return seconds;
+}
+
 /* What rankpool launch was told, or 3 s. */
 static rp_status default_host_timeout(double *seconds)
 {
@@ -59,7 +69,7 @@ static rp_status default_host_timeout(double *seconds)
     *seconds = RPI_HOST_TIMEOUT;
     if (!text || !*text)
         return RP_OK;
-    double value = strtod(text, &end);
+    double value = rpi_config_seconds(text, &end);
     if (*end || !is_host_timeout(value))
         return rpi_error(RP_ERR_INVALID, RPI_HOST_TIMEOUT_SETTING " is %s: it must be from 1 to 3,600 seconds", text);
     *seconds = value;

@@ -108,7 +108,8 @@ static rp_status check_background(const rp_config *config)
 static void compare_host_timeout(const rp_config *config, const struct rpi_log *log)
 {
     const char *text = getenv(RPI_HOST_TIMEOUT_SETTING);
-    double launch = text ? strtod(text, NULL) : 0;
+    char *end;
+    double launch = text ? rpi_config_seconds(text, &end) : 0;
     if (launch > 0 && config->host_timeout > launch)
         rpi_say(log, RP_LOG_WARNING,
                 "config.host_timeout is %g s, but rankpool launch gives a host up after %g s: start the program with "

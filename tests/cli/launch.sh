@@ -123,12 +123,16 @@ for count_of in 1 2 3; do
     ends "$count_of ranks on every core" 0 "^$own\$" -n $count_of '[ $rank != 0 ] || echo '"$cores"
 done
 if [ "$(nproc)" -gt 1 ]; then
-    ends "bound to a core" 0 '^[0-9]+$' --bind core -n 1 "echo $cores"
-    ends "more ranks than cores, bound" 0 '^[0-9]+$' --bind core -n $(($(nproc) * 2 + 1)) '[ $rank != 0 ] || echo '"$cores"
-    ends "bound by a word for mpirun" 0 '^[0-9]+$' --mpirun-arg --bind-to --mpirun-arg core -n 1 "echo $cores"
-    ends "bound by mpirun's map" 0 '^[0-9]+$' --mpirun-arg --map-by --mpirun-arg slot:PE=1 -n 1 "echo $cores"
+    # A core may have several hardware threads.
+    core=$(</sys/devices/system/cpu/cpu0/topology/thread_siblings_list)
+    one='^[0-9]+$'
+    [[ $core =~ [-,] ]] && one='^[0-9]+[-,][0-9]+$'
+    ends "bound to a core" 0 "$one" --bind core -n 1 "echo $cores"
+    ends "more ranks than cores, bound" 0 "$one" --bind core -n $(($(nproc) * 2 + 1)) '[ $rank != 0 ] || echo '"$cores"
+    ends "bound by a word for mpirun" 0 "$one" --mpirun-arg --bind-to --mpirun-arg core -n 1 "echo $cores"
+    ends "bound by mpirun's map" 0 "$one" --mpirun-arg --map-by --mpirun-arg slot:PE=1 -n 1 "echo $cores"
     export OMPI_MCA_hwloc_base_binding_policy=core
-    ends "bound by the user's own setting" 0 '^[0-9]+$' -n 1 "echo $cores"
+    ends "bound by the user's own setting" 0 "$one" -n 1 "echo $cores"
     unset OMPI_MCA_hwloc_base_binding_policy
 fi
 ends "a word for mpirun" 0 '<stdout>' --mpirun-arg --tag-output -n 1 'echo hello'

@@ -5,7 +5,7 @@
 . tests/support/shell.sh
 
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-printf '#!/bin/sh\nsleep 32\nexec mpirun "$@"\n' >"$TMP/slow"
+printf '#!/bin/sh\nsleep 36\nexec mpirun "$@"\n' >"$TMP/slow"
 chmod +x "$TMP/slow"
 run env MPIRUN="$TMP/slow" timeout -k 5 90 "$BUILD/rankpool" launch -n 2 sh -c '[ $OMPI_COMM_WORLD_RANK != 0 ] || exit 7'
 if [ "$rc" != 7 ]; then

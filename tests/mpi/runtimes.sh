@@ -62,5 +62,13 @@ lines() # LANGUAGE OBJECT LIBRARIES...
     fi
 }
 
-gfortran -O1 -g -c $here/line.f90 -o "$TMP/fortran.o" && lines Fortran "$TMP/fortran.o" -lgfortran
-g++ -O1 -g -c $here/line.cc -o "$TMP/cxx.o" && lines C++ "$TMP/cxx.o" -lstdc++
+if gfortran -O1 -g -c $here/line.f90 -o "$TMP/fortran.o"; then
+    lines Fortran "$TMP/fortran.o" -lgfortran
+else
+    not_ok Fortran "it does not compile"
+fi
+if g++ -O1 -g -c $here/line.cc -o "$TMP/cxx.o"; then
+    lines C++ "$TMP/cxx.o" -lstdc++
+else
+    not_ok C++ "it does not compile"
+fi

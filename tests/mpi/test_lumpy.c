@@ -1,6 +1,7 @@
 /* rp_map over items of which some are long: no worker keeps them to itself.  Items sleep, so that cores do not matter; and what is asked is
  * how many each worker ran, which a busy machine changes little, not when they were done. */
 /* run: -n 5 */
+/* machine: alone */
 /* limit: 200 */
 #include "fixture.h"
 

@@ -55,7 +55,7 @@ static void said_once(void)
         IS(RP_OK, rp_drain(pool, RP_FOREVER));
         CU_ASSERT_EQUAL(warnings.count, 1);
     }
-    says(warnings.first, "no call drove the pool for 2.", __FILE__, __LINE__);
+    says(warnings.first, "no call drove the pool for ", __FILE__, __LINE__);
     says(warnings.first, "MPI_THREAD_MULTIPLE", __FILE__, __LINE__);
     says(warnings.first, "rp_progress", __FILE__, __LINE__);
     close_pool();

@@ -40,12 +40,23 @@ play() # COMMAND...: from the beginning
     "$@"
 }
 
+# libfabric 1.17 itself crashed at rank 0 in 1 of 157 jobs, inside a call of MPI's: its own code is on top of the stack.
+crashed_in_libfabric()
+{
+    [ "$rc" != 0 ] && [ "$transport" = ofi/tcp ] &&
+        grep -Eq '(\[ [01]\]|#0) .*/libfabric\.so' "$TMP/err" && grep -q 'rank 0 on .* was ended by signal' "$TMP/err"
+}
+
 # Three of four workers are killed.
 survives() # NAME SEED TASKS BYTES [JOURNAL]
 {
     local name=$1 rc
     shift
     run_job play env "${words[@]}" timeout -k 5 100 "$BUILD/rankpool" launch -n 5 "$program" "$1" 3 "${@:2}"
+    if crashed_in_libfabric; then
+        echo "$name: libfabric crashed; once more"
+        run_job play env "${words[@]}" timeout -k 5 100 "$BUILD/rankpool" launch -n 5 "$program" "$1" 3 "${@:2}"
+    fi
     cat "$TMP/out" >>"$TMP/err"
     if [ "$rc" != 0 ]; then
         not_ok "$name" "status $rc"
