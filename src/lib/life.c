@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The process's open pools, for its end. */
@@ -307,6 +308,17 @@ static void see_out(rp_pool *pool)
     }
 }
 
+/* Another thread ends the pool already. At the process's exit it has a moment to come to the end of
+ * that. The lock is held. */
+static rp_status is_being_ended(rp_pool *pool, bool leaves, const char *function)
+{
+    static const struct timespec moment = { .tv_sec = (time_t)LEAVING };
+    rpi_pool_leave(pool);
+    if (leaves)
+        (void)nanosleep(&moment, NULL);
+    return rpi_error(RP_ERR_CONTEXT, "%s: another thread is ending the pool", function);
+}
+
 /* `leaves`: the process ends, and all that is still to run there may call on the pool. */
 static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *function)
 {
@@ -318,11 +330,15 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
         rpi_pool_leave(old);
         return rpi_error(RP_ERR_CONTEXT, "%s may not be called by an on_done function", function);
     }
+    if (old->ending)
+        return is_being_ended(old, leaves, function);
+    old->ending = true;
     if (drop)
         rpi_master_drop_queued(&old->master);
     else
         status = rpi_pool_wait(old, rpi_pool_at_rest, NULL, RP_FOREVER);
     if (status == RP_ERR_NOMEM) {
+        old->ending = false;
         rpi_pool_leave(old);
         return rpi_named(function, status);
     }
@@ -337,6 +353,7 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
     rp_status kept = rpi_keeper_close(old);
     rpi_pool_deliver(old); /* rp_terminate: of what is settled */
     rpi_trace_close(old->trace);
+    old->trace = NULL; /* a task that still runs at the process's exit may end later */
     bool together = !old->collective || (status == RP_OK && !old->lost); /* a collective would wait for who is gone */
     if (leaves)
         see_out(old);

@@ -252,7 +252,7 @@ static void tell_crashed(const struct rpi_master *master, int worker, char *text
     (void)snprintf(
         text, RPI_MESSAGE_MAX,
         "its process (pid %lld) %s, and was the worker; workers left: %d; isolation = RP_FORK keeps that from the "
-        "workers",
+        "workers, where tasks use no MPI",
         (long long)seat->pid, how, master->roster.workers - master->roster.lost);
 }
 

@@ -80,6 +80,7 @@ struct rp_pool {
     bool collective;                /* the peers are processes that close together */
     rp_status broken;               /* RP_OK while the pool can go on */
     char why[512];
+    bool ending;        /* a thread is ending it, or exit() is */
     bool left;          /* this is a child of fork(): the pool is its parent's */
     rp_status shortage; /* RP_ERR_NOMEM: the last step could not take all that came */
 };

@@ -24,8 +24,8 @@ enum tag {
 #define PARTING  1.0       /* seconds for the last messages of a rank that ends without the others */
 #define LATE     2e-3      /* seconds without a message, behind which nothing more comes from a rank that has ended */
 #define LATEST   50e-3     /* seconds behind which nothing more is taken from it */
-#define DOUBT    10.0      /* seconds in which the end is heard of that has made a receive fail */
-#define ANYONE   (-1)      /* instead of a peer's number: it may be any */
+#define DOUBT    10.0 /* seconds, and twice a host's timeout, in which the end is heard of that has made a receive fail */
+#define ANYONE   (-1) /* instead of a peer's number: it may be any */
 #define LOOK     ((uint64_t)RPI_TICKS_US * 1000) /* between two looks at the side channel */
 
 /* A large payload under way, in fragments. */
@@ -231,7 +231,7 @@ static rp_status look_at_doubt(struct mpi *mpi)
         for (int peer = 1; peer <= mpi->base.peers; peer++)
             mpi->peers[peer].ended = mpi->peers[peer].silent;
         mpi->to_set_aside = true;
-    } else if (since > DOUBT) {
+    } else if (since > DOUBT + (has_channel(mpi) ? 2 * mpi->channel.host_timeout : 0)) {
         return rpi_error(RP_ERR_MPI, "MPI gave a receive up, though no rank has ended: a message is lost");
     }
     return RP_OK;
