@@ -2,7 +2,7 @@
 # Workers are killed in the middle of their messages, over each transport of Open MPI's that runs on
 # one host: every result has its right bytes.
 #   RUNS=n SEED=n tests/mpi/transports.sh     by hand: so many runs of each
-# limit: 400
+# limit: 600
 . tests/support/shell.sh
 
 needs rankpool tests/mpi/transports
@@ -50,13 +50,18 @@ crashed_in_libfabric()
 # Three of four workers are killed.
 survives() # NAME SEED TASKS BYTES [JOURNAL]
 {
-    local name=$1 rc
+    local name=$1 rc try
     shift
-    run_job play env "${words[@]}" timeout -k 5 100 "$BUILD/rankpool" launch -n 5 "$program" "$1" 3 "${@:2}"
-    if crashed_in_libfabric; then
-        echo "$name: libfabric crashed; once more"
-        run_job play env "${words[@]}" timeout -k 5 100 "$BUILD/rankpool" launch -n 5 "$program" "$1" 3 "${@:2}"
-    fi
+    for try in 1 2 3; do
+        run_job play env "${words[@]}" timeout -k 5 60 "$BUILD/rankpool" launch -n 5 "$program" "$1" 3 "${@:2}"
+        if crashed_in_libfabric; then
+            echo "$name: libfabric crashed, try $try"
+        elif [ $transport = ucx/posix ] && [ "$rc" = 124 ]; then
+            echo "$name: a killed worker left UCX's shared memory broken, try $try"
+        else
+            break
+        fi
+    done
     cat "$TMP/out" >>"$TMP/err"
     if [ "$rc" != 0 ]; then
         not_ok "$name" "status $rc"
@@ -76,7 +81,7 @@ for transport in vader tcp ucx/tcp ucx/posix ofi/tcp; do
     }
     # In UCX's shared memory all processes write into one queue of the receiver's. One that is killed
     # while it writes leaves it broken, and nothing tells: of jobs with results of up to 4 MB some
-    # 3 % hang. So results are short there: it writes for a small part of its time.
+    # 6 % hang. So results are short there, and a job that hangs is played again.
     bytes=100000 mixed=0
     [ $transport != ucx/posix ] || bytes=3000 mixed=300
     for ((seed = SEED; seed < SEED + RUNS; seed++)); do
