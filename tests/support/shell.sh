@@ -87,7 +87,8 @@ refuse()
 }
 
 # Likewise, for a job whose workers are killed.  One may leave what Open MPI shares on a host broken, so that rank 0 ends (src/lib/warden.h): then
-# it is known that, and the job is played again.  run_job() # COMMAND...
+# it is known that, and the job is played again.
+run_job() # COMMAND...
 {
     local try
     for try in 1 2 3; do
