@@ -359,7 +359,7 @@ int launch(int argc, char **argv)
 {
     char self[PATH_MAX];
     struct options options = { .grace = GRACE, .host_timeout = HOST_TIMEOUT };
-    struct numbers numbers;
+    struct numbers numbers = { .unit = "" };
     options.more = calloc((size_t)argc, sizeof *options.more);
     int status = options.more ? parse(argc, argv, &options) : 1;
     if (status >= 0) {

@@ -24,7 +24,9 @@ int rpi_private(int file)
 /* The mark goes first: the number may be another file's as soon as it is closed. */
 void rpi_private_close(int file)
 {
-    if (file >= 0 && file < RPI_PRIVATE_MOST)
+    if (file < 0)
+        return;
+    if (file < RPI_PRIVATE_MOST)
         (void)atomic_fetch_and(&marks[(unsigned)file / BITS], ~bit(file));
     (void)close(file);
 }

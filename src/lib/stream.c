@@ -473,7 +473,7 @@ static void close_stream(rp_stream *stream)
 rp_status rp_stream_close(rp_stream **stream)
 {
     rp_status status = enter(stream ? *stream : NULL, "rp_stream_close");
-    if (status != RP_OK)
+    if (status != RP_OK || !stream || !*stream)
         return status;
     rp_pool *pool = (*stream)->pool;
     if (rpi_pool_in_callback()) { /* it may run inside a call on this stream */

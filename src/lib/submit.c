@@ -203,7 +203,7 @@ static rp_status without_result(const rp_pool *pool, size_t capacity)
 rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void *result, size_t capacity,
                    size_t *result_size)
 {
-    rp_future future;
+    rp_future future = { 0 };
     rp_status status = rpi_pool_may_wait("rp_apply");
     if (status == RP_OK && !result && capacity > 0)
         return without_result(pool, capacity);

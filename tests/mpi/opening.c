@@ -226,7 +226,7 @@ static int open_with_few_files(void)
     (void)MPI_Barrier(MPI_COMM_WORLD); /* its own files are open */
     if (rank == 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0 && (next = dup(0)) >= 0) {
         (void)close(next); /* all below it are taken */
-        limit.rlim_cur = (rlim_t)(next + number_in("FILES_LEFT", 2));
+        limit.rlim_cur = (rlim_t)next + (rlim_t)number_in("FILES_LEFT", 2);
         if (getenv("FILES_HARD"))
             limit.rlim_max = limit.rlim_cur;
         (void)setrlimit(RLIMIT_NOFILE, &limit);

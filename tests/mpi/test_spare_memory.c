@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MIB  ((int64_t)1 << 20)
@@ -19,6 +20,13 @@ enum { BUFFERS = 16, PATIENCE = 60 };
 #else
 #define SANITIZED false
 #endif
+
+static void rest(double seconds)
+{
+    const struct timespec time = { .tv_sec = (time_t)seconds,
+                                   .tv_nsec = (long)(1e9 * (seconds - (double)(time_t)seconds)) };
+    (void)nanosleep(&time, NULL);
+}
 
 static int64_t resident(void)
 {
@@ -72,9 +80,9 @@ static void asleep(void)
     use_buffers();
     int64_t used = resident(), least = used - BUFFERS / 2 * (int64_t)SIZE;
     for (int i = 0; i < 10 * PATIENCE && ranks() > 1 && resident() > least && !SANITIZED; i++)
-        (void)usleep(100000);
+        rest(0.1);
     if (ranks() == 1) { /* no thread but this one is there to do it: the next call does */
-        (void)usleep(1500000);
+        rest(1.5);
         IS(RP_OK, rp_progress(pool));
     }
     CU_ASSERT_TRUE(SANITIZED || resident() <= least);
@@ -94,12 +102,12 @@ static void freed_while_nothing_is_called(void)
         futures[i] = submit(echo, arg, sizeof arg);
     for (int i = 0; i < BUFFERS; i++)
         IS(RP_OK, rp_take(pool, futures[i], RP_FOREVER, &data[i], &size));
-    (void)usleep(2500000); /* the caretaker has nothing to do any more */
+    rest(2.5); /* the caretaker has nothing to do any more */
     int64_t used = resident(), least = used - BUFFERS / 2 * (int64_t)SIZE;
     for (int i = 0; i < BUFFERS; i++)
         rp_free(data[i]);
     for (int i = 0; i < 10 * PATIENCE && ranks() > 1 && resident() > least && !SANITIZED; i++)
-        (void)usleep(100000);
+        rest(0.1);
     CU_ASSERT_TRUE(SANITIZED || ranks() == 1 || resident() <= least);
     close_pool();
 }
@@ -112,7 +120,7 @@ static void at_workers(void)
     before = resident_at_worker();
     use_buffers();
     for (int i = 0; i < PATIENCE / 3 && ranks() == 2 && now > before + 2 * (int64_t)SIZE && !SANITIZED; i++) {
-        (void)usleep(3000000); /* for so long it has nothing to do */
+        rest(3); /* for so long it has nothing to do */
         now = resident_at_worker();
     }
     CU_ASSERT_TRUE(SANITIZED || ranks() != 2 || now <= before + 2 * (int64_t)SIZE);

@@ -626,7 +626,7 @@ static void one_time_for_lost_hosts(void)
 /* With one descriptor less than it needs, the gate says why nobody comes in. */
 static void no_descriptor_for_one(void)
 {
-    struct rlimit before, few;
+    struct rlimit before = { 0 }, few;
     int worker, file;
     begin();
     int coming = come(), next = dup(0);

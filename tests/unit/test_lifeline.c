@@ -111,7 +111,7 @@ static void nobody_lets_it_in(void)
 /* Which no network mends: it is said at once. */
 static void no_descriptor_for_it(void)
 {
-    struct rlimit before, few;
+    struct rlimit before = { 0 }, few;
     begin();
     int next = dup(0);
     CU_ASSERT_TRUE_FATAL(next >= 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);

@@ -41,7 +41,8 @@ int main(void)
         double total = 0;
         if (rp_get(pool, futures[n - 1], 20, &total, sizeof total, NULL) != RP_OK)
             return 4;
-        bad += total < n * (n + 1) / 2 || total > n * (n + 1) / 2;
+        double right = 0.5 * n * (n + 1);
+        bad += total < right || total > right;
     }
     bad += sum(1000) < 500500;
     return rp_close(&pool) != RP_OK || bad;
