@@ -18,18 +18,19 @@ static const char *consequence; /* facts of the process, as its signals are */
 static void (*end_job)(int code);
 static pid_t owner; /* 0: nothing is watched; a copy that somebody has forked is not */
 static bool is_child;
-static struct rp_call *const *served; /* NULL, or where the thread that runs tasks says which */
-static const struct rp_call *server;  /* NULL, or that thread's, which does nothing else */
+static struct rp_call *const *_Atomic served; /* NULL, or where the thread that runs tasks says which */
+static const struct rp_call *_Atomic server;  /* NULL, or that thread's, which does nothing else */
 
 /* The task that runs in this process, and that such an end is laid to.  *beside: it runs on
  * another thread than this one. */
 static const struct rp_call *running(enum rpi_way way, bool *beside)
 {
     const struct rp_call *call = rpi_call_current();
-    *beside = !call && served && (server || way == RPI_WAY_SIGNAL);
+    struct rp_call *const *there = served;
+    *beside = !call && there && (server || way == RPI_WAY_SIGNAL);
     if (getpid() != owner)
         return NULL;
-    return *beside ? __atomic_load_n(served, __ATOMIC_RELAXED) : call;
+    return *beside ? __atomic_load_n(there, __ATOMIC_RELAXED) : call;
 }
 
 /* ---- the words; only by what is async-signal-safe */

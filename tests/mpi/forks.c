@@ -98,12 +98,20 @@ static bool end_child(void)
 
 /* ---- and the parent */
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 static bool ended_well(pid_t pid)
 {
     int status = 0;
     if (waitpid(pid, &status, 0) != pid)
         return false;
     if (strcmp(how, "back") == 0)
+        return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+    if (strcmp(how, "fault") == 0 && SANITIZED) /* which ends the process itself */
         return WIFEXITED(status) && WEXITSTATUS(status) == 1;
     if (strcmp(how, "signal") == 0 || strcmp(how, "fault") == 0)
         return WIFSIGNALED(status);
