@@ -6,6 +6,7 @@
 #include "runtimes.h"
 #include "share.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -258,6 +259,8 @@ _Noreturn void rpi_child_live(struct rpi_child *child)
     if (prepare(&life) != RP_OK)
         _exit(1);
     rpi_crash_watch_child(&life.executor.call);
+    pthread_cleanup_push(rpi_crash_thread_ends, NULL); /* of a task that ends this thread, while `life` is there */
     for (;;)
         obey(&life, await_order(&life)); /* the first is there already */
+    pthread_cleanup_pop(0);
 }

@@ -249,7 +249,7 @@ static pthread_key_t key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static bool has_key;
 
-static void on_thread_end(void *unused)
+void rpi_crash_thread_ends(void *unused)
 {
     (void)unused;
     if (rpi_call_current() || (server && served == (struct rp_call *const *)&rpi_call_now))
@@ -260,7 +260,7 @@ static void on_thread_end(void *unused)
 
 static void make_key(void)
 {
-    has_key = pthread_key_create(&key, on_thread_end) == 0;
+    has_key = pthread_key_create(&key, rpi_crash_thread_ends) == 0;
 }
 
 void rpi_crash_arm_now(void)

@@ -39,6 +39,9 @@ static inline void rpi_crash_arm(void)
         rpi_crash_arm_now();
 }
 
+/* This thread ends; it does not come back where it runs tasks. For pthread_cleanup_push. */
+void rpi_crash_thread_ends(void *unused);
+
 /* Somebody ends the process in this way: comes back only where no task runs, and none is waited
  * for. */
 void rpi_crash_end(enum rpi_way way, int code);

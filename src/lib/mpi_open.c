@@ -218,6 +218,17 @@ static rp_status make_ready(struct entry *entry, struct rpi_server *server)
     return status;
 }
 
+/* A task that ends this thread is told of here, where the worker's memory on the stack is still its
+ * own: a key's destructor runs above it. */
+static rp_status loop(struct rpi_server *server)
+{
+    rp_status status;
+    pthread_cleanup_push(rpi_crash_thread_ends, NULL);
+    status = rpi_server_loop(server);
+    pthread_cleanup_pop(0);
+    return status;
+}
+
 static rp_status serve(struct entry *entry, struct rpi_server *server)
 {
     struct rpi_opening *opening = &entry->opening;
@@ -233,7 +244,7 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
         opening->together = false;                                       /* from here on only a good end is a common one */
         if (opening->attended && rpi_mpi_threads() && !server->resident) /* with it the main thread has time */
             rpi_attendant_start(server);
-        status = rpi_server_loop(server);
+        status = loop(server);
         rpi_attendant_stop(server);
     }
     rpi_pool_is_elsewhere(RPI_POOL_SERVED);
