@@ -332,19 +332,20 @@ static bool is_due(const struct rpi_server *server, const struct turn *turn)
 /* Nearly all tasks, one behind the other, up to the first that is not plain in itself or in its outcome; returns how many ran. */
 static uint32_t run_plain(struct rpi_server *server, struct turn *turn, uint32_t most)
 {
-    struct rpi_task task = { 0 };
+    struct rpi_task *task = &server->plain;
     struct rpi_result result = { .status = RP_OK };
     uint32_t count = 0;
-    while (count < most && !is_due(server, turn) && rpi_worker_next_plain(&server->worker, &task)) {
+    *task = (struct rpi_task){ 0 };
+    while (count < most && !is_due(server, turn) && rpi_worker_next_plain(&server->worker, task)) {
         rpi_loan_out(&server->loan);
-        const void *plain = rpi_execute_plain(&server->executor, &task, &result);
+        const void *plain = rpi_execute_plain(&server->executor, task, &result);
         rpi_loan_back(&server->loan);
         count++;
         if (!plain) {
-            finish(server, turn, &task, &result);
+            finish(server, turn, task, &result);
             break;
         }
-        rpi_worker_done_plain(&server->worker, &task, plain);
+        rpi_worker_done_plain(&server->worker, task, plain);
         turn->untimed++;
         glance(server, turn);
     }
@@ -361,20 +362,20 @@ static bool goes_on(const struct rpi_server *server, const struct turn *turn, bo
 
 uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
 {
-    struct rpi_task task;
+    struct rpi_task *const task = &server->task;
     struct rpi_result result;
     uint32_t count = 0;
-    if (!next(server, &task)) {
+    if (!next(server, task)) {
         note(server, server->worker.starved ? RP_ERR_NOMEM : RP_OK);
         return 0;
     }
     struct turn turn = { .ticks = rpi_ticks() };
     turn.began = turn.last = turn.sent = rpi_watch_at(&server->watch, turn.ticks);
     do {
-        if (task.is_chunk && turn.untimed)
+        if (task->is_chunk && turn.untimed)
             look(server, &turn);
-        execute(server, &task, &result);
-        finish(server, &turn, &task, &result);
+        execute(server, task, &result);
+        finish(server, &turn, task, &result);
         count++;
         if (server->brief && !server->resident && !server->pause)
             count += run_plain(server, &turn, most - count);
@@ -382,7 +383,7 @@ uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
             glance(server, &turn);
         if (turn.last - turn.sent > STALE)
             flush(server, &turn);
-    } while (goes_on(server, &turn, count < most) && next(server, &task));
+    } while (goes_on(server, &turn, count < most) && next(server, task));
     look(server, &turn);
     flush(server, &turn);
     return count;

@@ -12,7 +12,8 @@
 struct rpi_server {
     struct rpi_worker worker;
     struct rpi_executor executor;
-    struct rpi_resident *resident;   /* where tasks run instead; NULL: here */
+    struct rpi_task task, plain;   /* what runs: here, for it is read when a task ends its thread, and with it the frames */
+    struct rpi_resident *resident; /* where tasks run instead; NULL: here */
     struct rpi_transport *transport; /* borrowed; peer 0 is the master */
     rp_status broken;                /* RP_OK while it can go on */
     rp_status shortage;              /* RP_ERR_NOMEM: something waits for memory; set back by who asks */
