@@ -11,7 +11,7 @@
 int parcel_pack(char *const *words, int count);
 /* The name of a variable; it stays. */
 const char *parcel_name(int index);
-/* Takes the words out of so many variables, which are gone then; NULL at the end, in one piece to
+/* Takes the words out of `count` variables and removes these; NULL at the end, in one piece to
  * free().  NULL: no memory, or a variable is not there. */
 char **parcel_unpack(int count);
 

@@ -36,9 +36,9 @@ struct rpi_channel {
 };
 
 /* Workers on other hosts get heartbeats (rpi_host_beat), by rpi_channel_hear, so that something is under
- * way, or soon will be, whenever a cable is cut: only then can that be seen in time.  For each so many
- * workers the time between them becomes longer by as much: sending them takes no more than some
- * hundredths of rank 0's time. */
+ * way, or soon will be, whenever a cable is cut: only then can that be seen in time.  The time
+ * between them grows with the number of workers, so that sending them takes only some hundredths of
+ * rank 0's time. */
 #define RPI_CHANNEL_MANY 1000.0
 /* So many at the most to one that says nothing meanwhile: it is stopped and reads none of them, and a connection that takes no more would count as broken. */
 #define RPI_CHANNEL_BEATS 1000

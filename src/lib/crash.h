@@ -26,8 +26,8 @@ struct rp_call;
  * ways that rpi_crash_end is told. */
 void rpi_crash_watch_child(const struct rp_call *call);
 
-/* From now on this thread does nothing but run tasks, by this call: what another thread does
- * meanwhile is laid to the task, and nobody may leave the process.  NULL: that is over. */
+/* From now on this thread only runs tasks, by this call: what another thread does meanwhile counts
+ * as the task's doing, and no thread may leave the process. NULL ends that. */
 void rpi_crash_serve(const struct rp_call *call);
 
 /* The end of this thread inside a task is noticed from now on. */

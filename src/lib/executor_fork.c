@@ -393,7 +393,7 @@ static rp_status save(struct rpi_resident *resident, struct rpi_salvage *salvage
     if (rpi_report_failures(failures, size, count, items))
         status = rpi_salvage_add(salvage, area->out + RPI_REPORT_DATA, items, failures, (uint32_t)size, count);
     rpi_free(&salvage->alloc, failures);
-    bool died_in_one = items < rest->chunk.count; /* else behind the last */
+    bool died_in_one = items < rest->chunk.count; /* else after the last */
     return status == RP_OK && died_in_one ? rpi_salvage_fail(salvage, 1, how) : status;
 }
 

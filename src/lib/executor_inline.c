@@ -175,7 +175,7 @@ static __attribute__((noinline)) bool await_limit(const struct rpi_progress *pro
     return i < limit;
 }
 
-/* Where nobody orders this thread's accesses but itself. */
+/* Where no other thread orders this one's accesses. */
 static __attribute__((noinline)) bool begin_fenced(struct rpi_executor *executor, uint32_t i,
                                                    const struct rpi_result *total)
 {
