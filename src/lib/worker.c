@@ -80,6 +80,8 @@ static rp_status expect_pieces(struct rpi_worker *worker, const struct rpi_batch
         if (status == RP_OK && frame.flags & RPI_FRAME_CHUNK &&
             frame.length != (uint64_t)frame.chunk.count * frame.chunk.in_size)
             status = rpi_reader_bad("a chunk has another size than its items");
+        if (status == RP_OK && frame.flags & RPI_FRAME_CHUNK && frame.chunk.count == 0)
+            status = rpi_reader_bad("a chunk has no items"); /* whoever runs it would wait for its limit */
         if (status != RP_OK || !(frame.flags & RPI_FRAME_LARGE))
             continue;
         struct rpi_arrival *arrival = rpi_zeroed(&worker->config.alloc, sizeof *arrival);

@@ -204,6 +204,12 @@ void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size,
     give("worker_tasks", output.bytes, output.used, into);
 
     output.used = 0;
+    chunk.chunk.count = 0;
+    put_task(chunk, "");
+    put_batch(RPI_TASKS, 0);
+    give("worker_nothing", output.bytes, output.used, into);
+
+    output.used = 0;
     put_task((struct rpi_frame){ .id = 1, .flags = RPI_FRAME_LARGE, .length = 3000 }, NULL);
     put_task((struct rpi_frame){ .id = 2 }, "behind it");
     put_batch(RPI_TASKS, 40);

@@ -967,7 +967,12 @@ static void refused_batches(void)
     CU_ASSERT_EQUAL(give(), RP_ERR_BROKEN);
     open_batch();
     add_large(1, 3000);
-    add_frame((struct rpi_frame){ .id = 1, .flags = RPI_FRAME_CHUNK, .length = 0, .chunk = { .count = 3, .in_size = 1 } });
+    struct rpi_frame chunk = { .id = 1, .attempt = 1, .flags = RPI_FRAME_CHUNK, .chunk = { .count = 3, .in_size = 1 } };
+    add_frame(chunk); /* of no bytes */
+    CU_ASSERT_EQUAL(give(), RP_ERR_BROKEN);
+    open_batch();
+    chunk.chunk.count = 0; /* none to run */
+    add_frame(chunk);
     CU_ASSERT_EQUAL(give(), RP_ERR_BROKEN);
     CU_ASSERT_PTR_NULL(rpi_worker_incoming(&worker)); /* nothing of it is kept */
     no_task();
