@@ -172,12 +172,23 @@ static enum rpi_end share(struct rpi_resident *resident, const struct rpi_catalo
 
 /* ---- cutting a chunk */
 
+/* A chunk whose process is not there yet, or is brought up to date, keeps one item. */
+static uint32_t cut_coming(const struct rpi_resident *resident)
+{
+    struct rpi_task *coming = resident->coming;
+    if (!coming)
+        return UINT32_MAX;
+    coming->chunk.count = 1;
+    coming->size = coming->chunk.in_size;
+    return resident->saved + 1;
+}
+
 /* What its process has the limit from, and may have damaged, is not asked a second time. */
 uint32_t rpi_fork_cut(struct rpi_resident *resident)
 {
     struct rpi_progress *progress = &resident->child.area.board->progress;
     if (!resident->items)
-        return UINT32_MAX;
+        return cut_coming(resident);
     uint32_t items = rpi_progress_cut(progress, NULL);
     if (items == 0 || items > resident->items)
         return UINT32_MAX;
@@ -335,16 +346,19 @@ static enum rpi_end hand_over(struct rpi_resident *resident, const struct rpi_ta
     while (put < count && put_task(area, &resident->used, &tasks[put]))
         put++;
     rpi_resident_give(resident, tasks, put);
+    resident->coming = NULL;
     return RPI_END_DONE;
 }
 
+/* *given: the items of a chunk that its process got. */
 static enum rpi_end run(struct rpi_resident *resident, struct rpi_task *task, const struct rpi_catalogue *catalogue,
-                        struct rpi_result *result)
+                        uint32_t *given, struct rpi_result *result)
 {
-    const struct rpi_patience_for patience = { .limit = task->limit, .parts = task->is_chunk ? task->chunk.count : 1 };
     enum rpi_end end = rpi_resident_has_next(resident) ? RPI_END_DONE : hand_over(resident, task, catalogue, result);
+    *given = task->chunk.count;
     if (end != RPI_END_DONE)
         return end;
+    const struct rpi_patience_for patience = { .limit = task->limit, .parts = task->is_chunk ? task->chunk.count : 1 };
     end = rpi_resident_await(resident, &patience);
     end_part(resident, task);
     hear(resident, end == RPI_END_DONE);
@@ -361,10 +375,11 @@ static enum rpi_end execute(struct rpi_resident *resident, struct rpi_task *task
     enum rpi_end end;
     int births = 0;
     do {
-        if (!rpi_resident_has_next(resident) && !make_ready(resident, &births, result))
-            return RPI_END_REFUSED;
+        resident->coming = task->is_chunk ? task : NULL;
         *given = task->chunk.count;
-        end = run(resident, task, catalogue, result);
+        bool ready = rpi_resident_has_next(resident) || make_ready(resident, &births, result);
+        end = ready ? run(resident, task, catalogue, given, result) : RPI_END_REFUSED;
+        resident->coming = NULL;
     } while (end == RPI_END_EARLY);
     tell(resident, task, *given, end, result);
     return end;

@@ -5,6 +5,7 @@
 /* limit: 200 */
 #include "fixture.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -91,9 +92,57 @@ static void forked(void)
     shapes(RP_FORK);
 }
 
+static rp_status slow_start(rp_call *call, const void *arg, size_t size)
+{
+    struct timespec pause = { .tv_nsec = 500000000 };
+    (void)call;
+    (void)arg;
+    (void)size;
+    (void)nanosleep(&pause, NULL);
+    return RP_OK;
+}
+RP_TASK(slow_start);
+
+static rp_status item_or_crash(rp_call *call, const void *arg, size_t size)
+{
+    if (*(const double *)arg < 0)
+        (void)raise(SIGKILL);
+    return item(call, arg, size);
+}
+RP_TASK(item_or_crash);
+
+/* The first item ends its process, and while the next one starts the others of its chunk are taken. */
+static void replaced(void)
+{
+    enum { COUNT = 40, CHUNK = 10 };
+    double in[COUNT] = { -1 };
+    int64_t out[COUNT] = { 0 };
+    rp_status statuses[COUNT];
+    int ran[WORKERS + 1] = { 0 };
+    rp_config config = RP_CONFIG_INIT;
+    rp_map_options options = RP_MAP_OPTIONS_INIT;
+    config.isolation = RP_FORK;
+    config.initializer = slow_start;
+    options.chunk = CHUNK;
+    options.statuses = statuses;
+    for (int i = 1; i < CHUNK; i++)
+        in[i] = LONG;
+    if (!open_pool(&config))
+        return;
+    IS(RP_ERR_CRASHED, rp_map(pool, item_or_crash, in, sizeof *in, COUNT, out, sizeof *out, &options));
+    for (int i = 0; i < COUNT; i++) {
+        CU_ASSERT_EQUAL(statuses[i], i ? RP_OK : RP_ERR_CRASHED);
+        CU_ASSERT_TRUE_FATAL(out[i] >= 0 && out[i] <= WORKERS);
+        ran[out[i]] += in[i] > 0;
+    }
+    for (int worker = 1; worker <= WORKERS; worker++)
+        CU_ASSERT_TRUE(ran[worker] < CHUNK / 2); /* best: 3 */
+    close_pool();
+}
+
 int main(int argc, char **argv)
 {
-    static CU_TestInfo tests[] = { { "here", here }, { "forked", forked }, CU_TEST_INFO_NULL };
+    static CU_TestInfo tests[] = { { "here", here }, { "forked", forked }, { "replaced", replaced }, CU_TEST_INFO_NULL };
     static CU_SuiteInfo suites[] = { { "lumpy", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }
