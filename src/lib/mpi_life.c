@@ -16,9 +16,10 @@
 
 #define LAST 3.0 /* seconds for MPI_Finalize after a loss */
 
-static bool ours;          /* rankpool initialised MPI: a fact of the process, as MPI itself is */
-static bool inherited;     /* MPI was initialised in the process that forked this one */
-static atomic_bool bereft; /* a worker was lost in this process: as `ours` */
+static bool ours;            /* rankpool initialised MPI: a fact of the process, as MPI itself is */
+static bool inherited;       /* MPI was initialised in the process that forked this one */
+static atomic_bool bereft;   /* a worker was lost in this process: as `ours` */
+static atomic_bool stopping; /* rpi_mpi_stop is under way */
 
 bool rpi_mpi_active(void)
 {
@@ -115,7 +116,7 @@ void rpi_mpi_bereft(void)
  * srun.  The process ends without it then. */
 void rpi_mpi_end(void)
 {
-    if (ours && rpi_mpi_active())
+    if (ours && rpi_mpi_active() && !atomic_exchange(&stopping, true))
         rpi_mpi_stop(atomic_load(&bereft) ? LAST : RP_FOREVER);
     ours = false;
 }
@@ -159,10 +160,49 @@ void rpi_mpi_watch_end(void)
     (void)pthread_once(&once, watch_end);
 }
 
-/* MPI's own is PMPI_Abort, by the profiling interface.  In a task's process, which has no MPI,
- * it would never come back. */
-RP_API int MPI_Abort(MPI_Comm comm, int code)
+/* ---- in the place of MPI's own functions, whose names are PMPI_ too (MPI-3.1, 14.2) */
+
+/* A tool of the application's that does the same comes first. */
+#define INSTEAD RP_API __attribute__((weak))
+
+/* An application that has initialised MPI finalises it too, and after a loss is not kept in it for ever either. */
+INSTEAD int MPI_Finalize(void)
+{
+    if (!atomic_load(&bereft) || atomic_exchange(&stopping, true))
+        return PMPI_Finalize();
+    rpi_mpi_stop(LAST);
+    return MPI_SUCCESS;
+}
+
+/* In a task's process, which has no MPI, it would never come back, and in a child of fork() it would
+ * speak for its parent. */
+static void abort_without_mpi(int code)
 {
     rpi_crash_end(RPI_WAY_ABORT, code);
+    if (inherited)
+        _exit(code ? code : 1);
+}
+
+INSTEAD int MPI_Abort(MPI_Comm comm, int code)
+{
+    abort_without_mpi(code);
     return PMPI_Abort(comm, code);
+}
+
+/* Fortran's, of mpif.h and the module mpi, and of mpi_f08, where `error` may be missing: MPI's own call
+ * PMPI_Abort. */
+INSTEAD void mpi_abort_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error);
+INSTEAD void mpi_abort_f08_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error);
+
+void mpi_abort_f08_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error)
+{
+    abort_without_mpi(*code);
+    int status = PMPI_Abort(MPI_Comm_f2c(*comm), *code);
+    if (error)
+        *error = status;
+}
+
+void mpi_abort_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error)
+{
+    mpi_abort_f08_(comm, code, error);
 }

@@ -72,3 +72,17 @@ if g++ -O1 -g -c $here/line.cc -o "$TMP/cxx.o"; then
 else
     not_ok C++ "it does not compile"
 fi
+
+# MPI_Abort by Fortran's two interfaces.
+read -ra fortran <<<"$(mpifort --showme:link)"
+[ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+for interface in F77 F08; do
+    if mpifort -D$interface -O1 -g -c $here/abort.F90 -o "$TMP/abort.o" 2>"$TMP/err" &&
+        gcc -O1 -g -Iinclude $here/aborts.c "$TMP/abort.o" -o "$TMP/aborts" "$BUILD/librankpool.a" "${fortran[@]}" -lgfortran \
+            -lsqlite3 -lcrypto -pthread 2>"$TMP/err"; then
+        check "MPI_Abort of $interface in a worker" timeout -k 5 $TIMEOUT "$BUILD/rankpool" launch -n 3 "$TMP/aborts"
+        check "MPI_Abort of $interface in a process of its own" timeout -k 5 $TIMEOUT "$TMP/aborts" fork
+    else
+        not_ok "MPI_Abort of $interface" "it does not compile"
+    fi
+done

@@ -1,0 +1,11 @@
+! A task in Fortran that ends MPI, by the old interface or the new one.
+subroutine end_mpi() bind(c)
+#ifdef F08
+    use mpi_f08
+    call MPI_Abort(MPI_COMM_SELF, 7)
+#else
+    use mpi
+    integer :: error
+    call MPI_Abort(MPI_COMM_SELF, 7, error)
+#endif
+end subroutine
