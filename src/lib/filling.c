@@ -333,7 +333,7 @@ bool rpi_fill_send(struct rpi_master *master, struct rpi_taskq *queue, int worke
     batch->sends = (uint16_t)(1 + batch->piece_count);
     batch->to_idle = worker && master->roster.seats[worker].in_flight == 0;
     batch->sent_at = now;
-    batch->movable = worker && queue == &master->queue && !filling.alone;
+    batch->movable = queue == &master->queue && !filling.alone && (worker || batch->divisible);
     rpi_roster_sent(&master->roster, worker);
     if (filling.alone)
         rpi_roster_alone(&master->roster, worker);

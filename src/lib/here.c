@@ -22,6 +22,16 @@ static void resume_lock(void *context)
     rpi_lock_take(&pool->lock);
 }
 
+/* Where no caretaker drives the pool meanwhile, and what it has taken for a moment's work proves long: the others wait. */
+static bool hurries(void *context)
+{
+    rp_pool *pool = context;
+    bool late = pool->here && !pool->caretaker.live && rpi_now() - pool->now > SHORT;
+    bool first = late && !pool->hurried;
+    pool->hurried = late;
+    return first;
+}
+
 /* From a copy, as on a worker of its own: what the application gives need not be aligned. */
 static rp_status run_initializer(struct rpi_server *server, uint16_t number, const rp_bytes *arg, const rp_pool *pool)
 {
@@ -73,6 +83,7 @@ static rp_status make_server(rp_pool *pool, int number, uint32_t batch_limit, co
         goto end_server;
     server->pause = pause_lock;
     server->resume = resume_lock;
+    server->hurries = hurries;
     server->context = pool;
     pool->server = server;
     return RP_OK;
@@ -119,6 +130,7 @@ static bool run(rp_pool *pool, uint32_t most)
     bool any = false;
     rpi_crash_arm();
     pool->executing = true;
+    pool->hurried = false;
     server->shortage = RP_OK;
     rp_status status = pool->worker_end->ops->poll(pool->worker_end, &events, &any);
     if (status == RP_OK)

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "fence.h"
+#include "inbox.h"
 #include "spares.h"
 #include "status.h"
 #include "supply.h"
@@ -16,6 +17,15 @@
 #define BRIEF       500e-9 /* seconds: shorter tasks share looks at the clock */
 #define BRIEF_TASKS 16     /* so many, and then all within the next ticks */
 #define BRIEF_TICKS ((uint64_t)RPI_TICKS_US * 2)
+
+/* A shortage of memory passes: what could not be handed over stays the next effect. */
+static void note(struct rpi_server *server, rp_status status)
+{
+    if (status == RP_ERR_NOMEM)
+        server->shortage = status;
+    else if (status != RP_OK)
+        server->broken = status;
+}
 
 /* A task asks whether it is cancelled: what has come is taken in, so that it can be told. */
 static void look_for_news(void *context)
@@ -35,6 +45,8 @@ bool rpi_server_news(struct rpi_server *server)
     rp_status status = server->transport->ops->poll(server->transport, &events, &any);
     if (status != RP_OK)
         server->broken = status;
+    if (server->hurries && server->hurries(server->context))
+        note(server, rpi_inbox_give_back(&server->worker));
     rpi_worker_flush(&server->worker);
     (void)rpi_server_pump(server); /* an error is kept in server->broken */
     return any;
@@ -142,15 +154,6 @@ void rpi_server_fini(struct rpi_server *server)
 }
 
 /* ---- what the transport reports */
-
-/* A shortage of memory passes: what could not be handed over stays the next effect. */
-static void note(struct rpi_server *server, rp_status status)
-{
-    if (status == RP_ERR_NOMEM)
-        server->shortage = status;
-    else if (status != RP_OK)
-        server->broken = status;
-}
 
 static bool on_batch(void *context, int peer, const void *data, size_t size)
 {

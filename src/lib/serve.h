@@ -19,6 +19,8 @@ struct rpi_server {
     rp_status shortage;              /* RP_ERR_NOMEM: something waits for memory; set back by who asks */
     void (*pause)(void *context);    /* NULL, or called before a task's function runs ... */
     void (*resume)(void *context);   /* ... and after it */
+    bool (*hurries)(
+        void *context); /* NULL, or asked in between: what has not begun goes back, and the thread is free soon */
     void *context;
     struct rpi_loan loan; /* of all that is here but the executor: out on loan while a task's function runs */
     struct rpi_attendant attendant;

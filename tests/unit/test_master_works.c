@@ -111,6 +111,20 @@ static rp_status has_number(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(has_number);
 
+/* Sleeps for so many milliseconds; returns who did. */
+static rp_status nap_of(rp_call *call, const void *arg, size_t size)
+{
+    rp_call_info info = RP_CALL_INFO_INIT;
+    int64_t length = 0, worker;
+    memcpy(&length, arg, size);
+    if (length)
+        rest(1e-3 * (double)length);
+    rp_call_info_of(call, &info);
+    worker = info.worker;
+    return rp_return(call, &worker, sizeof worker);
+}
+RP_TASK(nap_of);
+
 /* ---- help ---- */
 
 static rp_pool *open_working(int workers, rp_toggle background)
@@ -288,6 +302,34 @@ static void chosen_chunks(void)
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
 }
 
+/* What rank 0 took for a moment's work proves long: others get what it has not begun, whether a caretaker asks for it or not. */
+static void gives_back_what_proves_long(void)
+{
+    enum { COUNT = 10000, LONG = 40 };
+    static int64_t in[COUNT], out[COUNT];
+    static const rp_toggle ways[] = { RP_ON, RP_OFF };
+    rp_map_options options = RP_MAP_OPTIONS_INIT;
+    options.chunk = LONG; /* all that are long are in one */
+    for (size_t way = 0; way < 2; way++) {
+        rp_pool *pool = open_working(2, ways[way]);
+        for (int round = 0; round < 10; round++) {
+            int by[3] = { 0 }, first = LONG * (40 + 20 * round);
+            CU_ASSERT_EQUAL(rp_map(pool, nap_of, in, sizeof *in, COUNT, out, sizeof *out, NULL), RP_OK); /* brief */
+            for (int i = first; i < first + LONG; i++)
+                in[i] = 10;
+            CU_ASSERT_EQUAL(rp_map(pool, nap_of, in, sizeof *in, COUNT, out, sizeof *out, &options), RP_OK);
+            for (int i = first; i < first + LONG; i++) {
+                in[i] = 0;
+                by[out[i]]++;
+            }
+            for (int i = 0; i < 3; i++)
+                CU_ASSERT_TRUE(by[i] <= 3 * LONG / 4);
+        }
+        CU_ASSERT_TRUE(done_by(pool, 0) > 0);
+        CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
+    }
+}
+
 static void failures_and_retries(void)
 {
     rp_future futures[200];
@@ -405,6 +447,8 @@ int main(int argc, char **argv)
                                   { "long_tasks_need_a_caretaker", long_tasks_need_a_caretaker },
                                   { "timeouts_are_kept", timeouts_are_kept },
                                   { "chosen_chunks", chosen_chunks },
+                                  { "gives_back_what_proves_long", gives_back_what_proves_long },
+                                  { "gives_back_what_proves_long", gives_back_what_proves_long },
                                   { "one_process_is_as_ever", one_process_is_as_ever },
                                   CU_TEST_INFO_NULL };
     static CU_TestInfo how[] = { { "very_short_tasks", very_short_tasks },
