@@ -7,6 +7,7 @@
 
 enum rpi_advice {
     RPI_ADVICE_NETWORK, /* chooses the network of the side channel, and of messages */
+    RPI_ADVICE_SHARED,  /* keeps MPI from memory that ranks share, in brackets */
     RPI_ADVICE_RECOVER, /* says what launchers do with the ranks that are left: ends a sentence */
     RPI_ADVICE_SPAWN,   /* may let MPI spawn workers where it did not: ends a sentence */
     RPI_ADVICE_SRUN,    /* srun, with its option for this MPI */

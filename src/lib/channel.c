@@ -221,6 +221,11 @@ const struct rpi_death *rpi_channel_words(const struct rpi_channel *channel, int
     return &channel->ends[worker].words.death;
 }
 
+uint32_t rpi_channel_count(const struct rpi_channel *channel, int worker)
+{
+    return channel->ends[worker].words.sent;
+}
+
 void rpi_channel_drop(struct rpi_channel *channel, int worker)
 {
     struct rpi_channel_end *end = &channel->ends[worker];

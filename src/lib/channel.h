@@ -68,6 +68,8 @@ int rpi_channel_next_lost(struct rpi_channel *channel);
 bool rpi_channel_lives(struct rpi_channel *channel, int worker);
 /* What a worker that has ended said of it. */
 const struct rpi_death *rpi_channel_words(const struct rpi_channel *channel, int worker);
+/* How many messages the worker has sent over MPI, as it said last. */
+uint32_t rpi_channel_count(const struct rpi_channel *channel, int worker);
 /* A message was sent to the worker: it is rung if it sleeps. */
 void rpi_channel_sent(struct rpi_channel *channel, int worker);
 /* Its socket is closed, by which the worker ends.  Not told as lost. */

@@ -240,6 +240,13 @@ void rpi_lifeline_sent(struct rpi_lifeline *lifeline, bool anew)
         lifeline->said = now;
 }
 
+void rpi_lifeline_count(struct rpi_lifeline *lifeline, uint32_t sent)
+{
+    uint8_t record[RPI_COUNT_BYTES];
+    rpi_count_write(record, sent);
+    (void)send(lifeline->file, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void rpi_lifeline_doze(struct rpi_lifeline *lifeline)
 {
     (void)pthread_mutex_lock(&lifeline->hearing); /* from here on the other thread takes no ring */

@@ -66,6 +66,8 @@ static inline void rpi_lifeline_came(struct rpi_lifeline *lifeline)
 {
     atomic_store_explicit(&lifeline->announced, false, memory_order_relaxed);
 }
+/* Says how many messages have been sent to rank 0 so far. */
+void rpi_lifeline_count(struct rpi_lifeline *lifeline, uint32_t sent);
 /* Says that this worker is about to sleep. */
 void rpi_lifeline_doze(struct rpi_lifeline *lifeline);
 /* Sleeps until rank 0 says something or ends, or `seconds` have passed. */

@@ -185,6 +185,11 @@ void rpi_losing_give_up(rp_pool *pool, int peer)
     rpi_tracer_event(pool, peer, "given up");
 }
 
+void rpi_losing_astray(void *context, int peer)
+{
+    rpi_losing_give_up(context, peer);
+}
+
 /* Should it come back it finds its line to rank 0 cut, and ends. */
 static void give_up_silent(rp_pool *pool, int peer)
 {

@@ -11,6 +11,7 @@ void rpi_losing_fini(rp_pool *pool);
 /* The transport's events. */
 void rpi_losing_died(void *context, int peer, const struct rpi_death *death);
 void rpi_losing_lost(void *context, int peer);
+void rpi_losing_astray(void *context, int peer);
 void rpi_losing_heard(void *context, int peer);
 /* A rank has ended its service. */
 void rpi_losing_left(rp_pool *pool, int peer);

@@ -257,6 +257,7 @@ bool rpi_pool_poll(rp_pool *pool)
                                  .received = on_received,
                                  .died = rpi_losing_died,
                                  .lost = rpi_losing_lost,
+                                 .astray = rpi_losing_astray,
                                  .alive = rpi_losing_heard,
                                  .context = pool };
     count_poll(pool);

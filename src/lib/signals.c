@@ -32,6 +32,12 @@ void rpi_words_write(uint8_t *bytes, const struct rpi_death *death)
     bytes[22] = death->way;
 }
 
+void rpi_count_write(uint8_t *bytes, uint32_t sent)
+{
+    bytes[0] = RPI_SIGNAL_COUNT;
+    rpi_put32(bytes + 1, sent);
+}
+
 static bool is_death(const struct rpi_death *death)
 {
     if (death->way == RPI_WAY_SIGNAL && (death->code < 1 || death->code > HIGHEST))
@@ -47,20 +53,30 @@ static void take_words(struct rpi_words *words)
                                      .code = (int32_t)rpi_get32(bytes + 17),
                                      .attempt = bytes[21],
                                      .way = bytes[22] };
-    words->used = 0;
     words->death = is_death(&death) ? death : (struct rpi_death){ .way = RPI_WAY_NONE };
+}
+
+/* The length of the record that begins so; 0: none does. */
+static uint8_t record_of(uint8_t first)
+{
+    return first == RPI_SIGNAL_WORDS ? RPI_WORDS_BYTES : first == RPI_SIGNAL_COUNT ? RPI_COUNT_BYTES : 0;
 }
 
 void rpi_words_read(struct rpi_words *words, struct rpi_signals *signals, const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        if (!words->used && bytes[i] != RPI_SIGNAL_WORDS) {
+        if (!words->used && !record_of(bytes[i])) {
             rpi_signals_read(signals, bytes + i, 1);
             continue;
         }
         words->bytes[words->used++] = bytes[i];
-        if (words->used == RPI_WORDS_BYTES)
+        if (words->used < record_of(words->bytes[0]))
+            continue;
+        words->used = 0;
+        if (words->bytes[0] == RPI_SIGNAL_WORDS)
             take_words(words);
+        else
+            words->sent = rpi_get32(words->bytes + 1);
     }
 }
 

@@ -22,6 +22,9 @@ struct rpi_events {
     void (*lost)(void *context, int peer);
     /* NULL, or, right before lost(): the peer said that its own task ends it.  It may be wrong. */
     void (*died)(void *context, int peer, const struct rpi_death *death);
+    /* NULL, or: messages of this peer have not come for so long that they never will, as rp_error_message() says.  The caller gives the
+     * peer up. */
+    void (*astray)(void *context, int peer);
     /* NULL, or: a sign of life of a peer that need not have anything to say (a heartbeat), a few a second at the most. */
     void (*alive)(void *context, int peer);
     void *context;

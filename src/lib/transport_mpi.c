@@ -1,5 +1,6 @@
 #include "transport_mpi.h"
 
+#include "advice.h"
 #include "clock.h"
 #include "list.h"
 #include "mpi_life.h"
@@ -25,8 +26,11 @@ enum tag {
 #define LATE     2e-3      /* seconds without a message, behind which nothing more comes from a rank that has ended */
 #define LATEST   50e-3     /* seconds behind which nothing more is taken from it */
 #define DOUBT    10.0 /* seconds, and twice a host's timeout, in which the end is heard of that has made a receive fail */
+#define MISSED   20   /* seconds, and a host's timeout, in which what a peer has sent comes, */
+#define SLOW     1e6  /* and what is large with so many bytes a second, all peers' together */
 #define ANYONE   (-1) /* instead of a peer's number: it may be any */
-#define LOOK     ((uint64_t)RPI_TICKS_US * 1000) /* between two looks at the side channel */
+#define LOOK     ((uint64_t)RPI_TICKS_US * 1000)    /* between two looks at the side channel */
+#define SECOND   ((uint64_t)RPI_TICKS_US * 1000000) /* about */
 
 /* A large payload under way, in fragments. */
 struct operation {
@@ -35,7 +39,9 @@ struct operation {
     size_t due;  /* bytes to be received */
     int peer;
     bool receive;
-    bool odd; /* a fragment was longer than it was to be */
+    bool odd;      /* a fragment was longer than it was to be */
+    unsigned look; /* the last one that missed it, and how many have */
+    int missed;
     struct rpi_link untaken;
 };
 
@@ -49,6 +55,9 @@ struct peer {
     bool silent;           /* it has ended: nothing is sent there any more, but what it sent before may still come */
     bool ended;            /* and that is over: what comes is dropped */
     bool told;             /* events->lost was called, or need not be */
+    uint32_t came;         /* batches from it, modulo 2^32; */
+    uint32_t seen;         /* at the last look for those that have not come, */
+    int missed;            /* and such looks in a row that missed some, while none came */
 };
 
 struct mpi {
@@ -73,11 +82,16 @@ struct mpi {
     /* the side channel; its other end is each worker's lifeline */
     struct rpi_channel channel;   /* rank 0's */
     struct rpi_lifeline lifeline; /* a worker's */
-    bool shy;        /* it is looked at before every send: over tcp one to a rank that has ended may stall all others */
-    uint64_t looked; /* ticks */
-    double ending;   /* when the last end of a peer was noticed that is not told yet; 0: none */
-    bool bereft;     /* some peer has ended, ever */
-    double doubt;    /* when a receive from any peer failed, until it is known whose message it lost; 0: none */
+    bool shy;          /* it is looked at before every send: over tcp one to a rank that has ended may stall all others */
+    uint64_t looked;   /* ticks */
+    double ending;     /* when the last end of a peer was noticed that is not told yet; 0: none */
+    bool bereft;       /* some peer has ended, ever */
+    double doubt;      /* when a receive from any peer failed, until it is known whose message it lost; 0: none */
+    double missing_at; /* when to look again for messages that have not come */
+    unsigned looks;
+    /* a worker's */
+    uint32_t sent, counted; /* batches; and of these those that rank 0 was told of */
+    uint64_t sent_at;       /* ticks, of the last one */
 };
 
 static struct mpi *mpi_of(struct rpi_transport *transport)
@@ -260,6 +274,59 @@ static rp_status tell_ends(struct mpi *mpi, const struct rpi_events *events, boo
     return RP_OK;
 }
 
+/* A worker that is killed while it writes into memory that MPI shares on a host may leave there a queue
+ * in which what others write after it is never found: UCX 1.13 comes back then, and tells of nothing.
+ * So each worker says how many batches it has sent, and once a peer has ended rank 0 looks, once a
+ * second, whether they come. */
+static bool lacks_batches(struct mpi *mpi, int number)
+{
+    struct peer *peer = &mpi->peers[number];
+    uint32_t lacking = rpi_channel_count(&mpi->channel, number) - peer->came;
+    bool lacks = (int32_t)lacking > 0 && !peer->silent && !peer->box->ring.held && peer->came == peer->seen;
+    peer->seen = peer->came;
+    peer->missed = lacks ? peer->missed + 1 : 0;
+    return peer->missed > MISSED + mpi->channel.host_timeout;
+}
+
+/* Whose large message has been awaited for too long; 0: no peer's. */
+static int late_sender(struct mpi *mpi)
+{
+    double due = 0;
+    int longest = 0, peer = 0;
+    for (int i = 0; i < mpi->pending; i++) {
+        struct operation *operation = mpi->operations[i];
+        if (!operation->receive || operation->look == mpi->looks || has_ended(mpi, operation))
+            continue;
+        operation->look = mpi->looks; /* once, however many fragments there are */
+        due += (double)operation->due;
+        if (++operation->missed > longest) {
+            longest = operation->missed;
+            peer = operation->peer;
+        }
+    }
+    return longest > MISSED + mpi->channel.host_timeout + due / SLOW ? peer : 0;
+}
+
+static void look_for_missing(struct mpi *mpi, const struct rpi_events *events)
+{
+    double now = rpi_now();
+    if (!mpi->bereft || !events->astray || now < mpi->missing_at)
+        return;
+    mpi->missing_at = now + 1;
+    mpi->looks++;
+    int number = late_sender(mpi);
+    for (int peer = 1; peer <= mpi->base.peers; peer++)
+        if (lacks_batches(mpi, peer) && !number)
+            number = peer;
+    if (!number)
+        return;
+    (void)rpi_error(RP_ERR_BROKEN,
+                    "messages that it has sent do not come, and MPI does not say why: it may be what a killed worker has "
+                    "left in the memory that MPI shares on a host (%s)",
+                    rpi_advice(RPI_ADVICE_SHARED));
+    events->astray(events->context, number);
+}
+
 /* Whether what is sent to the peer can arrive. */
 static bool is_there(struct mpi *mpi, int number)
 {
@@ -348,6 +415,8 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
         return *done ? RP_OK : rpi_mpi_failed("MPI_Isend", code);
     }
     ring(mpi, number, false);
+    mpi->sent++;
+    mpi->sent_at = rpi_ticks();
     *done = complete;
     if (!complete)
         track(mpi, request, begin(mpi, number, 1, cookie, false));
@@ -432,8 +501,13 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
 static bool deliver(struct mpi *mpi, const struct mpi *box, const struct rpi_events *events)
 {
     int number = box == mpi ? box->ring.source : box->number;
-    return mpi->peers[number].ended || mpi->peers[number].box != box ||
-           events->batch(events->context, number, rpi_mpi_ring_batch(&box->ring), (size_t)box->ring.size);
+    struct peer *peer = &mpi->peers[number];
+    if (peer->ended || peer->box != box)
+        return true;
+    if (!events->batch(events->context, number, rpi_mpi_ring_batch(&box->ring), (size_t)box->ring.size))
+        return false;
+    peer->came++;
+    return true;
 }
 
 /* Whom a batch may come from. */
@@ -552,6 +626,15 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     return RP_OK;
 }
 
+/* At a worker: tells rank 0 how many batches it has sent, the last one at least so many ticks ago. */
+static void tell_count(struct mpi *mpi, uint64_t ago)
+{
+    if (mpi->sent == mpi->counted || !mpi->lifeline.live || (ago && rpi_ticks() - mpi->sent_at < ago))
+        return;
+    mpi->counted = mpi->sent;
+    rpi_lifeline_count(&mpi->lifeline, mpi->sent);
+}
+
 /* At a worker: rank 0 has ended the pool and said so on the side channel; if it could not say how over MPI, this is all there is.
  * Or MPI has lost it: then the lifeline ends this process, where rank 0 has ended. */
 static rp_status look_at_rank_0(struct mpi *mpi, bool any)
@@ -580,8 +663,12 @@ static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_even
     if (mpi->to_set_aside)
         set_aside(mpi);
     status = poll_rings(mpi, events, any);
-    if (has_channel(mpi) && rpi_ticks() - mpi->looked > LOOK)
+    if (has_channel(mpi) && rpi_ticks() - mpi->looked > LOOK) {
         look_at_channel(mpi, events);
+        look_for_missing(mpi, events);
+    }
+    if (mpi->pending)
+        tell_count(mpi, SECOND);
     if (status == RP_OK && is_left_by_rank_0(mpi))
         status = look_at_rank_0(mpi, *any);
     else if (status == RP_OK && mpi->ending > 0)
@@ -604,6 +691,7 @@ static bool mpi_doze(struct rpi_transport *transport)
     for (const struct mpi *box = mpi->adopted; box; box = box->adopted)
         if (box->ring.held)
             return false;
+    tell_count(mpi, 0);
     if (mpi->lifeline.live)
         rpi_lifeline_doze(&mpi->lifeline);
     mpi->looked = 0; /* the next poll hears what woke this rank, or would wake it at once */
@@ -728,7 +816,7 @@ rp_status rpi_transport_mpi_adopt(struct rpi_transport *transport, int number, s
         return rpi_error(RP_ERR_BROKEN, "it has ended again");
     rpi_channel_fini(&box->channel, false);
     forget_ring(mpi, number);
-    mpi->peers[number] = (struct peer){ .comm = box->comm, .rank = 1, .box = box, .shy = true };
+    mpi->peers[number] = (struct peer){ .comm = box->comm, .rank = 1, .box = box, .shy = true, .came = box->peers[1].came };
     box->number = number;
     box->adopted = mpi->adopted;
     mpi->adopted = box;

@@ -57,21 +57,28 @@ static void read_words(const uint8_t *bytes, size_t size, size_t piece)
     struct rpi_words words = { .used = 0 };
     struct rpi_signals signals = { .rung = false }, wanted = { .rung = false };
     struct rpi_death death = { .way = RPI_WAY_NONE };
+    uint32_t sent = 0;
     size_t at = 0;
     for (; at < size; at += piece) {
         rpi_words_read(&words, &signals, bytes + at, size - at < piece ? size - at : piece);
         MUST(words.used < RPI_WORDS_BYTES);
     }
-    for (at = 0; at < size && (bytes[at] != RPI_SIGNAL_WORDS || size - at >= RPI_WORDS_BYTES);) {
-        bool is_record = bytes[at] == RPI_SIGNAL_WORDS;
-        if (is_record)
+    for (at = 0; at < size;) {
+        size_t length = bytes[at] == RPI_SIGNAL_WORDS   ? RPI_WORDS_BYTES
+                        : bytes[at] == RPI_SIGNAL_COUNT ? RPI_COUNT_BYTES
+                                                        : 1;
+        if (size - at < length)
+            break;
+        if (length == RPI_WORDS_BYTES)
             death = death_of(bytes + at);
+        else if (length == RPI_COUNT_BYTES)
+            sent = rpi_get32(bytes + at + 1);
         else
             rpi_signals_read(&wanted, bytes + at, 1);
-        at += is_record ? RPI_WORDS_BYTES : 1;
+        at += length;
     }
     MUST(words.used == size - at);
-    MUST(same_death(&words.death, &death));
+    MUST(same_death(&words.death, &death) && words.sent == sent);
     MUST(signals.rung == wanted.rung && signals.parked == wanted.parked && signals.parted == wanted.parted);
     char text[RPI_DEATH_TEXT];
     rpi_death_tell(&words.death, text);
@@ -124,4 +131,7 @@ void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size,
     rpi_words_write(words, &death);
     output_bytes(&output, words, sizeof words);
     give("signals_last_words", output.bytes, output.used, into);
+    rpi_count_write(words, 70000);
+    output_bytes(&output, words, RPI_COUNT_BYTES);
+    give("signals_count", output.bytes, output.used, into);
 }

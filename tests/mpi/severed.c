@@ -2,6 +2,7 @@
  * transports.sh says how.
  *   severed large|batch cancelled|failed [alive|held]
  *   severed send failed [alive|held]
+ *   severed send astray                what worker 1 sends is never seen, after worker 2 was killed
  * A large receive from worker 1, or one of a batch, ends without its bytes; or a send to it fails.
  * The worker is killed in that moment, unless it is `alive`: MPI alone has lost it then.  `held`:
  * MPI_Finalize does not come back on any rank.  Rank 0 ends with 7 when every result is right. */
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,7 +25,7 @@
 #define MOST   64
 
 static const char *what, *how;
-static bool alive, held;
+static bool alive, held, is_victim;
 static atomic_bool armed;
 static pid_t pid;
 
@@ -82,8 +84,11 @@ int MPI_Irecv(void *bytes, int count, MPI_Datatype type, int source, int tag, MP
 
 int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
 {
+    static int sent;
     if (to == VICTIM && is_time("send"))
         return cut();
+    if (to == 0 && is_victim && strcmp(how, "astray") == 0 && ++sent > AFTER)
+        to = MPI_PROC_NULL;
     return PMPI_Isend(data, count, type, to, tag, comm, request);
 }
 
@@ -162,6 +167,8 @@ int main(int argc, char **argv)
     how = argv[2];
     alive = argc > 3 && strcmp(argv[3], "alive") == 0;
     held = argc > 3 && strcmp(argv[3], "held") == 0;
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    is_victim = rank && strtol(rank, NULL, 10) == VICTIM;
     if (rp_open(NULL, &pool) != RP_OK) {
         printf("rp_open: %s\n", rp_error_message());
         return 1;
@@ -171,7 +178,9 @@ int main(int argc, char **argv)
     if (rp_worker_info_of(pool, VICTIM, &info) != RP_OK)
         return 1;
     pid = (pid_t)info.pid;
-    atomic_store(&armed, true);
+    atomic_store(&armed, strcmp(how, "astray") != 0);
+    if (!atomic_load(&armed) && rp_worker_info_of(pool, 2, &info) == RP_OK)
+        (void)kill((pid_t)info.pid, SIGKILL);
     int right = count_right();
     rp_status status = rp_close(&pool);
     printf("%d of %d right; rp_close: %s\n", right, TASKS, rp_strerror(status));

@@ -1,11 +1,13 @@
 /* A program for transports.sh: workers are killed while they send results, and every byte of every
  * result is looked at.
  *   transports SEED KILLS TASKS BYTES [JOURNAL]
+ * With OWN_MPI in the environment the program initialises MPI itself, and finalises it.
  * BYTES: of each result; 0: some of nothing, of 3 kB, 100 kB and 4 MB.  With a JOURNAL every task has
  * a key; a result that comes out of the journal is looked at as well. */
 #include "fixture.h"
 
 #include <errno.h>
+#include <mpi.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -130,12 +132,15 @@ int main(int argc, char **argv)
     int kills = atoi(argv[2]), tasks = atoi(argv[3]);
     state = strtoull(argv[1], NULL, 10) * 2 + 1;
     config.journal = argc > 5 ? argv[5] : NULL;
+    bool own = getenv("OWN_MPI") != NULL;
+    if (own)
+        (void)MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &(int){ 0 });
     if (rp_open(&config, &pool) != RP_OK) {
         printf("rp_open: %s\n", rp_error_message());
         return 1;
     }
     if (!pool)
-        return 0;
+        return own && MPI_Finalize() != MPI_SUCCESS;
     choose(&prey, kills, tasks);
     (void)pthread_create(&killer, NULL, hunt, &prey);
     int right = count_right(strtoull(argv[1], NULL, 10), tasks, (uint32_t)atoi(argv[4]), argc > 5);
@@ -145,5 +150,7 @@ int main(int argc, char **argv)
     if (status != RP_OK)
         printf("rp_close: %s\n", rp_error_message());
     printf("%d of %d right, %llu journaled\n", right, tasks, (unsigned long long)stats.journaled);
+    if (own)
+        (void)MPI_Finalize();
     return right == tasks && status == RP_OK ? 0 : 9;
 }

@@ -56,8 +56,8 @@ survives() # NAME SEED TASKS BYTES [JOURNAL]
         run_job play env "${words[@]}" timeout -k 5 60 "$BUILD/rankpool" launch -n 5 "$program" "$1" 3 "${@:2}"
         if crashed_in_libfabric; then
             echo "$name: libfabric crashed, try $try"
-        elif [ $transport = ucx/posix ] && [ "$rc" = 124 ]; then
-            echo "$name: a killed worker left UCX's shared memory broken, try $try"
+        elif [ $transport = ucx/posix ] && grep -q 'messages that it has sent do not come' "$TMP/err"; then
+            echo "$name: a killed worker left UCX's shared memory broken, and the others were given up, try $try"
         else
             break
         fi
@@ -80,10 +80,12 @@ for transport in vader tcp ucx/tcp ucx/posix ofi/tcp; do
         continue
     }
     # In UCX's shared memory all processes write into one queue of the receiver's. One that is killed
-    # while it writes leaves it broken, and nothing tells: of jobs with results of up to 4 MB some
-    # 6 % hang. So results are short there, and a job that hangs is played again.
+    # while it writes leaves it broken: of jobs with results of up to 4 MB some 6 % lose all workers
+    # so, which is known and told. So results are short there, and such a job is played again.
     bytes=100000 mixed=0
     [ $transport != ucx/posix ] || bytes=3000 mixed=300
+    # Without the end that rankpool gives it MPI_Finalize hangs there in most jobs.
+    [ $transport != ucx/tcp ] || OWN_MPI=1 survives "$transport, SEED=$SEED: a program that has initialised MPI itself" "$SEED" 200 3000
     for ((seed = SEED; seed < SEED + RUNS; seed++)); do
         survives "$transport, SEED=$seed: results of $bytes bytes" $seed 600 $bytes
         survives "$transport, SEED=$seed: of ${mixed/#0/nothing to 4 MB}, with a journal" $seed 200 $mixed "$TMP/journal"
@@ -119,6 +121,11 @@ if severed 9 batch cancelled alive && grep -q 'the pool cannot go on: MPI gave a
     ok "MPI loses a batch, and no rank has ended: the pool says so"
 else
     not_ok "MPI loses a batch, and no rank has ended: the pool says so" "status $rc"
+fi
+if severed 7 send astray && grep -q 'is given up.*messages that it has sent do not come' "$TMP/err"; then
+    ok "messages that MPI loses in silence cost their sender"
+else
+    not_ok "messages that MPI loses in silence cost their sender" "status $rc"
 fi
 begun=$SECONDS
 if severed 7 large failed held && [ $((SECONDS - begun)) -lt 30 ]; then

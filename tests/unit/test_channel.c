@@ -696,6 +696,27 @@ static void last_words(void)
     leave_all(worker);
 }
 
+/* A count in pieces; the last whole one stands, and what it holds is no signal. */
+static void counts(void)
+{
+    uint8_t record[RPI_COUNT_BYTES];
+    int worker[WORKERS + 1];
+    join_all(worker);
+    CU_ASSERT_EQUAL(rpi_channel_count(&channel, 1), 0);
+    rpi_count_write(record, 70000);
+    for (size_t i = 0; i < sizeof record; i++) {
+        say(worker[1], record + i, 1);
+        hear_of(1);
+        CU_ASSERT_EQUAL(rpi_channel_count(&channel, 1), i + 1 < sizeof record ? 0 : 70000);
+    }
+    rpi_count_write(record, 'p');
+    say(worker[2], record, sizeof record);
+    hear_of(2);
+    CU_ASSERT_TRUE(rpi_channel_count(&channel, 2) == 'p' && channel.parked == 0);
+    CU_ASSERT_EQUAL(rpi_channel_count(&channel, 1), 70000);
+    leave_all(worker);
+}
+
 /* Words that cannot be are none, and end what was known; the next ones are heard. */
 static void words_that_cannot_be(void)
 {
@@ -738,6 +759,7 @@ static CU_TestInfo said[] = { { "parked_and_rung", parked_and_rung },
                               { "an_end_is_told_once", an_end_is_told_once },
                               { "the_lost_come_again", the_lost_come_again },
                               { "last_words", last_words },
+                              { "counts", counts },
                               { "words_that_cannot_be", words_that_cannot_be },
                               { "parting_is_heard", parting_is_heard },
                               { "the_bell_ends_a_sleep", the_bell_ends_a_sleep },
