@@ -318,15 +318,28 @@ static void warn_of_components(void)
             count, nodes ? nodes : "the first");
 }
 
+/* Once, by all but the first of them. */
+static void warn_of_crowd(void)
+{
+    static const char *const launchers[][3] = { { "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "srun" },
+                                                { "PMI_SIZE", "PMI_RANK", "mpiexec" },
+                                                { "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "mpirun" } };
+    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
+        const char *tasks = getenv(launchers[i][0]), *task = getenv(launchers[i][1]), *name = launchers[i][2];
+        if (!tasks || !task || strtol(tasks, NULL, 10) <= 1)
+            continue;
+        if (strtol(task, NULL, 10) > 0)
+            say("launch: this is task %s of the %s that %s has started, and each starts a job of its own: leave %s out, or "
+                "have it start one task",
+                task, tasks, name, name);
+        return;
+    }
+}
+
 /* mpirun's own srun, inside a step, waits for the end of that step unless it may share what the step has. */
 static void prepare_slurm(void)
 {
-    const char *tasks = getenv("SLURM_STEP_NUM_TASKS"), *task = getenv("SLURM_PROCID");
     (void)setenv("SLURM_OVERLAP", "1", 0);
-    if (tasks && task && strtol(tasks, NULL, 10) > 1 && strtol(task, NULL, 10) > 0)
-        say("launch: this is task %s of the %s that srun has started, and each starts a job of its own: leave srun out, or "
-            "have it start one task",
-            task, tasks);
 }
 
 /* 1, after saying why: there is no way to the hosts, or no memory. */
@@ -339,6 +352,7 @@ static int run(const struct options *options, const char *const *command)
     prepare_ranks();
     prepare_binding(options);
     prepare_slurm();
+    warn_of_crowd();
     warn_of_components();
     prepare_daemons();
     keepalive_tell(options->host_timeout);

@@ -39,8 +39,10 @@ _Noreturn void rpi_call_came_back(const char *what, const char *name)
 
 void *rp_reserve(rp_call *call, size_t size)
 {
-    if (!call)
+    if (!call) {
+        (void)rpi_error(RP_ERR_INVALID, "rp_reserve: the call is NULL");
         return NULL;
+    }
     if (call->owned) {
         rpi_buffer_free(call->owned);
         call->owned = NULL;

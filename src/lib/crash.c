@@ -20,6 +20,7 @@ static pid_t owner; /* 0: nothing is watched; a copy that somebody has forked is
 static bool is_child;
 static struct rp_call *const *_Atomic served; /* NULL, or where the thread that runs tasks says which */
 static const struct rp_call *_Atomic server;  /* NULL, or that thread's, which does nothing else */
+static const char *_Atomic phase;             /* NULL, or that thread runs no task, but this */
 
 /* The task that runs in this process, and that such an end is laid to.  *beside: it runs on
  * another thread than this one. */
@@ -65,6 +66,14 @@ static void add_task(struct line *line, const struct rp_call *call)
     add(line, ")");
 }
 
+static void add_consequence(struct line *line, bool in_task)
+{
+    bool is_task = in_task || strcmp(consequence, RPI_CRASH_ENDS_WORKER) != 0;
+    add(line, is_task ? consequence : "this ends the worker");
+    if (!in_task && phase && strcmp(phase, RPI_CRASH_INITIALIZER) == 0)
+        add(line, ", and rp_open fails");
+}
+
 /* `where`: before its task, or instead of it. */
 static void say(const struct rp_call *call, const char *what, const char *where, bool in_task)
 {
@@ -81,7 +90,7 @@ static void say(const struct rp_call *call, const char *what, const char *where,
     if (in_task)
         add_task(&line, call);
     add(&line, ": ");
-    add(&line, consequence);
+    add_consequence(&line, in_task);
     add(&line, "\n");
     (void)!write(STDERR_FILENO, line.text, line.used);
 }
@@ -95,8 +104,17 @@ static void report(const struct rp_call *call, const struct rpi_death *death)
     (void)send(call->line, words, sizeof words, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* False: no task runs, and this process does not wait for one.  One that does may not leave either:
- * in a finalizer, or on another thread. */
+/* What serves ends, and no task is to blame: in an initializer, in a finalizer, or on another thread. */
+static bool speak_of_server(const struct rp_call *call, enum rpi_way way, const char *what)
+{
+    const char *where = phase;
+    if (!call || getpid() != owner || (way == RPI_WAY_SIGNAL && !where))
+        return false;
+    say(call, what, where ? where : " while it served, in no task", false);
+    return true;
+}
+
+/* False: no task runs, and this process does not wait for one. */
 static bool speak(enum rpi_way way, int code)
 {
     bool beside;
@@ -104,12 +122,8 @@ static bool speak(enum rpi_way way, int code)
     const struct rp_call *call = running(way, &beside);
     struct rpi_death death = { .code = code, .way = (uint8_t)way };
     rpi_death_tell(&death, what);
-    if (!call) {
-        bool leaves = server && getpid() == owner && way != RPI_WAY_SIGNAL;
-        if (leaves)
-            say(server, what, " while it served, in no task", false);
-        return leaves;
-    }
+    if (!call || phase)
+        return speak_of_server(call ? call : server, way, what);
     death.id = call->task->id;
     death.item = call->item;
     death.attempt = call->task->attempt;
@@ -134,7 +148,8 @@ void rpi_crash_end(enum rpi_way way, int code)
  * too come of what a task does; they are watched only where they would end the process. */
 static struct watched {
     int number;
-    bool is_fault; /* happens again when its instruction does */
+    bool is_fault;  /* happens again when its instruction does */
+    bool is_others; /* comes from other processes, as a rule: then nothing is said */
     struct sigaction before;
 } watched[] = { { .number = SIGSEGV, .is_fault = true },
                 { .number = SIGBUS, .is_fault = true },
@@ -147,7 +162,13 @@ static struct watched {
                 { .number = SIGPROF },
                 { .number = SIGXCPU },
                 { .number = SIGXFSZ },
-                { .number = SIGSYS } };
+                { .number = SIGSYS },
+                { .number = SIGTERM, .is_others = true },
+                { .number = SIGHUP, .is_others = true },
+                { .number = SIGINT, .is_others = true },
+                { .number = SIGQUIT, .is_others = true },
+                { .number = SIGUSR1, .is_others = true },
+                { .number = SIGUSR2, .is_others = true } };
 #define WATCHED (sizeof watched / sizeof *watched)
 #define FIRST   6 /* of them */
 
@@ -197,10 +218,11 @@ static void pass_on(struct watched *signal, siginfo_t *info, void *context)
 
 /* The default action takes its course when this handler returns: a fault happens again, what was
  * sent is sent again. */
-static void die(const struct watched *signal, bool sent)
+static void die(const struct watched *signal, bool sent, pid_t sender)
 {
     const struct sigaction standard = { .sa_handler = SIG_DFL };
-    (void)speak(RPI_WAY_SIGNAL, signal->number);
+    if (!signal->is_others || sender == getpid())
+        (void)speak(RPI_WAY_SIGNAL, signal->number);
     (void)sigaction(signal->number, &standard, NULL);
     if (sent || !signal->is_fault)
         (void)raise(signal->number);
@@ -217,7 +239,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
         if (is_function(&signal->before))
             pass_on(signal, info, context);
         else if (!(sent && signal->before.sa_handler == SIG_IGN)) /* a fault cannot be ignored */
-            die(signal, sent);
+            die(signal, sent, info->si_pid);
     }
     errno = before;
 }
@@ -259,9 +281,12 @@ static bool has_key;
 
 void rpi_crash_thread_ends(void *unused)
 {
+    bool is_servers = rpi_call_current() || (server && served == (struct rp_call *const *)&rpi_call_now);
     (void)unused;
     LEAVE_FRAMES();
-    if (rpi_call_current() || (server && served == (struct rp_call *const *)&rpi_call_now))
+    if (is_servers && getpid() != owner)
+        exit(0); /* as when the last thread ends: the frames below are the parent's */
+    if (is_servers)
         rpi_crash_end(RPI_WAY_THREAD, 0);
     if (served == (struct rp_call *const *)&rpi_call_now)
         served = NULL;
@@ -338,8 +363,14 @@ void rpi_crash_watch_child(const struct rp_call *call)
     end_job = NULL;
     owner = getpid();
     is_child = true;
+    phase = NULL;
     rpi_crash_arm();
     rpi_crash_serve(call);
+}
+
+void rpi_crash_phase(const char *what)
+{
+    phase = what;
 }
 
 void rpi_crash_serve(const struct rp_call *call)

@@ -30,6 +30,11 @@ void rpi_crash_watch_child(const struct rp_call *call);
  * as the task's doing, and no thread may leave the process. NULL ends that. */
 void rpi_crash_serve(const struct rp_call *call);
 
+/* What this thread does meanwhile instead of running tasks; NULL: it runs them. */
+#define RPI_CRASH_INITIALIZER " in its initializer"
+#define RPI_CRASH_FINALIZER   " in its finalizer"
+void rpi_crash_phase(const char *what);
+
 /* The end of this thread inside a task is noticed from now on. */
 void rpi_crash_arm_now(void);
 extern _Thread_local bool rpi_crash_armed __attribute__((tls_model("initial-exec")));

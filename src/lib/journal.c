@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define COMMIT_EVERY 0.4           /* seconds: the rest of half a second is the disk's */
 #define MOST_BEHIND  (64ULL << 20) /* bytes: more are not taken before some are written */
@@ -247,6 +248,15 @@ static void free_all(struct rpi_journal *journal)
     rpi_free(&alloc, journal);
 }
 
+/* A directory, a pipe or a device holds no journal; nothing at all is made one. */
+static rp_status check_kind(const char *path)
+{
+    struct stat about;
+    if (stat(path, &about) != 0 || S_ISREG(about.st_mode))
+        return RP_OK;
+    return rpi_error(RP_ERR_IO, "the journal %s cannot be opened: it is no regular file: give another path", path);
+}
+
 rp_status rpi_journal_open(const struct rpi_journal_config *config, struct rpi_journal **journal)
 {
     size_t length = strlen(config->path) + 1;
@@ -261,6 +271,9 @@ rp_status rpi_journal_open(const struct rpi_journal_config *config, struct rpi_j
     rp_status status = new->path ? RP_OK : rpi_no_memory("the journal");
     if (status == RP_OK) {
         memcpy(new->path, config->path, length);
+        status = check_kind(new->path);
+    }
+    if (status == RP_OK) {
         status = rpi_ledger_open(&new->ledger, new->path);
     }
     if (status != RP_OK)

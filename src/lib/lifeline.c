@@ -96,6 +96,7 @@ static void *listen_to_rank_0(void *context)
     struct rpi_signals signals = { .rung = false };
     int limit = lifeline->beat > 0 ? (int)(lifeline->beat * 1e3) : -1;
     double next = rpi_now() + lifeline->beat;
+    rpi_bell_ring(&lifeline->begun);
     for (;;) {
         int count = poll(files, 2, limit);
         if (count > 0 && files[1].revents)
@@ -140,6 +141,8 @@ rp_status rpi_lifeline_start(struct rpi_lifeline *lifeline, int file, double bea
         (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     lifeline->live = error == 0;
+    while (!error && rpi_bell_count(&lifeline->begun) == 0)
+        rpi_bell_sleep(&lifeline->begun, 0);
     if (!error)
         return RP_OK;
     (void)pthread_mutex_destroy(&lifeline->hearing);

@@ -151,10 +151,11 @@ static bool placing_is_decided(void)
     return getenv("OMPI_MCA_rmaps_base_no_oversubscribe") || getenv("OMPI_MCA_rmaps_base_mapping_policy");
 }
 
-/* MPI would bind one or two to a core each. */
+/* MPI would bind one or two to a core each; a single one in spite of a policy of "none" in the environment. */
 static bool binding_is_decided(void)
 {
-    return getenv("OMPI_MCA_hwloc_base_binding_policy") || getenv("OMPI_MCA_hwloc_base_cpu_list") ||
+    const char *policy = getenv("OMPI_MCA_hwloc_base_binding_policy");
+    return (policy && strcmp(policy, "none") != 0) || getenv("OMPI_MCA_hwloc_base_cpu_list") ||
            getenv("OMPI_MCA_rmaps_base_mapping_policy");
 }
 

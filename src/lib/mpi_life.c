@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -160,20 +161,6 @@ void rpi_mpi_watch_end(void)
     (void)pthread_once(&once, watch_end);
 }
 
-/* ---- in the place of MPI's own functions, whose names are PMPI_ too (MPI-3.1, 14.2) */
-
-/* A tool of the application's that does the same comes first. */
-#define INSTEAD RP_API __attribute__((weak))
-
-/* An application that has initialised MPI finalises it too, and after a loss is not kept in it for ever either. */
-INSTEAD int MPI_Finalize(void)
-{
-    if (!atomic_load(&bereft) || atomic_exchange(&stopping, true))
-        return PMPI_Finalize();
-    rpi_mpi_stop(LAST);
-    return MPI_SUCCESS;
-}
-
 /* In a task's process, which has no MPI, it would never come back, and in a child of fork() it would
  * speak for its parent. */
 static void abort_without_mpi(int code)
@@ -181,6 +168,70 @@ static void abort_without_mpi(int code)
     rpi_crash_end(RPI_WAY_ABORT, code);
     if (inherited)
         _exit(code ? code : 1);
+}
+
+/* ---- errors in a task's calls of MPI */
+
+static MPI_Comm watched[2];
+static MPI_Errhandler handler = MPI_ERRHANDLER_NULL;
+
+/* By default an error ends the job (MPI-3.1, 8.3): so it does, but the task is named, and where lost workers are
+ * survived it costs only its own. */
+static void on_error(MPI_Comm *comm, int *code, ...)
+{
+    char text[MPI_MAX_ERROR_STRING] = "", line[MPI_MAX_ERROR_STRING + 60];
+    int length = 0;
+    (void)MPI_Error_string(*code, text, &length);
+    int used = snprintf(line, sizeof line, "rankpool: an error in MPI that nobody handles: %s\n", text);
+    if (used > 0)
+        (void)!write(STDERR_FILENO, line, (size_t)used);
+    abort_without_mpi(*code);
+    (void)PMPI_Abort(*comm, *code);
+}
+
+void rpi_mpi_watch_errors(void)
+{
+    const MPI_Comm comms[2] = { MPI_COMM_WORLD, MPI_COMM_SELF };
+    if (handler == MPI_ERRHANDLER_NULL && MPI_Comm_create_errhandler(on_error, &handler) != MPI_SUCCESS)
+        return;
+    for (int i = 0; i < 2; i++) {
+        MPI_Errhandler now = MPI_ERRHANDLER_NULL;
+        watched[i] = MPI_COMM_NULL;
+        if (MPI_Comm_get_errhandler(comms[i], &now) != MPI_SUCCESS)
+            continue;
+        if (now == MPI_ERRORS_ARE_FATAL && MPI_Comm_set_errhandler(comms[i], handler) == MPI_SUCCESS)
+            watched[i] = comms[i];
+        else if (now != MPI_ERRORS_ARE_FATAL)
+            (void)MPI_Errhandler_free(&now);
+    }
+}
+
+void rpi_mpi_leave_errors(void)
+{
+    for (int i = 0; i < 2 && handler != MPI_ERRHANDLER_NULL; i++)
+        if (watched[i] != MPI_COMM_NULL)
+            (void)MPI_Comm_set_errhandler(watched[i], MPI_ERRORS_ARE_FATAL);
+    if (handler != MPI_ERRHANDLER_NULL)
+        (void)MPI_Errhandler_free(&handler);
+}
+
+/* ---- in the place of MPI's own functions, whose names are PMPI_ too (MPI-3.1, 14.2) */
+
+/* A tool of the application's that does the same comes first. */
+#define INSTEAD RP_API __attribute__((weak))
+
+/* An application that has initialised MPI finalises it too, and after a loss is not kept in it for ever
+ * either.  In a child of fork(), whose parent's MPI is, nothing is to be finalised: it would hang. */
+INSTEAD int MPI_Finalize(void)
+{
+    if (inherited) {
+        rpi_crash_end(RPI_WAY_FINALIZE, 0);
+        return MPI_SUCCESS;
+    }
+    if (!atomic_load(&bereft) || atomic_exchange(&stopping, true))
+        return PMPI_Finalize();
+    rpi_mpi_stop(LAST);
+    return MPI_SUCCESS;
 }
 
 INSTEAD int MPI_Abort(MPI_Comm comm, int code)

@@ -33,4 +33,9 @@ void rpi_mpi_watch_end(void);
 /* Ends the whole job at once. */
 void rpi_mpi_abort(int code);
 
+/* From now on an error in this process' calls of MPI that the application leaves to the default handler names the task that
+ * made it, before it ends what it ends; until rpi_mpi_leave_errors.  MPI is initialised. */
+void rpi_mpi_watch_errors(void);
+void rpi_mpi_leave_errors(void);
+
 #endif

@@ -61,8 +61,12 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     if (status == RP_OK)
         status = rpi_tracer_open(&checked, &parts.trace);
     rpi_crash_watch(RPI_CRASH_ENDS_JOB, job_ender()); /* the initializer's end too */
+    rpi_crash_phase(RPI_CRASH_INITIALIZER);
+    if (rpi_mpi_active())
+        rpi_mpi_watch_errors();
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, pool);
+    rpi_crash_phase(NULL);
     if (status == RP_OK) {
         (void)atomic_fetch_add(&opens, 1);
     } else {
@@ -136,6 +140,8 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
     opening->transport->crowd = crowd_of(opening->crowd);
     if (parts.recovery)
         rpi_mpi_tcp_outlive_peers();
+    if (entry->config.master_works == RP_ON)
+        rpi_mpi_watch_errors();
     rp_status status = rpi_pool_make(&entry->config, &parts, pool);
     if (status != RP_OK)
         rpi_opening_take_back(opening);
@@ -239,7 +245,10 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
                     job_ender());
     rpi_crash_serve(&server->executor.call);
     server->executor.call.line = rpi_transport_mpi_lifeline(opening->transport)->file;
+    rpi_mpi_watch_errors();
+    rpi_crash_phase(RPI_CRASH_INITIALIZER);
     rp_status status = make_ready(entry, server);
+    rpi_crash_phase(NULL);
     if (status == RP_OK) {
         opening->together = false;                                       /* from here on only a good end is a common one */
         if (opening->attended && rpi_mpi_threads() && !server->resident) /* with it the main thread has time */
@@ -248,8 +257,11 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
         rpi_attendant_stop(server);
     }
     rpi_pool_is_elsewhere(RPI_POOL_SERVED);
+    rpi_crash_phase(RPI_CRASH_FINALIZER);
     rpi_server_fini(server);
+    rpi_crash_phase(NULL);
     rpi_crash_serve(NULL);
+    rpi_mpi_leave_errors();
     rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
     return status;
 }

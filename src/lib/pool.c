@@ -26,9 +26,14 @@ void rpi_pool_is_elsewhere(const char *why)
     atomic_store(&absence, why);
 }
 
+const char *rpi_pool_absence(void)
+{
+    return atomic_load(&absence);
+}
+
 rp_status rpi_pool_refused(const char *function)
 {
-    const char *why = atomic_load(&absence);
+    const char *why = rpi_pool_absence();
     if (rpi_call_current())
         return rpi_call_forbidden(function);
     return rpi_error(RP_ERR_INVALID, "%s: the pool is NULL: %s", function,

@@ -92,6 +92,7 @@ RP_MUST_USE rp_status rpi_pool_refused(const char *function);
 #define RPI_POOL_SERVES "this rank is a worker: only rank 0 has a pool"
 #define RPI_POOL_SERVED "this rank was a worker: only rank 0 has a pool, so put what uses it inside `if (pool)`"
 void rpi_pool_is_elsewhere(const char *why);
+const char *rpi_pool_absence(void);
 
 /* Where the lock is another's, or shut: of a child of fork(), or in a process that has ended the pool at its exit. */
 RP_MUST_USE rp_status rpi_pool_enter_late(rp_pool *pool, const char *function);

@@ -189,8 +189,9 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
 
 static rp_status enter(rp_stream *stream, const char *function)
 {
+    const char *why = rpi_pool_absence();
     if (!stream && !rpi_call_current())
-        return rpi_error(RP_ERR_INVALID, "%s: the stream is NULL", function);
+        return rpi_error(RP_ERR_INVALID, "%s: the stream is NULL%s%s", function, why ? ": " : "", why ? why : "");
     return rpi_pool_enter(stream ? stream->pool : NULL, function);
 }
 

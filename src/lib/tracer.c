@@ -3,11 +3,35 @@
 #include "status.h"
 #include "trace.h"
 
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* Whether the trace would be written over a file of the journal's, which is open: that, its log or the log's index. */
+static bool is_the_journals(const rp_config *config)
+{
+    static const char *const ends[] = { "", "-wal", "-shm" };
+    struct stat trace, journal;
+    if (!config->journal || stat(config->trace, &trace) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char path[PATH_MAX];
+        int length = snprintf(path, sizeof path, "%s%s", config->journal, ends[i]);
+        if (length > 0 && length < (int)sizeof path && stat(path, &journal) == 0 && journal.st_dev == trace.st_dev &&
+            journal.st_ino == trace.st_ino)
+            return true;
+    }
+    return false;
+}
+
 rp_status rpi_tracer_open(const rp_config *config, struct rpi_trace **trace)
 {
     struct rpi_alloc alloc = rpi_alloc_of(config->alloc, config->alloc_user);
     struct rpi_log log = { .sink = config->log, .user = config->log_user };
     *trace = NULL;
+    if (config->trace && is_the_journals(config))
+        return rpi_error(RP_ERR_INVALID, "config.trace, %s, is a file of config.journal's: give it another path",
+                         config->trace);
     return config->trace ? rpi_trace_open(&alloc, &log, config->trace, trace) : RP_OK;
 }
 

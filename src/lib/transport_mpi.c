@@ -477,7 +477,7 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
     const struct peer *peer = &mpi->peers[number];
     size_t fragments = fragments_of(size);
     bool ended;
-    if (peer->silent)
+    if (!is_there(mpi, number)) /* libfabric 1.17 crashes at times in a receive from a rank that has ended */
         return RP_OK;
     rp_status status = provide(mpi, fragments);
     if (status != RP_OK)

@@ -55,6 +55,10 @@ static rp_status leave(const char *how)
         (void)MPI_Finalize();
     if (strcmp(how, "mpi_abort") == 0)
         (void)MPI_Abort(MPI_COMM_WORLD, 6);
+    if (strcmp(how, "mpi_error") == 0)
+        (void)MPI_Send(NULL, 0, MPI_BYTE, 999, 0, MPI_COMM_WORLD);
+    if (strcmp(how, "term") == 0)
+        (void)raise(SIGTERM);
     if (strcmp(how, "pthread_exit") == 0)
         pthread_exit(NULL);
     if (strcmp(how, "cancel") == 0)

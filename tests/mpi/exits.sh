@@ -83,6 +83,8 @@ says() # HOW: what is to be said of it
     thread_exit) echo 'called exit\(5\) beside' ;;
     thread_segv) echo 'died of SIGSEGV beside' ;;
     alarm) echo 'died of SIGALRM in' ;;
+    mpi_error) echo 'called MPI_Abort\([0-9]+\) in' ;;
+    term) echo 'died of SIGTERM in' ;;
     exit3) echo 'called exit\(3\) in' ;;
     abort) echo 'died of SIGABRT in' ;;
     segv) echo 'died of SIGSEGV in' ;;
@@ -96,6 +98,8 @@ code_of() # HOW: of the task's outcome
     thread_exit) echo 5 ;;
     thread_segv | segv) echo 11 ;;
     alarm) echo 14 ;;
+    mpi_error) echo '[0-9]+' ;;
+    term) echo 15 ;;
     exit3) echo 3 ;;
     abort) echo 6 ;;
     *) echo 0 ;;
@@ -138,7 +142,7 @@ costs_a_process() # RANKS HOW WORDS
     fi
 }
 
-ways="finalize mpi_abort pthread_exit cancel quick_exit thread_exit alarm"
+ways="finalize mpi_abort mpi_error pthread_exit cancel quick_exit thread_exit alarm term"
 [ "$sanitized" -gt 0 ] || ways="$ways thread_segv"
 for how in $ways; do
     ends "$how on 3" 3 "$how" "worker [12] \($host, pid [0-9]+\) $(says "$how") task the_culprit \(number 500\): this ends the whole job\$"
@@ -150,7 +154,7 @@ ends "MPI_Finalize where there is no MPI" alone finalize 'MPI_Finalize'
 ends "another thread's exit() alone" alone thread_exit 'its tasks are dropped'
 
 for how in exit finalize pthread_exit quick_exit; do
-    ends "a finalizer: $how" 3 "finalizer $how" "worker [12] \($host, pid [0-9]+\) (called|ended) .* while it served, in no task: this ends the whole job\$"
+    ends "a finalizer: $how" 3 "finalizer $how" "worker [12] \($host, pid [0-9]+\) (called|ended) .* in its finalizer: this ends the whole job\$"
 done
 
 without_leaks
@@ -165,6 +169,7 @@ for ranks in alone 3; do
     costs_a_process $ranks quick_exit 'exited with status 7'
     costs_a_process $ranks thread_exit 'exited with status 5'
 done
+costs_a_process 3 mpi_error 'exited with status [1-9].*called MPI_Abort\([0-9]+\) in task the_culprit'
 costs_a_process 3 finalize 'exited with status 1 .*called MPI_Finalize\(\) in task the_culprit'
 
 # ---- the application's own handlers

@@ -1,10 +1,11 @@
 /* A program for forks.sh: children of fork(), without exec, do as the other arguments say, where the first says, and the pool goes on.
  *   app closed thread callback source task isolated finalizer    where: before a pool is used, after it is closed, in another thread, ...
- *   exit _exit main signal fault calls opens back      how the child ends: 127, or what it tries before
+ *   exit _exit main signal fault pthread_exit calls opens finalize back    how the child ends, or what it tries before
  *   system popen vfork spawn                           or another program is run
  *   held                                               or it lives on, and its worker is killed */
 #include <rankpool.h>
 
+#include <mpi.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -85,6 +86,12 @@ static bool end_child(void)
     if (strcmp(how, "fault") == 0)
         /* cppcheck-suppress nullPointer ; it must crash */
         *(volatile int *)(uintptr_t)strlen("") = 1;
+    if (strcmp(how, "pthread_exit") == 0)
+        pthread_exit(NULL);
+    if (strcmp(how, "finalize") == 0) {
+        (void)MPI_Finalize();
+        exit(127);
+    }
     if (strcmp(how, "calls") == 0)
         exit(call_all() ? 1 : 127);
     if (strcmp(how, "opens") == 0)
@@ -115,6 +122,8 @@ static bool ended_well(pid_t pid)
         return WIFEXITED(status) && WEXITSTATUS(status) == 1;
     if (strcmp(how, "signal") == 0 || strcmp(how, "fault") == 0)
         return WIFSIGNALED(status);
+    if (strcmp(how, "pthread_exit") == 0)
+        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
     return WIFEXITED(status) && WEXITSTATUS(status) == 127;
 }
 

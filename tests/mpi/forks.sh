@@ -42,9 +42,12 @@ for ranks in alone 3; do
     goes_on $ranks thread exit signal calls
     goes_on $ranks callback exit calls back
     goes_on $ranks source exit calls back
-    goes_on $ranks task exit _exit signal fault system popen vfork spawn back
-    goes_on $ranks isolated exit _exit signal fault system popen back
+    goes_on $ranks task exit _exit signal fault pthread_exit system popen vfork spawn back
+    goes_on $ranks isolated exit _exit signal fault pthread_exit system popen back
 done
+goes_on 3 app finalize
+goes_on 3 task finalize
+goes_on 3 isolated finalize
 goes_on alone finalizer back
 goes_on 2 finalizer back
 goes_on alone app opens

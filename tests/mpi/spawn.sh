@@ -60,6 +60,7 @@ ends "not closed, under mpirun" 7 '^answer: yes' launched 2 unclosed
 ends "the arguments reach workers as they are" 0 '^answer: yes' alone 1 arguments 'a b' '' $'\n'
 ends "a worker may run on every core" 0 "^cores: $(nproc)\$" alone 1 cores
 ends "a worker may run on every core, under mpirun" 0 "^cores: $(nproc)\$" launched 1 cores
+ends "a worker may run on every core, where no binding is asked for" 0 "^cores: $(nproc)\$" env OMPI_MCA_hwloc_base_binding_policy=none "$spawner" 1 cores
 siblings=$(</sys/devices/system/cpu/cpu0/topology/thread_siblings_list) # 0, or 0-1 and the like
 threads=1
 [[ $siblings =~ [-,] ]] && threads=2

@@ -609,6 +609,10 @@ static void without_if_pool(void)
     IS(RP_ERR_INVALID, rp_close(&pool));
     SAYS("rp_close: the pool");
     SAYS(why);
+    IS(RP_ERR_INVALID, rp_stream_submit(stream, nothing, NULL, 0, NULL, NULL));
+    SAYS("rp_stream_submit: the stream is NULL");
+    if (rank_here() > 0)
+        SAYS("this rank was a worker: only rank 0 has a pool");
 }
 
 int main(int argc, char **argv)

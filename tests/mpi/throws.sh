@@ -60,7 +60,7 @@ ends "rp_open says so" not initializer '^open: rp_open: the initializer .*died o
 for ranks in alone 3; do
     ends "a task on $ranks" not task 'worker [12] .*died of SIGABRT in task culprit .*: this ends the whole job' -- $ranks
     ends "an item on $ranks" not item 'worker [12] .*died of SIGABRT in item 34 of a map of item' -- $ranks
-    ends "the initializer on $ranks" not initializer 'worker [12] .*died of SIGABRT in task initializer' -- $ranks
+    ends "the initializer on $ranks" not initializer 'worker [12] .*died of SIGABRT in its initializer: this ends the whole job' -- $ranks
     for who in finalizer on_done source alloc; do
         ends "$who on $ranks" not $who -- $ranks
     done

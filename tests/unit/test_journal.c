@@ -363,6 +363,12 @@ static void bad_places(void)
     refuses("cannot be opened");
     (void)snprintf(path, sizeof path, "/proc/x.journal"); /* nobody may write there */
     refuses("cannot be opened");
+    (void)snprintf(path, sizeof path, "/dev/null");
+    refuses("no regular file");
+    (void)snprintf(path, sizeof path, "%s/pipe", directory);
+    CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
+    refuses("no regular file");
+    (void)unlink(path);
     (void)snprintf(path, sizeof path, "%s", good);
 }
 

@@ -545,6 +545,7 @@ static void no_status(void)
     rp_call_info_of(NULL, &told);
     CU_ASSERT_EQUAL(told.worker, 7);
     CU_ASSERT_PTR_NULL(rp_reserve(NULL, 1));
+    CU_ASSERT_STRING_EQUAL(rp_error_message(), "rp_reserve: the call is NULL");
     CU_ASSERT_PTR_NULL(rp_input(NULL, 0, &size));
     CU_ASSERT_PTR_NULL(rp_shared(NULL, "name", &size));
     CU_ASSERT_PTR_NULL(rp_worker_data(NULL));

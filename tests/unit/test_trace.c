@@ -316,6 +316,26 @@ static void refused(void)
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
 }
 
+/* It would be written over the journal. */
+static void over_the_journal(void)
+{
+    static const char *const ends[] = { "", "-wal" };
+    char journal[sizeof directory + 20], other[sizeof directory + 40];
+    rp_config config = RP_CONFIG_INIT;
+    rp_pool *pool = NULL;
+    (void)snprintf(journal, sizeof journal, "%s/journal", directory);
+    config.journal = journal;
+    config.trace = other;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        memory = (struct memory){ 0 };
+        (void)snprintf(other, sizeof other, "%s/./journal%s", directory, ends[i]); /* another name of it */
+        CU_ASSERT_EQUAL(local_pool_open_as(&memory, &config, &pool), RP_ERR_INVALID);
+        CU_ASSERT_PTR_NOT_NULL(strstr(rp_error_message(), "is a file of config.journal's"));
+        CU_ASSERT_EQUAL(memory.live, 0);
+    }
+    (void)unlink(journal);
+}
+
 static int make_directory(void)
 {
     const char *base = getenv("TMPDIR");
@@ -338,7 +358,8 @@ int main(int argc, char **argv)
 {
     static CU_TestInfo tests[] = { { "all_kinds", all_kinds }, { "several_workers", several_workers },
                                    { "cut_off", cut_off },     { "full_disk", full_disk },
-                                   { "refused", refused },     CU_TEST_INFO_NULL };
+                                   { "refused", refused },     { "over_the_journal", over_the_journal },
+                                   CU_TEST_INFO_NULL };
     static CU_SuiteInfo suites[] = { { "trace", make_directory, remove_directory, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }
