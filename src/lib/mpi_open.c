@@ -63,9 +63,11 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     rpi_crash_watch(RPI_CRASH_ENDS_JOB, job_ender()); /* the initializer's end too */
     rpi_crash_phase(RPI_CRASH_INITIALIZER);
     if (rpi_mpi_active())
-        rpi_mpi_watch_errors();
+        rpi_mpi_watch_errors(); /* for the tasks' processes, which are forked now */
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, pool);
+    if (rpi_mpi_active())
+        rpi_mpi_leave_errors();
     rpi_crash_phase(NULL);
     if (status == RP_OK) {
         (void)atomic_fetch_add(&opens, 1);
@@ -140,9 +142,9 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
     opening->transport->crowd = crowd_of(opening->crowd);
     if (parts.recovery)
         rpi_mpi_tcp_outlive_peers();
-    if (entry->config.master_works == RP_ON)
-        rpi_mpi_watch_errors();
+    rpi_mpi_watch_errors(); /* for the processes of tasks that rank 0 runs, which are forked now */
     rp_status status = rpi_pool_make(&entry->config, &parts, pool);
+    rpi_mpi_leave_errors();
     if (status != RP_OK)
         rpi_opening_take_back(opening);
     else if (entry->config.master_works == RP_ON)

@@ -169,6 +169,7 @@ for ranks in alone 3; do
     costs_a_process $ranks quick_exit 'exited with status 7'
     costs_a_process $ranks thread_exit 'exited with status 5'
 done
+costs_a_process 1 mpi_error 'exited with status [1-9].*called MPI_Abort\([0-9]+\) in task the_culprit'
 costs_a_process 3 mpi_error 'exited with status [1-9].*called MPI_Abort\([0-9]+\) in task the_culprit'
 costs_a_process 3 finalize 'exited with status 1 .*called MPI_Finalize\(\) in task the_culprit'
 
