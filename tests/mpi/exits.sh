@@ -57,7 +57,7 @@ done
 # Open MPI's own words of it are still right.
 [ "$sanitized" -gt 0 ] || ends "where a bad pointer points" 2 segv 'Failing at address: 0x10$'
 ends "an item of a map" 3 item "worker [12] .*$host.* called exit\(3\) in item 34 of a map of item \(number [0-9]+\): this ends the whole job\$"
-ends "SIGFPE" 3 fpe "$(names 3)"
+[ "$sanitized" -gt 0 ] || ends "SIGFPE" 3 fpe "$(names 3)"
 ends "SIGKILL" 3 kill 'exited on signal 9|signal 9'
 ends "_exit()" 3 _exit '(status|code).* 4|exit'
 ends "rank 0 aborts" 3 master 'signal 6|Abort'
