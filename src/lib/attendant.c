@@ -2,8 +2,7 @@
 
 #include "clock.h"
 #include "serve.h"
-
-#include <signal.h>
+#include "thread.h"
 
 #define WATCH      0.5e-3 /* seconds of a task before the first look; where ranks share cores, all of them wait longer */
 #define WATCH_MOST 8      /* times that: between two looks while short tasks come and go */
@@ -66,17 +65,13 @@ static void call(void *context)
 void rpi_attendant_start(struct rpi_server *server)
 {
     struct rpi_attendant *self = &server->attendant;
-    sigset_t all, before;
     rpi_nap_init(&self->nap);
     rpi_loan_init(&server->loan, call, &self->nap);
     server->executor.fenced = server->loan.fences;
     double crowd = server->transport->crowd;
     self->watch = crowd > 1 ? WATCH * crowd : WATCH;
     self->rest = self->watch;
-    (void)sigfillset(&all); /* signals are the application's threads' */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    self->live = pthread_create(&self->thread, NULL, attend, server) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    self->live = rpi_thread_start(&self->thread, attend, server) == 0;
     if (!self->live)
         rpi_nap_fini(&self->nap);
     else

@@ -2,8 +2,7 @@
 
 #include "pool.h"
 #include "spares.h"
-
-#include <signal.h>
+#include "thread.h"
 
 #define UNTIL_WORK (-1.0)
 #define WATCH      0.5e-3 /* seconds without a step of a call's, after which it takes over */
@@ -143,14 +142,10 @@ static void *care_for(void *context)
 void rpi_caretaker_start(rp_pool *pool)
 {
     struct rpi_caretaker *care = &pool->caretaker;
-    sigset_t all, before;
     rpi_nap_init(&care->nap);
     care->rest = UNTIL_WORK;
     care->blocked = true;
-    (void)sigfillset(&all); /* signals are the application's threads' */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&care->thread, NULL, care_for, pool);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int code = rpi_thread_start(&care->thread, care_for, pool);
     care->live = code == 0;
     if (care->live)
         return;

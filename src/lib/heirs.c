@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "losing.h"
 #include "status.h"
+#include "thread.h"
 #include "tracer.h"
 
 #include <signal.h>
@@ -95,17 +96,6 @@ static int next(rp_pool *pool)
     return first;
 }
 
-/* Signals are the application's threads'. */
-static bool start(struct rpi_heirs *heirs)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&heirs->thread, NULL, run, heirs) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
-}
-
 static void send_for(rp_pool *pool, int worker)
 {
     struct rpi_heirs *heirs = pool->heirs;
@@ -119,7 +109,7 @@ static void send_for(rp_pool *pool, int worker)
                                          .beside = neighbours(pool, worker) };
     (void)snprintf(heirs->errand.host, sizeof heirs->errand.host, "%s", host_of(pool, worker));
     atomic_store(&heirs->over, false);
-    heirs->busy = start(heirs);
+    heirs->busy = rpi_thread_start(&heirs->thread, run, heirs) == 0;
     if (!heirs->busy)
         rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d is not replaced: no thread could be started", worker);
 }

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "nap.h"
 #include "status.h"
+#include "thread.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -225,15 +226,11 @@ static void *keep(void *context)
 
 static rp_status start_thread(struct rpi_journal *journal)
 {
-    sigset_t all, before;
     rpi_nap_init(&journal->nap);
     (void)pthread_mutex_init(&journal->lock, NULL); /* none of these can fail on Linux */
     (void)pthread_mutex_init(&journal->reading, NULL);
     (void)pthread_cond_init(&journal->moved, NULL);
-    (void)sigfillset(&all); /* signals are the application's threads'; SIGXFSZ becomes an error of write() */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&journal->thread, NULL, keep, journal);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int code = rpi_thread_start(&journal->thread, keep, journal); /* SIGXFSZ becomes an error of write() there */
     if (code == 0)
         return RP_OK;
     rpi_nap_fini(&journal->nap);

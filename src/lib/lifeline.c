@@ -8,6 +8,7 @@
 #include "signals.h"
 #include "sockets.h"
 #include "status.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -96,7 +97,6 @@ static void *listen_to_rank_0(void *context)
     struct rpi_signals signals = { .rung = false };
     int limit = lifeline->beat > 0 ? (int)(lifeline->beat * 1e3) : -1;
     double next = rpi_now() + lifeline->beat;
-    rpi_bell_ring(&lifeline->begun);
     for (;;) {
         int count = poll(files, 2, limit);
         if (count > 0 && files[1].revents)
@@ -123,7 +123,6 @@ static rp_status failed(const char *what, int error)
 
 rp_status rpi_lifeline_start(struct rpi_lifeline *lifeline, int file, double beat)
 {
-    sigset_t all, before;
     lifeline->file = rpi_private(file);
     lifeline->answers = !(beat > 0) && rpi_socket_is_far(file);
     lifeline->beat = lifeline->answers ? SELDOM : beat;
@@ -134,15 +133,9 @@ rp_status rpi_lifeline_start(struct rpi_lifeline *lifeline, int file, double bea
     lifeline->stop = rpi_private(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     int error = lifeline->stop < 0 ? errno : 0;
     (void)pthread_mutex_init(&lifeline->hearing, NULL); /* cannot fail with these arguments */
-    if (!error) {
-        (void)sigfillset(&all); /* signals are the application's threads' */
-        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-        error = pthread_create(&lifeline->thread, NULL, listen_to_rank_0, lifeline);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
+    if (!error)
+        error = rpi_thread_start(&lifeline->thread, listen_to_rank_0, lifeline);
     lifeline->live = error == 0;
-    while (!error && rpi_bell_count(&lifeline->begun) == 0)
-        rpi_bell_sleep(&lifeline->begun, 0);
     if (!error)
         return RP_OK;
     (void)pthread_mutex_destroy(&lifeline->hearing);

@@ -15,7 +15,6 @@
 #define RPI_LIFELINE_H
 
 #include "alloc.h"
-#include "bell.h"
 #include "clock.h"
 
 #include <pthread.h>
@@ -32,8 +31,7 @@ struct rpi_lifeline {
     double beat;
     bool answers; /* its heartbeats are answers to rank 0's, once for many */
     pthread_t thread;
-    bool live;             /* it is there, */
-    struct rpi_bell begun; /* and runs: a fork soon after copies no lock that its start holds, as the address sanitizer's */
+    bool live;               /* it is there */
     pthread_mutex_t hearing; /* who reads the socket */
     atomic_bool parted;      /* rank 0 ends without waiting for this worker */
     atomic_bool gone;        /* its socket's end was seen */

@@ -1,5 +1,7 @@
 #include "warden.h"
 
+#include "thread.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -120,16 +122,6 @@ static void find_processes(struct rpi_warden *warden)
     }
 }
 
-static bool begin(struct rpi_warden *warden)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all); /* signals are the application's threads' */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&warden->thread, NULL, watch, warden);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code == 0;
-}
-
 struct rpi_warden *rpi_warden_start(rp_pool *pool)
 {
     size_t most = (size_t)pool->master.roster.workers + 1;
@@ -144,7 +136,7 @@ struct rpi_warden *rpi_warden_start(rp_pool *pool)
     if (warden->stop >= 0 && warden->files && warden->of) {
         add(warden, warden->stop, (struct process){ NOBODY, 0 });
         find_processes(warden);
-        if (warden->count > 1 && begin(warden))
+        if (warden->count > 1 && rpi_thread_start(&warden->thread, watch, warden) == 0)
             return warden;
     } else if (warden->stop >= 0) {
         (void)close(warden->stop);
