@@ -172,8 +172,11 @@ static void abort_without_mpi(int code)
 
 /* ---- errors in a task's calls of MPI */
 
-static MPI_Comm watched[2];
-static MPI_Errhandler handler = MPI_ERRHANDLER_NULL;
+static struct {
+    pthread_mutex_t lock;
+    int watchers;
+    MPI_Errhandler handler; /* while there are any */
+} errors = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* By default an error ends the job (MPI-3.1, 8.3): so it does, but the task is named, and where lost workers are
  * survived it costs only its own. */
@@ -182,37 +185,47 @@ static void on_error(MPI_Comm *comm, int *code, ...)
     char text[MPI_MAX_ERROR_STRING] = "", line[MPI_MAX_ERROR_STRING + 60];
     int length = 0;
     (void)MPI_Error_string(*code, text, &length);
-    int used = snprintf(line, sizeof line, "rankpool: an error in MPI that nobody handles: %s\n", text);
+    int used = snprintf(line, sizeof line, "rankpool: an MPI call failed: %s\n", text);
     if (used > 0)
         (void)!write(STDERR_FILENO, line, (size_t)used);
     abort_without_mpi(*code);
     (void)PMPI_Abort(*comm, *code);
 }
 
-void rpi_mpi_watch_errors(void)
+/* Gives one handler's place to another. */
+static void replace_handler(MPI_Errhandler old, MPI_Errhandler new)
 {
     const MPI_Comm comms[2] = { MPI_COMM_WORLD, MPI_COMM_SELF };
-    if (handler == MPI_ERRHANDLER_NULL && MPI_Comm_create_errhandler(on_error, &handler) != MPI_SUCCESS)
-        return;
     for (int i = 0; i < 2; i++) {
-        MPI_Errhandler now = MPI_ERRHANDLER_NULL;
-        watched[i] = MPI_COMM_NULL;
+        MPI_Errhandler now;
         if (MPI_Comm_get_errhandler(comms[i], &now) != MPI_SUCCESS)
             continue;
-        if (now == MPI_ERRORS_ARE_FATAL && MPI_Comm_set_errhandler(comms[i], handler) == MPI_SUCCESS)
-            watched[i] = comms[i];
-        else if (now != MPI_ERRORS_ARE_FATAL)
+        if (now == old)
+            (void)MPI_Comm_set_errhandler(comms[i], new);
+        if (now != MPI_ERRORS_ARE_FATAL)
             (void)MPI_Errhandler_free(&now);
     }
 }
 
+void rpi_mpi_watch_errors(void)
+{
+    (void)pthread_mutex_lock(&errors.lock);
+    if (errors.watchers++ == 0) {
+        errors.handler = MPI_ERRHANDLER_NULL;
+        if (MPI_Comm_create_errhandler(on_error, &errors.handler) == MPI_SUCCESS)
+            replace_handler(MPI_ERRORS_ARE_FATAL, errors.handler);
+    }
+    (void)pthread_mutex_unlock(&errors.lock);
+}
+
 void rpi_mpi_leave_errors(void)
 {
-    for (int i = 0; i < 2 && handler != MPI_ERRHANDLER_NULL; i++)
-        if (watched[i] != MPI_COMM_NULL)
-            (void)MPI_Comm_set_errhandler(watched[i], MPI_ERRORS_ARE_FATAL);
-    if (handler != MPI_ERRHANDLER_NULL)
-        (void)MPI_Errhandler_free(&handler);
+    (void)pthread_mutex_lock(&errors.lock);
+    if (--errors.watchers == 0 && errors.handler != MPI_ERRHANDLER_NULL) {
+        replace_handler(errors.handler, MPI_ERRORS_ARE_FATAL);
+        (void)MPI_Errhandler_free(&errors.handler);
+    }
+    (void)pthread_mutex_unlock(&errors.lock);
 }
 
 /* ---- in the place of MPI's own functions, whose names are PMPI_ too (MPI-3.1, 14.2) */
@@ -221,7 +234,7 @@ void rpi_mpi_leave_errors(void)
 #define INSTEAD RP_API __attribute__((weak))
 
 /* An application that has initialised MPI finalises it too, and after a loss is not kept in it for ever
- * either.  In a child of fork(), whose parent's MPI is, nothing is to be finalised: it would hang. */
+ * either.  In a child of fork() MPI's own hangs: MPI belongs to the parent, which finalises it. */
 INSTEAD int MPI_Finalize(void)
 {
     if (inherited) {
@@ -241,7 +254,9 @@ INSTEAD int MPI_Abort(MPI_Comm comm, int code)
 }
 
 /* Fortran's, of mpif.h and the module mpi, and of mpi_f08, where `error` may be missing: MPI's own call
- * PMPI_Abort. */
+ * PMPI_Abort and PMPI_Finalize. */
+INSTEAD void mpi_finalize_(MPI_Fint *error);
+INSTEAD void mpi_finalize_f08_(MPI_Fint *error);
 INSTEAD void mpi_abort_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error);
 INSTEAD void mpi_abort_f08_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error);
 
@@ -256,4 +271,16 @@ void mpi_abort_f08_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error)
 void mpi_abort_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error)
 {
     mpi_abort_f08_(comm, code, error);
+}
+
+void mpi_finalize_f08_(MPI_Fint *error)
+{
+    int status = MPI_Finalize();
+    if (error)
+        *error = status;
+}
+
+void mpi_finalize_(MPI_Fint *error)
+{
+    mpi_finalize_f08_(error);
 }

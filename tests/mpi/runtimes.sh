@@ -73,7 +73,7 @@ else
     not_ok C++ "it does not compile"
 fi
 
-# MPI_Abort by Fortran's two interfaces.
+# MPI_Abort and MPI_Finalize by Fortran's two interfaces.
 read -ra fortran <<<"$(mpifort --showme:link)"
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 for interface in F77 F08; do
@@ -82,6 +82,7 @@ for interface in F77 F08; do
             -lsqlite3 -lcrypto -pthread 2>"$TMP/err"; then
         check "MPI_Abort of $interface in a worker" timeout -k 5 $TIMEOUT "$BUILD/rankpool" launch -n 3 "$TMP/aborts"
         check "MPI_Abort of $interface in a process of its own" timeout -k 5 $TIMEOUT "$TMP/aborts" fork
+        check "MPI_Finalize of $interface in a forked child" timeout -k 5 $TIMEOUT "$BUILD/rankpool" launch -n 3 "$TMP/aborts" child
     else
         not_ok "MPI_Abort of $interface" "it does not compile"
     fi
