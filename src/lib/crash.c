@@ -14,13 +14,13 @@
 
 _Thread_local bool rpi_crash_armed;
 
-static const char *consequence; /* facts of the process, as its signals are */
+static enum rpi_ends what_ends; /* facts of the process, as its signals are */
 static void (*end_job)(int code);
 static pid_t owner; /* 0: nothing is watched; a copy that somebody has forked is not */
 static bool is_child;
 static struct rp_call *const *_Atomic served; /* NULL, or where the thread that runs tasks says which */
 static const struct rp_call *_Atomic server;  /* NULL, or that thread's, which does nothing else */
-static const char *_Atomic phase;             /* NULL, or that thread runs no task, but this */
+static _Atomic enum rpi_phase phase;          /* of that thread */
 
 /* The task that runs in this process, and that such an end is laid to.  *beside: it runs on
  * another thread than this one. */
@@ -68,9 +68,14 @@ static void add_task(struct line *line, const struct rp_call *call)
 
 static void add_consequence(struct line *line, bool in_task)
 {
-    bool is_task = in_task || strcmp(consequence, RPI_CRASH_ENDS_WORKER) != 0;
-    add(line, is_task ? consequence : "this ends the worker");
-    if (!in_task && phase && strcmp(phase, RPI_CRASH_INITIALIZER) == 0)
+    static const char *const texts[] = { [RPI_ENDS_JOB] = "this ends the whole job",
+                                         [RPI_ENDS_SPAWNED] = "this ends all spawned workers",
+                                         [RPI_ENDS_WORKER] = "this ends the worker",
+                                         [RPI_ENDS_PROCESS] = "this ends its process" };
+    add(line, texts[what_ends]);
+    if (in_task && what_ends == RPI_ENDS_WORKER)
+        add(line, ", and the task fails; the others go on; isolation = RP_FORK spares the worker, where tasks use no MPI");
+    if (phase == RPI_IN_INITIALIZER)
         add(line, ", and rp_open fails");
 }
 
@@ -104,13 +109,16 @@ static void report(const struct rp_call *call, const struct rpi_death *death)
     (void)send(call->line, words, sizeof words, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* What serves ends, and no task is to blame: in an initializer, in a finalizer, or on another thread. */
+/* The thread that serves ends the process, and no task is to blame. */
 static bool speak_of_server(const struct rp_call *call, enum rpi_way way, const char *what)
 {
-    const char *where = phase;
-    if (!call || getpid() != owner || (way == RPI_WAY_SIGNAL && !where))
+    static const char *const places[] = { [RPI_IN_TASKS] = " while it served, in no task",
+                                          [RPI_IN_INITIALIZER] = " in its initializer",
+                                          [RPI_IN_FINALIZER] = " in its finalizer" };
+    enum rpi_phase now = phase;
+    if (!call || getpid() != owner || (way == RPI_WAY_SIGNAL && now == RPI_IN_TASKS))
         return false;
-    say(call, what, where ? where : " while it served, in no task", false);
+    say(call, what, places[now], false);
     return true;
 }
 
@@ -122,7 +130,7 @@ static bool speak(enum rpi_way way, int code)
     const struct rp_call *call = running(way, &beside);
     struct rpi_death death = { .code = code, .way = (uint8_t)way };
     rpi_death_tell(&death, what);
-    if (!call || phase)
+    if (!call || phase != RPI_IN_TASKS)
         return speak_of_server(call ? call : server, way, what);
     death.id = call->task->id;
     death.item = call->item;
@@ -281,12 +289,12 @@ static bool has_key;
 
 void rpi_crash_thread_ends(void *unused)
 {
-    bool is_servers = rpi_call_current() || (server && served == (struct rp_call *const *)&rpi_call_now);
+    bool serves = rpi_call_current() || (server && served == (struct rp_call *const *)&rpi_call_now);
     (void)unused;
     LEAVE_FRAMES();
-    if (is_servers && getpid() != owner)
-        exit(0); /* as when the last thread ends: the frames below are the parent's */
-    if (is_servers)
+    if (serves && getpid() != owner)
+        exit(0); /* it is the last thread of a forked child: the frames below are the parent's */
+    if (serves)
         rpi_crash_end(RPI_WAY_THREAD, 0);
     if (served == (struct rp_call *const *)&rpi_call_now)
         served = NULL;
@@ -347,10 +355,10 @@ static void watch(void)
     (void)at_quick_exit(on_quick_exit);
 }
 
-void rpi_crash_watch(const char *ends, void (*abort)(int code))
+void rpi_crash_watch(enum rpi_ends ends, void (*abort)(int code))
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    consequence = ends;
+    what_ends = ends;
     end_job = abort;
     owner = getpid();
     (void)pthread_once(&once, watch);
@@ -359,18 +367,18 @@ void rpi_crash_watch(const char *ends, void (*abort)(int code))
 
 void rpi_crash_watch_child(const struct rp_call *call)
 {
-    consequence = RPI_CRASH_ENDS_PROCESS;
+    what_ends = RPI_ENDS_PROCESS;
     end_job = NULL;
     owner = getpid();
     is_child = true;
-    phase = NULL;
+    phase = RPI_IN_TASKS;
     rpi_crash_arm();
     rpi_crash_serve(call);
 }
 
-void rpi_crash_phase(const char *what)
+void rpi_crash_phase(enum rpi_phase now)
 {
-    phase = what;
+    phase = now;
 }
 
 void rpi_crash_serve(const struct rp_call *call)

@@ -60,15 +60,16 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     status = rpi_keeper_open(&checked, &parts.journal);
     if (status == RP_OK)
         status = rpi_tracer_open(&checked, &parts.trace);
-    rpi_crash_watch(RPI_CRASH_ENDS_JOB, job_ender()); /* the initializer's end too */
-    rpi_crash_phase(RPI_CRASH_INITIALIZER);
-    if (rpi_mpi_active())
+    rpi_crash_watch(RPI_ENDS_JOB, job_ender()); /* the initializer's end too */
+    rpi_crash_phase(RPI_IN_INITIALIZER);
+    bool has_mpi = rpi_mpi_active();
+    if (has_mpi)
         rpi_mpi_watch_errors(); /* for the tasks' processes, which are forked now */
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, pool);
-    if (rpi_mpi_active())
+    if (has_mpi)
         rpi_mpi_leave_errors();
-    rpi_crash_phase(NULL);
+    rpi_crash_phase(RPI_IN_TASKS);
     if (status == RP_OK) {
         (void)atomic_fetch_add(&opens, 1);
     } else {
@@ -148,7 +149,7 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
     if (status != RP_OK)
         rpi_opening_take_back(opening);
     else if (entry->config.master_works == RP_ON)
-        rpi_crash_watch(RPI_CRASH_ENDS_JOB, job_ender());
+        rpi_crash_watch(RPI_ENDS_JOB, job_ender());
     return status;
 }
 
@@ -241,16 +242,13 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
 {
     struct rpi_opening *opening = &entry->opening;
     rpi_pool_is_elsewhere(RPI_POOL_SERVES);
-    rpi_crash_watch(rpi_mpi_recovers() ? RPI_CRASH_ENDS_WORKER
-                    : entry->spawned   ? RPI_CRASH_ENDS_SPAWNED
-                                       : RPI_CRASH_ENDS_JOB,
-                    job_ender());
+    rpi_crash_watch(rpi_mpi_recovers() ? RPI_ENDS_WORKER : entry->spawned ? RPI_ENDS_SPAWNED : RPI_ENDS_JOB, job_ender());
     rpi_crash_serve(&server->executor.call);
     server->executor.call.line = rpi_transport_mpi_lifeline(opening->transport)->file;
     rpi_mpi_watch_errors();
-    rpi_crash_phase(RPI_CRASH_INITIALIZER);
+    rpi_crash_phase(RPI_IN_INITIALIZER);
     rp_status status = make_ready(entry, server);
-    rpi_crash_phase(NULL);
+    rpi_crash_phase(RPI_IN_TASKS);
     if (status == RP_OK) {
         opening->together = false;                                       /* from here on only a good end is a common one */
         if (opening->attended && rpi_mpi_threads() && !server->resident) /* with it the main thread has time */
@@ -259,9 +257,9 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
         rpi_attendant_stop(server);
     }
     rpi_pool_is_elsewhere(RPI_POOL_SERVED);
-    rpi_crash_phase(RPI_CRASH_FINALIZER);
+    rpi_crash_phase(RPI_IN_FINALIZER);
     rpi_server_fini(server);
-    rpi_crash_phase(NULL);
+    rpi_crash_phase(RPI_IN_TASKS);
     rpi_crash_serve(NULL);
     rpi_mpi_leave_errors();
     rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
