@@ -291,9 +291,10 @@ static int result(const struct job *job)
         say("launch: mpirun was ended by signal %d (%s) before rank 0 had started", job->mpirun_signal,
             strsignal(job->mpirun_signal));
     else
-        say("launch: mpirun ended with status %d before rank 0 had started%s%s%s", job->mpirun_status,
-            getenv("MPIRUN") ? "; the environment has MPIRUN=" : "", getenv("MPIRUN") ? getenv("MPIRUN") : "",
-            getenv("MPIRUN") ? ", which is to be the mpirun of an Open MPI" : "");
+        say("launch: mpirun ended with status %d before rank 0 had started", job->mpirun_status);
+    const char *own = getenv("MPIRUN");
+    if (own && !job->mpirun_signal)
+        say("launch: the environment sets MPIRUN=%s: it must name Open MPI's mpirun", own);
     return job->mpirun_status ? job->mpirun_status : 1;
 }
 

@@ -318,7 +318,7 @@ static void warn_of_components(void)
             count, nodes ? nodes : "the first");
 }
 
-/* Once, by all but the first of them. */
+/* Each copy of launch starts a whole job: all copies but the first say so. */
 static void warn_of_crowd(void)
 {
     static const char *const launchers[][3] = { { "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "srun" },

@@ -40,7 +40,7 @@ struct rp_pool {
     struct rpi_transport
         *here;      /* rank 0's end, where that worker is number 0; NULL: it is the only one, or there is none */
     bool executing; /* a thread is inside one of its tasks, */
-    bool hurried;   /* and has handed back what it need not run itself, for nobody else drives the pool */
+    bool hurried;   /* and has handed back what had not begun: nobody else drives the pool */
     int waiting;    /* threads in rpi_pool_wait */
     struct rpi_caretaker caretaker;
     struct rpi_warden *warden; /* or NULL */

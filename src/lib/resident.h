@@ -41,7 +41,7 @@ struct rpi_resident {
     uint64_t ran;   /* tasks */
     uint32_t items; /* of the chunk that it was given and that is not awaited yet, as far as it may go; 0: there is none */
     uint32_t saved; /* of the same chunk, by processes before it */
-    struct rpi_task *coming; /* the chunk that it is to be given next, while it is made ready; or NULL */
+    struct rpi_task *coming; /* the chunk that waits until the process is ready; or NULL */
     uint64_t changes;        /* of the catalogue, when its shared data were brought in line */
     char message[RPI_MESSAGE_MAX + 1];
     uint64_t heard; /* ticks, when its standard error was passed on */

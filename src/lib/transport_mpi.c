@@ -26,8 +26,8 @@ enum tag {
 #define LATE     2e-3      /* seconds without a message, behind which nothing more comes from a rank that has ended */
 #define LATEST   50e-3     /* seconds behind which nothing more is taken from it */
 #define DOUBT    10.0 /* seconds, and twice a host's timeout, in which the end is heard of that has made a receive fail */
-#define MISSED   20   /* seconds, and a host's timeout, in which what a peer has sent comes, */
-#define SLOW     1e6  /* and what is large with so many bytes a second, all peers' together */
+#define MISSED   20   /* seconds, and a host's timeout: a peer's batch comes within them */
+#define SLOW     1e6  /* bytes a second: rank 0 receives large messages at least so fast, all peers' together */
 #define ANYONE   (-1) /* instead of a peer's number: it may be any */
 #define LOOK     ((uint64_t)RPI_TICKS_US * 1000)    /* between two looks at the side channel */
 #define SECOND   ((uint64_t)RPI_TICKS_US * 1000000) /* about */
@@ -90,8 +90,8 @@ struct mpi {
     double missing_at; /* when to look again for messages that have not come */
     unsigned looks;
     /* a worker's */
-    uint32_t sent, counted; /* batches; and of these those that rank 0 was told of */
-    uint64_t sent_at;       /* ticks, of the last one */
+    uint32_t sent, told; /* batches; and how many rank 0 was told of, */
+    uint64_t told_at;    /* ticks */
 };
 
 static struct mpi *mpi_of(struct rpi_transport *transport)
@@ -327,7 +327,7 @@ static void look_for_missing(struct mpi *mpi, const struct rpi_events *events)
     events->astray(events->context, number);
 }
 
-/* Whether what is sent to the peer can arrive. */
+/* Whether the peer lives, as far as is known: else nothing that is sent to it arrives. */
 static bool is_there(struct mpi *mpi, int number)
 {
     const struct peer *peer = &mpi->peers[number];
@@ -416,7 +416,6 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
     }
     ring(mpi, number, false);
     mpi->sent++;
-    mpi->sent_at = rpi_ticks();
     *done = complete;
     if (!complete)
         track(mpi, request, begin(mpi, number, 1, cookie, false));
@@ -626,12 +625,16 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     return RP_OK;
 }
 
-/* At a worker: tells rank 0 how many batches it has sent, the last one at least so many ticks ago. */
-static void tell_count(struct mpi *mpi, uint64_t ago)
+/* At a worker: tells rank 0 how many batches it has sent, `pause` ticks after the last time at the earliest. */
+static void tell_count(struct mpi *mpi, uint64_t pause)
 {
-    if (mpi->sent == mpi->counted || !mpi->lifeline.live || (ago && rpi_ticks() - mpi->sent_at < ago))
+    if (mpi->sent == mpi->told || !mpi->lifeline.live)
         return;
-    mpi->counted = mpi->sent;
+    uint64_t now = rpi_ticks();
+    if (now - mpi->told_at < pause)
+        return;
+    mpi->told = mpi->sent;
+    mpi->told_at = now;
     rpi_lifeline_count(&mpi->lifeline, mpi->sent);
 }
 
