@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <time.h>
 
-/* On the application's communicator, and only when a rank is late in coming, or comes too late. */
-#define TAG_WAITING  RPI_TAG_MOST
+/* On the application's communicator, and only when a pool cannot be opened: what nobody receives would stay there, or come to a later
+ * communicator of the same number. */
+#define TAG_CAME     RPI_TAG_MOST
 #define TAG_GIVEN_UP (RPI_TAG_MOST - 1)
-#define LATE         1.0 /* seconds after which a rank says that it waits for another */
-#define FAREWELL     1.0 /* seconds for the word of a rank that gives up */
+#define FAREWELL     1.0 /* seconds for the last word of a rank */
+#define ANSWERS      2.0 /* seconds in which rank 0 hears from the ranks that came */
+#define GRACE        4.0 /* seconds that the others wait longer than rank 0, which tells them more */
 
 /* What a rank says as it gives up: rank 0 to those that have not come, any other to rank 0. */
 struct farewell {
@@ -65,14 +67,14 @@ static void add_name(struct names *names, int rank)
 
 /* ---- giving up */
 
-/* To rank 0; from it, to all but those that have given up.  What is still under way when the time is over stays: the rank that it goes
+/* To rank 0; from it, to all but those that have given up.  What is still under way when the program goes on stays: the rank that it goes
  * to may have ended. */
-static void say_farewell(const struct meeting *meeting)
+static void send_farewell(const struct meeting *meeting)
 {
     static struct farewell farewell; /* for ever: MPI may read it later */
     double when = realtime();
     farewell = (struct farewell){ .waited = when - meeting->began, .when = when };
-    int first = meeting->rank == 0 ? 1 : 0, behind = meeting->rank == 0 ? meeting->size : 1, flag;
+    int first = meeting->rank == 0 ? 1 : 0, behind = meeting->rank == 0 ? meeting->size : 1;
     for (int rank = first; rank < behind; rank++) {
         MPI_Request request;
         if (meeting->gone && meeting->gone[rank])
@@ -80,8 +82,29 @@ static void say_farewell(const struct meeting *meeting)
         if (MPI_Isend(&farewell, sizeof farewell, MPI_BYTE, rank, TAG_GIVEN_UP, meeting->comm, &request) == MPI_SUCCESS)
             (void)MPI_Request_free(&request);
     }
+}
+
+/* MPI sends on meanwhile. */
+static void linger(const struct meeting *meeting)
+{
+    int flag;
     for (double end = rpi_now() + FAREWELL; rpi_now() < end; (void)sched_yield())
-        (void)MPI_Iprobe(meeting->rank, TAG_GIVEN_UP, meeting->comm, &flag, MPI_STATUS_IGNORE); /* it sends on meanwhile */
+        (void)MPI_Iprobe(meeting->rank, TAG_GIVEN_UP, meeting->comm, &flag, MPI_STATUS_IGNORE);
+}
+
+static void say_farewell(const struct meeting *meeting)
+{
+    send_farewell(meeting);
+    linger(meeting);
+}
+
+/* Rank 0 has given up, and asks who was there. */
+static void say_that_it_came(const struct meeting *meeting)
+{
+    MPI_Request request;
+    if (MPI_Isend(NULL, 0, MPI_BYTE, 0, TAG_CAME, meeting->comm, &request) == MPI_SUCCESS)
+        (void)MPI_Request_free(&request);
+    linger(meeting);
 }
 
 /* Takes one, from any rank; false: there is none. */
@@ -115,12 +138,14 @@ static rp_status hear_farewells(const struct meeting *meeting)
     if (meeting->rank == 0 && names.count < meeting->size - 1)
         say_farewell(meeting);
     double before = meeting->began - last.when;
-    if (meeting->rank > 0 && before < 0)
+    if (meeting->rank > 0 && before < 0) {
+        say_that_it_came(meeting);
         return rpi_error(
             RP_ERR_BROKEN,
             "rank 0 waited %.1f s in vain until all ranks had called it (config.open_timeout), and gave up; its own "
-            "message tells which had not",
+            "message tells more",
             last.waited);
+    }
     return rpi_error(
         RP_ERR_BROKEN,
         "rank %s called it, waited %.1f s in vain until all ranks had (config.open_timeout), and gave up %.1f s "
@@ -129,26 +154,33 @@ static rp_status hear_farewells(const struct meeting *meeting)
         meeting->rank);
 }
 
-/* Rank 0 waited in vain: it hears from the ranks that came, and names the others. */
+/* Rank 0 hears from the ranks that came. */
+static void hear_who_came(const struct meeting *meeting, bool *came)
+{
+    int missing = meeting->size - 1;
+    for (double end = rpi_now() + ANSWERS; missing > 0 && rpi_now() < end; (void)sched_yield()) {
+        int flag;
+        MPI_Status from;
+        while (MPI_Iprobe(MPI_ANY_SOURCE, TAG_CAME, meeting->comm, &flag, &from) == MPI_SUCCESS && flag) {
+            (void)MPI_Recv(NULL, 0, MPI_BYTE, from.MPI_SOURCE, TAG_CAME, meeting->comm, MPI_STATUS_IGNORE);
+            came[from.MPI_SOURCE] = true;
+            missing--;
+        }
+    }
+}
+
+/* Rank 0 waited in vain: it tells all, and names those that do not answer. */
 static rp_status name_missing(const struct meeting *meeting)
 {
     struct names names = { .used = 0 };
     bool *came = rpi_zeroed(meeting->alloc, (size_t)meeting->size);
     if (!came)
         return rpi_no_memory("the list of missing ranks");
-    for (double end = rpi_now() + 2 * LATE; rpi_now() < end; (void)sched_yield()) {
-        int flag;
-        MPI_Status from;
-        while (MPI_Iprobe(MPI_ANY_SOURCE, TAG_WAITING, meeting->comm, &flag, &from) == MPI_SUCCESS && flag) {
-            (void)MPI_Recv(NULL, 0, MPI_BYTE, from.MPI_SOURCE, TAG_WAITING, meeting->comm, MPI_STATUS_IGNORE);
-            came[from.MPI_SOURCE] = true;
-        }
-    }
+    send_farewell(meeting);
+    hear_who_came(meeting, came);
     for (int rank = 1; rank < meeting->size; rank++)
         if (!came[rank])
             add_name(&names, rank);
-    if (names.count)
-        say_farewell(meeting);
     rpi_free(meeting->alloc, came);
     if (!names.count)
         return rpi_error(
@@ -177,39 +209,22 @@ static rp_status give_up(const struct meeting *meeting)
 
 static rp_status duplicate(const struct meeting *meeting, MPI_Comm *ranks)
 {
-    MPI_Request request, waiting = MPI_REQUEST_NULL;
+    MPI_Request request;
     struct rpi_patience patience = { 0 };
-    double begin = rpi_now(), deadline = rpi_deadline(begin, meeting->timeout);
+    double deadline = rpi_deadline(rpi_now(), meeting->timeout) + (meeting->rank > 0 ? GRACE : 0);
     int code = MPI_Comm_idup(meeting->comm, ranks, &request);
     int flag = 0;
-    bool told = false;
     if (code != MPI_SUCCESS)
         return rpi_mpi_failed("MPI_Comm_idup", code);
     while ((code = MPI_Test(&request, &flag, MPI_STATUS_IGNORE)) == MPI_SUCCESS && !flag) {
-        double now = rpi_now();
-        if (meeting->rank > 0 && !told && now > begin + LATE) {
-            told = true;
-            (void)MPI_Isend(NULL, 0, MPI_BYTE, 0, TAG_WAITING, meeting->comm, &waiting);
-        }
         rp_status status = hear_farewells(meeting);
         if (status != RP_OK)
             return status;
-        if (now > deadline + (meeting->rank > 0 ? 4 * LATE : 0))
+        if (rpi_now() > deadline)
             return give_up(meeting);
         rpi_patience_wait(&patience);
     }
-    if (told)
-        (void)MPI_Request_free(&waiting);
     return code == MPI_SUCCESS ? hear_farewells(meeting) : rpi_mpi_failed("MPI_Comm_idup", code);
-}
-
-/* What late ranks said is taken, or it would lie in the application's communicator for ever. */
-static void forget_waiting(MPI_Comm comm)
-{
-    int flag;
-    MPI_Status from;
-    while (MPI_Iprobe(MPI_ANY_SOURCE, TAG_WAITING, comm, &flag, &from) == MPI_SUCCESS && flag)
-        (void)MPI_Recv(NULL, 0, MPI_BYTE, from.MPI_SOURCE, TAG_WAITING, comm, MPI_STATUS_IGNORE);
 }
 
 rp_status rpi_mpi_meet(MPI_Comm comm, double timeout, const struct rpi_alloc *alloc, MPI_Comm *ranks)
@@ -224,7 +239,5 @@ rp_status rpi_mpi_meet(MPI_Comm comm, double timeout, const struct rpi_alloc *al
         return rpi_no_memory("the ranks on their way to a pool");
     rp_status status = duplicate(&meeting, ranks);
     rpi_free(alloc, meeting.gone);
-    if (status == RP_OK && meeting.rank == 0)
-        forget_waiting(comm);
     return status;
 }

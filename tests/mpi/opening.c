@@ -297,7 +297,7 @@ int main(int argc, char **argv)
     int code = open_with_names(mode, odd);
     if (code >= 0)
         return code;
-    /* the odd rank does not come; or it says that it waits, and comes no further */
+    /* the odd rank does not come; or it says that it came, and comes no further */
     if (strcmp(mode, "missing") == 0 || strcmp(mode, "unmet") == 0) {
         config.open_timeout = 1;
         (void)MPI_Init(&argc, &argv);

@@ -94,7 +94,7 @@ if [ "$rc" = 124 ]; then
     not_ok "ranks that do not meet" "hung"
 elif ! grep -Eq '^rank 0: the pool cannot go on: rp_open: every rank has called it, but MPI did not bring them together' "$TMP/out"; then
     not_ok "ranks that do not meet" "rank 0 says something else"
-elif ! grep -Eq '^rank 2: the pool cannot go on: .*rank 0 says which' "$TMP/out"; then
+elif ! grep -Eq '^rank 2: the pool cannot go on: .*rank 0 waited .* its own message tells more' "$TMP/out"; then
     not_ok "ranks that do not meet" "rank 2 does not know"
 else
     ok "ranks that do not meet"
