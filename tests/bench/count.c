@@ -1,11 +1,11 @@
 /* Instructions of both engines, the executor and the wire for each task, in virtual time, so that two runs count alike: a master and a
  * worker hand each other their batches.  Only what `counted` does counts (tests/bench/count runs this under callgrind).
  *   count submit|map|spawn TASKS */
-#include "executor_inline.h"
+#include "exec/inline.h"
 #include "figure.h"
-#include "master.h"
-#include "settle.h"
-#include "worker.h"
+#include "master/master.h"
+#include "master/settle.h"
+#include "worker/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,9 +7,9 @@
  * The application submits as fast as it can, a few tasks between two looks at what has come.  Prints the efficiency: the tasks' time
  * over the workers' time until the last result is in.
  *   scale [FILE]     FILE: lines "workers seconds-a-task efficiency tasks-a-second" for the plot */
-#include "clock.h"
+#include "base/clock.h"
 #include "figure.h"
-#include "master.h"
+#include "master/master.h"
 #include "transport_sim.h"
 
 #include <stdio.h>

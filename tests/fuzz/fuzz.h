@@ -4,7 +4,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "memory.h"
 
 #include <stdint.h>

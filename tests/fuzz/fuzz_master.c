@@ -1,8 +1,8 @@
 /* Rank 0's engine, with tasks of every kind at three workers and at itself, against whatever a worker may send.
  * Input: messages, each worker u8, size u16, bytes; what a large payload holds is taken from the input as well. */
 #include "fuzz.h"
-#include "master.h"
-#include "sharing.h"
+#include "master/master.h"
+#include "master/shared.h"
 
 #define WORKERS  3
 #define LIMIT    RPI_BATCH_MIN

@@ -2,8 +2,8 @@
  * Input: flags u8 (1 a worker, else rank 0; 2 an initializer, 4 which has an argument; 8 a rank ends), then messages, each the rank it is of u8,
  * size u16, bytes.  Behind the last one the transport fails, so that nobody waits. */
 #include "fuzz.h"
-#include "opening.h"
-#include "status.h"
+#include "open/handshake.h"
+#include "base/status.h"
 
 #define PEERS 3
 #define MOST  200000U /* bytes of one block: a forged size gets no more */

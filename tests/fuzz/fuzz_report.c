@@ -1,7 +1,7 @@
 /* What a tasks' process leaves in the memory that it shares with its worker: reports, and the failures of a chunk that it did not live to
  * report.  Input: flags u8 (1 a chunk, 2 it may spawn), items u8, bytes of a result u8, failures u8, then the report. */
 #include "fuzz.h"
-#include "report.h"
+#include "exec/child_result.h"
 
 #define FUNCTIONS   5
 #define CHILD_LIMIT 512

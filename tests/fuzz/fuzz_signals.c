@@ -1,7 +1,7 @@
 /* What rank 0 reads from whoever connects to its side channel: a proof, then signals; both in pieces of any size.
  * Input: the highest number a worker may have u8, a piece's size u8, then what comes. */
 #include "fuzz.h"
-#include "signals.h"
+#include "oob/oob_protocol.h"
 
 static const uint8_t token[RPI_TOKEN_BYTES + 1] = "sixteen of bytes";
 

@@ -1,7 +1,7 @@
 /* The wire's readers by themselves: batches of any kind, messages about shared data, failures.
  * Input: what to read u8, then the bytes. */
 #include "fuzz.h"
-#include "wire.h"
+#include "proto/wire.h"
 
 static void read_batch(const uint8_t *data, size_t size)
 {

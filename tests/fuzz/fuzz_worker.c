@@ -1,10 +1,10 @@
 /* A worker's engine and its executor against whatever rank 0, or who passes for it, may send.
  * Input: messages, each size u16, bytes; what a large payload holds is taken from the input as well. */
 #include "fuzz.h"
-#include "executor_inline.h"
-#include "obtain.h"
-#include "registry.h"
-#include "worker.h"
+#include "exec/inline.h"
+#include "worker/shared_fetch.h"
+#include "proto/registry.h"
+#include "worker/worker.h"
 
 #define LIMIT RPI_BATCH_MIN
 #define MOST  200000U /* bytes of one block: a forged length gets no more */

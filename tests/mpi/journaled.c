@@ -5,7 +5,7 @@
  *   journaled open JOURNAL     prints what became of it, on every rank
  *   journaled hold JOURNAL     keeps it open until its standard input ends
  *   journaled list JOURNAL     prints the keys in it */
-#include "ledger.h"
+#include "store/journal_db.h"
 
 #include <rankpool.h>
 

@@ -3,7 +3,7 @@
  *   rank N: STATUS: MESSAGE         of a pool that was not opened
  *   rank N: fine                    of one that worked
  */
-#include "mpi_meet.h"
+#include "transport/mpi/mpi_dup.h"
 
 #include <rankpool_mpi.h>
 

@@ -64,7 +64,7 @@ build_other()
 {
     # shellcheck disable=SC2046 # flags are words
     ${MPICC:-mpicc} -std=c11 -D_GNU_SOURCE -DRPI_PROTOCOL=3 -O1 -pthread ${SANITIZE:+-fsanitize=$SANITIZE} \
-        -Iinclude -Isrc/lib -o "$other" tests/mpi/opening.c $(ls src/lib/*.c) -lsqlite3 -lcrypto
+        -Iinclude -Isrc/lib -o "$other" tests/mpi/opening.c $(find src/lib -name "*.c") -lsqlite3 -lcrypto
 }
 check "another version is built" build_other
 says "another version on rank 1" 3 1 'the pool cannot go on: .*protocol version' \

@@ -1,6 +1,6 @@
 /* on_done: called once for each task, in order of settling, by the application's own thread, with no lock held. */
 /* run: alone, -n 1, -n 2, -n 4 */
-#include "pool.h" /* before the fixture, which has a variable of that name */
+#include "pool/pool.h" /* before the fixture, which has a variable of that name */
 
 #include "fixture.h"
 

@@ -1,6 +1,6 @@
 /* Streams: what goes in comes out, once, as it finishes or in order; and their ends. */
 /* run: alone, -n 1, -n 2, -n 4 */
-#include "pool.h" /* before the fixture, which has a variable of that name */
+#include "pool/pool.h" /* before the fixture, which has a variable of that name */
 
 #include "fixture.h"
 

@@ -1,9 +1,9 @@
 /* What must hold after every step, whatever the engines do inside. */
 #include "checks_map.h"
-#include "copies.h"
-#include "inputs.h"
+#include "tables/copies.h"
+#include "master/deps.h"
 #include "inside.h"
-#include "settle.h"
+#include "master/settle.h"
 
 #include <stdlib.h>
 

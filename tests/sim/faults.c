@@ -1,8 +1,8 @@
 /* Workers that die, with their host or alone, and ones that fall silent and come back; and what the model makes of it: which tasks were
  * given up, and with what right some settle there and then. */
 #include "inside.h"
-#include "queues.h"
-#include "settle.h"
+#include "master/ready.h"
+#include "master/settle.h"
 
 #include <stdlib.h>
 

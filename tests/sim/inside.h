@@ -2,13 +2,13 @@
 #ifndef INSIDE_H
 #define INSIDE_H
 
-#include "executor_inline.h"
-#include "master.h"
+#include "exec/inline.h"
+#include "master/master.h"
 #include "memory.h"
 #include "model.h"
 #include "sim.h"
 #include "transport_sim.h"
-#include "worker.h"
+#include "worker/worker.h"
 
 /* A batch of tasks at a worker, as the checks know it. */
 struct flight {

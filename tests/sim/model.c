@@ -1,8 +1,8 @@
 #include "model.h"
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "memory.h"
-#include "task.h"
+#include "proto/task.h"
 
 #include <stdarg.h>
 #include <stdio.h>

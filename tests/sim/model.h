@@ -4,7 +4,7 @@
 #define MODEL_H
 
 #include "chance.h"
-#include "options.h"
+#include "tables/options.h"
 
 #define MODEL_FUNCTIONS 4
 #define MODEL_UNTOUCHED 0xA5 /* what a map's results are filled with before it runs */

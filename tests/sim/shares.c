@@ -1,8 +1,8 @@
 /* Data that the application shares by name and replaces, as rank 0's host and those of the workers have them: who finds what where, and that
  * each task sees what was shared when it was submitted. */
 #include "inside.h"
-#include "obtain.h"
-#include "sharing.h"
+#include "worker/shared_fetch.h"
+#include "master/shared.h"
 
 #include <stdlib.h>
 
@@ -99,7 +99,7 @@ static bool map(struct sim *sim, int worker, struct rpi_datum *datum)
     return false;
 }
 
-/* ---- at a worker, after src/lib/supply.c */
+/* ---- at a worker, after src/lib/exec/shared_io.c */
 
 static bool work(struct sim *sim, int worker, struct rpi_datum *datum)
 {

@@ -1,7 +1,7 @@
 /* A stream of tasks, and the tasks that these spawn: what each attempt of a task spawns is known from its seed, and differs from what its
  * other attempts do. */
 #include "inside.h"
-#include "spawned.h"
+#include "master/subtasks.h"
 
 #include <stdlib.h>
 

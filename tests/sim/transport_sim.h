@@ -5,7 +5,7 @@
 #ifndef TRANSPORT_SIM_H
 #define TRANSPORT_SIM_H
 
-#include "batch.h"
+#include "proto/batch.h"
 #include "chance.h"
 
 enum sim_event_kind {

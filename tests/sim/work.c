@@ -1,4 +1,4 @@
-/* The workers' side: the task functions, and a worker's turns, after src/lib/serve.c but in virtual time. */
+/* The workers' side: the task functions, and a worker's turns, after src/lib/exec/serve.c but in virtual time. */
 #include "inside.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef BARE_MASTER_H
 #define BARE_MASTER_H
 
-#include "master.h"
+#include "master/master.h"
 #include "memory.h"
 
 #include <string.h>

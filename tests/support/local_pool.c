@@ -1,8 +1,8 @@
 #include "local_pool.h"
 
-#include "keeper.h"
-#include "trace.h"
-#include "tracer.h"
+#include "pool/journaling.h"
+#include "store/trace.h"
+#include "pool/tracing.h"
 
 static void no_log(rp_level level, const char *line, void *user)
 {

@@ -3,7 +3,7 @@
 #ifndef MEMORY_H
 #define MEMORY_H
 
-#include "alloc.h"
+#include "base/alloc.h"
 
 struct memory {
     uint64_t live;     /* blocks */

@@ -86,7 +86,7 @@ refuse()
     fi
 }
 
-# Likewise, for a job whose workers are killed.  One may leave what Open MPI shares on a host broken, so that rank 0 ends (src/lib/warden.h): then
+# Likewise, for a job whose workers are killed.  One may leave what Open MPI shares on a host broken, so that rank 0 ends (src/lib/pool/watchdog.h): then
 # it is known that, and the job is played again.
 run_job() # COMMAND...
 {

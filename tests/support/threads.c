@@ -1,11 +1,11 @@
 #include "threads.h"
 
-#include "nap.h"
-#include "keeper.h"
-#include "trace.h"
-#include "tracer.h"
-#include "status.h"
-#include "transport_local.h"
+#include "base/wakeup.h"
+#include "pool/journaling.h"
+#include "store/trace.h"
+#include "pool/tracing.h"
+#include "base/status.h"
+#include "transport/transport_local.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

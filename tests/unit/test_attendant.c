@@ -1,11 +1,11 @@
 /* The worker's caretaker, and the lock that it borrows the worker with: for the thread sanitizer too. */
 /* limit: 120 */
-#include "attendant.h"
-#include "clock.h"
+#include "exec/answer_thread.h"
+#include "base/clock.h"
 #include "harness.h"
 #include "memory.h"
-#include "serve.h"
-#include "transport_local.h"
+#include "exec/serve.h"
+#include "transport/transport_local.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The line of orders between a worker and its tasks' process: what is begun and what is withdrawn, while both are at it. */
-#include "board.h"
+#include "exec/mailbox.h"
 #include "harness.h"
 
 #include <pthread.h>

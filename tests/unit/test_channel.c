@@ -1,12 +1,12 @@
 /* Rank 0's end of the side channel, over real sockets on loopback: who is let in, who is not, and what each may cost; what the workers
  * say once they are in.  That no sleeper is forgotten: test_sleepers. */
-#include "channel.h"
-#include "clock.h"
-#include "gate.h"
+#include "oob/oob_master.h"
+#include "base/clock.h"
+#include "oob/oob_listener.h"
 #include "harness.h"
 #include "memory.h"
-#include "signals.h"
-#include "sockets.h"
+#include "oob/oob_protocol.h"
+#include "oob/oob_socket.h"
 
 #include <dirent.h>
 #include <errno.h>

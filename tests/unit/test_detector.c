@@ -1,5 +1,5 @@
 /* Who has been silent too long. */
-#include "detector.h"
+#include "pool/detector.h"
 #include "harness.h"
 #include "memory.h"
 

@@ -1,9 +1,9 @@
 /* Running one task in the worker's own process: what a call may do, and what comes of it. */
-#include "executor_inline.h"
+#include "exec/inline.h"
 #include "harness.h"
 #include "memory.h"
-#include "status.h"
-#include "wire.h"
+#include "base/status.h"
+#include "proto/wire.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* The future table: ids that go stale, slots that come again and never move. */
-#include "futures.h"
+#include "tables/futures.h"
 #include "harness.h"
 #include "memory.h"
 

@@ -1,10 +1,10 @@
 /* The journal alone: real files in a directory of the test's own. */
 /* limit: 120 */
-#include "clock.h"
+#include "base/clock.h"
 #include "harness.h"
-#include "journal.h"
+#include "store/journal.h"
 #include "memory.h"
-#include "status.h"
+#include "base/status.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -186,7 +186,7 @@ static void found_again(void)
     close_it();
 }
 
-/* Format 1 as it was written once, by Python from what ledger.h says: a later rankpool reads it, or knows it for what it is. */
+/* Format 1 as it was written once, by Python from what journal_db.h says: a later rankpool reads it, or knows it for what it is. */
 static void format_1(void)
 {
     begin();

@@ -1,7 +1,7 @@
 /* Both ends of a transport in one process. */
 #include "harness.h"
 #include "memory.h"
-#include "transport_local.h"
+#include "transport/transport_local.h"
 
 #include <stdlib.h>
 #include <string.h>

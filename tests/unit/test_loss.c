@@ -1,6 +1,6 @@
 /* What becomes of tasks whose worker is lost, or silent: one rule a test.  Random losses are the simulator's (tests/sim). */
 #include "bare_master.h"
-#include "copies.h"
+#include "tables/copies.h"
 #include "harness.h"
 
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* How much work a worker gets: a table of cases, and what holds for every case. */
 #include "harness.h"
-#include "policy.h"
-#include "roster.h"
+#include "tables/policy.h"
+#include "tables/roster.h"
 
 #include <stdio.h>
 

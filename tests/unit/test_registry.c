@@ -1,8 +1,8 @@
 /* Names of task functions.  The process's table cannot be emptied: each test adds its own names, the fatal ones last. */
 #include "harness.h"
 #include "memory.h"
-#include "registry.h"
-#include "task.h"
+#include "proto/registry.h"
+#include "proto/task.h"
 
 #include <stdio.h>
 #include <string.h>

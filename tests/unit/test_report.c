@@ -1,9 +1,9 @@
 /* What a tasks' process leaves in the shared memory: reports, their damage, and chunks that are put together again. */
 #include "harness.h"
 
-#include "report.h"
-#include "salvage.h"
-#include "tail.h"
+#include "exec/child_result.h"
+#include "exec/chunk_resume.h"
+#include "exec/tail.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* What threads do that wait for a pool and have given the core away: for the thread sanitizer too. */
 /* limit: 120 */
-#include "clock.h"
+#include "base/clock.h"
 #include "harness.h"
 #include "memory.h"
-#include "pool.h"
-#include "spares.h"
+#include "pool/pool.h"
+#include "base/bufcache.h"
 
 #include <pthread.h>
 #include <sched.h>

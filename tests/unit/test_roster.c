@@ -1,8 +1,8 @@
 /* Who has how much in flight. */
-#include "copies.h"
+#include "tables/copies.h"
 #include "harness.h"
 #include "memory.h"
-#include "roster.h"
+#include "tables/roster.h"
 
 static struct memory memory;
 static struct rpi_roster roster;

@@ -1,10 +1,10 @@
 /* Shared data: which versions live, what a worker knows, and the talk between the two engines. */
 #include "harness.h"
-#include "master.h"
+#include "master/master.h"
 #include "memory.h"
-#include "obtain.h"
-#include "registry.h"
-#include "sharing.h"
+#include "worker/shared_fetch.h"
+#include "proto/registry.h"
+#include "master/shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>

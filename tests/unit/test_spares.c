@@ -1,8 +1,8 @@
 /* Large buffers that are used again: bounded, from any thread, and freed wherever and whenever the application likes. */
-#include "alloc.h"
+#include "base/alloc.h"
 #include "harness.h"
 #include "memory.h"
-#include "spares.h"
+#include "base/bufcache.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,14 +1,14 @@
 /* Layer 0: memory, statuses, log lines, bytes, lists, the clock. */
-#include "advice.h"
-#include "alloc.h"
-#include "bytes.h"
-#include "clock.h"
+#include "base/advice.h"
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "harness.h"
-#include "list.h"
-#include "lock.h"
-#include "log.h"
+#include "base/list.h"
+#include "base/biased_lock.h"
+#include "base/log.h"
 #include "memory.h"
-#include "status.h"
+#include "base/status.h"
 
 #include <float.h>
 #include <math.h>

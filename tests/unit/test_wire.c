@@ -1,7 +1,7 @@
 /* Messages to bytes and back: the bytes of this protocol version, round trips, and what damaged bytes do. */
 #include "harness.h"
 #include "memory.h"
-#include "wire.h"
+#include "proto/wire.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* The worker's engine: batches in, tasks one by one, results out. */
 #include "harness.h"
 #include "memory.h"
-#include "worker.h"
+#include "worker/worker.h"
 
 #include <stdlib.h>
 

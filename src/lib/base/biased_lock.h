@@ -1,0 +1,101 @@
+/* A lock for short holds, cheap where nobody else wants it.  Who finds it taken waits by the ladder of clock.h; nobody holds it while he
+ * sleeps or runs a task.
+ *
+ * A pthread mutex costs an atomic operation each way, a third of a short task's whole way through the pool, and one exchange still a
+ * sixth: it drains the store buffer.  So one thread may own the lock, and pays two plain stores and a load; the others pay for the order
+ * of its accesses (membarrier.h).  The first of them that waits for the lock ends that: an application with several threads has none that
+ * comes so much more often.  Who only tries, as the caretaker does, leaves the owner what it is.
+ *
+ *   owner     in = 1;  closed?  then out again and wait             in = 0
+ *   others    taken (an exchange);  closed = 1;  fence of all;  wait while in                closed = 0;  taken = 0
+ *
+ * One of the two sees what the other has written.  Once the owner is none, closed stays 1: a thread that still took itself for the owner
+ * finds that out. */
+#ifndef RPI_BIASED_LOCK_H
+#define RPI_BIASED_LOCK_H
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct rpi_lock {
+    atomic_int taken;
+    atomic_int in, closed;
+    atomic_uintptr_t owner; /* rpi_thread(); 0: none */
+};
+
+#define RPI_LOCK_SHUT ((uintptr_t)1) /* as the owner, which is no thread then: it is a lock without one, of what is over */
+
+/* What tells this thread from the others. */
+static inline uintptr_t rpi_thread(void)
+{
+#if defined(__x86_64__) && defined(__linux__)
+    uintptr_t self;
+    __asm__("mov %%fs:0, %0" : "=r"(self));
+    return self;
+#else
+    return (uintptr_t)pthread_self();
+#endif
+}
+
+/* From now on this thread owns it, where the kernel allows that.  Nobody else knows the lock yet. */
+void rpi_lock_own(struct rpi_lock *lock);
+
+void rpi_lock_contend(struct rpi_lock *lock);
+bool rpi_lock_try_other(struct rpi_lock *lock);
+
+/* For good.  This thread does not hold it; from then on nobody comes in as its owner, and whoever has taken it sees that it is shut. */
+void rpi_lock_shut(struct rpi_lock *lock);
+/* The same in a child of fork(), whoever held it in the parent. */
+void rpi_lock_leave(struct rpi_lock *lock);
+
+static inline bool rpi_lock_is_shut(const struct rpi_lock *lock)
+{
+    return atomic_load_explicit(&lock->owner, memory_order_relaxed) == RPI_LOCK_SHUT;
+}
+
+/* Whether a thread owns it. */
+static inline bool rpi_lock_has_owner(const struct rpi_lock *lock)
+{
+    return atomic_load_explicit(&lock->owner, memory_order_relaxed) > RPI_LOCK_SHUT;
+}
+
+static inline bool rpi_lock_is_own(const struct rpi_lock *lock)
+{
+    return atomic_load_explicit(&lock->owner, memory_order_relaxed) == rpi_thread();
+}
+
+/* The owner's way in; false: another is inside, or wants to be. */
+static inline bool rpi_lock_enter(struct rpi_lock *lock)
+{
+    atomic_store_explicit(&lock->in, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    return !atomic_load_explicit(&lock->closed, memory_order_acquire);
+}
+
+static inline void rpi_lock_take(struct rpi_lock *lock)
+{
+    if (!rpi_lock_is_own(lock) || !rpi_lock_enter(lock))
+        rpi_lock_contend(lock);
+}
+
+/* Takes it only where nobody else has it.  Not for the owner. */
+static inline bool rpi_lock_try(struct rpi_lock *lock)
+{
+    return !atomic_load_explicit(&lock->taken, memory_order_relaxed) &&
+           !atomic_load_explicit(&lock->in, memory_order_relaxed) && rpi_lock_try_other(lock);
+}
+
+static inline void rpi_lock_give(struct rpi_lock *lock)
+{
+    if (rpi_lock_is_own(lock)) {
+        atomic_store_explicit(&lock->in, 0, memory_order_release);
+        return;
+    }
+    if (rpi_lock_has_owner(lock))
+        atomic_store_explicit(&lock->closed, 0, memory_order_release);
+    atomic_store_explicit(&lock->taken, 0, memory_order_release);
+}
+
+#endif

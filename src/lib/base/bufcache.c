@@ -1,0 +1,336 @@
+#include "base/bufcache.h"
+
+#include "base/alloc.h"
+#include "base/list.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CLASSES  (4 * 32)                                         /* up to LARGEST */
+#define LARGEST  ((size_t)1 << (SIZE_MAX > UINT32_MAX ? 47 : 31)) /* bytes */
+#define TOGETHER 8                                                /* buffers that share pages, at the least */
+
+struct rpi_spares {
+    struct rpi_alloc alloc;
+    size_t most;          /* bytes idle */
+    pthread_mutex_t lock; /* guards all below */
+    size_t out;           /* buffers */
+    bool ended;
+    void (*stir)(void *context); /* NULL: nobody waits for something to become idle */
+    void *context;
+    size_t idle;                    /* bytes */
+    struct rpi_link ages;           /* what is idle, oldest first */
+    struct rpi_link kept[CLASSES];  /* and of each class, newest first */
+    struct rpi_link slabs[CLASSES]; /* of each class, those that have room */
+};
+
+/* What begins memory that goes back as a whole. */
+struct block {
+    _Alignas(max_align_t) struct rpi_link link;
+    size_t pages; /* bytes of the system's; 0: it is the allocator's */
+};
+
+/* Several buffers of one class, one behind the other in large pages. */
+struct slab {
+    struct block block;   /* linked while it has room */
+    struct rpi_link cold; /* buffers whose pages went back */
+    uint8_t *cut, *end;   /* between them none was used yet */
+    uint32_t out;         /* buffers in use; without any, one is idle */
+};
+
+struct spare {
+    struct block block;   /* linked while it is idle, by age */
+    struct rpi_link link; /* and in its class */
+    size_t size;          /* its class's */
+    struct slab *slab;    /* NULL: it is alone */
+    struct rpi_owner owner;
+};
+
+_Static_assert(sizeof(struct slab) % _Alignof(max_align_t) == 0, "the first buffer begins right behind it");
+_Static_assert(sizeof(struct spare) == offsetof(struct spare, owner) + sizeof(struct rpi_owner),
+               "a buffer's bytes begin right behind its owner");
+
+struct rpi_spares *rpi_spares_new(const struct rpi_alloc *alloc, size_t most)
+{
+    struct rpi_spares *spares = rpi_zeroed(alloc, sizeof *spares);
+    if (!spares)
+        return NULL;
+    spares->alloc = *alloc;
+    spares->most = most;
+    (void)pthread_mutex_init(&spares->lock, NULL); /* cannot fail with these arguments */
+    rpi_list_init(&spares->ages);
+    for (int i = 0; i < CLASSES; i++) {
+        rpi_list_init(&spares->kept[i]);
+        rpi_list_init(&spares->slabs[i]);
+    }
+    return spares;
+}
+
+static void finish(struct rpi_spares *spares)
+{
+    struct rpi_alloc alloc = spares->alloc;
+    (void)pthread_mutex_destroy(&spares->lock);
+    rpi_free(&alloc, spares);
+}
+
+/* The least class that holds so many bytes, and how many those are: (4 + quarter) * 2^shift. */
+static int class_of(size_t *size)
+{
+    int shift = 0;
+    while ((*size - 1) >> shift >= 8)
+        shift++;
+    size_t quarters = ((*size - 1) >> shift) + 1; /* 5 to 8 */
+    *size = quarters << shift;
+    return 4 * (shift - 13) + (int)quarters - 5;
+}
+
+/* ---- what goes back to the system */
+
+static void forget(struct rpi_spares *spares, struct spare *spare)
+{
+    rpi_list_remove(&spare->link);
+    if (rpi_list_empty(&spare->block.link)) /* in use, or cold */
+        return;
+    rpi_list_remove(&spare->block.link);
+    spares->idle -= spare->size;
+}
+
+/* All its buffers are idle. */
+static void drop_slab(struct rpi_spares *spares, struct slab *slab, size_t size, struct rpi_link *dropped)
+{
+    for (uint8_t *at = (uint8_t *)(slab + 1); at < slab->cut; at += sizeof(struct spare) + size)
+        forget(spares, (struct spare *)(void *)at);
+    rpi_list_remove(&slab->block.link);
+    rpi_list_append(dropped, &slab->block.link);
+}
+
+/* A buffer that nobody uses: its memory is to go, at once or, with the lock given back, as one of `dropped`. */
+static void drop(struct rpi_spares *spares, struct spare *spare, struct rpi_link *dropped)
+{
+    struct slab *slab = spare->slab;
+    size_t size = spare->size;
+    forget(spares, spare);
+    if (!slab) {
+        rpi_list_append(dropped, &spare->block.link);
+    } else if (slab->out == 0) {
+        drop_slab(spares, slab, size, dropped);
+    } else {
+        rpi_pages_empty(spare + 1, size);
+        rpi_list_append(&slab->cold, &spare->link);
+        rpi_list_remove(&slab->block.link);
+        rpi_list_append(&spares->slabs[class_of(&size)], &slab->block.link);
+    }
+}
+
+/* The oldest go until at most `limit` bytes are idle. */
+static void shrink(struct rpi_spares *spares, size_t limit, struct rpi_link *dropped)
+{
+    while (spares->idle > limit)
+        drop(spares, RPI_MEMBER(rpi_list_first(&spares->ages), struct spare, block.link), dropped);
+}
+
+static void free_dropped(const struct rpi_alloc *alloc, struct rpi_link *dropped)
+{
+    for (struct rpi_link *link; (link = rpi_list_pop(dropped));) {
+        struct block *block = RPI_MEMBER(link, struct block, link);
+        if (block->pages)
+            rpi_pages_free(block, block->pages);
+        else
+            rpi_free(alloc, block);
+    }
+}
+
+void rpi_spares_trim(struct rpi_spares *spares)
+{
+    struct rpi_link dropped;
+    if (!spares)
+        return;
+    rpi_list_init(&dropped);
+    (void)pthread_mutex_lock(&spares->lock);
+    shrink(spares, 0, &dropped);
+    (void)pthread_mutex_unlock(&spares->lock);
+    free_dropped(&spares->alloc, &dropped);
+}
+
+bool rpi_spares_watch(struct rpi_spares *spares, void (*stir)(void *context), void *context)
+{
+    (void)pthread_mutex_lock(&spares->lock);
+    bool idle = spares->idle > 0;
+    spares->stir = idle ? NULL : stir;
+    spares->context = context;
+    (void)pthread_mutex_unlock(&spares->lock);
+    return idle;
+}
+
+static void stir(struct rpi_spares *spares)
+{
+    void (*waits)(void *context) = spares->stir;
+    if (!waits)
+        return;
+    spares->stir = NULL;
+    waits(spares->context);
+}
+
+void rpi_spares_end(struct rpi_spares *spares)
+{
+    if (!spares)
+        return;
+    rpi_spares_trim(spares);
+    (void)pthread_mutex_lock(&spares->lock);
+    spares->ended = true;
+    bool last = spares->out == 0;
+    (void)pthread_mutex_unlock(&spares->lock);
+    if (last)
+        finish(spares);
+}
+
+/* An rp_alloc that only frees: what a spare's owner calls. */
+static void *put(void *owner, size_t size, void *user)
+{
+    struct rpi_spares *spares = user;
+    struct spare *spare = RPI_MEMBER(owner, struct spare, owner);
+    struct rpi_alloc alloc = spares->alloc;
+    struct rpi_link dropped;
+    (void)size;
+    rpi_list_init(&dropped);
+    (void)pthread_mutex_lock(&spares->lock);
+    bool last = --spares->out == 0 && spares->ended;
+    if (spare->slab)
+        spare->slab->out--;
+    if (spares->ended || spare->size > spares->most) {
+        drop(spares, spare, &dropped);
+    } else {
+        rpi_list_prepend(&spares->kept[class_of(&spare->size)], &spare->link);
+        rpi_list_append(&spares->ages, &spare->block.link);
+        spares->idle += spare->size;
+        shrink(spares, spares->most, &dropped);
+        stir(spares);
+    }
+    (void)pthread_mutex_unlock(&spares->lock);
+    free_dropped(&alloc, &dropped);
+    if (last)
+        finish(spares);
+    return NULL;
+}
+
+/* ---- what is handed out */
+
+static struct spare *take_idle(struct rpi_spares *spares, int class)
+{
+    struct rpi_link *link = rpi_list_first(&spares->kept[class]);
+    struct spare *spare = link ? RPI_MEMBER(link, struct spare, link) : NULL;
+    if (!spare)
+        return NULL;
+    rpi_list_remove(&spare->link);
+    rpi_list_remove(&spare->block.link);
+    spares->idle -= spare->size;
+    if (spare->slab)
+        spare->slab->out++;
+    return spare;
+}
+
+static struct spare *describe(struct spare *spare, struct rpi_spares *spares, size_t size, struct slab *slab)
+{
+    spare->size = size;
+    spare->slab = slab;
+    rpi_list_init(&spare->block.link);
+    rpi_list_init(&spare->link);
+    spare->owner = (struct rpi_owner){ .fn = put, .user = spares };
+    return spare;
+}
+
+static struct slab *make_slab(size_t size)
+{
+    size_t whole = (sizeof(struct slab) + TOGETHER * (sizeof(struct spare) + size) + RPI_HUGE - 1) & ~(RPI_HUGE - 1);
+    struct slab *slab = rpi_pages_new(whole);
+    if (!slab)
+        return NULL;
+    *slab = (struct slab){ .block.pages = whole, .cut = (uint8_t *)(slab + 1), .end = (uint8_t *)slab + whole };
+    rpi_list_init(&slab->block.link);
+    rpi_list_init(&slab->cold);
+    return slab;
+}
+
+static bool has_room(const struct slab *slab, size_t size)
+{
+    return !rpi_list_empty(&slab->cold) || (size_t)(slab->end - slab->cut) >= sizeof(struct spare) + size;
+}
+
+/* A buffer of a slab that has room. */
+static struct spare *cut(struct rpi_spares *spares, struct slab *slab, int class, size_t size)
+{
+    struct rpi_link *link = rpi_list_pop(&slab->cold);
+    struct spare *spare = link ? RPI_MEMBER(link, struct spare, link) : NULL;
+    if (!spare) {
+        spare = describe((struct spare *)(void *)slab->cut, spares, size, slab);
+        slab->cut += sizeof *spare + size;
+    }
+    slab->out++;
+    rpi_list_remove(&slab->block.link);
+    if (has_room(slab, size))
+        rpi_list_prepend(&spares->slabs[class], &slab->block.link);
+    return spare;
+}
+
+static struct spare *cut_any(struct rpi_spares *spares, int class, size_t size)
+{
+    struct rpi_link *link = rpi_list_first(&spares->slabs[class]);
+    return link ? cut(spares, RPI_MEMBER(link, struct slab, block.link), class, size) : NULL;
+}
+
+static struct spare *make_shared(struct rpi_spares *spares, int class, size_t size)
+{
+    struct slab *slab = make_slab(size);
+    if (!slab)
+        return NULL;
+    (void)pthread_mutex_lock(&spares->lock);
+    struct spare *spare = cut(spares, slab, class, size);
+    (void)pthread_mutex_unlock(&spares->lock);
+    return spare;
+}
+
+static struct spare *make_alone(struct rpi_spares *spares, size_t size)
+{
+    size_t whole = sizeof(struct spare) + size;
+    bool pages = whole >= RPI_HUGE && rpi_has_pages(&spares->alloc);
+    struct spare *spare = pages ? rpi_pages_new(whole) : rpi_reserve(&spares->alloc, whole);
+    if (!spare)
+        return NULL;
+    describe(spare, spares, size, NULL);
+    spare->block.pages = pages ? whole : 0;
+    return spare;
+}
+
+static struct spare *make(struct rpi_spares *spares, int class, size_t size)
+{
+    struct spare *spare = NULL;
+    if (size < RPI_HUGE && rpi_has_pages(&spares->alloc))
+        spare = make_shared(spares, class, size);
+    return spare ? spare : make_alone(spares, size);
+}
+
+void *rpi_spares_buffer(struct rpi_spares *spares, size_t size)
+{
+    if (size > LARGEST)
+        return NULL;
+    int class = class_of(&size);
+    (void)pthread_mutex_lock(&spares->lock);
+    struct spare *spare = take_idle(spares, class);
+    if (!spare)
+        spare = cut_any(spares, class, size);
+    spares->out++;
+    (void)pthread_mutex_unlock(&spares->lock);
+    if (!spare)
+        spare = make(spares, class, size);
+    if (!spare) {
+        rpi_spares_trim(spares);
+        spare = make(spares, class, size);
+    }
+    if (spare)
+        return spare + 1;
+    (void)pthread_mutex_lock(&spares->lock);
+    spares->out--;
+    (void)pthread_mutex_unlock(&spares->lock);
+    return NULL;
+}

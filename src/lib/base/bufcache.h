@@ -1,0 +1,35 @@
+/* A pool's large buffers, which are used again: fresh memory of the system costs a page fault every 4 KiB, more than the copy into it.
+ * What is kept idle is bounded; what was put there last goes out first, as its bytes are in the cache, and the oldest is given back
+ * when there is too much.  Sizes are rounded up to quarters of a power of two; pages that nobody writes are not touched for that.
+ *
+ * Without a hook of the application's they lie in large pages (alloc.h).  Buffers under RPI_HUGE share some with others of their size, a
+ * slab, which goes back when none of them is in use; until then, where there is too much, the pages inside each that is idle:
+ *
+ *   slab | spare, bytes | spare, bytes | ... | never used */
+#ifndef RPI_BUFCACHE_H
+#define RPI_BUFCACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define RPI_SPARE_LEAST ((size_t)64 << 10)  /* bytes: smaller buffers are malloc's business */
+#define RPI_SPARES_IDLE ((size_t)256 << 20) /* bytes kept idle at the most, in one pool on one rank */
+
+struct rpi_alloc;
+struct rpi_spares;
+
+/* `most`: bytes kept idle.  NULL: no memory. */
+struct rpi_spares *rpi_spares_new(const struct rpi_alloc *alloc, size_t most);
+/* The pool ends: what is idle is freed, and what is still out frees itself when it comes back, the last one these too. */
+void rpi_spares_end(struct rpi_spares *spares);
+
+/* An rpi_buffer (alloc.h), of RPI_SPARE_LEAST bytes and more; NULL: no memory, not even with what was idle.  Any thread. */
+void *rpi_spares_buffer(struct rpi_spares *spares, size_t size);
+/* Gives back all that is idle: nobody has wanted it for long.  Any thread; NULL: nothing to do. */
+void rpi_spares_trim(struct rpi_spares *spares);
+/* Whether anything is idle.  If not, stir(context) is called once something is, by the thread that
+ * frees it: once, and not after the next call of this, in which it may be NULL.  It may not call
+ * anything here. */
+bool rpi_spares_watch(struct rpi_spares *spares, void (*stir)(void *context), void *context);
+
+#endif

@@ -1,0 +1,70 @@
+/* What one thread, its owner, holds at all times but while it is out, and what another may borrow meanwhile: a lock whose owner comes
+ * and goes millions of times a second and pays two plain stores and two loads for it.  Who borrows pays instead: he makes the whole
+ * process's memory accesses take an order (membarrier), where the kernel does that; else the owner pays an exchange each time he is back.
+ *
+ *   owner     turn = odd ... out ...   turn = even;  borrowed?  then wait
+ *   borrower                           borrowed = true;  every thread's accesses take an order;  turn odd?  then it is his
+ *
+ * One of the two sees what the other has written. */
+#ifndef RPI_HANDOFF_H
+#define RPI_HANDOFF_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rpi_loan {
+    _Atomic uint64_t turn; /* odd: the owner is out */
+    atomic_bool borrowed;
+    atomic_bool asleep; /* who borrows is not looking: the owner calls him when he goes out */
+    bool fences;        /* the kernel does not order the owner's accesses */
+    void (*call)(void *context);
+    void *context;
+};
+
+/* `call` wakes who borrows; from the owner's thread. */
+void rpi_loan_init(struct rpi_loan *loan, void (*call)(void *context), void *context);
+
+void rpi_loan_call(struct rpi_loan *loan);
+void rpi_loan_contend(struct rpi_loan *loan);
+
+/* Before what it reads of the other side. */
+static inline void rpi_loan_next_turn(struct rpi_loan *loan)
+{
+    uint64_t turn = atomic_load_explicit(&loan->turn, memory_order_relaxed) + 1;
+    if (loan->fences)
+        (void)atomic_exchange(&loan->turn, turn);
+    else
+        atomic_store_explicit(&loan->turn, turn, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* The owner goes out, and comes back. */
+static inline void rpi_loan_out(struct rpi_loan *loan)
+{
+    rpi_loan_next_turn(loan);
+    if (atomic_load(&loan->asleep))
+        rpi_loan_call(loan);
+}
+
+static inline void rpi_loan_back(struct rpi_loan *loan)
+{
+    rpi_loan_next_turn(loan);
+    if (atomic_load(&loan->borrowed))
+        rpi_loan_contend(loan);
+}
+
+/* Borrows it if the owner is out.  Not from the owner's thread. */
+bool rpi_loan_borrow(struct rpi_loan *loan);
+void rpi_loan_return(struct rpi_loan *loan);
+
+/* What tells one time out from another; odd: out now. */
+static inline uint64_t rpi_loan_turn(const struct rpi_loan *loan)
+{
+    return atomic_load(&loan->turn);
+}
+
+/* Who borrows means to sleep until he is called.  False: the owner is out, or has been since `turn`. */
+bool rpi_loan_sleep(struct rpi_loan *loan, uint64_t turn);
+
+#endif

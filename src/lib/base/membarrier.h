@@ -1,0 +1,12 @@
+/* Makes every thread of this process order its memory accesses, as if each had a fence at this moment: what a thread that comes and goes
+ * millions of times a second then need not pay for. */
+#ifndef RPI_MEMBARRIER_H
+#define RPI_MEMBARRIER_H
+
+#include <stdbool.h>
+
+/* Once, before rpi_fence_all.  False: this kernel does not do it. */
+bool rpi_fence_register(void);
+void rpi_fence_all(void);
+
+#endif

@@ -1,0 +1,12 @@
+/* SHA-256, by libcrypto. */
+#ifndef RPI_SHA256_H
+#define RPI_SHA256_H
+
+#include <rankpool.h>
+
+#define RPI_DIGEST 32 /* bytes */
+
+/* One hash of several pieces, each with its length: pieces cut elsewhere give another.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_digest(const rp_bytes *pieces, size_t count, uint8_t digest[RPI_DIGEST]);
+
+#endif

@@ -1,0 +1,90 @@
+#include "exec/answer_thread.h"
+
+#include "base/clock.h"
+#include "exec/serve.h"
+#include "base/thread.h"
+
+#define WATCH      0.5e-3 /* seconds of a task before the first look; where ranks share cores, all of them wait longer */
+#define WATCH_MOST 8      /* times that: between two looks while short tasks come and go */
+#define QUIET      20e-3  /* without a task, then it sleeps until it is called */
+#define BUSTLE     16     /* turns between two looks: the tasks are short */
+#define GROWTH     1.1
+#define SHARE      0.01 /* of a task's time so far: a longer rest than that */
+#define MOST       20e-3
+
+static double slower(double rest, double most)
+{
+    return rest < most ? rest : most;
+}
+
+/* Nothing has changed since the last look: one task has run all the while. */
+static double take_over(struct rpi_server *server, double now)
+{
+    struct rpi_attendant *self = &server->attendant;
+    double most = (now - self->since) * SHARE;
+    if (!rpi_loan_borrow(&server->loan))
+        return self->watch;
+    (void)rpi_server_news(server);
+    rpi_loan_return(&server->loan);
+    most = most < self->watch ? self->watch : most > MOST ? MOST : most;
+    return slower(self->rest * GROWTH, most);
+}
+
+/* One look; returns the seconds until the next, negative: until it is called. */
+static double look(struct rpi_server *server)
+{
+    struct rpi_attendant *self = &server->attendant;
+    uint64_t turn = rpi_loan_turn(&server->loan), passed = turn - self->seen;
+    double now = rpi_now();
+    if (passed == 0 && turn & 1)
+        return take_over(server, now);
+    if (passed == 0)
+        return now - self->since > QUIET && rpi_loan_sleep(&server->loan, turn)
+                   ? -1
+                   : slower(self->rest * 1.5, WATCH_MOST * self->watch);
+    self->seen = turn;
+    self->since = now;
+    return passed > BUSTLE && self->rest >= self->watch ? slower(self->rest * 1.5, WATCH_MOST * self->watch) : self->watch;
+}
+
+static void *attend(void *context)
+{
+    struct rpi_server *server = context;
+    struct rpi_attendant *self = &server->attendant;
+    rpi_nap_prompt();
+    while (rpi_nap_take(&self->nap, self->rest))
+        self->rest = look(server);
+    return NULL;
+}
+
+static void call(void *context)
+{
+    rpi_nap_wake(context);
+}
+
+void rpi_attendant_start(struct rpi_server *server)
+{
+    struct rpi_attendant *self = &server->attendant;
+    rpi_nap_init(&self->nap);
+    rpi_loan_init(&server->loan, call, &self->nap);
+    server->executor.fenced = server->loan.fences;
+    double crowd = server->transport->crowd;
+    self->watch = crowd > 1 ? WATCH * crowd : WATCH;
+    self->rest = self->watch;
+    self->live = rpi_thread_start(&self->thread, attend, server) == 0;
+    if (!self->live)
+        rpi_nap_fini(&self->nap);
+    else
+        server->executor.call.look = NULL; /* what comes is heard without the task's help */
+}
+
+void rpi_attendant_stop(struct rpi_server *server)
+{
+    struct rpi_attendant *self = &server->attendant;
+    if (!self->live)
+        return;
+    rpi_nap_end(&self->nap);
+    (void)pthread_join(self->thread, NULL);
+    rpi_nap_fini(&self->nap);
+    self->live = false;
+}

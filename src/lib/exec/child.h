@@ -1,0 +1,95 @@
+/* A worker's tasks' process as the worker sees it: its birth, its orders, the wait for what comes of them, its death. */
+#ifndef RPI_CHILD_H
+#define RPI_CHILD_H
+
+#include "exec/child_main.h"
+#include "proto/isolation.h"
+#include "exec/tail.h"
+#include "exec/forkserver.h"
+
+enum rpi_look {
+    RPI_LOOK_NOTHING,
+    RPI_LOOK_SOMETHING, /* more may be on its way */
+    RPI_LOOK_OVER,      /* the pool has failed: stop at once */
+};
+
+struct rpi_fork_config {
+    struct rpi_child_config child;
+    struct rpi_isolation isolation;
+    const atomic_bool *cancel; /* the running task is to stop */
+    enum rpi_look (*look)(void *context);
+    /* NULL, or: the tasks that come behind the one that is to run, in their order, as far as they may run whatever comes meanwhile */
+    uint32_t (*follow)(void *context, struct rpi_task *tasks, uint32_t most);
+    void *context;
+};
+
+struct rpi_resident {
+    struct rpi_fork_config config;
+    struct rpi_child child; /* as every process finds it */
+    struct rpi_zygote zygote;
+    struct rpi_tail tail;
+    int timer;   /* a timerfd: of the next look */
+    double rest; /* seconds that it was set for; 0: it does not run */
+    bool looks;  /* at the world, while it waits */
+    bool alive;
+    int64_t pid;
+    int status;     /* how it died, as waitpid gives it */
+    uint32_t given; /* number of the last order */
+    uint32_t taken; /* of the last one whose end is known here */
+    size_t report;  /* where the next report begins */
+    size_t used;    /* bytes of `in`, by the tasks that it has */
+    uint64_t ran;   /* tasks */
+    uint32_t items; /* of the chunk that it was given and that is not awaited yet, as far as it may go; 0: there is none */
+    uint32_t saved; /* of the same chunk, by processes before it */
+    struct rpi_task *coming; /* the chunk that waits until the process is ready; or NULL */
+    uint64_t changes;        /* of the catalogue, when its shared data were brought in line */
+    char message[RPI_MESSAGE_MAX + 1];
+    uint64_t heard; /* ticks, when its standard error was passed on */
+    void *init_arg;
+    uint8_t *scratch; /* room for short reports */
+};
+
+enum rpi_end {
+    RPI_END_DONE,      /* its report is there */
+    RPI_END_DIED,      /* by itself */
+    RPI_END_EARLY,     /* so, before it began with this */
+    RPI_END_OVERRAN,   /* killed at its deadline */
+    RPI_END_CANCELLED, /* killed after the grace */
+    RPI_END_OVER,      /* killed: the pool has failed */
+    RPI_END_REFUSED,   /* it was not begun */
+};
+
+/* What an order may cost. */
+struct rpi_patience_for {
+    double limit;   /* seconds for each part; 0: none */
+    uint32_t parts; /* items of a chunk, or 1 */
+    bool deaf;      /* it cannot be cancelled */
+};
+
+/* All but the first process.  RP_ERR_NOMEM, RP_ERR_FULL. */
+RP_MUST_USE rp_status rpi_resident_init(struct rpi_resident *resident, const struct rpi_fork_config *config);
+void rpi_resident_fini(struct rpi_resident *resident);
+
+/* A fresh process, its initializer run.  RP_ERR_BROKEN: that failed; RP_ERR_FULL, RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_resident_start(struct rpi_resident *resident);
+/* Has the finalizer run and the process leave. */
+void rpi_resident_stop(struct rpi_resident *resident);
+/* Ends it at once. */
+void rpi_resident_kill(struct rpi_resident *resident);
+
+/* Gives an order, which has nothing but what is on the board. */
+void rpi_resident_command(struct rpi_resident *resident, enum rpi_order what);
+/* Gives `count` tasks at once, RPI_LINE at the most, whose arguments are in the area.  Each is awaited, in their order. */
+void rpi_resident_give(struct rpi_resident *resident, const struct rpi_task *tasks, uint32_t count);
+/* Whether the next task has been given to the process and was not withdrawn; whether it is done. */
+bool rpi_resident_has_next(const struct rpi_resident *resident);
+bool rpi_resident_is_next_done(const struct rpi_resident *resident);
+/* Withdraws what the process has not begun; how many tasks it has that were not awaited. */
+uint32_t rpi_resident_hold(struct rpi_resident *resident);
+/* Waits for what comes of the next order. */
+enum rpi_end rpi_resident_await(struct rpi_resident *resident, const struct rpi_patience_for *patience);
+/* Copies the report out of the shared memory, then checks it; *result is valid until the next one.  RP_ERR_CRASHED, RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_resident_report(struct rpi_resident *resident, const struct rpi_task *task,
+                                          struct rpi_result *result);
+
+#endif

@@ -1,0 +1,35 @@
+/* A chunk of a map whose process died in the middle: what was done is kept, the item that ran has failed, the rest is a task for a fresh
+ * process.  Nobody's item is run twice, and nobody's fails for a neighbour's fault. */
+#ifndef RPI_CHUNK_RESUME_H
+#define RPI_CHUNK_RESUME_H
+
+#include "base/alloc.h"
+#include "proto/task.h"
+
+struct rpi_salvage {
+    struct rpi_alloc alloc;
+    const struct rpi_task *task; /* the whole chunk; borrowed */
+    uint32_t items, done;        /* that are to be done, and that are */
+    uint8_t *results;            /* an rpi_buffer: of all items, then their failures */
+    uint32_t failures, failures_size, capacity;
+};
+
+/* RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_salvage_begin(struct rpi_salvage *salvage, const struct rpi_alloc *alloc,
+                                        const struct rpi_task *task);
+void rpi_salvage_drop(struct rpi_salvage *salvage);
+
+/* So many items are to be done by now: others were taken from the chunk. */
+void rpi_salvage_cut(struct rpi_salvage *salvage, uint32_t items);
+/* What is not done. */
+void rpi_salvage_rest(const struct rpi_salvage *salvage, struct rpi_task *rest);
+/* The next `items` items are done: their results, and `count` failures of `size` bytes, checked (rpi_report_failures), that count from
+ * the first of them.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_salvage_add(struct rpi_salvage *salvage, const uint8_t *results, uint32_t items,
+                                      const uint8_t *failures, uint32_t size, uint32_t count);
+/* The next `items` items have failed so.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_salvage_fail(struct rpi_salvage *salvage, uint32_t items, const struct rpi_result *how);
+/* The whole chunk's result; nothing is left in *salvage. */
+void rpi_salvage_finish(struct rpi_salvage *salvage, struct rpi_result *result);
+
+#endif

@@ -1,0 +1,88 @@
+#include "exec/forkserver.h"
+
+#include "exec/forkserver_main.h"
+#include "base/private.h"
+#include "base/runtimes.h"
+#include "base/status.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* All signals are blocked over the fork: no handler of the application's runs in the zygote. */
+static pid_t fork_zygote(int socket, const struct rpi_zygote_config *config)
+{
+    sigset_t all, before;
+    pid_t parent = getpid();
+    (void)sigfillset(&all);
+    rpi_runtimes_find();
+    rpi_runtimes_flush(); /* else what is buffered would be written by each process */
+    rpi_runtimes_pause();
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0)
+        rpi_nursery(socket, parent, config);
+    int error = errno;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return pid;
+}
+
+rp_status rpi_zygote_start(struct rpi_zygote *zygote, const struct rpi_zygote_config *config)
+{
+    int ends[2];
+    *zygote = (struct rpi_zygote){ .socket = -1 };
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return rpi_error(RP_ERR_FULL, "no socket for a task's process: %s", strerror(errno));
+    pid_t pid = fork_zygote(ends[1], config);
+    int error = errno;
+    (void)close(ends[1]);
+    if (pid < 0) {
+        (void)close(ends[0]);
+        return rpi_error(RP_ERR_FULL, "no process for tasks (fork: %s)", strerror(error));
+    }
+    zygote->pid = pid;
+    zygote->socket = rpi_private(ends[0]);
+    return RP_OK;
+}
+
+void rpi_zygote_end(struct rpi_zygote *zygote)
+{
+    if (!zygote->pid)
+        return;
+    rpi_private_close(zygote->socket);
+    while (waitpid((pid_t)zygote->pid, NULL, 0) < 0 && errno == EINTR)
+        continue; /* ECHILD: the application has reaped it */
+    *zygote = (struct rpi_zygote){ .socket = -1 };
+}
+
+static bool ask(struct rpi_zygote *zygote, char what)
+{
+    return zygote->pid && send(zygote->socket, &what, 1, MSG_NOSIGNAL) == 1;
+}
+
+bool rpi_zygote_fork(struct rpi_zygote *zygote)
+{
+    return ask(zygote, RPI_NURSERY_FORK);
+}
+
+bool rpi_zygote_kill(struct rpi_zygote *zygote)
+{
+    return ask(zygote, RPI_NURSERY_KILL);
+}
+
+int rpi_zygote_hear(struct rpi_zygote *zygote, struct rpi_zygote_news *news)
+{
+    ssize_t size;
+    if (!zygote->pid)
+        return -1;
+    do
+        size = recv(zygote->socket, news, sizeof *news, MSG_DONTWAIT);
+    while (size < 0 && errno == EINTR);
+    if (size == (ssize_t)sizeof *news)
+        return 1;
+    return size < 0 && errno == EAGAIN ? 0 : -1;
+}

@@ -1,0 +1,52 @@
+/* A process that stays as it was when it was forked, to fork others: without threads, so that they may do all that a process may.
+ *
+ *   worker --"a process"--> zygote --fork--> child, one at a time
+ *          <--"it is born: pid"   |
+ *          --"kill it"-->         | reaps it, kills what it left behind
+ *          <--"it died: how"------+
+ *
+ * The zygote and each child lead sessions of their own, so that a signal to the worker's process group does not end the one that has to
+ * clean up.  It ends when the worker does (a closed socket, or its pidfd), having killed the child and what the child has started; the
+ * child ends when the zygote does. */
+#ifndef RPI_FORKSERVER_H
+#define RPI_FORKSERVER_H
+
+#include <rankpool.h>
+
+#define RPI_ZYGOTE_KEEPS 2
+
+struct rpi_zygote_config {
+    void (*live)(void *context); /* a child's life; it does not return */
+    void *context;
+    int keep[RPI_ZYGOTE_KEEPS]; /* descriptors that a child needs, or -1; all others are closed but standard output */
+    int error;                  /* what becomes its standard error */
+};
+
+struct rpi_zygote {
+    int64_t pid; /* 0: there is none */
+    int socket;
+};
+
+enum rpi_zygote_what {
+    RPI_ZYGOTE_BORN = 1,  /* value: pid */
+    RPI_ZYGOTE_STILLBORN, /* value: errno of fork */
+    RPI_ZYGOTE_DIED,      /* value: as waitpid gives it */
+};
+
+struct rpi_zygote_news {
+    enum rpi_zygote_what what;
+    int64_t value;
+};
+
+/* RP_ERR_FULL: no process or descriptor could be had. */
+RP_MUST_USE rp_status rpi_zygote_start(struct rpi_zygote *zygote, const struct rpi_zygote_config *config);
+/* Ends it and its child at once. */
+void rpi_zygote_end(struct rpi_zygote *zygote);
+
+/* Asks for a child, or for its end; false: the zygote is gone. */
+bool rpi_zygote_fork(struct rpi_zygote *zygote);
+bool rpi_zygote_kill(struct rpi_zygote *zygote);
+/* What it has to say; never waits.  1: *news is set; 0: nothing; -1: the zygote is gone, and its child with it. */
+int rpi_zygote_hear(struct rpi_zygote *zygote, struct rpi_zygote_news *news);
+
+#endif

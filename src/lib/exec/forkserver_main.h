@@ -1,0 +1,15 @@
+/* What runs in the zygote's process (forkserver.h). */
+#ifndef RPI_FORKSERVER_MAIN_H
+#define RPI_FORKSERVER_MAIN_H
+
+#include "exec/forkserver.h"
+
+#include <sys/types.h>
+
+#define RPI_NURSERY_FORK 'f'
+#define RPI_NURSERY_KILL 'k'
+
+/* The zygote's life, from its fork to its end; all signals are blocked.  `parent`: the worker. */
+_Noreturn void rpi_nursery(int socket, pid_t parent, const struct rpi_zygote_config *config);
+
+#endif

@@ -1,0 +1,460 @@
+#include "master/deps.h"
+
+#include "master/ready.h"
+#include "master/settle.h"
+#include "base/status.h"
+#include "master/urgency.h"
+
+#include <stdio.h>
+
+#define BUCKETS 1024 /* a power of two; the chains grow with the inputs that are needed at one time */
+
+/* ---- the table of inputs */
+
+static struct rpi_link *bucket_of(const struct rpi_inputs *inputs, uint64_t id)
+{
+    return &inputs->buckets[(id * 0x9E3779B97F4A7C15U) >> 32 & (BUCKETS - 1)];
+}
+
+static struct rpi_input *find(const struct rpi_inputs *inputs, uint64_t id)
+{
+    if (inputs->count == 0)
+        return NULL;
+    const struct rpi_link *head = bucket_of(inputs, id);
+    for (struct rpi_link *link = head->next; link != head; link = link->next) {
+        struct rpi_input *input = RPI_MEMBER(link, struct rpi_input, link);
+        if (input->id == id)
+            return input;
+    }
+    return NULL;
+}
+
+bool rpi_inputs_hold(const struct rpi_inputs *inputs, uint64_t id)
+{
+    return find(inputs, id);
+}
+
+static bool make_buckets(struct rpi_master *master)
+{
+    struct rpi_inputs *inputs = &master->inputs;
+    if (inputs->buckets)
+        return true;
+    inputs->buckets = rpi_reserve(&master->config.alloc, BUCKETS * sizeof *inputs->buckets);
+    for (size_t i = 0; inputs->buckets && i < BUCKETS; i++)
+        rpi_list_init(&inputs->buckets[i]);
+    return inputs->buckets;
+}
+
+static struct rpi_input *find_or_make(struct rpi_master *master, uint64_t id)
+{
+    struct rpi_inputs *inputs = &master->inputs;
+    struct rpi_input *input = find(inputs, id);
+    if (input || !make_buckets(master))
+        return input;
+    input = rpi_zeroed(&master->config.alloc, sizeof *input);
+    if (!input)
+        return NULL;
+    input->id = id;
+    rpi_list_init(&input->edges);
+    rpi_list_append(bucket_of(inputs, id), &input->link);
+    inputs->count++;
+    return input;
+}
+
+/* A message of frames about inputs, goes to `worker` before any task that comes later. */
+static struct rpi_batch *open_message(struct rpi_master *master, struct rpi_writer *writer)
+{
+    struct rpi_batch *batch = rpi_batch_get(&master->batches);
+    if (batch)
+        rpi_writer_open(writer, batch->bytes, master->batches.limit);
+    return batch;
+}
+
+static void send_message(struct rpi_master *master, struct rpi_batch *batch, struct rpi_writer *writer, int worker)
+{
+    rpi_writer_close(writer, RPI_INPUT, 0);
+    batch->size = writer->used;
+    batch->peer = worker;
+    batch->sends = (uint16_t)(1 + batch->piece_count);
+    rpi_master_send(master, batch);
+}
+
+/* Workers that have it may forget it; for want of memory they keep it until the pool's end.  So does one that still has tasks nobody waits
+ * for: one of them may need it, and would wait for it for ever. */
+static void forget_at_workers(struct rpi_master *master, const struct rpi_input *input)
+{
+    for (int worker = 0; input->sent && worker <= master->roster.workers; worker++) {
+        struct rpi_writer writer;
+        struct rpi_frame frame = { .id = input->id, .flags = RPI_FRAME_FAILED };
+        const struct rpi_seat *seat = &master->roster.seats[worker];
+        if (!(input->sent[worker / 8] & 1 << worker % 8) || seat->presence == RPI_LOST || !rpi_list_empty(&seat->copies))
+            continue;
+        struct rpi_batch *batch = open_message(master, &writer);
+        if (!batch)
+            return;
+        (void)rpi_writer_frame(&writer, &frame);
+        send_message(master, batch, &writer, worker);
+    }
+}
+
+void rpi_inputs_replaced(struct rpi_master *master, int worker)
+{
+    struct rpi_link *buckets = master->inputs.buckets;
+    for (size_t i = 0; buckets && i < BUCKETS; i++)
+        for (struct rpi_link *link = buckets[i].next; link != &buckets[i]; link = link->next) {
+            struct rpi_input *input = RPI_MEMBER(link, struct rpi_input, link);
+            if (input->sent)
+                input->sent[worker / 8] &= (uint8_t) ~(1 << worker % 8);
+        }
+}
+
+/* One dependent less; with the last one the outcome is the application's alone again. */
+static void drop_input(struct rpi_master *master, struct rpi_input *input)
+{
+    if (--input->dependents)
+        return;
+    struct rpi_future *future = rpi_future_of(&master->futures, input->id);
+    uint64_t id = input->id;
+    forget_at_workers(master, input);
+    rpi_list_remove(&input->link);
+    rpi_free(&master->config.alloc, input->sent);
+    rpi_free(&master->config.alloc, input);
+    master->inputs.count--;
+    if (future && future->flags & RPI_FUTURE_RELEASED && future->state == RP_DONE)
+        rpi_master_release(master, id, future);
+}
+
+void rpi_inputs_unpin(struct rpi_master *master, uint64_t id)
+{
+    struct rpi_input *input = find(&master->inputs, id);
+    if (input)
+        drop_input(master, input);
+}
+
+/* ---- dependents */
+
+static bool failed(const struct rpi_future *future)
+{
+    return future->state == RP_DONE && future->status != RP_OK;
+}
+
+static bool add_edge(struct rpi_master *master, struct rpi_dependent *dependent, uint64_t id,
+                     const struct rpi_future *future)
+{
+    struct rpi_edge *edge = &dependent->edges[dependent->count];
+    struct rpi_input *input = find_or_make(master, id);
+    rpi_list_init(&edge->link);
+    if (!input)
+        return false;
+    edge->owner = dependent;
+    edge->input = input;
+    input->dependents++;
+    dependent->count++;
+    if (failed(future))
+        dependent->failed = id;
+    if (future->state == RP_DONE)
+        return true;
+    rpi_list_append(&input->edges, &edge->link);
+    dependent->unmet++;
+    return true;
+}
+
+rp_status rpi_inputs_gather(struct rpi_master *master, const rp_future *after, size_t count,
+                            struct rpi_dependent **dependent)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!rpi_master_future(master, after[i].id))
+            return rpi_error(RP_ERR_STALE, "options.after[%zu] was released, or is of another pool", i);
+    struct rpi_dependent *new = rpi_zeroed(&master->config.alloc, sizeof *new + count * sizeof *new->edges);
+    if (!new)
+        return rpi_no_memory("a task's inputs");
+    rpi_list_init(&new->link);
+    rpi_list_init(&new->urgent);
+    rpi_list_append(&master->inputs.all, &new->all);
+    for (size_t i = 0; i < count; i++) {
+        if (add_edge(master, new, after[i].id, rpi_master_future(master, after[i].id)))
+            continue;
+        rpi_inputs_let_go(master, new);
+        return rpi_no_memory("a task's inputs");
+    }
+    *dependent = new;
+    return RP_OK;
+}
+
+rp_status rpi_inputs_follow(struct rpi_master *master, uint64_t id, struct rpi_dependent **dependent)
+{
+    struct rpi_dependent *new = rpi_zeroed(&master->config.alloc, sizeof *new + sizeof *new->edges);
+    if (!new)
+        return rpi_no_memory("a task that shares an outcome");
+    new->follows = true;
+    rpi_list_init(&new->link);
+    rpi_list_init(&new->urgent);
+    rpi_list_append(&master->inputs.all, &new->all);
+    if (add_edge(master, new, id, rpi_future_of(&master->futures, id))) {
+        *dependent = new;
+        return RP_OK;
+    }
+    rpi_inputs_let_go(master, new);
+    return rpi_no_memory("a task that shares an outcome");
+}
+
+static void move_on(struct rpi_master *master, struct rpi_dependent *dependent)
+{
+    rpi_list_remove(&dependent->link);
+    rpi_list_append(&master->inputs.moved, &dependent->link);
+}
+
+void rpi_inputs_submitted(struct rpi_master *master, struct rpi_dependent *dependent, uint64_t id,
+                          const struct rpi_entry *entry)
+{
+    dependent->id = id;
+    dependent->entry = *entry;
+    master->inputs.waiting++;
+    if (dependent->unmet == 0 || dependent->failed)
+        move_on(master, dependent);
+    else
+        rpi_urgency_note(master, dependent);
+}
+
+void rpi_inputs_settled(struct rpi_master *master, uint64_t id, const struct rpi_future *future)
+{
+    struct rpi_input *input = find(&master->inputs, id);
+    if (!input)
+        return;
+    for (struct rpi_link *link; (link = rpi_list_pop(&input->edges));) {
+        struct rpi_dependent *dependent = RPI_MEMBER(link, struct rpi_edge, link)->owner;
+        dependent->unmet--;
+        if (failed(future))
+            dependent->failed = id;
+        if (dependent->id && (dependent->unmet == 0 || dependent->failed))
+            move_on(master, dependent);
+    }
+}
+
+void rpi_inputs_let_go(struct rpi_master *master, struct rpi_dependent *dependent)
+{
+    for (uint32_t i = 0; i < dependent->count; i++) {
+        rpi_list_remove(&dependent->edges[i].link);
+        drop_input(master, dependent->edges[i].input);
+    }
+    rpi_list_remove(&dependent->link);
+    rpi_list_remove(&dependent->urgent);
+    rpi_list_remove(&dependent->all);
+    rpi_buffer_free(dependent->arg);
+    rpi_free(&master->config.alloc, dependent);
+}
+
+/* A chain of failures too long to be told: its first links, and the failure that it began with. */
+static void tell_chain(char *text, size_t size, const char *chain)
+{
+    static const char link[] = RPI_BEHIND_A_FAILED ": ", gap[] = "... ";
+    const char *last = chain, *next;
+    int head = 0;
+    while ((next = strstr(last, link)))
+        last = next + sizeof link - 1;
+    if (!strncmp(last, gap, sizeof gap - 1))
+        last += sizeof gap - 1;
+    size_t tail = strlen(last) + sizeof gap;
+    for (next = chain; (next = strstr(next, link)) && (size_t)(next - chain) + sizeof link - 1 + tail <= size;) {
+        next += sizeof link - 1;
+        head = (int)(next - chain);
+    }
+    (void)snprintf(text, size, "%.*s%s%s", head, chain, gap, last);
+}
+
+/* The failure says whose it is; that one's own failure says the same of the one before it. */
+static rp_status fail(struct rpi_master *master, struct rpi_dependent *dependent, struct rpi_future *future)
+{
+    char message[RPI_MESSAGE_MAX + 1];
+    const struct rpi_future *culprit = rpi_future_of(&master->futures, dependent->failed);
+    const struct rpi_failure *failure = culprit->done.data;
+    if (strlen(failure->message) < sizeof message)
+        (void)snprintf(message, sizeof message, "%s", failure->message);
+    else
+        tell_chain(message, sizeof message, failure->message);
+    struct rpi_settled how = {
+        .status = RP_ERR_INPUT, .code = failure->code, .message = message, .function = dependent->entry.function
+    };
+    return rpi_settle_failure(master, dependent->id, future, &how);
+}
+
+static rp_status copy_failure(const struct rpi_master *master, const struct rpi_future *from, void **data)
+{
+    const struct rpi_failure *failure = from->done.data;
+    size_t size = sizeof *failure + strlen(failure->message) + 1;
+    void *copy = rpi_reserve(&master->config.alloc, size);
+    if (!copy)
+        return rpi_no_memory("a failure's message");
+    *data = memcpy(copy, failure, size);
+    return RP_OK;
+}
+
+static rp_status copy_result(const struct rpi_master *master, const struct rpi_future *from, void **data)
+{
+    if (!(from->flags & RPI_FUTURE_BUFFER))
+        return RP_OK;
+    void *copy = rpi_buffer_new(&master->config.alloc, from->done.size);
+    if (!copy)
+        return rpi_no_memory("a result");
+    *data = memcpy(copy, from->done.data, from->done.size);
+    return RP_OK;
+}
+
+static void count_outcome(struct rpi_counts *counts, rp_status status)
+{
+    counts->done += status == RP_OK;
+    counts->cancelled += status == RP_ERR_CANCELLED;
+    counts->failed += status != RP_OK && status != RP_ERR_CANCELLED;
+}
+
+/* Settles it as the one that it follows was settled. */
+static rp_status share(struct rpi_master *master, struct rpi_dependent *dependent, struct rpi_future *future)
+{
+    const struct rpi_future *from = rpi_future_of(&master->futures, dependent->edges[0].input->id);
+    struct rpi_settled how = { .status = (rp_status)from->status,
+                               .worker = (int)from->done.worker,
+                               .ran = (double)from->done.ran };
+    void *data = NULL;
+    rp_status status = how.status == RP_OK ? copy_result(master, from, &data) : copy_failure(master, from, &data);
+    if (status != RP_OK)
+        return status;
+    if (how.status != RP_OK && future->flags & RPI_FUTURE_DETACHED)
+        rpi_say(master->config.log, RP_LOG_ERROR, "a detached task failed: %s", ((struct rpi_failure *)data)->message);
+    rpi_settle_done(master, future, &how);
+    future->attempts = from->attempts;
+    future->flags |= from->flags & RPI_FUTURE_BUFFER;
+    future->done.size = from->done.size;
+    if (data)
+        future->done.data = data;
+    else
+        memcpy(future->done.small, from->done.small, sizeof from->done.small);
+    count_outcome(&master->counts, how.status);
+    rpi_settle_end(master, dependent->id, future);
+    return RP_OK;
+}
+
+/* Its arguments move into the queue. */
+static rp_status queue(struct rpi_master *master, struct rpi_dependent *dependent, struct rpi_future *future)
+{
+    const struct rpi_options *options = rpi_options_at(&master->options, future->options);
+    rp_status status = rpi_master_enqueue(master, &dependent->entry, options, false, future->pending.number);
+    if (status != RP_OK)
+        return status;
+    if (dependent->entry.flags & RPI_ENTRY_OWNED)
+        dependent->arg = NULL; /* the queue has it */
+    rpi_buffer_free(dependent->arg);
+    dependent->arg = NULL;
+    future->state = RP_QUEUED;
+    rpi_future_queued(future, dependent->entry.function, dependent->entry.size);
+    master->inputs.waiting--;
+    return RP_OK;
+}
+
+void rpi_inputs_advance(struct rpi_master *master)
+{
+    for (struct rpi_link *link; (link = rpi_list_first(&master->inputs.moved));) {
+        struct rpi_dependent *dependent = RPI_MEMBER(link, struct rpi_dependent, link);
+        struct rpi_future *future = rpi_future_of(&master->futures, dependent->id);
+        bool ends = dependent->follows || dependent->failed;
+        rp_status status = dependent->follows  ? share(master, dependent, future)
+                           : dependent->failed ? fail(master, dependent, future)
+                                               : queue(master, dependent, future);
+        if (status != RP_OK)
+            return;
+        if (!ends) /* else it is gone */
+            rpi_list_remove(link);
+    }
+}
+
+void rpi_inputs_fini(struct rpi_master *master)
+{
+    struct rpi_inputs *inputs = &master->inputs;
+    for (struct rpi_link *link; (link = rpi_list_pop(&inputs->all));) {
+        struct rpi_dependent *dependent = RPI_MEMBER(link, struct rpi_dependent, all);
+        rpi_buffer_free(dependent->arg);
+        rpi_free(&master->config.alloc, dependent);
+    }
+    for (size_t i = 0; inputs->buckets && i < BUCKETS; i++)
+        for (struct rpi_link *link; (link = rpi_list_pop(&inputs->buckets[i]));) {
+            struct rpi_input *input = RPI_MEMBER(link, struct rpi_input, link);
+            rpi_free(&master->config.alloc, input->sent);
+            rpi_free(&master->config.alloc, input);
+        }
+    rpi_free(&master->config.alloc, inputs->buckets);
+    inputs->buckets = NULL;
+    inputs->count = 0;
+}
+
+/* ---- to workers */
+
+/* The outcome itself; it stays where it is while somebody depends on it. */
+static bool put_outcome(struct rpi_master *master, struct rpi_input *input, struct rpi_batch *batch,
+                        struct rpi_writer *writer)
+{
+    const struct rpi_future *future = rpi_future_of(&master->futures, input->id);
+    const void *data = future->flags & RPI_FUTURE_BUFFER ? future->done.data : future->done.small;
+    struct rpi_frame frame = { .id = input->id, .length = future->done.size };
+    if (frame.length > rpi_inline_limit(writer->limit))
+        frame.flags = RPI_FRAME_LARGE;
+    if (!rpi_writer_fits(writer, rpi_frame_size(frame.flags, frame.length)) ||
+        (frame.flags && batch->piece_count == RPI_PIECES))
+        return false;
+    uint8_t *at = rpi_writer_frame(writer, &frame);
+    if (!frame.flags) {
+        rpi_put_payload(at, data, frame.length);
+        return true;
+    }
+    batch->pieces[batch->piece_count++] = (struct rpi_piece){ .data = data, .size = frame.length };
+    batch->input = input->id;
+    input->dependents++;
+    return true;
+}
+
+static bool send_outcome(struct rpi_master *master, struct rpi_input *input, int worker)
+{
+    size_t bytes = (size_t)master->roster.workers / 8 + 1;
+    struct rpi_writer writer;
+    if (!input->sent)
+        input->sent = rpi_zeroed(&master->config.alloc, bytes);
+    if (!input->sent)
+        return false;
+    if (input->sent[worker / 8] & 1 << worker % 8)
+        return true;
+    struct rpi_batch *batch = open_message(master, &writer);
+    if (!batch)
+        return false;
+    if (!put_outcome(master, input, batch, &writer)) { /* cannot be: one fits into an empty message */
+        rpi_batch_put(&master->batches, batch);
+        return false;
+    }
+    send_message(master, batch, &writer, worker);
+    input->sent[worker / 8] |= (uint8_t)(1 << worker % 8);
+    return true;
+}
+
+/* Which outcomes the task needs, in the order of `after`, in as many frames as it takes. */
+static bool send_list(struct rpi_master *master, const struct rpi_dependent *dependent, int worker)
+{
+    uint32_t most = rpi_inline_limit(master->batches.limit) / 8;
+    for (uint32_t from = 0; from < dependent->count; from += most) {
+        uint32_t count = dependent->count - from < most ? dependent->count - from : most;
+        struct rpi_frame frame = { .id = dependent->id, .flags = RPI_FRAME_NUMBER, .number = from, .length = 8 * count };
+        struct rpi_writer writer;
+        struct rpi_batch *batch = open_message(master, &writer);
+        if (!batch)
+            return false;
+        uint8_t *at = rpi_writer_frame(&writer, &frame);
+        for (uint32_t i = 0; i < count; i++)
+            rpi_put64(at + 8 * (size_t)i, dependent->edges[from + i].input->id);
+        send_message(master, batch, &writer, worker);
+    }
+    return true;
+}
+
+bool rpi_inputs_send(struct rpi_master *master, const struct rpi_dependent *dependent, int worker)
+{
+    for (uint32_t i = 0; i < dependent->count; i++)
+        if (!send_outcome(master, dependent->edges[i].input, worker))
+            return false;
+    return send_list(master, dependent, worker);
+}

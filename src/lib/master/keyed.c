@@ -1,0 +1,130 @@
+#include "master/keyed.h"
+
+#include "master/settle.h"
+#include "base/status.h"
+
+#define BUCKETS 1024 /* a power of two; the chains grow with the keyed tasks that are under way */
+
+static struct rpi_link *bucket_of(const struct rpi_keys *keys, const struct rpi_key *key)
+{
+    return &keys->buckets[key->hash >> 32 & (BUCKETS - 1)];
+}
+
+static bool same(const struct rpi_keyed *keyed, uint16_t function, const struct rpi_key *key)
+{
+    return keyed->key.hash == key->hash && keyed->function == function && keyed->key.bytes.size == key->bytes.size &&
+           memcmp(keyed->key.bytes.data, key->bytes.data, key->bytes.size) == 0 &&
+           memcmp(keyed->key.argument, key->argument, RPI_DIGEST) == 0;
+}
+
+struct rpi_keyed *rpi_keyed_find(const struct rpi_master *master, uint16_t function, const struct rpi_key *key)
+{
+    if (!master->keys.buckets)
+        return NULL;
+    const struct rpi_link *head = bucket_of(&master->keys, key);
+    for (struct rpi_link *link = head->next; link != head; link = link->next) {
+        struct rpi_keyed *keyed = RPI_MEMBER(link, struct rpi_keyed, link);
+        if (same(keyed, function, key))
+            return keyed;
+    }
+    return NULL;
+}
+
+static bool make_buckets(struct rpi_master *master)
+{
+    struct rpi_keys *keys = &master->keys;
+    if (keys->buckets)
+        return true;
+    keys->buckets = rpi_reserve(&master->config.alloc, BUCKETS * sizeof *keys->buckets);
+    for (size_t i = 0; keys->buckets && i < BUCKETS; i++)
+        rpi_list_init(&keys->buckets[i]);
+    return keys->buckets;
+}
+
+rp_status rpi_keyed_make(struct rpi_master *master, uint16_t function, const struct rpi_key *key, struct rpi_keyed **keyed)
+{
+    struct rpi_keyed *new = NULL;
+    if (make_buckets(master))
+        new = rpi_zeroed(&master->config.alloc, sizeof *new + key->bytes.size);
+    if (!new)
+        return rpi_no_memory("a task's key");
+    new->key = *key;
+    new->key.bytes.data = memcpy(new->bytes, key->bytes.data, key->bytes.size);
+    new->function = function;
+    rpi_list_init(&new->due);
+    rpi_list_append(bucket_of(&master->keys, key), &new->link);
+    *keyed = new;
+    return RP_OK;
+}
+
+void rpi_keyed_free(struct rpi_master *master, struct rpi_keyed *keyed)
+{
+    rpi_list_remove(&keyed->link);
+    rpi_list_remove(&keyed->due);
+    rpi_free(&master->config.alloc, keyed);
+}
+
+bool rpi_keyed_waits(struct rpi_master *master, struct rpi_future *future, struct rpi_keyed *keyed)
+{
+    if (future->status != RP_OK || keyed->spawns) {
+        rpi_keyed_free(master, keyed);
+        return false;
+    }
+    future->state = RPI_STORING;
+    master->unsettled++;
+    master->counts.done--;
+    rpi_list_append(&master->keys.due, &keyed->due);
+    return true;
+}
+
+struct rpi_keyed *rpi_master_due(const struct rpi_master *master)
+{
+    struct rpi_link *link = rpi_list_first(&master->keys.due);
+    return link ? RPI_MEMBER(link, struct rpi_keyed, due) : NULL;
+}
+
+rp_bytes rpi_master_due_result(const struct rpi_master *master, const struct rpi_keyed *keyed)
+{
+    const struct rpi_future *future = rpi_future_of(&master->futures, keyed->id);
+    return (rp_bytes){ .data = future->flags & RPI_FUTURE_BUFFER ? future->done.data : future->done.small,
+                       .size = future->done.size };
+}
+
+void rpi_master_stored(struct rpi_master *master, struct rpi_keyed *keyed)
+{
+    uint64_t id = keyed->id;
+    struct rpi_future *future = rpi_future_of(&master->futures, id);
+    rpi_keyed_free(master, keyed);
+    future->state = RP_DONE;
+    master->unsettled--;
+    master->counts.done++;
+    rpi_settle_tell(master, id, future);
+}
+
+void rpi_keyed_settle(struct rpi_master *master, uint64_t id, struct rpi_future *future, const struct rpi_stored *stored,
+                      double now)
+{
+    static const struct rpi_settled how = { .status = RP_OK, .message = "" };
+    master->now = now;
+    rpi_settle_done(master, future, &how);
+    future->done.size = stored->size;
+    if (stored->size > RPI_SMALL_RESULT) {
+        future->done.data = stored->buffer;
+        future->flags |= RPI_FUTURE_BUFFER;
+    } else {
+        memcpy(future->done.small, stored->buffer, stored->size);
+        rpi_buffer_free(stored->buffer);
+    }
+    master->counts.done++;
+    rpi_settle_tell(master, id, future);
+}
+
+void rpi_keyed_fini(struct rpi_master *master)
+{
+    struct rpi_keys *keys = &master->keys;
+    for (size_t i = 0; keys->buckets && i < BUCKETS; i++)
+        for (struct rpi_link *link; (link = rpi_list_first(&keys->buckets[i]));)
+            rpi_keyed_free(master, RPI_MEMBER(link, struct rpi_keyed, link));
+    rpi_free(&master->config.alloc, keys->buckets);
+    keys->buckets = NULL;
+}

@@ -1,0 +1,118 @@
+#include "master/plain.h"
+
+#include "master/ready.h"
+#include "master/settle.h"
+#include "base/status.h"
+
+#define FRAME (RPI_FRAME_HEADER + RPI_SMALL_RESULT) /* bytes of a plain result */
+
+rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function, const void *arg, uint32_t size, double now,
+                               uint64_t *id)
+{
+    struct rpi_entry entry = { .size = size, .function = function, .data = arg };
+    struct rpi_future *future = rpi_future_next(&master->futures, &entry.id);
+    if (!future)
+        return rpi_no_memory("a future");
+    rp_status status = rpi_queue_plain(master, &entry);
+    if (status != RP_OK) {
+        rpi_future_free(&master->futures, entry.id, future);
+        return status;
+    }
+    rpi_plain_begin(master, future, function, size, now);
+    *id = entry.id;
+    return RP_OK;
+}
+
+static bool is_awaited(const struct rpi_future *future, uint8_t attempt)
+{
+    return future && future->state == RP_SENT && future->attempts == attempt;
+}
+
+/* Where the results of tasks with these options go; NULL: not to a stream alone. */
+struct way {
+    uint32_t options;
+    struct rpi_outbox *outbox;
+};
+
+static bool find_way(const struct rpi_master *master, uint32_t number, struct way *way)
+{
+    const struct rpi_options *options = rpi_options_at(&master->options, number);
+    bool alone = !options->on_done && !options->dependent && !options->keyed && !options->epoch;
+    *way = (struct way){ .options = number, .outbox = alone ? options->outbox : NULL };
+    return way->outbox;
+}
+
+/* Nothing but the application waits for it, or nothing but a stream. */
+static bool is_simple(const struct rpi_master *master, const struct rpi_future *future, struct way *way)
+{
+    const unsigned streamed = RPI_FUTURE_STREAMED | RPI_FUTURE_RELEASED;
+    if (!future->options)
+        return !future->flags;
+    return (future->flags & ~(unsigned)RPI_FUTURE_SPAWNED) == streamed &&
+           (future->options == way->options ? way->outbox != NULL : find_way(master, future->options, way));
+}
+
+static void settle(struct rpi_future *future, double now, double ran, int worker, const uint8_t *result)
+{
+    double queued = now - future->pending.submitted - ran;
+    uint32_t depth = future->pending.depth;
+    future->state = RP_DONE;
+    future->status = RP_OK;
+    memcpy(future->done.small, result, RPI_SMALL_RESULT);
+    future->done.size = RPI_SMALL_RESULT;
+    future->done.worker = (uint32_t)worker;
+    if (future->flags & RPI_FUTURE_SPAWNED)
+        future->done.depth = depth;
+    else
+        future->done.queued = (float)(queued > 0 ? queued : 0);
+    future->done.ran = (float)ran;
+}
+
+static void tell_stream(struct rpi_master *master, uint64_t id, struct rpi_future *future, struct rpi_outbox *outbox)
+{
+    rpi_options_release(&master->options, future->options);
+    future->options = 0;
+    if (outbox && !outbox->ordered)
+        rpi_ring_push(&outbox->ready, id);
+}
+
+uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_reader *reader, double ran, uint16_t *function)
+{
+    struct way way = { 0 };
+    const uint8_t *at = reader->at;
+    uint32_t most = (uint32_t)(reader->end - at) / FRAME, count = 0, leaving = 0, batch = 0;
+    if (most > reader->left)
+        most = reader->left;
+    if (!most || master->inputs.count || master->losses.count || !rpi_list_empty(&master->roster.seats[worker].held))
+        return 0;
+    const uint64_t alike = rpi_get64(at + 8); /* function, attempt, flags, length */
+    if (alike >> 24 != (uint64_t)RPI_SMALL_RESULT << 8 || (uint16_t)alike >= master->config.registry->count)
+        return 0;
+    for (; count < most && rpi_get64(at + 8) == alike; count++, at += FRAME) {
+        uint64_t id = rpi_get64(at);
+        struct rpi_future *future = rpi_future_of(&master->futures, id);
+        if (!is_awaited(future, (uint8_t)(alike >> 16)) || !is_simple(master, future, &way))
+            break;
+        if (!leaving || future->pending.batch != batch) {
+            if (master->batches.table[future->pending.batch]->peer != worker)
+                break;
+            if (leaving)
+                rpi_settle_leave(master, batch, leaving, ran * leaving);
+            batch = future->pending.batch;
+            leaving = 0;
+        }
+        leaving++;
+        settle(future, master->now, ran, worker, at + RPI_FRAME_HEADER);
+        if (future->options)
+            tell_stream(master, id, future, way.outbox);
+    }
+    if (leaving)
+        rpi_settle_leave(master, batch, leaving, ran * leaving);
+    master->unsettled -= count;
+    master->counts.done += count;
+    reader->at = at;
+    reader->left = (uint16_t)(reader->left - count);
+    reader->next += count;
+    *function = (uint16_t)alike;
+    return count;
+}

@@ -1,0 +1,62 @@
+/* The short way of nearly every task: it has no options, or its stream's, a small argument and a result of RPI_SMALL_RESULT bytes.  What it leaves behind
+ * is what the long way would leave; whatever is not plain is left to that. */
+#ifndef RPI_PLAIN_H
+#define RPI_PLAIN_H
+
+#include "master/master.h"
+
+static inline bool rpi_is_plain(const struct rpi_master *master, const struct rpi_request *request)
+{
+    return !request->options && !request->after_count && !request->key && !request->stored && !request->spawned &&
+           !request->released && !request->number && !request->link && !master->versions.current &&
+           request->size <= rpi_inline_limit(master->config.batch_limit);
+}
+
+/* As rpi_master_submit, of a plain request, the longer way. */
+RP_MUST_USE rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function, const void *arg, uint32_t size,
+                                           double now, uint64_t *id);
+
+static inline void rpi_plain_begin(struct rpi_master *master, struct rpi_future *future, uint16_t function, uint32_t size,
+                                   double now)
+{
+    rpi_future_queued(future, function, size);
+    future->pending.number = master->next_number++;
+    future->pending.submitted = now;
+    master->unsettled++;
+    master->counts.submitted++;
+}
+
+/* As rpi_master_submit, of a plain request. */
+RP_MUST_USE static inline rp_status rpi_plain_submit(struct rpi_master *master, uint16_t function, const void *arg,
+                                                     uint32_t size, double now, uint64_t *id)
+{
+    struct rpi_future *future = NULL;
+    if (size == RPI_SMALL_RESULT && rpi_taskq_has_room(&master->queue))
+        future = rpi_future_next(&master->futures, id);
+    if (!future)
+        return rpi_plain_submit_any(master, function, arg, size, now, id);
+    rpi_taskq_push_short(&master->queue, *id, function, arg);
+    rpi_plain_begin(master, future, function, RPI_SMALL_RESULT, now);
+    return RP_OK;
+}
+
+/* The same of a stream's item without options of its own: these are the stream's, by number, and there is room for it in its outbox. */
+RP_MUST_USE static inline rp_status rpi_plain_submit_item(struct rpi_master *master, uint16_t function, const rp_bytes *arg,
+                                                          double now, uint32_t options, uint32_t link, uint64_t *id)
+{
+    rp_status status = rpi_plain_submit(master, function, arg->data, (uint32_t)arg->size, now, id);
+    if (status != RP_OK)
+        return status;
+    struct rpi_future *future = rpi_future_slot(&master->futures, (uint32_t)*id);
+    rpi_options_hold(&master->options, options);
+    future->options = options;
+    future->link = link;
+    future->flags = RPI_FUTURE_STREAMED | RPI_FUTURE_RELEASED;
+    return RP_OK;
+}
+
+/* Settles the results next in the reader as long as they are plain and of one function, which ran for so many seconds each; returns how
+ * many.  Their times are for the caller to count. */
+uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_reader *reader, double ran, uint16_t *function);
+
+#endif

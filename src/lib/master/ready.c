@@ -1,0 +1,91 @@
+#include "master/ready.h"
+
+#include "base/status.h"
+
+static struct rpi_own *own_of(struct rpi_master *master, int worker)
+{
+    const struct rpi_alloc *alloc = &master->config.alloc;
+    if (!master->own)
+        master->own = rpi_zeroed(alloc, ((size_t)master->roster.workers + 1) * sizeof(struct rpi_own *));
+    if (!master->own)
+        return NULL;
+    if (!master->own[worker]) {
+        struct rpi_own *own = rpi_reserve(alloc, sizeof *own);
+        if (!own)
+            return NULL;
+        rpi_taskq_init(&own->queue, alloc);
+        rpi_list_init(&own->link);
+        own->worker = worker;
+        master->own[worker] = own;
+    }
+    return master->own[worker];
+}
+
+static void wake(struct rpi_master *master, struct rpi_own *own)
+{
+    rpi_list_remove(&own->link);
+    rpi_list_append(&master->awake, &own->link);
+}
+
+void rpi_master_wake(struct rpi_master *master, int worker)
+{
+    if (master->own && master->own[worker])
+        wake(master, master->own[worker]);
+}
+
+void rpi_master_void(struct rpi_master *master, const struct rpi_options *options, uint32_t size)
+{
+    rpi_queue_count(master, options->hard ? &master->own[options->worker]->queue : &master->queue, -1, -(int64_t)size);
+}
+
+rp_status rpi_master_enqueue(struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_options *options,
+                             bool back, uint64_t order)
+{
+    const struct rpi_rank rank = { .priority = options->priority, .cost = options->cost, .order = order, .back = back };
+    struct rpi_own *own = options->hard ? own_of(master, options->worker) : NULL;
+    if (options->hard && !own)
+        return rpi_no_memory("a worker's own queue");
+    rp_status status = rpi_taskq_push(own ? &own->queue : &master->queue, entry, &rank);
+    if (status != RP_OK)
+        return status;
+    rpi_queue_count(master, own ? &own->queue : &master->queue, 1, (int64_t)entry->size);
+    if (own)
+        wake(master, own);
+    return RP_OK;
+}
+
+static void drop_queue(struct rpi_taskq *queue)
+{
+    struct rpi_entry entry;
+    while (rpi_taskq_peek(queue, &entry)) {
+        rpi_entry_drop(&entry);
+        rpi_taskq_pop(queue);
+    }
+    queue->tasks = queue->bytes = 0;
+}
+
+void rpi_queues_drop(struct rpi_master *master)
+{
+    drop_queue(&master->queue);
+    for (int worker = 1; master->own && worker <= master->roster.workers; worker++)
+        if (master->own[worker])
+            drop_queue(&master->own[worker]->queue);
+    master->own_tasks = master->own_bytes = 0;
+}
+
+static void drop_entry(void *context, const struct rpi_entry *entry)
+{
+    (void)context;
+    rpi_entry_drop(entry);
+}
+
+void rpi_queues_fini(struct rpi_master *master)
+{
+    rpi_taskq_fini(&master->queue, drop_entry, NULL);
+    for (int worker = 1; master->own && worker <= master->roster.workers; worker++) {
+        if (master->own[worker])
+            rpi_taskq_fini(&master->own[worker]->queue, drop_entry, NULL);
+        rpi_free(&master->config.alloc, master->own[worker]);
+    }
+    rpi_free(&master->config.alloc, master->own);
+}

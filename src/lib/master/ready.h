@@ -1,0 +1,67 @@
+/* The queues at rank 0: the common one, and for each worker that has been named one of tasks that only it may run. */
+#ifndef RPI_READY_H
+#define RPI_READY_H
+
+#include "master/master.h"
+
+/* The tasks that one worker alone may run. */
+struct rpi_own {
+    struct rpi_taskq queue;
+    struct rpi_link link; /* in master->awake, or alone */
+    int worker;
+};
+
+/* Queues a task where its options want it; `back`: it was queued before.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_master_enqueue(struct rpi_master *master, const struct rpi_entry *entry,
+                                         const struct rpi_options *options, bool back, uint64_t order);
+/* A queued task with these options and an argument of `size` bytes is void: it counts no more, and its entry is dropped when it comes up. */
+void rpi_master_void(struct rpi_master *master, const struct rpi_options *options, uint32_t size);
+/* A worker has credit again: the tasks that only it may run are looked at. */
+void rpi_master_wake(struct rpi_master *master, int worker);
+/* Drops all that is queued. */
+void rpi_queues_drop(struct rpi_master *master);
+void rpi_queues_fini(struct rpi_master *master);
+
+static inline void rpi_queue_count(struct rpi_master *master, struct rpi_taskq *queue, int64_t tasks, int64_t bytes)
+{
+    queue->tasks += (uint64_t)tasks;
+    queue->bytes += (uint64_t)bytes;
+    if (queue != &master->queue) {
+        master->own_tasks += (uint64_t)tasks;
+        master->own_bytes += (uint64_t)bytes;
+    }
+}
+
+/* Nearly every task: behind the others. */
+RP_MUST_USE static inline rp_status rpi_queue_plain(struct rpi_master *master, const struct rpi_entry *entry)
+{
+    static const struct rpi_rank last;
+    rp_status status = rpi_taskq_push(&master->queue, entry, &last);
+    if (status == RP_OK) {
+        master->queue.tasks++;
+        master->queue.bytes += entry->size;
+    }
+    return status;
+}
+
+/* Frees the argument of an entry that is taken out. */
+static inline void rpi_entry_drop(const struct rpi_entry *entry)
+{
+    if (entry->flags & RPI_ENTRY_OWNED)
+        rpi_buffer_free((void *)(uintptr_t)entry->data);
+}
+
+/* The first entry that is still wanted; NULL: none. */
+static inline struct rpi_future *rpi_queue_peek(struct rpi_master *master, struct rpi_taskq *queue, struct rpi_entry *entry)
+{
+    while (rpi_taskq_peek(queue, entry)) {
+        struct rpi_future *future = rpi_future_of(&master->futures, entry->id);
+        if (future && future->state == RP_QUEUED)
+            return future;
+        rpi_entry_drop(entry);
+        rpi_taskq_pop(queue);
+    }
+    return NULL;
+}
+
+#endif

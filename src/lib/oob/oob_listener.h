@@ -1,0 +1,34 @@
+/* Where workers' connections come in at rank 0.  A connection that does not begin with the pool's token is closed, and so is one that takes
+ * its time over it; never are more than a few under way.  Open only while workers are awaited. */
+#ifndef RPI_OOB_LISTENER_H
+#define RPI_OOB_LISTENER_H
+
+#include "base/log.h"
+#include "oob/oob_protocol.h"
+
+#define RPI_VISITORS 16 /* connections that have not proven themselves; of more, the oldest is closed */
+
+struct rpi_visitor {
+    int file; /* -1: none */
+    double since;
+    struct rpi_proof proof;
+};
+
+struct rpi_gate {
+    int listener; /* -1: closed */
+    uint32_t ip;  /* host byte order */
+    uint16_t port;
+    uint8_t token[RPI_TOKEN_BYTES];
+    struct rpi_visitor visitors[RPI_VISITORS];
+    uint64_t refused;
+    int error; /* no more come in, for want of a descriptor; 0: they do */
+};
+
+/* Makes the token and listens on that one address.  RP_ERR_BROKEN: it cannot. */
+RP_MUST_USE rp_status rpi_gate_open(struct rpi_gate *gate, uint32_t ip);
+/* A proven connection: its file and the number, from 1 to `most`, that it gave.  False: none now.  Never waits. */
+bool rpi_gate_next(struct rpi_gate *gate, double now, int most, int *worker, int *file);
+/* No one comes in any more; one line tells how many were refused. */
+void rpi_gate_close(struct rpi_gate *gate, const struct rpi_log *log);
+
+#endif

@@ -1,0 +1,76 @@
+/* A worker's end of the side channel, and the thread that watches it, at any thread level of MPI: it never calls MPI.  Rank 0's end is
+ * noticed there, whatever the worker is busy with, and ends this process at once.  What rank 0 says, the worker itself reads when it sleeps.
+ *
+ * Why rank 0 is not left asleep.  Rank 0 sleeps only when it has found nothing for RPI_DROWSY seconds.  A worker rings it behind each message but
+ * where the one before went out less than half of that ago (RPI_LIFELINE_QUIET).  Let rank 0 sleep while a message is there that its last look did not
+ * see.  Were it rung for it, the byte is there and ends the sleep.  Was it not, the one before was sent less than QUIET earlier; if rank 0
+ * has not seen that one either, the same holds for it, and the first of such a row was rung.  If it has, it looked at least
+ * DROWSY - QUIET seconds behind the sending of this message: over shared memory it was there to be seen.  Over tcp it may be late, as
+ * it may be inside MPI for want of progress: so rank 0's sleeps begin at 1 ms, double while nothing comes, and end at a second.
+ *
+ * A message that MPI kept for a while is rung for when it has left, too, but where rank 0 was rung less than QUIET before: then its sleeps are
+ * still the short ones that follow on a ring.  (Open MPI calls every full batch over shared memory done only when rank 0 has read it: a
+ * ring for each of them costs more than its tasks.) */
+#ifndef RPI_OOB_WORKER_H
+#define RPI_OOB_WORKER_H
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define RPI_LIFELINE_QUIET (RPI_DROWSY / 2)
+
+struct rpi_lifeline {
+    int file;            /* -1: there is none */
+    int stop;            /* an eventfd that ends the thread */
+    int number;          /* this worker's; 0: nobody has said it */
+    double host_timeout; /* seconds: rank 0's host is given up a little later; the default, until it is set */
+    double beat;
+    bool answers; /* its heartbeats are answers to rank 0's, once for many */
+    pthread_t thread;
+    bool live;               /* it is there */
+    pthread_mutex_t hearing; /* who reads the socket */
+    atomic_bool parted;      /* rank 0 ends without waiting for this worker */
+    atomic_bool gone;        /* its socket's end was seen */
+    atomic_bool leaving;     /* so does this worker: rank 0's end is nothing to it any more */
+    atomic_bool heard;       /* something came since the last heartbeat */
+    atomic_bool announced;   /* this worker said that it sleeps, and was not rung since */
+    uint64_t said;           /* ticks when rank 0 was last sent something */
+    uint64_t rung;           /* and when it was rung */
+    uint64_t opened;         /* ticks, and */
+    double opened_at;        /* seconds */
+    uint64_t quiet;          /* ticks that are at most RPI_LIFELINE_QUIET */
+    bool is_quiet_known;     /* and not much less */
+};
+
+void rpi_lifeline_init(struct rpi_lifeline *lifeline);
+/* Connects to rank 0's gate as worker `number`, and starts the thread, which gives a sign of life each `beat` seconds; for 0 only where rank 0
+ * is on another host and gives some, every 10 s.
+ * RP_ERR_BROKEN: rank 0 could not be reached within `timeout` seconds, or there is no thread. */
+RP_MUST_USE rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t port, const uint8_t *token,
+                                        int number, double beat, double timeout);
+/* The same over a connected socket, which it takes over, also where it fails. */
+RP_MUST_USE rp_status rpi_lifeline_start(struct rpi_lifeline *lifeline, int file, double beat);
+/* From now on rank 0's end does not end this process. */
+void rpi_lifeline_leave(struct rpi_lifeline *lifeline);
+/* Ends the thread and closes the socket; none: no effect. */
+void rpi_lifeline_close(struct rpi_lifeline *lifeline);
+
+/* A message was sent to rank 0: rings it if it may sleep.  `anew`: it was sent before, but has only now left. */
+void rpi_lifeline_sent(struct rpi_lifeline *lifeline, bool anew);
+/* Something came from rank 0. */
+static inline void rpi_lifeline_came(struct rpi_lifeline *lifeline)
+{
+    atomic_store_explicit(&lifeline->announced, false, memory_order_relaxed);
+}
+/* Says how many messages have been sent to rank 0 so far. */
+void rpi_lifeline_count(struct rpi_lifeline *lifeline, uint32_t sent);
+/* Says that this worker is about to sleep. */
+void rpi_lifeline_doze(struct rpi_lifeline *lifeline);
+/* Sleeps until rank 0 says something or ends, or `seconds` have passed. */
+void rpi_lifeline_park(struct rpi_lifeline *lifeline, double seconds);
+
+#endif

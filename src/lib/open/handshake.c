@@ -1,0 +1,552 @@
+#include "open/handshake.h"
+
+#include "base/hosts.h"
+#include "oob/oob_socket.h"
+#include "base/status.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define HELLO_FIXED   (RPI_BATCH_HEADER + 24)
+#define GATE_FIELDS   (16 + RPI_TOKEN_BYTES)
+#define VERDICT_TEXT  (60 + GATE_FIELDS)
+#define VERDICT_FIXED (RPI_BATCH_HEADER + VERDICT_TEXT)
+
+/* ---- texts in messages */
+
+static uint8_t *put_text(uint8_t *at, const char *text, size_t most)
+{
+    size_t length = strlen(text);
+    if (length > most)
+        length = most;
+    rpi_put16(at, (uint16_t)length);
+    memcpy(at + 2, text, length); /* NOLINT(bugprone-not-null-terminated-result): the length goes before it */
+    return at + 2 + length;
+}
+
+/* Reads a text into `text` of `size` bytes; NULL: it is cut off. */
+static const uint8_t *get_text(const uint8_t *at, const uint8_t *end, char *text, size_t size)
+{
+    if (end - at < 2)
+        return NULL;
+    size_t length = rpi_get16(at);
+    if ((size_t)(end - at - 2) < length)
+        return NULL;
+    size_t kept = length < size ? length : size - 1;
+    memcpy(text, at + 2, kept);
+    text[kept] = '\0';
+    return at + 2 + length;
+}
+
+static size_t close_message(uint8_t *bytes, const uint8_t *end, enum rpi_kind kind)
+{
+    struct rpi_writer writer = { .base = bytes, .used = (uint32_t)(end - bytes) };
+    rpi_writer_close(&writer, kind, 0);
+    return writer.used;
+}
+
+/* ---- sending, and waiting for what comes */
+
+struct talk {
+    struct rpi_opening *opening;
+    int sending;      /* messages not reported sent */
+    int heard;        /* rank 0: hellos; else: 1 with the verdict */
+    bool *came;       /* rank 0: by rank */
+    int rounds;       /* rank 0: that are over */
+    bool lost;        /* rank 0: a rank has ended */
+    bool estranged;   /* rank 0: with one of them there is no understanding */
+    rp_status status; /* of the talk so far */
+    char message[1200];
+};
+
+static void fail(struct talk *talk, rp_status status)
+{
+    if (talk->status != RP_OK)
+        return; /* the first reason stands */
+    talk->status = status;
+    (void)snprintf(talk->message, sizeof talk->message, "%s", rp_error_message());
+}
+
+static void fail_estranged(struct talk *talk, rp_status status)
+{
+    talk->estranged = true;
+    fail(talk, status);
+}
+
+static void on_sent(void *context, void *cookie)
+{
+    struct talk *talk = context;
+    (void)cookie;
+    talk->sending--;
+}
+
+static bool on_received(void *context, void *cookie)
+{
+    struct talk *talk = context;
+    (void)cookie;
+    talk->sending--; /* it counts as one message under way */
+    return true;
+}
+
+static rp_status send(struct talk *talk, int peer, const uint8_t *bytes, size_t size)
+{
+    struct rpi_transport *transport = talk->opening->transport;
+    bool done = false;
+    rp_status status = transport->ops->send(transport, peer, bytes, size, NULL, &done);
+    if (status == RP_OK && !done)
+        talk->sending++;
+    return status;
+}
+
+static void on_lost(void *context, int peer)
+{
+    struct talk *talk = context;
+    const struct rpi_opening *opening = talk->opening;
+    talk->lost = true;
+    fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "rank %d (%s, pid %lld) has ended while the pool was being opened", peer,
+                                   opening->hosts + (size_t)peer * RPI_HOST_BYTES, (long long)opening->pids[peer]));
+}
+
+static struct rpi_events events_of(struct talk *talk, bool (*on_batch)(void *, int, const void *, size_t))
+{
+    return (
+        struct rpi_events){ .batch = on_batch, .sent = on_sent, .received = on_received, .lost = on_lost, .context = talk };
+}
+
+/* Until `heard` messages have come and all are sent. */
+static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const void *, size_t), int heard, double timeout)
+{
+    struct rpi_transport *transport = talk->opening->transport;
+    struct rpi_events events = events_of(talk, on_batch);
+    struct rpi_patience patience = { 0 };
+    double deadline = rpi_deadline(rpi_now(), timeout);
+    while (talk->heard < heard || talk->sending > 0) {
+        bool any = false;
+        rp_status status = transport->ops->poll(transport, &events, &any);
+        if (status != RP_OK)
+            return status;
+        if (talk->lost && talk->heard < heard)
+            return RP_ERR_BROKEN; /* somebody will never be heard */
+        if (any)
+            rpi_patience_reset(&patience);
+        else if (rpi_now() > deadline)
+            return rpi_error(RP_ERR_BROKEN, "nothing was heard for %g s, by config.open_timeout", timeout);
+        else
+            rpi_patience_wait(&patience);
+    }
+    return RP_OK;
+}
+
+/* ---- rank 0 */
+
+/* The first name that one registry has and the other has not. */
+static void name_difference(const struct rpi_registry *mine, int rank, const char *host, const uint8_t *at,
+                            const uint8_t *end, uint32_t count)
+{
+    uint32_t i = 0;
+    for (uint32_t theirs = 0; theirs < count || i < mine->count; theirs++, i++) {
+        const uint8_t *zero = at < end ? memchr(at, 0, (size_t)(end - at)) : NULL;
+        if (theirs < count && !zero)
+            break; /* the rest of their names did not fit into the hello */
+        const char *name = theirs < count ? (const char *)at : NULL;
+        int order = !name ? -1 : i >= mine->count ? 1 : strcmp(mine->names[i], name);
+        if (order != 0) {
+            (void)rpi_error(
+                RP_ERR_BROKEN,
+                "the task functions registered on rank %d (%s) are not those of rank 0: %s is registered on rank %d only.  "
+                "Every rank must run the same program and register the same functions before rp_open",
+                rank, host, order < 0 ? mine->names[i] : name, order < 0 ? 0 : rank);
+            return;
+        }
+        at = zero + 1;
+    }
+    (void)rpi_error(RP_ERR_BROKEN,
+                    "the task functions registered on rank %d (%s) are not those of rank 0 (%u there, %u here)", rank, host,
+                    count, mine->count);
+}
+
+static void read_hello(struct talk *talk, int rank, const uint8_t *at, const uint8_t *end)
+{
+    struct rpi_opening *opening = talk->opening;
+    char host[RPI_HOST_BYTES], message[1024];
+    if (end - at < HELLO_FIXED - RPI_BATCH_HEADER) {
+        fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
+        return;
+    }
+    uint64_t hash = rpi_get64(at);
+    int64_t pid = (int64_t)rpi_get64(at + 8);
+    uint32_t status = rpi_get32(at + 16), count = rpi_get32(at + 20);
+    at = get_text(at + 24, end, host, sizeof host);
+    if (at)
+        at = get_text(at, end, message, sizeof message);
+    if (!at || !rpi_is_status(status)) {
+        fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
+        return;
+    }
+    memcpy(opening->hosts + (size_t)rank * RPI_HOST_BYTES, host, sizeof host);
+    opening->pids[rank] = pid;
+    if (status != RP_OK) {
+        fail(talk, rpi_error((rp_status)status, "rank %d (%s): %s", rank, host, message));
+    } else if (hash != opening->registry->hash) {
+        name_difference(opening->registry, rank, host, at, end, count);
+        fail(talk, RP_ERR_BROKEN);
+    }
+}
+
+static bool on_hello(void *context, int peer, const void *data, size_t size)
+{
+    struct talk *talk = context;
+    const uint8_t *bytes = data;
+    struct rpi_reader reader;
+    if (talk->came[peer])
+        return true;
+    talk->came[peer] = true;
+    talk->heard++;
+    if (size > 0 && bytes[0] != RPI_PROTOCOL)
+        fail_estranged(talk,
+                       rpi_error(RP_ERR_BROKEN,
+                                 "rank %d speaks protocol version %d, rank 0 speaks %d: all ranks must use one rankpool",
+                                 peer, bytes[0], RPI_PROTOCOL));
+    else if (rpi_reader_open(&reader, data, size) != RP_OK || reader.kind != RPI_HELLO)
+        fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the first message of rank %d is no hello", peer));
+    else
+        read_hello(talk, peer, reader.at, reader.end);
+    return true;
+}
+
+static void name_silent(struct talk *talk)
+{
+    for (int rank = 1; rank <= talk->opening->transport->peers; rank++)
+        if (!talk->came[rank]) {
+            fail_estranged(talk,
+                           rpi_error(RP_ERR_BROKEN, "rank %d said nothing within %g s of rp_open (config.open_timeout)",
+                                     rank, talk->opening->timeout));
+            return;
+        }
+}
+
+/* What comes now is for who listens next: a rank may have run its initializer while others still wait for their verdict. */
+static bool nothing_yet(void *context, int peer, const void *data, size_t size)
+{
+    (void)context;
+    (void)peer;
+    (void)data;
+    (void)size;
+    return false;
+}
+
+static void put_isolation(uint8_t *at, const struct rpi_isolation *isolation)
+{
+    uint64_t grace;
+    memcpy(&grace, &isolation->cancel_grace, sizeof grace);
+    rpi_put32(at, isolation->fork);
+    rpi_put64(at + 4, isolation->tasks_per_child);
+    rpi_put64(at + 12, grace);
+}
+
+static bool get_isolation(const uint8_t *at, struct rpi_isolation *isolation)
+{
+    uint64_t grace = rpi_get64(at + 12);
+    isolation->fork = rpi_get32(at);
+    isolation->tasks_per_child = rpi_get64(at + 4);
+    memcpy(&isolation->cancel_grace, &grace, sizeof grace);
+    return isolation->cancel_grace >= 0;
+}
+
+static void put_gate(uint8_t *at, const struct rpi_gate_place *gate)
+{
+    rpi_put32(at, gate->ip);
+    rpi_put32(at + 4, gate->port);
+    rpi_put32(at + 8, gate->beat);
+    rpi_put32(at + 12, gate->host_timeout);
+    memcpy(at + 16, gate->token, sizeof gate->token);
+}
+
+static bool get_gate(const uint8_t *at, struct rpi_gate_place *gate)
+{
+    gate->ip = rpi_get32(at);
+    gate->port = (uint16_t)rpi_get32(at + 4);
+    gate->beat = rpi_get32(at + 8);
+    gate->host_timeout = rpi_get32(at + 12);
+    memcpy(gate->token, at + 16, sizeof gate->token);
+    double seconds = gate->host_timeout * 1e-3;
+    return !gate->port || (seconds >= RPI_HOST_TIMEOUT_LEAST && seconds <= RPI_HOST_TIMEOUT_MOST);
+}
+
+static size_t write_verdict(const struct talk *talk, uint8_t *bytes, int rank, int crowd)
+{
+    uint8_t *at = bytes + RPI_BATCH_HEADER;
+    rpi_put32(at, (uint32_t)talk->status);
+    rpi_put32(at + 4, (uint32_t)talk->opening->workers);
+    rpi_put32(at + 8, talk->opening->batch_limit);
+    rpi_put32(at + 12, (uint32_t)crowd);
+    rpi_put64(at + 16, talk->opening->seed);
+    rpi_put32(at + 24, talk->opening->initializer);
+    rpi_put32(at + 28, (uint32_t)talk->opening->init_arg.size);
+    rpi_put32(at + 32, (talk->opening->together ? 1U : 0U) | (talk->opening->attended ? 2U : 0U));
+    put_isolation(at + 36, &talk->opening->isolation);
+    rpi_put32(at + 56, (uint32_t)(rank + talk->opening->shift));
+    put_gate(at + 60, &talk->opening->gate);
+    at = put_text(at + VERDICT_TEXT, talk->message, sizeof talk->message);
+    return close_message(bytes, at, RPI_VERDICT);
+}
+
+/* To every rank that said hello, each from bytes of its own. */
+static rp_status send_verdicts(struct talk *talk)
+{
+    struct rpi_opening *opening = talk->opening;
+    size_t most = VERDICT_FIXED + 2 + strlen(talk->message), room = (most + 7) & ~(size_t)7;
+    int *crowds = rpi_crowds(opening->hosts, (size_t)opening->transport->peers + 1, &opening->alloc);
+    uint8_t *bytes = crowds ? rpi_reserve(&opening->alloc, room * ((size_t)opening->transport->peers + 1)) : NULL;
+    rp_status status = bytes ? RP_OK : rpi_no_memory("a pool's opening");
+    if (status == RP_OK)
+        opening->crowd = crowds[0];
+    opening->together = talk->status != RP_OK && !talk->estranged;
+    for (int rank = 1; status == RP_OK && rank <= opening->transport->peers; rank++) {
+        uint8_t *mine = bytes + room * (size_t)rank;
+        if (talk->came[rank])
+            status = send(talk, rank, mine, write_verdict(talk, mine, rank, crowds[rank] + opening->beside));
+    }
+    if (status == RP_OK)
+        status = listen(talk, nothing_yet, talk->heard, opening->timeout);
+    rpi_free(&opening->alloc, bytes);
+    rpi_free(&opening->alloc, crowds);
+    return status;
+}
+
+static rp_status send_arguments(struct talk *talk)
+{
+    const struct rpi_opening *opening = talk->opening;
+    struct rpi_transport *transport = opening->transport;
+    rp_status status = RP_OK;
+    for (int rank = 1; status == RP_OK && rank <= transport->peers; rank++) {
+        bool done = false;
+        status = transport->ops->send_large(transport, rank, opening->init_arg.data, opening->init_arg.size, NULL, &done);
+        if (status == RP_OK && !done)
+            talk->sending++;
+    }
+    return status;
+}
+
+/* The side channel's gate is named in the first verdict, ... */
+static void open_gate(struct talk *talk)
+{
+    struct rpi_opening *opening = talk->opening;
+    if (talk->status != RP_OK || !opening->side || talk->rounds)
+        return;
+    rp_status status = opening->side->open(opening->side, &opening->gate);
+    if (status != RP_OK)
+        fail(talk, status);
+}
+
+/* Who cannot come to it says so, as everybody does that can. */
+static bool hear_meanwhile(void *context)
+{
+    struct talk *talk = context;
+    struct rpi_transport *transport = talk->opening->transport;
+    struct rpi_events events = events_of(talk, on_hello);
+    bool any;
+    rp_status status = transport->ops->poll(transport, &events, &any);
+    if (status != RP_OK)
+        fail(talk, status);
+    return status == RP_OK;
+}
+
+/* ... and the ranks come to it before they say what they have come to. */
+static void gather(struct talk *talk)
+{
+    const struct rpi_opening *opening = talk->opening;
+    if (talk->rounds != 1 || !opening->side)
+        return;
+    rp_status status = opening->side->gather(opening->side, talk->came, hear_meanwhile, talk);
+    if (status != RP_OK)
+        fail(talk, status);
+}
+
+/* Hears from every rank, and says to all what that comes to. */
+static rp_status round_of(struct talk *talk, double timeout)
+{
+    int peers = talk->opening->transport->peers;
+    memset(talk->came, 0, ((size_t)peers + 1) * sizeof *talk->came);
+    talk->heard = 0;
+    gather(talk);
+    rp_status status = listen(talk, on_hello, peers, timeout);
+    if (status == RP_ERR_BROKEN) {
+        name_silent(talk);
+        status = RP_OK;
+    }
+    open_gate(talk);
+    talk->rounds++;
+    return status == RP_OK ? send_verdicts(talk) : status;
+}
+
+/* The rounds of an opening; a failure that the ranks have agreed on is in talk->status. */
+static rp_status go_round(struct talk *talk)
+{
+    const struct rpi_opening *opening = talk->opening;
+    bool argument = opening->initializer != RPI_NO_FUNCTION && opening->init_arg.size;
+    double patience = opening->initializer != RPI_NO_FUNCTION && !opening->hasty
+                          ? RP_FOREVER
+                          : opening->timeout; /* an initializer takes its time */
+    rp_status status = round_of(talk, opening->timeout);
+    if (status == RP_OK && talk->status == RP_OK)
+        status = round_of(talk, argument ? opening->timeout : patience);
+    if (status == RP_OK && talk->status == RP_OK && argument) {
+        status = send_arguments(talk);
+        if (status == RP_OK)
+            status = round_of(talk, patience);
+    }
+    return status;
+}
+
+rp_status rpi_opening_master(struct rpi_opening *opening)
+{
+    int peers = opening->transport->peers;
+    struct talk talk = { .opening = opening };
+    if (opening->status != RP_OK)
+        fail(&talk, opening->status);
+    talk.came = rpi_zeroed(&opening->alloc, (size_t)peers + 1);
+    (void)gethostname(opening->hosts, RPI_HOST_BYTES - 1);
+    opening->pids[0] = getpid();
+    opening->workers = opening->processes && opening->processes < peers ? opening->processes : peers;
+    rp_status status = talk.came ? go_round(&talk) : rpi_no_memory("a pool's opening");
+    if (status != RP_OK) {
+        fail(&talk, status);
+        opening->together = false;
+        rpi_opening_take_back(opening);
+    }
+    if (talk.status != RP_OK)
+        status = rpi_error(talk.status, "%s", talk.message);
+    rpi_free(&opening->alloc, talk.came);
+    return status;
+}
+
+void rpi_opening_take_back(struct rpi_opening *opening)
+{
+    struct talk talk = { .opening = opening };
+    uint8_t bytes[RPI_BATCH_HEADER];
+    struct rpi_writer writer;
+    rp_status status = RP_OK;
+    rpi_writer_open(&writer, bytes, sizeof bytes);
+    rpi_writer_close(&writer, RPI_STOP, RPI_STOP_DROP | RPI_STOP_ALONE);
+    for (int rank = 1; status == RP_OK && rank <= opening->transport->peers; rank++)
+        status = send(&talk, rank, bytes, sizeof bytes);
+    if (status == RP_OK)
+        status = listen(&talk, nothing_yet, 0, opening->timeout);
+    (void)status; /* whoever does not hear it is ended by the launcher */
+}
+
+/* ---- a worker */
+
+static bool on_verdict(void *context, int peer, const void *data, size_t size)
+{
+    struct talk *talk = context;
+    const uint8_t *bytes = data;
+    struct rpi_reader reader;
+    (void)peer;
+    if (talk->heard)
+        return false; /* a batch of tasks, on the verdict's heels: for the server, which polls next */
+    talk->heard = 1;
+    if (size > 0 && bytes[0] != RPI_PROTOCOL) {
+        fail(talk, rpi_error(RP_ERR_BROKEN,
+                             "rank 0 speaks protocol version %d, rank %d speaks %d: all ranks must use one rankpool",
+                             bytes[0], talk->opening->rank, RPI_PROTOCOL));
+        return true;
+    }
+    rp_status status = rpi_reader_open(&reader, data, size);
+    if (status == RP_OK && reader.kind == RPI_STOP) {
+        talk->opening->together = false;
+        fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0 cannot open the pool; its own message tells why"));
+        return true;
+    }
+    if (status != RP_OK || reader.kind != RPI_VERDICT || reader.end - reader.at < VERDICT_FIXED - RPI_BATCH_HEADER ||
+        !get_text(reader.at + VERDICT_TEXT, reader.end, talk->message, sizeof talk->message)) {
+        fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
+        return true;
+    }
+    uint32_t limit = rpi_get32(reader.at + 8), verdict = rpi_get32(reader.at), initializer = rpi_get32(reader.at + 24);
+    if (!rpi_is_status(verdict) || (verdict != RP_OK && !talk->message[0]) ||
+        (verdict == RP_OK &&
+         (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX || !get_gate(reader.at + 60, &talk->opening->gate) ||
+          !get_isolation(reader.at + 36, &talk->opening->isolation) ||
+          (initializer != RPI_NO_FUNCTION && initializer >= talk->opening->registry->count)))) {
+        fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
+        return true;
+    }
+    talk->status = (rp_status)verdict;
+    talk->opening->workers = (int)rpi_get32(reader.at + 4);
+    talk->opening->batch_limit = limit;
+    talk->opening->crowd = (int)rpi_get32(reader.at + 12);
+    talk->opening->seed = rpi_get64(reader.at + 16);
+    talk->opening->initializer = (uint16_t)initializer;
+    talk->opening->init_arg.size = rpi_get32(reader.at + 28);
+    talk->opening->together = rpi_get32(reader.at + 32) & 1;
+    talk->opening->attended = rpi_get32(reader.at + 32) & 2;
+    talk->opening->number = (int)rpi_get32(reader.at + 56);
+    return true;
+}
+
+static size_t write_hello(const struct rpi_opening *opening, uint8_t *bytes)
+{
+    char host[RPI_HOST_BYTES] = "";
+    const struct rpi_registry *registry = opening->registry;
+    uint8_t *at = bytes + RPI_BATCH_HEADER, *end = bytes + sizeof opening->hello;
+    (void)gethostname(host, sizeof host - 1);
+    rpi_put64(at, registry->hash);
+    rpi_put64(at + 8, (uint64_t)getpid());
+    rpi_put32(at + 16, (uint32_t)opening->status);
+    rpi_put32(at + 20, registry->count);
+    at = put_text(at + 24, host, sizeof host);
+    at = put_text(at, opening->status == RP_OK ? "" : rp_error_message(), 1000);
+    for (uint32_t i = 0; i < registry->count; i++) {
+        size_t size = strlen(registry->names[i]) + 1;
+        if ((size_t)(end - at) < size)
+            break;
+        memcpy(at, registry->names[i], size);
+        at += size;
+    }
+    return close_message(bytes, at, RPI_HELLO);
+}
+
+static rp_status hello_and_verdict(struct rpi_opening *opening, double timeout)
+{
+    struct talk talk = { .opening = opening };
+    rp_status status = send(&talk, 0, opening->hello, write_hello(opening, opening->hello));
+    if (status == RP_OK)
+        status = listen(&talk, on_verdict, 1, timeout);
+    if (status == RP_OK && talk.status != RP_OK)
+        status = rpi_error(talk.status, "%s", talk.message);
+    return status;
+}
+
+rp_status rpi_opening_worker(struct rpi_opening *opening)
+{
+    return hello_and_verdict(opening, 2 * opening->timeout); /* rank 0 waits for the last hello before it answers */
+}
+
+rp_status rpi_opening_join(struct rpi_opening *opening)
+{
+    return opening->side && opening->gate.port ? opening->side->join(opening->side, &opening->gate) : RP_OK;
+}
+
+rp_status rpi_opening_report(struct rpi_opening *opening, rp_status status)
+{
+    bool slow = opening->initializer != RPI_NO_FUNCTION; /* the slowest initializer decides */
+    opening->status = status;
+    return hello_and_verdict(opening, slow ? RP_FOREVER : 2 * opening->timeout);
+}
+
+rp_status rpi_opening_argument(struct rpi_opening *opening)
+{
+    struct talk talk = { .opening = opening, .sending = 1 };
+    struct rpi_transport *transport = opening->transport;
+    size_t size = opening->init_arg.size;
+    void *buffer = rpi_buffer_new(&opening->alloc, size);
+    rp_status status = rpi_opening_report(opening, buffer ? RP_OK : rpi_no_memory("the initializer's argument"));
+    opening->init_arg.data = buffer;
+    if (status == RP_OK && opening->init_arg.size != size) /* the room is for what the first verdict said */
+        status = rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged");
+    if (status == RP_OK)
+        status = transport->ops->receive_large(transport, 0, buffer, size, NULL);
+    return status == RP_OK ? listen(&talk, nothing_yet, 0, RP_FOREVER) : status;
+}

@@ -1,0 +1,20 @@
+/* The side channel's opening over MPI's transport: rank 0 opens a gate and lets in who has the token, each worker comes to it. */
+#ifndef RPI_OOB_SETUP_H
+#define RPI_OOB_SETUP_H
+
+#include "oob/oob_listener.h"
+#include "open/handshake.h"
+
+struct rpi_side_mpi {
+    struct rpi_side base;
+    const struct rpi_opening *opening; /* borrowed, as is all it has */
+    struct rpi_gate gate;
+    double beat;         /* rank 0: seconds between workers' heartbeats; 0: none */
+    double host_timeout; /* rank 0: seconds */
+    bool foreign;        /* messages go over tcp wherever the peers are */
+};
+
+/* Makes opening->side out of `side`, for an opening over MPI. */
+void rpi_side_prepare(struct rpi_side_mpi *side, struct rpi_opening *opening);
+
+#endif

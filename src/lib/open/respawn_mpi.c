@@ -1,0 +1,155 @@
+#include "open/respawn_mpi.h"
+
+#include "base/list.h"
+#include "transport/mpi/mpi_spawn.h"
+#include "transport/mpi/mpi_runtime.h"
+#include "open/oob_setup.h"
+#include "base/status.h"
+#include "transport/mpi/transport_mpi.h"
+
+#include <string.h>
+
+struct mpi_heirs {
+    struct rpi_heirs base;
+    /* what one is told */
+    unsigned turn;
+    double timeout, beat, host_timeout;
+    uint64_t seed;
+    uint32_t batch_limit;
+    uint16_t initializer;
+    rp_bytes init_arg; /* a copy */
+    struct rpi_isolation isolation;
+    bool attended;
+};
+
+static const struct mpi_heirs *heirs_of(struct rpi_heirs *base)
+{
+    return RPI_MEMBER(base, struct mpi_heirs, base);
+}
+
+/* The talk of an opening, with this one rank. */
+static rp_status meet(const struct mpi_heirs *heirs, struct rpi_errand *errand)
+{
+    char hosts[2 * RPI_HOST_BYTES] = "";
+    int64_t pids[2] = { 0 };
+    struct rpi_opening opening = { .alloc = heirs->base.alloc,
+                                   .log = heirs->base.log,
+                                   .registry = heirs->base.registry,
+                                   .transport = errand->transport,
+                                   .timeout = heirs->timeout,
+                                   .hasty = true,
+                                   .shift = errand->worker - 1,
+                                   .beside = errand->beside,
+                                   .batch_limit = heirs->batch_limit,
+                                   .hosts = hosts,
+                                   .pids = pids,
+                                   .seed = heirs->seed,
+                                   .initializer = heirs->initializer,
+                                   .init_arg = heirs->init_arg,
+                                   .isolation = heirs->isolation,
+                                   .attended = heirs->attended };
+    struct rpi_side_mpi side;
+    rpi_side_prepare(&side, &opening);
+    side.foreign = true;
+    side.beat = heirs->beat;
+    side.host_timeout = heirs->host_timeout;
+    rp_status status = rpi_opening_master(&opening);
+    errand->pid = pids[1];
+    memcpy(errand->came_to, hosts + RPI_HOST_BYTES, RPI_HOST_BYTES);
+    if (status != RP_OK)
+        errand->transport->ops->close(errand->transport, opening.together);
+    return status;
+}
+
+static rp_status fetch(struct rpi_heirs *base, struct rpi_errand *errand)
+{
+    const struct mpi_heirs *heirs = heirs_of(base);
+    const char *host = errand->abroad ? errand->host : NULL;
+    MPI_Comm ranks;
+    rp_status status = rpi_family_spawn(RPI_FAMILY_HEIR, 1, heirs->turn, host, heirs->timeout, &base->alloc, &ranks);
+    errand->stuck = status == RP_ERR_BROKEN;
+    if (status != RP_OK)
+        return status;
+    status = rpi_transport_mpi_open(ranks, heirs->timeout, &base->alloc, &errand->transport);
+    (void)MPI_Comm_free(&ranks);
+    return status == RP_OK ? meet(heirs, errand) : status;
+}
+
+static void release(struct rpi_heirs *base)
+{
+    struct mpi_heirs *heirs = RPI_MEMBER(base, struct mpi_heirs, base);
+    struct rpi_alloc alloc = base->alloc;
+    rpi_free(&alloc, (void *)(uintptr_t)heirs->init_arg.data);
+    rpi_free(&alloc, heirs);
+}
+
+static const struct rpi_heirs_ops ops = {
+    .fetch = fetch, .adopt = rpi_transport_mpi_adopt, .forsake = rpi_mpi_give_up, .release = release
+};
+
+/* NULL: they can come. */
+static const char *obstacle(void)
+{
+    if (!rpi_mpi_recovers())
+        return "the launcher may end the whole job with its first lost rank: it needs rankpool launch, or mpirun "
+               "--enable-recovery";
+    if (!rpi_mpi_threads())
+        return "it needs MPI_THREAD_MULTIPLE, which this MPI was not initialised with";
+    return NULL;
+}
+
+static rp_status copy_argument(struct mpi_heirs *heirs, rp_bytes from)
+{
+    if (from.size == 0)
+        return RP_OK;
+    void *to = rpi_reserve(&heirs->base.alloc, from.size);
+    if (!to)
+        return rpi_no_memory("a copy of config.init_arg, for workers in the places of lost ones");
+    memcpy(to, from.data, from.size);
+    heirs->init_arg = (rp_bytes){ .data = to, .size = from.size };
+    return RP_OK;
+}
+
+/* The pool's time for a lost host, or mpirun's, which rankpool launch has told the ranks, and a second. */
+static double doubt_of(const rp_config *config)
+{
+    rp_config launched;
+    rp_status status = rpi_config_check(NULL, &launched);
+    (void)status; /* it was checked */
+    return 1 + (config->host_timeout > launched.host_timeout ? config->host_timeout : launched.host_timeout);
+}
+
+rp_status rpi_mpi_heirs_make(const rp_config *config, const struct rpi_opening *opening, unsigned turn, double beat,
+                             struct rpi_heirs **heirs)
+{
+    *heirs = NULL;
+    if (config->respawn == 0)
+        return RP_OK;
+    if (obstacle()) {
+        rpi_say(&opening->log, RP_LOG_WARNING, "config.respawn has no effect: %s", obstacle());
+        return RP_OK;
+    }
+    struct mpi_heirs *new = rpi_zeroed(&opening->alloc, sizeof *new);
+    if (!new)
+        return rpi_no_memory("a pool");
+    *new = (struct mpi_heirs){ .turn = turn,
+                               .timeout = opening->timeout,
+                               .beat = beat,
+                               .host_timeout = config->host_timeout,
+                               .seed = opening->seed,
+                               .batch_limit = opening->batch_limit,
+                               .initializer = opening->initializer,
+                               .isolation = opening->isolation,
+                               .attended = opening->attended };
+    rp_status status = rpi_heirs_init(&new->base, &opening->alloc, &opening->log, opening->transport->peers,
+                                      config->respawn);
+    new->base.ops = &ops;
+    new->base.doubt = doubt_of(config);
+    if (status == RP_OK)
+        status = copy_argument(new, opening->init_arg);
+    if (status == RP_OK)
+        *heirs = &new->base;
+    else
+        rpi_heirs_free(&new->base);
+    return status;
+}

@@ -1,0 +1,13 @@
+/* Workers in the places of lost ones, spawned by MPI. */
+#ifndef RPI_RESPAWN_MPI_H
+#define RPI_RESPAWN_MPI_H
+
+#include "pool/respawn.h"
+#include "open/handshake.h"
+
+/* For a pool that is being opened, of which `opening` says what its workers are told; `turn`: which of the program's opens it is; `beat`:
+ * seconds between heartbeats.  *heirs is NULL where config wants none, or where none can be: then a warning says why.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_mpi_heirs_make(const rp_config *config, const struct rpi_opening *opening, unsigned turn,
+                                         double beat, struct rpi_heirs **heirs);
+
+#endif

@@ -1,0 +1,39 @@
+/* Threads that wait for a pool and have given the core away.  One of them sleeps on the transport, and is woken by what comes; others sleep
+ * beside it.  Whoever changes something they may wait for wakes them: what has come, a task settled, a callback that has returned. */
+#ifndef RPI_IDLE_H
+#define RPI_IDLE_H
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <rankpool.h>
+#include <stdint.h>
+
+struct rpi_rest {
+    /* guarded by the pool's lock */
+    int sleepers;
+    bool parked;   /* one of them, on the transport */
+    uint64_t seen; /* of what they may wait for, when they were last woken */
+    /* those beside it */
+    pthread_mutex_t lock;
+    pthread_cond_t wake; /* `news` has grown */
+    uint64_t news;
+};
+
+void rpi_rest_init(struct rpi_rest *rest);
+void rpi_rest_fini(struct rpi_rest *rest);
+
+/* Whether a thread may sleep after one more step that finds nothing: not while something goes on that nobody rings for. */
+bool rpi_rest_doze(const rp_pool *pool);
+
+/* For so long, at the most. */
+double rpi_rest_limit(const rp_pool *pool, struct rpi_patience *patience);
+
+/* Sleeps for `seconds` at the most, behind a rpi_rest_doze() that said true and a step that found nothing.  The pool's lock is held, but let go
+ * meanwhile.  `polite`: this thread takes it back only where nobody else has it (the caretaker does not own it).  Returns whether it was woken before its time. */
+bool rpi_rest_take(rp_pool *pool, double seconds, bool polite);
+
+/* Wakes them if something has changed.  The pool's lock is held. */
+void rpi_rest_rouse_now(rp_pool *pool);
+
+#endif

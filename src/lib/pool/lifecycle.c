@@ -1,0 +1,410 @@
+/* A pool's beginning and end. */
+#include "pool/respawn.h"
+#include "pool/local_worker.h"
+#include "pool/journaling.h"
+#include "pool/members.h"
+#include "base/bufcache.h"
+#include "base/status.h"
+#include "api/stream.h"
+#include "store/trace.h"
+#include "pool/tracing.h"
+#include "pool/watchdog.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The process's open pools, for its end. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_once_t once;
+    struct rpi_link pools;
+    struct rpi_link over; /* those whose memory stays: ended at exit, or another process's */
+} open_pools = { .lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT };
+
+static void init_open_pools(void)
+{
+    rpi_list_init(&open_pools.pools);
+    rpi_list_init(&open_pools.over);
+}
+
+static void enlist(rp_pool *pool)
+{
+    (void)pthread_once(&open_pools.once, init_open_pools);
+    (void)pthread_mutex_lock(&open_pools.lock);
+    rpi_list_append(&open_pools.pools, &pool->link);
+    (void)pthread_mutex_unlock(&open_pools.lock);
+}
+
+static void strike_out(rp_pool *pool)
+{
+    (void)pthread_mutex_lock(&open_pools.lock);
+    rpi_list_remove(&pool->link);
+    (void)pthread_mutex_unlock(&open_pools.lock);
+}
+
+/* Calls on it are refused from now on. */
+static void keep(rp_pool *pool)
+{
+    rpi_lock_shut(&pool->lock);
+    (void)pthread_mutex_lock(&open_pools.lock);
+    rpi_list_append(&open_pools.over, &pool->link);
+    (void)pthread_mutex_unlock(&open_pools.lock);
+}
+
+/* ---- fork */
+
+void rpi_pools_hold(void)
+{
+    (void)pthread_once(&open_pools.once, init_open_pools);
+    (void)pthread_mutex_lock(&open_pools.lock);
+}
+
+void rpi_pools_release(void)
+{
+    (void)pthread_mutex_unlock(&open_pools.lock);
+}
+
+void rpi_pools_leave_to_parent(void)
+{
+    for (struct rpi_link *link; (link = rpi_list_pop(&open_pools.pools));) {
+        rp_pool *pool = RPI_MEMBER(link, rp_pool, link);
+        pool->left = true;
+        rpi_lock_leave(&pool->lock);
+        rpi_list_append(&open_pools.over, link);
+    }
+    rpi_pools_release();
+}
+
+/* ---- beginning */
+
+static rp_status make_hosts(rp_pool *pool, const struct rpi_pool_parts *parts)
+{
+    pool->hosts = parts->hosts;
+    if (pool->hosts)
+        return RP_OK;
+    pool->hosts = rpi_zeroed(&pool->alloc, RPI_HOST_BYTES);
+    if (!pool->hosts)
+        return rpi_no_memory("a pool");
+    (void)gethostname(pool->hosts, RPI_HOST_BYTES - 1);
+    return RP_OK;
+}
+
+static void name_workers(rp_pool *pool, const struct rpi_pool_parts *parts)
+{
+    for (int worker = 0; worker <= parts->workers; worker++) {
+        struct rpi_seat *seat = &pool->master.roster.seats[worker];
+        seat->host = parts->transport ? pool->hosts + (size_t)worker * RPI_HOST_BYTES : pool->hosts;
+        seat->pid = parts->transport && worker ? parts->pids[worker] : getpid();
+    }
+}
+
+static uint32_t random_generation(const rp_pool *pool)
+{
+    uint64_t seed = (uint64_t)(rpi_now() * 1e9) ^ (uint64_t)(uintptr_t)pool ^ (uint64_t)getpid() << 40;
+    seed = (seed ^ seed >> 31) * 0x9E3779B97F4A7C15U;
+    return (uint32_t)(seed >> 32);
+}
+
+static rp_status make_master(rp_pool *pool, const struct rpi_pool_parts *parts)
+{
+    struct rpi_master_config config = { .alloc = pool->alloc,
+                                        .log = &pool->log,
+                                        .registry = &pool->registry,
+                                        .workers = parts->workers,
+                                        .batch_limit = parts->batch_limit,
+                                        .first_generation = random_generation(pool) };
+    return rpi_master_init(&pool->master, &config);
+}
+
+/* In one process tasks run on the application's threads only: there is nothing to drive without them. */
+static void start_caretaker(rp_pool *pool, const rp_config *config, const struct rpi_pool_parts *parts)
+{
+    if (!parts->transport || config->background == RP_OFF)
+        return;
+    pool->lonely = !parts->threads;
+    if (parts->threads)
+        rpi_caretaker_start(pool);
+    else
+        rpi_say(
+            &pool->log, RP_LOG_INFO,
+            "there is no caretaker thread: MPI does not give MPI_THREAD_MULTIPLE, so tasks move only while calls on the "
+            "pool drive it");
+}
+
+/* Without a caretaker nobody would hand out tasks while rank 0 runs a longer one. */
+static void tell_of_worker_here(const rp_pool *pool, const rp_config *config)
+{
+    if (pool->here && !pool->caretaker.live)
+        rpi_say(
+            &pool->log, RP_LOG_WARNING,
+            "config.master_works = RP_ON has no effect on tasks of 1 ms and more, because there is no caretaker thread: %s",
+            config->background == RP_OFF ? "config.background is RP_OFF"
+                                         : "MPI was initialised without MPI_THREAD_MULTIPLE");
+}
+
+static rp_status make_worker_here(rp_pool *pool, const struct rpi_pool_parts *parts, const rp_config *config)
+{
+    if (!parts->transport)
+        return rpi_here_make(pool, 1, parts->batch_limit, config, &pool->transport);
+    if (config->master_works == RP_ON)
+        return rpi_here_make(pool, 0, parts->batch_limit, config, &pool->here);
+    return RP_OK;
+}
+
+static void take_parts(rp_pool *new, const rp_config *config, const struct rpi_pool_parts *parts)
+{
+    rpi_list_init(&new->streams);
+    rpi_list_init(&new->storing);
+    new->journal = parts->journal;
+    new->journal_sync = config->journal_sync;
+    new->trace = parts->trace;
+    new->heirs = parts->heirs;
+    new->log = (struct rpi_log){ .sink = config->log, .user = config->log_user };
+    new->registry = *parts->registry;
+    new->transport = parts->transport;
+    new->collective = parts->transport;
+    new->recovery = parts->recovery;
+    new->limit_tasks = config->queue_limit_tasks;
+    new->limit_bytes = config->queue_limit_bytes;
+    new->now = new->opened = rpi_now();
+    new->open_seconds = new->now - parts->began;
+}
+
+rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, rp_pool **pool)
+{
+    struct rpi_alloc alloc = rpi_alloc_of(config->alloc, config->alloc_user);
+    rp_pool *new = rpi_zeroed(&alloc, sizeof *new);
+    if (!new)
+        return rpi_no_memory("a pool");
+    new->alloc = alloc;
+    new->alloc.spares = rpi_spares_new(&alloc, RPI_SPARES_IDLE);
+    rp_status status = RP_OK;
+    if (!new->alloc.spares) {
+        status = rpi_no_memory("a pool");
+        goto free_pool;
+    }
+    take_parts(new, config, parts);
+    status = make_hosts(new, parts);
+    if (status != RP_OK)
+        goto end_spares;
+    status = rpi_losing_init(new, parts->transport ? parts->transport->peers + 1 : 2, config->lost_after);
+    if (status != RP_OK)
+        goto free_hosts;
+    status = make_master(new, parts);
+    if (status != RP_OK)
+        goto free_ranks;
+    name_workers(new, parts);
+    if (new->trace)
+        status = rpi_tracer_begin(new);
+    if (status == RP_OK)
+        status = make_worker_here(new, parts, config);
+    if (status != RP_OK)
+        goto end_master;
+    rpi_lock_own(&new->lock);
+    rpi_rest_init(&new->rest);
+    start_caretaker(new, config, parts);
+    tell_of_worker_here(new, config);
+    if (new->recovery)
+        new->warden = rpi_warden_start(new);
+    enlist(new);
+    rpi_pool_is_elsewhere(NULL);
+    *pool = new;
+    return RP_OK;
+
+end_master:
+    rpi_master_fini(&new->master);
+free_ranks:
+    rpi_losing_fini(new);
+free_hosts:
+    if (!parts->hosts)
+        rpi_free(&alloc, new->hosts);
+end_spares:
+    rpi_spares_end(new->alloc.spares);
+free_pool:
+    rpi_free(&alloc, new);
+    return status;
+}
+
+/* ---- end */
+
+static rp_status tell_workers(rp_pool *pool, uint64_t how)
+{
+    uint8_t *stop = pool->stop;
+    pool->master.versions.closed = true;
+    struct rpi_writer writer;
+    rpi_writer_open(&writer, stop, RPI_BATCH_HEADER);
+    rpi_writer_close(&writer, RPI_STOP, how);
+    for (int peer = 1; peer <= pool->transport->peers; peer++) {
+        bool done = false;
+        rp_status status;
+        do /* some ranks know by now, so there is no way back: a lack of memory is waited out */
+            status = pool->transport->ops->send(pool->transport, peer, stop, RPI_BATCH_HEADER, NULL, &done);
+        while (status == RP_ERR_NOMEM);
+        if (status != RP_OK)
+            return status;
+    }
+    return RP_OK;
+}
+
+/* Tells every rank that nothing more will come, and waits for their goodbyes: what they still send is taken meanwhile.  Who is silent is
+ * not waited for. */
+static rp_status stop_workers(rp_pool *pool, bool drop)
+{
+    rp_status status = tell_workers(pool, drop ? RPI_STOP_DROP : 0);
+    if (status == RP_OK)
+        do
+            status = rpi_pool_wait(pool, rpi_losing_all_left, NULL, RP_FOREVER);
+        while (status == RP_ERR_NOMEM);
+    if (status == RP_OK)
+        rpi_losing_leave_behind(pool);
+    return status;
+}
+
+/* From workers, and from the one in this process.  `used`: another thread is inside one of its tasks, and may stay there. */
+static void part(rp_pool *pool, bool together, bool used)
+{
+    rpi_warden_stop(pool->warden);
+    if (pool->here && !used)
+        pool->here->ops->close(pool->here, true);
+    if (pool->collective || !used)
+        pool->transport->ops->close(pool->transport, together);
+    if (!used)
+        rpi_here_free(pool);
+}
+
+static void destroy(rp_pool *pool)
+{
+    struct rpi_alloc alloc = pool->alloc;
+    rpi_streams_free(pool);
+    rpi_versions_end(&pool->master.versions);
+    rpi_pool_free_shares(pool);
+    rpi_master_fini(&pool->master);
+    rpi_registry_fini(&pool->registry);
+    rpi_rest_fini(&pool->rest);
+    rpi_losing_fini(pool);
+    rpi_heirs_free(pool->heirs);
+    rpi_free(&alloc, pool->hosts);
+    rpi_free(&alloc, pool);
+    rpi_spares_end(alloc.spares);
+}
+
+#define LEAVING 1.0 /* seconds for threads that wait in the pool, which nothing keeps */
+
+/* The process ends: other threads that still wait in the pool leave it.  The lock is held. */
+static void see_out(rp_pool *pool)
+{
+    struct rpi_patience patience = { .crowded = true };
+    double deadline = rpi_now() + LEAVING;
+    if (pool->broken == RP_OK)
+        (void)snprintf(pool->why, sizeof pool->why, "the process is ending");
+    pool->broken = RP_ERR_BROKEN;
+    while (rpi_pool_attended(pool) && rpi_now() < deadline) {
+        pool->turns++;
+        rpi_pool_leave(pool);
+        rpi_patience_wait(&patience);
+        rpi_lock_take(&pool->lock);
+    }
+}
+
+/* Another thread ends the pool already. At the process's exit it has a moment to come to the end of
+ * that. The lock is held. */
+static rp_status is_being_ended(rp_pool *pool, bool leaves, const char *function)
+{
+    static const struct timespec moment = { .tv_sec = (time_t)LEAVING };
+    rpi_pool_leave(pool);
+    if (leaves)
+        (void)nanosleep(&moment, NULL);
+    return rpi_error(RP_ERR_CONTEXT, "%s: another thread is ending the pool", function);
+}
+
+/* `leaves`: the process ends, and all that is still to run there may call on the pool. */
+static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *function)
+{
+    rp_pool *old = pool ? *pool : NULL;
+    rp_status status = rpi_pool_enter(old, function);
+    if (status != RP_OK)
+        return status;
+    if (rpi_pool_in_callback()) {
+        rpi_pool_leave(old);
+        return rpi_error(RP_ERR_CONTEXT, "%s may not be called by an on_done function", function);
+    }
+    if (old->ending)
+        return is_being_ended(old, leaves, function);
+    old->ending = true;
+    if (drop)
+        rpi_master_drop_queued(&old->master);
+    else
+        status = rpi_pool_wait(old, rpi_pool_at_rest, NULL, RP_FOREVER);
+    if (status == RP_ERR_NOMEM) {
+        old->ending = false;
+        rpi_pool_leave(old);
+        return rpi_named(function, status);
+    }
+    rpi_heirs_stop(old);
+    rpi_caretaker_stop(old);
+    if (status == RP_OK)
+        status = rpi_pool_sound(old);
+    if (status == RP_OK && old->collective)
+        status = stop_workers(old, drop);
+    else if (old->collective)
+        (void)tell_workers(old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
+    rp_status kept = rpi_keeper_close(old);
+    rpi_pool_deliver(old); /* rp_terminate: of what is settled */
+    rpi_trace_close(old->trace);
+    old->trace = NULL; /* a task that still runs at the process's exit may end later */
+    bool together = !old->collective || (status == RP_OK && !old->lost); /* a collective would wait for who is gone */
+    if (leaves)
+        see_out(old);
+    bool used = leaves && old->executing;
+    rpi_pool_leave(old);
+    strike_out(old);
+    if (leaves)
+        keep(old);
+    part(old, together, used);
+    if (!leaves && together) /* else MPI may still write into its memory */
+        destroy(old);
+    *pool = NULL;
+    return rpi_named(function, status == RP_OK ? kept : status);
+}
+
+rp_status rp_close(rp_pool **pool)
+{
+    return end(pool, false, false, "rp_close");
+}
+
+rp_status rp_terminate(rp_pool **pool)
+{
+    return end(pool, true, false, "rp_terminate");
+}
+
+static void tell_of_dropped(rp_pool *pool)
+{
+    const struct rpi_counts *counts = &pool->master.counts;
+    if (rpi_pool_enter(pool, "exit()") != RP_OK)
+        return;
+    uint64_t dropped = counts->submitted - counts->done - counts->failed - counts->cancelled;
+    if (dropped > 0)
+        rpi_say(&pool->log, RP_LOG_WARNING,
+                "the process ends with a pool that was not closed: %llu of its tasks are dropped; rp_close waits for them",
+                (unsigned long long)dropped);
+    rpi_pool_leave(pool);
+}
+
+void rpi_pools_terminate(void)
+{
+    rpi_pool_leave_callback();
+    (void)pthread_once(&open_pools.once, init_open_pools);
+    for (;;) {
+        (void)pthread_mutex_lock(&open_pools.lock);
+        struct rpi_link *link = rpi_list_first(&open_pools.pools);
+        (void)pthread_mutex_unlock(&open_pools.lock);
+        if (!link)
+            return;
+        rp_pool *pool = RPI_MEMBER(link, rp_pool, link);
+        tell_of_dropped(pool);
+        if (end(&pool, true, true, "exit()") != RP_OK && pool)
+            return;
+    }
+}

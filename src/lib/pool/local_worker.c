@@ -1,0 +1,179 @@
+#include "pool/local_worker.h"
+
+#include "exec/crash.h"
+#include "base/status.h"
+#include "api/pool_submit.h"
+#include "transport/transport_local.h"
+
+#include <float.h>
+
+#define SHORT 1e-3 /* seconds: a task that may delay a timeout, or what other workers wait for */
+
+/* ---- beginning and end */
+
+static void pause_lock(void *context)
+{
+    rpi_pool_leave(context);
+}
+
+static void resume_lock(void *context)
+{
+    rp_pool *pool = context;
+    rpi_lock_take(&pool->lock);
+}
+
+/* Where no caretaker drives the pool meanwhile, and what it has taken for a moment's work proves long: the others wait. */
+static bool hurries(void *context)
+{
+    rp_pool *pool = context;
+    bool late = pool->here && !pool->caretaker.live && rpi_now() - pool->now > SHORT;
+    bool first = late && !pool->hurried;
+    pool->hurried = late;
+    return first;
+}
+
+/* From a copy, as on a worker of its own: what the application gives need not be aligned. */
+static rp_status run_initializer(struct rpi_server *server, uint16_t number, const rp_bytes *arg, const rp_pool *pool)
+{
+    void *copy = NULL;
+    if (arg->size) {
+        copy = rpi_buffer_new(&pool->alloc, arg->size);
+        if (!copy)
+            return rpi_no_memory("the initializer's argument");
+        memcpy(copy, arg->data, arg->size);
+    }
+    rp_status status = rpi_server_initialise(server, number, copy, arg->size);
+    rpi_buffer_free(copy);
+    return status;
+}
+
+static rp_status initialise(struct rpi_server *server, const rp_config *config, const rp_pool *pool)
+{
+    const struct rpi_isolation isolation = rpi_config_isolation(config);
+    uint16_t number = RPI_NO_FUNCTION;
+    rp_status status = RP_OK;
+    if (config->initializer)
+        status = rpi_function_number(pool, config->initializer, "rp_open", &number);
+    if (status == RP_OK && isolation.fork)
+        return rpi_server_isolate(server, &isolation, number, config->init_arg, config->finalizer);
+    if (status == RP_OK && config->initializer)
+        status = run_initializer(server, number, &config->init_arg, pool);
+    if (status == RP_OK)
+        server->finalizer = config->finalizer;
+    return status;
+}
+
+static rp_status make_server(rp_pool *pool, int number, uint32_t batch_limit, const rp_config *config)
+{
+    struct rpi_server *server = rpi_reserve(&pool->alloc, sizeof *server);
+    if (!server)
+        return rpi_no_memory("a worker");
+    struct rpi_server_config server_config = { .alloc = pool->alloc,
+                                               .registry = &pool->registry,
+                                               .transport = pool->worker_end,
+                                               .batch_limit = batch_limit,
+                                               .number = number,
+                                               .seed = config->seed,
+                                               .host = pool->hosts };
+    rp_status status = rpi_server_init(server, &server_config);
+    if (status != RP_OK)
+        goto free_server;
+    status = initialise(server, config, pool);
+    if (status != RP_OK)
+        goto end_server;
+    server->pause = pause_lock;
+    server->resume = resume_lock;
+    server->hurries = hurries;
+    server->context = pool;
+    pool->server = server;
+    return RP_OK;
+
+end_server:
+    rpi_server_fini(server);
+free_server:
+    rpi_free(&pool->alloc, server);
+    return status;
+}
+
+rp_status rpi_here_make(rp_pool *pool, int number, uint32_t batch_limit, const rp_config *config,
+                        struct rpi_transport **end)
+{
+    rp_status status = rpi_transport_local_open(&pool->alloc, end, &pool->worker_end);
+    if (status != RP_OK)
+        return status;
+    status = make_server(pool, number, batch_limit, config);
+    if (status == RP_OK)
+        return RP_OK;
+    (*end)->ops->close(*end, true);
+    pool->worker_end->ops->close(pool->worker_end, true);
+    *end = pool->worker_end = NULL;
+    return status;
+}
+
+void rpi_here_free(rp_pool *pool)
+{
+    if (!pool->server)
+        return;
+    pool->worker_end->ops->close(pool->worker_end, true);
+    rpi_server_fini(pool->server);
+    rpi_free(&pool->alloc, pool->server);
+    pool->server = NULL;
+}
+
+/* ---- running */
+
+/* The lock is let go while a function runs: `executing` keeps other threads out meanwhile. */
+static bool run(rp_pool *pool, uint32_t most)
+{
+    struct rpi_server *server = pool->server;
+    struct rpi_events events = rpi_server_events(server);
+    bool any = false;
+    rpi_crash_arm();
+    pool->executing = true;
+    pool->hurried = false;
+    server->shortage = RP_OK;
+    rp_status status = pool->worker_end->ops->poll(pool->worker_end, &events, &any);
+    if (status == RP_OK)
+        status = rpi_server_pump(server);
+    if (status == RP_OK && rpi_server_run(server, most))
+        any = true;
+    pool->executing = false;
+    pool->turns++;
+    pool->now = rpi_now();
+    if (status == RP_OK)
+        status = server->broken;
+    rpi_pool_note(pool, status != RP_OK ? status : server->shortage);
+    return any;
+}
+
+bool rpi_here_run(rp_pool *pool)
+{
+    bool any = run(pool, 1);
+    return rpi_pool_poll(pool) || any;
+}
+
+/* How long a task may be expected to take.  A longer one than SHORT must end before the timeout, and somebody else must hand out tasks
+ * meanwhile: the caretaker. */
+static double bearable(const rp_pool *pool, double left)
+{
+    if (left <= 0)
+        return 0;
+    return left > SHORT && pool->caretaker.live ? left : SHORT;
+}
+
+bool rpi_here_help(rp_pool *pool, double left)
+{
+    const struct rpi_seat *seat = &pool->master.roster.seats[0];
+    if (pool->executing || pool->broken != RP_OK)
+        return false;
+    if (!seat->in_flight && !rpi_master_dispatch_here(&pool->master, bearable(pool, left), pool->now))
+        return false;
+    bool all = false;
+    for (bool any = true; any && seat->in_flight && pool->broken == RP_OK; all = all || any) {
+        rpi_pool_pump(pool);
+        any = run(pool, UINT32_MAX);
+        any = rpi_pool_poll_here(pool) || any;
+    }
+    rpi_pool_dispatch(pool);
+    return all;
+}

@@ -1,0 +1,272 @@
+#include "pool/members.h"
+
+#include "base/advice.h"
+#include "pool/respawn.h"
+#include "base/status.h"
+#include "pool/tracing.h"
+
+#include <stdio.h>
+
+rp_status rpi_losing_init(rp_pool *pool, int ranks, double lost_after)
+{
+    pool->ranks = rpi_zeroed(&pool->alloc, (size_t)ranks * sizeof *pool->ranks);
+    if (!pool->ranks)
+        return rpi_no_memory("a pool");
+    rp_status status = rpi_detector_init(&pool->detector, &pool->alloc, ranks - 1, lost_after, pool->now);
+    if (status != RP_OK)
+        rpi_free(&pool->alloc, pool->ranks);
+    return status;
+}
+
+void rpi_losing_fini(rp_pool *pool)
+{
+    rpi_detector_fini(&pool->detector);
+    rpi_free(&pool->alloc, pool->ranks);
+}
+
+static bool leave(rp_pool *pool, int peer)
+{
+    if (pool->ranks[peer].away)
+        return false;
+    pool->ranks[peer].away = true;
+    pool->goodbyes++;
+    pool->turns++;
+    return true;
+}
+
+void rpi_losing_left(rp_pool *pool, int peer)
+{
+    (void)leave(pool, peer);
+}
+
+/* ---- telling the engine; without memory it is told again */
+
+static void tell_lost(rp_pool *pool, int peer)
+{
+    rp_status status = rpi_master_lost(&pool->master, peer, pool->now);
+    pool->ranks[peer].lost = status == RP_ERR_NOMEM;
+    pool->due += pool->ranks[peer].lost;
+    rpi_pool_note(pool, status);
+}
+
+static void tell_suspect(rp_pool *pool, int peer)
+{
+    rp_status status = rpi_master_suspect(&pool->master, peer, pool->now);
+    pool->ranks[peer].suspect = status == RP_ERR_NOMEM;
+    pool->due += pool->ranks[peer].suspect;
+    rpi_pool_note(pool, status);
+}
+
+static void tell_again(rp_pool *pool)
+{
+    pool->due = 0;
+    for (int peer = 1; peer <= pool->master.roster.workers; peer++) {
+        if (pool->ranks[peer].lost)
+            tell_lost(pool, peer);
+        else if (pool->ranks[peer].suspect)
+            tell_suspect(pool, peer);
+    }
+}
+
+/* ---- what happens */
+
+static bool is_worker(const rp_pool *pool, int peer)
+{
+    return peer >= 1 && peer <= pool->master.roster.workers;
+}
+
+/* A worker as messages name it. */
+struct name {
+    char text[RPI_HOST_BYTES + 64];
+};
+
+static struct name name_of(const rp_pool *pool, int peer)
+{
+    struct name name;
+    if (is_worker(pool, peer))
+        (void)snprintf(name.text, sizeof name.text, "worker %d (%s, pid %lld)", peer, pool->master.roster.seats[peer].host,
+                       (long long)pool->master.roster.seats[peer].pid);
+    else
+        (void)snprintf(name.text, sizeof name.text, "rank %d (%s), which is no worker of this pool,", peer,
+                       pool->hosts + (size_t)peer * RPI_HOST_BYTES);
+    return name;
+}
+
+/* Nothing that is under way with it will be reported.  False: its service was over. */
+static bool lose(rp_pool *pool, int peer)
+{
+    bool served = leave(pool, peer);
+    pool->lost++;
+    pool->ranks[peer].suspect = false;
+    pool->sending -= pool->ranks[peer].sending;
+    pool->ranks[peer].sending = 0;
+    rpi_detector_forget(&pool->detector, peer);
+    if (!served || !is_worker(pool, peer))
+        return served;
+    pool->last = peer;
+    tell_lost(pool, peer);
+    rpi_heirs_wish(pool, peer);
+    return true;
+}
+
+void rpi_losing_replaced(rp_pool *pool, int peer, int64_t pid)
+{
+    pool->ranks[peer].away = false;
+    pool->goodbyes--;
+    pool->turns++;
+    rpi_detector_replaced(&pool->detector, peer, pool->now);
+    rpi_master_replaced(&pool->master, peer, pid, pool->now);
+}
+
+static void break_if_deserted(rp_pool *pool)
+{
+    if (pool->last && rpi_roster_deserted(&pool->master.roster) && !rpi_heirs_hope(pool))
+        rpi_pool_break(pool, rpi_error(RP_ERR_BROKEN,
+                                       "no worker is left; %s was the last.  What is not done yet will not be: run the "
+                                       "program again, with config.journal to keep what is done",
+                                       name_of(pool, pool->last).text));
+}
+
+void rpi_losing_died(void *context, int peer, const struct rpi_death *death)
+{
+    rp_pool *pool = context;
+    if (is_worker(pool, peer))
+        rpi_master_died(&pool->master, peer, death);
+}
+
+/* Whether the engine has found the task that the worker named. */
+static bool took_words(const rp_pool *pool, int peer)
+{
+    return pool->master.roster.deaths[peer].way == RPI_WAY_NONE;
+}
+
+/* Returns how many tasks failed by it. */
+static uint64_t tell_death(char *text, size_t size, const struct rpi_death *death)
+{
+    char how[RPI_DEATH_TEXT];
+    rpi_death_tell(death, how);
+    (void)snprintf(text, size, "its process %s in a task, which fails; of the others it had", how);
+    return 1;
+}
+
+void rpi_losing_lost(void *context, int peer)
+{
+    rp_pool *pool = context;
+    struct rpi_counts before = pool->master.counts;
+    const struct rpi_counts *now = &pool->master.counts;
+    char why[RPI_DEATH_TEXT + 96] = "its process has ended, or its host cannot be reached; of the tasks it had";
+    const struct rpi_death death = is_worker(pool, peer) ? pool->master.roster.deaths[peer]
+                                                         : (struct rpi_death){ .way = RPI_WAY_NONE };
+    if (!lose(pool, peer))
+        return;
+    if (death.way != RPI_WAY_NONE && took_words(pool, peer))
+        before.failed += tell_death(why, sizeof why, &death);
+    rpi_say(&pool->log, RP_LOG_WARNING, "%s is lost: %s %llu start again and %llu end as lost; workers left: %d%s%s",
+            name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
+            (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost,
+            pool->recovery ? "" : "; the launcher may end the others as well",
+            pool->recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
+    rpi_tracer_event(pool, peer, "lost");
+}
+
+void rpi_losing_give_up(rp_pool *pool, int peer)
+{
+    struct rpi_counts before = pool->master.counts;
+    const struct rpi_counts *now = &pool->master.counts;
+    char why[RPI_MESSAGE_MAX];
+    (void)snprintf(why, sizeof why, "%s", rp_error_message());
+    pool->transport->ops->forget(pool->transport, peer);
+    (void)lose(pool, peer);
+    rpi_say(&pool->log, RP_LOG_ERROR,
+            "%s is given up, and ends when it notices: %s; of the tasks it had %llu start again and %llu end as lost; "
+            "workers left: %d",
+            name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
+            (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost);
+    rpi_tracer_event(pool, peer, "given up");
+}
+
+void rpi_losing_astray(void *context, int peer)
+{
+    rpi_losing_give_up(context, peer);
+}
+
+/* Should it come back it finds its line to rank 0 cut, and ends. */
+static void give_up_silent(rp_pool *pool, int peer)
+{
+    (void)rpi_error(RP_ERR_LOST, "it was not heard of for %g s, ten times lost_after", 10 * pool->detector.limit);
+    if (is_worker(pool, peer))
+        rpi_losing_give_up(pool, peer);
+    else
+        rpi_detector_forget(&pool->detector, peer);
+}
+
+static void suspect(rp_pool *pool, int peer)
+{
+    uint64_t again = pool->master.counts.retried;
+    double limit = pool->detector.limit;
+    tell_suspect(pool, peer);
+    rpi_say(
+        &pool->log, RP_LOG_WARNING,
+        "%s was not heard of for %g s: stopped, hung or cut off; %llu of its tasks start again elsewhere; it is taken in "
+        "again when it is heard of, and given up after %g s",
+        name_of(pool, peer).text, limit, (unsigned long long)(pool->master.counts.retried - again), 10 * limit);
+    rpi_tracer_event(pool, peer, "silent");
+}
+
+void rpi_losing_heard(void *context, int peer)
+{
+    rp_pool *pool = context;
+    if (!is_worker(pool, peer) || !rpi_detector_heard(&pool->detector, peer, pool->now))
+        return;
+    pool->ranks[peer].suspect = false;
+    rpi_say(&pool->log, RP_LOG_WARNING,
+            "%s is heard of again and gets tasks again; what others have done meanwhile is not taken twice",
+            name_of(pool, peer).text);
+    rpi_tracer_event(pool, peer, "back");
+    rpi_master_back(&pool->master, peer, pool->now);
+}
+
+void rpi_losing_step(rp_pool *pool)
+{
+    if (pool->due)
+        tell_again(pool);
+    for (int peer; (peer = rpi_detector_silent(&pool->detector, pool->now));)
+        if (is_worker(pool, peer))
+            suspect(pool, peer);
+    for (int peer; (peer = rpi_detector_hopeless(&pool->detector));)
+        give_up_silent(pool, peer);
+    rpi_heirs_step(pool);
+    break_if_deserted(pool);
+}
+
+/* ---- at the pool's end */
+
+static bool is_silent(const rp_pool *pool, int peer)
+{
+    return is_worker(pool, peer) && !pool->ranks[peer].away && pool->master.roster.seats[peer].presence == RPI_SUSPECT;
+}
+
+bool rpi_losing_all_left(rp_pool *pool, const void *unused)
+{
+    const struct rpi_roster *roster = &pool->master.roster;
+    int left = pool->goodbyes;
+    (void)unused;
+    for (int peer = 1; roster->present + roster->lost < roster->workers && peer <= roster->workers; peer++)
+        left += is_silent(pool, peer);
+    return left >= pool->transport->peers;
+}
+
+void rpi_losing_leave_behind(rp_pool *pool)
+{
+    for (int peer = 1; peer <= pool->transport->peers; peer++) {
+        if (!is_silent(pool, peer))
+            continue;
+        rpi_say(
+            &pool->log, RP_LOG_WARNING,
+            "%s is silent at the pool's end: it is left behind, and ends when it is heard of again or rankpool launch ends",
+            name_of(pool, peer).text);
+        pool->transport->ops->forget(pool->transport, peer);
+        (void)leave(pool, peer);
+        pool->lost++;
+    }
+}

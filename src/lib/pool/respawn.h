@@ -1,0 +1,84 @@
+/* Workers in the places of lost ones: config.respawn.
+ *
+ * A lost worker's heir is a copy of this program that MPI spawns on the same host, as config.processes does; it makes the program's calls
+ * up to the rp_open of this pool, and serves there, under the lost one's number.  A thread of its own spawns it and goes through the
+ * opening with it, over a transport of these two alone, while the pool works on; then the pool's transport takes the heir over.
+ *
+ * Open MPI 4.1 ends the whole job when something is spawned after a host was lost.  So nothing is unless every worker that waits for an
+ * heir was on rank 0's host, or on one where another worker still lives, `doubt` seconds after.
+ *
+ * A spawn hangs where the program does before rp_open, but also by a fault of Open MPI's daemon (mpi_spawn.c) that the next is spared.  So a
+ * second is tried, and after two in a row no more. */
+#ifndef RPI_RESPAWN_H
+#define RPI_RESPAWN_H
+
+#include "pool/pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* One who is sent for. */
+struct rpi_errand {
+    int worker;
+    char host[RPI_HOST_BYTES]; /* where the lost one was */
+    bool abroad;               /* that is not rank 0's host */
+    int beside;                /* ranks that the pool has there */
+    /* what came of it */
+    rp_status status;
+    char why[512];
+    bool stuck;                   /* the spawn did not come back, and keeps its thread */
+    char came_to[RPI_HOST_BYTES]; /* its host, as it says itself */
+    int64_t pid;
+    struct rpi_transport *transport; /* of rank 0 and this one peer; the taker's */
+};
+
+struct rpi_heirs_ops {
+    /* Brings one: spawned, met, and ready to serve.  On a thread of its own. */
+    rp_status (*fetch)(struct rpi_heirs *heirs, struct rpi_errand *errand);
+    /* The peer of `from`, which is taken over, has that number in `transport` from now on. */
+    rp_status (*adopt)(struct rpi_transport *transport, int number, struct rpi_transport *from);
+    /* A fetch will not come back. */
+    void (*forsake)(void);
+    void (*release)(struct rpi_heirs *heirs);
+};
+
+struct rpi_heirs {
+    const struct rpi_heirs_ops *ops;
+    struct rpi_alloc alloc;
+    struct rpi_log log;
+    const struct rpi_registry *registry; /* the pool's */
+    double doubt; /* seconds: a cut cable shows within that at all workers behind it (oob_socket.h), and to mpirun */
+    /* who waits */
+    double *since; /* by worker: when it was lost; 0: it does not wait */
+    int waiting;
+    int left, count; /* may still be made; were */
+    bool stuck;      /* the last one was */
+    bool closed;     /* nobody is sent for any more */
+    /* who is sent for */
+    struct rpi_transport *pool; /* to be woken */
+    pthread_t thread;
+    bool busy;
+    atomic_bool over, forsaken;
+    struct rpi_errand errand; /* the thread's until `over` */
+};
+
+/* For who makes one, and sets ops then.  `limit`: so many at the most.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_heirs_init(struct rpi_heirs *heirs, const struct rpi_alloc *alloc, const struct rpi_log *log,
+                                     int workers, int limit);
+/* NULL: no effect. */
+void rpi_heirs_free(struct rpi_heirs *heirs);
+
+/* The pool's; its `heirs` may be NULL. */
+
+/* The worker is lost. */
+void rpi_heirs_wish(rp_pool *pool, int worker);
+/* For the pool's step: takes in who has come, and sends for the next. */
+void rpi_heirs_step(rp_pool *pool);
+/* Whether somebody may still come. */
+bool rpi_heirs_hope(const rp_pool *pool);
+/* Workers replaced so far. */
+int rpi_heirs_count(const rp_pool *pool);
+/* The pool ends: nobody is sent for any more, and who is on the way is waited for, for some seconds. */
+void rpi_heirs_stop(rp_pool *pool);
+
+#endif

@@ -1,0 +1,66 @@
+/* The journal's file, a SQLite database:
+ *
+ *   application_id 1919970154 ("rpkj"), user_version 1
+ *   CREATE TABLE outcome(
+ *       function TEXT,    -- the task function's name
+ *       key      BLOB,    -- options.key
+ *       argument BLOB,    -- SHA-256 of the argument's length (8 bytes, little-endian) and bytes
+ *       result   BLOB,    -- what the task returned
+ *       seal     BLOB,    -- SHA-256 of the four above, each with its length before it
+ *       PRIMARY KEY(function, key));
+ *
+ * Only outcomes of RP_OK are in it.  It is in WAL mode, synchronous = FULL, and locked by its one user from open to close, so there is no
+ * -shm file.  What a death leaves, and what the next open makes of it:
+ *   while the file is made:     an empty database, maybe with a -journal file: taken for a new one
+ *   before a commit:            the last commit; what came later is in the -wal file without a commit mark, and is ignored
+ *   after a commit:             everything, in the file and its -wal file, which belong together: copy or move both
+ *   while a checkpoint copies the -wal file into the file: everything, for the -wal file is still whole
+ *   after the close:            the file alone
+ * A page that a disk has damaged shows at open (the index), or by its seal when the outcome is looked up: it is run again.
+ *
+ * Functions that give RP_ERR_IO set a message that names the file.  One thread at a time. */
+#ifndef RPI_JOURNAL_DB_H
+#define RPI_JOURNAL_DB_H
+
+#include "base/sha256.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+struct rpi_ledger {
+    const char *path; /* borrowed */
+    struct sqlite3 *db;
+    struct sqlite3_stmt *find, *put;
+    uint64_t limit; /* bytes of a key and its result */
+    bool writing;   /* inside a transaction */
+};
+
+/* What names an outcome. */
+struct rpi_title {
+    const char *function;
+    rp_bytes key;
+    uint8_t argument[RPI_DIGEST];
+};
+
+/* Opens or makes it, and tries to write to it.  RP_ERR_IO. */
+RP_MUST_USE rp_status rpi_ledger_open(struct rpi_ledger *ledger, const char *path);
+/* What is not committed is dropped. */
+void rpi_ledger_close(struct rpi_ledger *ledger);
+
+/* Calls see for every outcome's function and key until it is refused: RP_ERR_NOMEM then.  RP_ERR_IO. */
+RP_MUST_USE rp_status rpi_ledger_each(struct rpi_ledger *ledger,
+                                      bool (*see)(void *context, const char *function, const rp_bytes *key), void *context);
+
+enum rpi_found { RPI_FOUND_NOTHING, RPI_FOUND_OTHER, RPI_FOUND_DAMAGED, RPI_FOUND };
+
+/* Looks for an outcome, uncommitted ones too; OTHER: its argument was another.  The result is valid until rpi_ledger_seen.
+ * RP_ERR_IO, RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_ledger_find(struct rpi_ledger *ledger, const struct rpi_title *title, enum rpi_found *found,
+                                      rp_bytes *result);
+void rpi_ledger_seen(struct rpi_ledger *ledger);
+
+/* Writes an outcome, which replaces an older one of its key; it counts from the next commit on.  RP_ERR_IO, RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_ledger_put(struct rpi_ledger *ledger, const struct rpi_title *title, const rp_bytes *result);
+RP_MUST_USE rp_status rpi_ledger_commit(struct rpi_ledger *ledger);
+
+#endif

@@ -1,0 +1,187 @@
+#include "worker/inputs.h"
+
+#include "base/status.h"
+
+/* An outcome; its bytes are in its arrival's buffer, which is complete at once when they came inside a message. */
+struct kept {
+    struct rpi_link link;
+    uint64_t id;
+    struct rpi_arrival arrival;
+};
+
+/* What one task needs. */
+struct list {
+    struct rpi_link link;
+    uint64_t task;
+    uint32_t count;
+    uint64_t ids[];
+};
+
+void rpi_outcomes_init(struct rpi_outcomes *outcomes, const struct rpi_alloc *alloc)
+{
+    *outcomes = (struct rpi_outcomes){ .alloc = *alloc };
+    for (size_t i = 0; i < RPI_OUTCOME_BUCKETS; i++) {
+        rpi_list_init(&outcomes->kept[i]);
+        rpi_list_init(&outcomes->lists[i]);
+    }
+}
+
+static struct rpi_link *bucket(struct rpi_link *buckets, uint64_t id)
+{
+    return &buckets[(id * 0x9E3779B97F4A7C15U) >> 56];
+}
+
+static void drop_kept(struct rpi_outcomes *outcomes, struct kept *kept)
+{
+    rpi_list_remove(&kept->link);
+    rpi_list_remove(&kept->arrival.link);
+    rpi_buffer_free(kept->arrival.buffer);
+    rpi_free(&outcomes->alloc, kept);
+}
+
+static void drop_list(struct rpi_outcomes *outcomes, struct list *list)
+{
+    rpi_list_remove(&list->link);
+    rpi_free(&outcomes->alloc, list);
+    outcomes->list_count--;
+}
+
+void rpi_outcomes_fini(struct rpi_outcomes *outcomes)
+{
+    struct rpi_link *link;
+    for (size_t i = 0; i < RPI_OUTCOME_BUCKETS; i++) {
+        while ((link = rpi_list_first(&outcomes->kept[i])))
+            drop_kept(outcomes, RPI_MEMBER(link, struct kept, link));
+        while ((link = rpi_list_first(&outcomes->lists[i])))
+            drop_list(outcomes, RPI_MEMBER(link, struct list, link));
+    }
+    rpi_free(&outcomes->alloc, outcomes->views);
+    outcomes->views = NULL;
+}
+
+static struct kept *find_kept(struct rpi_outcomes *outcomes, uint64_t id)
+{
+    struct rpi_link *head = bucket(outcomes->kept, id);
+    for (struct rpi_link *link = head->next; link != head; link = link->next)
+        if (RPI_MEMBER(link, struct kept, link)->id == id)
+            return RPI_MEMBER(link, struct kept, link);
+    return NULL;
+}
+
+static struct list *find_list(struct rpi_outcomes *outcomes, uint64_t task)
+{
+    struct rpi_link *head = bucket(outcomes->lists, task);
+    if (outcomes->list_count == 0)
+        return NULL;
+    for (struct rpi_link *link = head->next; link != head; link = link->next)
+        if (RPI_MEMBER(link, struct list, link)->task == task)
+            return RPI_MEMBER(link, struct list, link);
+    return NULL;
+}
+
+/* ---- taking in */
+
+/* A large one, in a message of its own, is taken a second time too: its bytes are on their way, and need their room. */
+static rp_status keep(struct rpi_outcomes *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
+{
+    if (find_kept(outcomes, frame->id) && !(frame->flags & RPI_FRAME_LARGE))
+        return RP_OK; /* the message came before, when memory ran out in it, or this worker was never told to forget it */
+    struct kept *kept = rpi_zeroed(&outcomes->alloc, sizeof *kept);
+    void *buffer = kept ? rpi_buffer_new(&outcomes->alloc, frame->length) : NULL;
+    if (!buffer) {
+        rpi_free(&outcomes->alloc, kept);
+        return rpi_no_memory("another task's outcome");
+    }
+    kept->id = frame->id;
+    kept->arrival = (struct rpi_arrival){
+        .size = frame->length, .buffer = buffer, .complete = !(frame->flags & RPI_FRAME_LARGE), .outcome = true
+    };
+    rpi_list_init(&kept->arrival.link);
+    rpi_list_append(bucket(outcomes->kept, frame->id), &kept->link);
+    if (!kept->arrival.complete)
+        *arrival = &kept->arrival;
+    else if (frame->length)
+        memcpy(buffer, frame->payload, frame->length);
+    return RP_OK;
+}
+
+/* A part of a task's list, from number `from`; the parts come in order. */
+static rp_status note_list(struct rpi_outcomes *outcomes, const struct rpi_frame *frame)
+{
+    struct list *old = find_list(outcomes, frame->id);
+    uint32_t count = frame->length / 8, before = old ? old->count : 0;
+    if (frame->number < before)
+        return RP_OK; /* it came before */
+    if (frame->number != before || frame->flags & RPI_FRAME_LARGE || frame->length % 8)
+        return rpi_reader_bad("the list of a task's inputs has a gap");
+    struct list *list = rpi_reserve(&outcomes->alloc, sizeof *list + ((size_t)before + count) * sizeof *list->ids);
+    if (!list)
+        return rpi_no_memory("the list of a task's inputs");
+    if (old) {
+        memcpy(list->ids, old->ids, before * sizeof *list->ids);
+        drop_list(outcomes, old);
+    }
+    list->task = frame->id;
+    list->count = before + count;
+    for (uint32_t i = 0; i < count; i++)
+        list->ids[before + i] = rpi_get64(frame->payload + 8 * (size_t)i);
+    rpi_list_append(bucket(outcomes->lists, frame->id), &list->link);
+    outcomes->list_count++;
+    return RP_OK;
+}
+
+/* What is still coming stays: MPI writes into it. */
+static void forget(struct rpi_outcomes *outcomes, uint64_t id)
+{
+    struct rpi_link *head = bucket(outcomes->kept, id);
+    for (struct rpi_link *link = head->next, *next; link != head; link = next) {
+        struct kept *kept = RPI_MEMBER(link, struct kept, link);
+        next = link->next;
+        if (kept->id == id && kept->arrival.complete)
+            drop_kept(outcomes, kept);
+    }
+}
+
+rp_status rpi_outcomes_take(struct rpi_outcomes *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
+{
+    *arrival = NULL;
+    if (frame->flags & RPI_FRAME_NUMBER)
+        return note_list(outcomes, frame);
+    if (!(frame->flags & RPI_FRAME_FAILED))
+        return keep(outcomes, frame, arrival);
+    forget(outcomes, frame->id);
+    return RP_OK;
+}
+
+/* ---- giving out */
+
+bool rpi_outcomes_for(struct rpi_outcomes *outcomes, uint64_t task, const rp_bytes **inputs, uint32_t *count)
+{
+    const struct list *list = find_list(outcomes, task);
+    *count = 0;
+    if (!list)
+        return true;
+    if (list->count > outcomes->view_capacity) {
+        rp_bytes *views = rpi_resize(&outcomes->alloc, outcomes->views, list->count * sizeof *views);
+        if (!views)
+            return false;
+        outcomes->views = views;
+        outcomes->view_capacity = list->count;
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct kept *kept = find_kept(outcomes, list->ids[i]);
+        if (!kept || !kept->arrival.complete)
+            return false;
+        outcomes->views[i] = (rp_bytes){ kept->arrival.buffer, kept->arrival.size };
+    }
+    *inputs = outcomes->views;
+    *count = list->count;
+    return true;
+}
+
+void rpi_outcomes_done(struct rpi_outcomes *outcomes, uint64_t task)
+{
+    struct list *list = find_list(outcomes, task);
+    if (list)
+        drop_list(outcomes, list);
+}
