@@ -20,8 +20,8 @@ struct bench {
     struct rpi_registry registry;
     struct rpi_master master;
     struct rpi_worker worker;
-    struct rpi_executor executor;
-    struct rpi_outbox outbox;
+    struct rpi_inline executor;
+    struct rpi_completions outbox;
     double now;
     uint64_t tasks;
 };
@@ -62,7 +62,7 @@ static struct bench *open_bench(void)
                                         .functions = bench->registry.count };
     must(rpi_master_init(&bench->master, &master), "the master");
     rpi_worker_init(&bench->worker, &worker);
-    must(rpi_executor_init(&bench->executor, &alloc, &bench->registry, rpi_inline_limit(RPI_BATCH_DEFAULT), 1, "here"),
+    must(rpi_inline_init(&bench->executor, &alloc, &bench->registry, rpi_inline_limit(RPI_BATCH_DEFAULT), 1, "here"),
          "the executor");
     return bench;
 }
@@ -70,9 +70,9 @@ static struct bench *open_bench(void)
 static void close_bench(struct bench *bench)
 {
     rpi_worker_fini(&bench->worker);
-    rpi_executor_fini(&bench->executor);
+    rpi_inline_fini(&bench->executor);
     rpi_master_fini(&bench->master);
-    rpi_ring_fini(&bench->outbox.ready, &bench->registry.alloc);
+    rpi_idqueue_fini(&bench->outbox.ready, &bench->registry.alloc);
     rpi_registry_fini(&bench->registry);
     free(bench);
 }
@@ -118,7 +118,7 @@ static bool next(struct bench *bench, struct rpi_task *task)
     struct rpi_task plain = { 0 };
     struct rpi_result result;
     while (rpi_worker_next_plain(&bench->worker, &plain)) {
-        const void *data = rpi_execute_plain(&bench->executor, &plain, &result);
+        const void *data = rpi_inline_execute_plain(&bench->executor, &plain, &result);
         if (data)
             rpi_worker_done_plain(&bench->worker, &plain, data);
         else
@@ -134,8 +134,8 @@ static void turn(struct bench *bench)
     struct rpi_task task;
     struct rpi_result result;
     while (next(bench, &task)) {
-        rpi_executor_expect(&bench->executor, &task);
-        rpi_execute_inline(&bench->executor, &task, &result);
+        rpi_inline_expect(&bench->executor, &task);
+        rpi_inline_execute(&bench->executor, &task, &result);
         finish(bench, &task, &result);
         rpi_worker_spent(&bench->worker, task.is_chunk ? 0 : DURATION);
         bench->now += DURATION;
@@ -200,7 +200,7 @@ static void map(struct bench *bench, uint64_t *room)
 static void take_items(struct bench *bench)
 {
     while (bench->outbox.ready.count) {
-        uint64_t id = rpi_ring_pop(&bench->outbox.ready);
+        uint64_t id = rpi_idqueue_pop(&bench->outbox.ready);
         struct rpi_future *future = rpi_future_of(&bench->master.futures, id);
         future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
         rpi_future_free(&bench->master.futures, id, future);
@@ -223,7 +223,7 @@ static void spawn(struct bench *bench, uint64_t *unused)
                                    .size = sizeof levels,
                                    .released = true,
                                    .options = &options };
-    must(rpi_ring_reserve(&bench->outbox.ready, &bench->registry.alloc, 1), "the outbox");
+    must(rpi_idqueue_reserve(&bench->outbox.ready, &bench->registry.alloc, 1), "the outbox");
     must(rpi_master_submit(&bench->master, &request, bench->now, &id), "rpi_master_submit");
     bench->outbox.open = 1;
     while (bench->outbox.open) {

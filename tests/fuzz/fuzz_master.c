@@ -16,7 +16,7 @@ static struct memory memory;
 static struct rpi_alloc hook;
 static struct rpi_registry registry;
 static struct rpi_master master;
-static struct rpi_outbox outbox;
+static struct rpi_completions outbox;
 static double now;
 static uint64_t ids[SETTLES];
 static int id_count;
@@ -90,7 +90,7 @@ static void submit_all(void)
     (void)submit((struct rpi_request){ .function = 1, .arg = "urgent", .size = 6, .options = &urgent });
     (void)submit((struct rpi_request){ .arg = "after", .size = 5, .after = after, .after_count = 2 });
     submit_map(ITEMS, 7);
-    const struct rpi_segment segment = { .data = shared, .size = sizeof shared, .fd = 3, .token = 9 };
+    const struct rpi_shm segment = { .data = shared, .size = sizeof shared, .fd = 3, .token = 9 };
     MUST(rpi_master_share(&master, "table", &segment) == RP_OK);
     for (int i = 0; i < 6; i++)
         (void)submit((struct rpi_request){ .function = 1, .arg = borrowed, .size = 100, .released = i % 2 });
@@ -116,8 +116,8 @@ static void begin(void)
         master.roster.seats[i].host = i < 3 ? "here" : "there";
         master.roster.seats[i].pid = 100 + i;
     }
-    outbox = (struct rpi_outbox){ .open = 0 };
-    MUST(rpi_ring_reserve(&outbox.ready, &hook, 8) == RP_OK);
+    outbox = (struct rpi_completions){ .open = 0 };
+    MUST(rpi_idqueue_reserve(&outbox.ready, &hook, 8) == RP_OK);
     map_in = test_zeroed((size_t)ITEMS * IN_SIZE);
     map_out = test_zeroed((size_t)ITEMS * OUT_SIZE);
     map_statuses = test_zeroed(ITEMS * sizeof *map_statuses);
@@ -165,7 +165,7 @@ static void look_at_outcomes(void)
         (void)sum_of(outcome.data, outcome.size);
     }
     while (outbox.ready.count) {
-        id = rpi_ring_pop(&outbox.ready);
+        id = rpi_idqueue_pop(&outbox.ready);
         struct rpi_future *future = rpi_future_of(&master.futures, id);
         MUST(future && future->state == RP_DONE && future->flags & RPI_FUTURE_STREAMED);
         future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
@@ -177,13 +177,13 @@ static void look_at_outcomes(void)
 
 static void end(void)
 {
-    for (struct rpi_version *version; (version = rpi_versions_dead(&master.versions));)
-        rpi_version_free(&master.versions, version);
-    rpi_versions_end(&master.versions);
-    for (struct rpi_version *version; (version = rpi_versions_dead(&master.versions));)
-        rpi_version_free(&master.versions, version);
+    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&master.versions));)
+        rpi_shared_version_free(&master.versions, version);
+    rpi_shared_versions_end(&master.versions);
+    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&master.versions));)
+        rpi_shared_version_free(&master.versions, version);
     rpi_master_fini(&master);
-    rpi_ring_fini(&outbox.ready, &hook);
+    rpi_idqueue_fini(&outbox.ready, &hook);
     rpi_registry_fini(&registry);
     free(map_in);
     free(map_out);

@@ -81,7 +81,7 @@ static void check_status(rp_status status)
     MUST(status == RP_OK || rp_error_message()[0]);
 }
 
-static void master(struct rpi_opening *opening)
+static void master(struct rpi_handshake *opening)
 {
     static char hosts[(PEERS + 1) * RPI_HOST_BYTES];
     static int64_t pids[PEERS + 1];
@@ -89,23 +89,23 @@ static void master(struct rpi_opening *opening)
     opening->hosts = hosts;
     opening->pids = pids;
     opening->batch_limit = RPI_BATCH_DEFAULT;
-    check_status(rpi_opening_master(opening));
+    check_status(rpi_handshake_master(opening));
     for (int rank = 0; rank <= PEERS; rank++)
         MUST(memchr(hosts + (size_t)rank * RPI_HOST_BYTES, 0, RPI_HOST_BYTES));
 }
 
-static rp_status worker_rounds(struct rpi_opening *opening)
+static rp_status worker_rounds(struct rpi_handshake *opening)
 {
-    rp_status status = rpi_opening_worker(opening);
+    rp_status status = rpi_handshake_worker(opening);
     if (status != RP_OK)
         return status;
     MUST(opening->batch_limit >= RPI_BATCH_MIN && opening->batch_limit <= RPI_BATCH_MAX);
     MUST(opening->initializer == RPI_NO_FUNCTION || opening->initializer < registry.count);
     MUST(opening->isolation.cancel_grace >= 0);
     if (opening->initializer != RPI_NO_FUNCTION && opening->init_arg.size)
-        status = rpi_opening_argument(opening);
+        status = rpi_handshake_argument(opening);
     if (status == RP_OK)
-        status = rpi_opening_report(opening, RP_OK);
+        status = rpi_handshake_report(opening, RP_OK);
     return status;
 }
 
@@ -115,12 +115,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t flags = input_byte(&input);
     memory = (struct memory){ .most = MOST };
     struct rpi_transport transport = { .ops = &ops, .peers = flags & WORKER ? 1 : PEERS };
-    struct rpi_opening opening = { .alloc = memory_hook(&memory),
-                                   .registry = &registry,
-                                   .transport = &transport,
-                                   .rank = flags & WORKER ? 1 : 0,
-                                   .timeout = 60,
-                                   .initializer = flags & INITIALIZER ? 1 : RPI_NO_FUNCTION };
+    struct rpi_handshake opening = { .alloc = memory_hook(&memory),
+                                     .registry = &registry,
+                                     .transport = &transport,
+                                     .rank = flags & WORKER ? 1 : 0,
+                                     .timeout = 60,
+                                     .initializer = flags & INITIALIZER ? 1 : RPI_NO_FUNCTION };
     room = NULL;
     ends = flags & ENDS && !(flags & WORKER);
     if (flags & ARGUMENT && !(flags & WORKER))
@@ -155,26 +155,26 @@ static rp_status note_send(struct rpi_transport *transport, int peer, const void
 
 static const struct rpi_transport_ops noting = { .send = note_send, .send_large = fake_send, .poll = fake_poll };
 
-static struct rpi_opening opening_of(struct rpi_transport *transport, int rank)
+static struct rpi_handshake opening_of(struct rpi_transport *transport, int rank)
 {
     *transport = (struct rpi_transport){ .ops = &noting, .peers = rank ? 1 : PEERS };
     said.used = 0;
     input = (struct input){ NULL, NULL };
     memory = (struct memory){ .most = MOST };
-    return (struct rpi_opening){ .alloc = memory_hook(&memory),
-                                 .registry = &registry,
-                                 .transport = transport,
-                                 .rank = rank,
-                                 .timeout = 60,
-                                 .initializer = RPI_NO_FUNCTION };
+    return (struct rpi_handshake){ .alloc = memory_hook(&memory),
+                                   .registry = &registry,
+                                   .transport = transport,
+                                   .rank = rank,
+                                   .timeout = 60,
+                                   .initializer = RPI_NO_FUNCTION };
 }
 
 static void say_hello(rp_status status)
 {
     struct rpi_transport transport;
-    struct rpi_opening opening = opening_of(&transport, 1);
+    struct rpi_handshake opening = opening_of(&transport, 1);
     opening.status = status;
-    (void)!rpi_opening_worker(&opening); /* it says hello, and hears nothing */
+    (void)!rpi_handshake_worker(&opening); /* it says hello, and hears nothing */
 }
 
 /* Every rank's hello, in each of three rounds, for rank 0 to hear. */
@@ -190,7 +190,7 @@ static void put_hellos(struct output *output, uint8_t flags)
 static void say_verdicts(const struct output *hellos)
 {
     struct rpi_transport transport;
-    struct rpi_opening opening = opening_of(&transport, 0);
+    struct rpi_handshake opening = opening_of(&transport, 0);
     input = (struct input){ hellos->bytes + 1, hellos->bytes + hellos->used };
     if (hellos->bytes[0] & INITIALIZER)
         opening.initializer = 1;
@@ -201,7 +201,7 @@ static void say_verdicts(const struct output *hellos)
     opening.hosts = hosts;
     opening.pids = pids;
     opening.batch_limit = RPI_BATCH_DEFAULT;
-    (void)!rpi_opening_master(&opening);
+    (void)!rpi_handshake_master(&opening);
 }
 
 void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into)

@@ -8,12 +8,12 @@
 
 static void read_report(const struct rpi_task *task, const uint8_t *bytes, size_t size)
 {
-    const struct rpi_report_frame frame = { .task = task, .functions = FUNCTIONS, .child_limit = CHILD_LIMIT };
+    const struct rpi_child_result_frame frame = { .task = task, .functions = FUNCTIONS, .child_limit = CHILD_LIMIT };
     char message[RPI_MESSAGE_MAX + 1];
     struct rpi_result result;
-    if (size >= RPI_REPORT_DATA)
-        MUST(rpi_report_size(bytes, size) <= size);
-    if (rpi_report_get(bytes, size, &frame, message, &result) != RP_OK)
+    if (size >= RPI_CHILD_RESULT_DATA)
+        MUST(rpi_child_result_size(bytes, size) <= size);
+    if (rpi_child_result_get(bytes, size, &frame, message, &result) != RP_OK)
         return;
     const uint8_t *data = result.data;
     MUST(data >= bytes && data + result.size <= bytes + size);
@@ -29,7 +29,7 @@ static void read_report(const struct rpi_task *task, const uint8_t *bytes, size_
 
 static void read_failures(const uint8_t *bytes, size_t size, uint32_t count, uint32_t items)
 {
-    if (rpi_report_failures(bytes, size, count, items))
+    if (rpi_child_result_failures(bytes, size, count, items))
         MUST(count <= items);
 }
 
@@ -64,11 +64,11 @@ static size_t seed(uint8_t *to, uint8_t flags, const char *text, rp_status statu
     if (flags & 1) {
         to[1] = to[3] = 3;
         to[2] = 4;
-        rpi_item_failure_put(bytes + RPI_REPORT_DATA + 16, &failure);
+        rpi_item_failure_put(bytes + RPI_CHILD_RESULT_DATA + 16, &failure);
         result.size = 16 + rpi_item_failure_size(7);
         result.failures = 1;
     }
-    uint64_t at = rpi_report_children(result.size), from = at;
+    uint64_t at = rpi_child_result_children(result.size), from = at;
     for (uint32_t i = 0; i < children; i++) {
         struct rpi_writer writer = { .base = bytes + at, .limit = 256 };
         struct rpi_frame child = { .id = 77, .number = i, .attempt = 2, .function = 3, .length = 16 };
@@ -76,7 +76,7 @@ static size_t seed(uint8_t *to, uint8_t flags, const char *text, rp_status statu
         (void)rpi_writer_frame(&writer, &child);
         at += writer.used;
     }
-    return 4 + (size_t)rpi_report_put(bytes, &result, at - from);
+    return 4 + (size_t)rpi_child_result_put(bytes, &result, at - from);
 }
 
 void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into)

@@ -8,7 +8,7 @@ static const uint8_t token[RPI_TOKEN_BYTES + 1] = "sixteen of bytes";
 /* What a whole proof comes to, written a second time. */
 static bool is_right(const uint8_t *bytes, size_t size, int most, int *worker)
 {
-    if (size < RPI_PROOF_BYTES || memcmp(bytes, token, RPI_TOKEN_BYTES) != 0)
+    if (size < RPI_OOB_PROOF_BYTES || memcmp(bytes, token, RPI_TOKEN_BYTES) != 0)
         return false;
     uint32_t number = rpi_get32(bytes + RPI_TOKEN_BYTES);
     *worker = (int)number;
@@ -18,17 +18,17 @@ static bool is_right(const uint8_t *bytes, size_t size, int most, int *worker)
 /* Returns how many bytes the proof took. */
 static size_t read_proof(const uint8_t *bytes, size_t size, size_t piece, int most)
 {
-    struct rpi_proof proof = { .used = 0 };
-    enum rpi_proof_state state = RPI_PROOF_INCOMPLETE;
+    struct rpi_oob_proof proof = { .used = 0 };
+    enum rpi_oob_proof_state state = RPI_OOB_PROOF_INCOMPLETE;
     int worker = -1, wanted = -1;
-    for (size_t at = 0; at < size && state == RPI_PROOF_INCOMPLETE; at += piece) {
-        state = rpi_proof_take(&proof, token, most, bytes + at, size - at < piece ? size - at : piece, &worker);
-        MUST(proof.used <= RPI_PROOF_BYTES);
+    for (size_t at = 0; at < size && state == RPI_OOB_PROOF_INCOMPLETE; at += piece) {
+        state = rpi_oob_proof_take(&proof, token, most, bytes + at, size - at < piece ? size - at : piece, &worker);
+        MUST(proof.used <= RPI_OOB_PROOF_BYTES);
     }
-    MUST((state == RPI_PROOF_INCOMPLETE) == (size < RPI_PROOF_BYTES));
-    MUST((state == RPI_PROOF_RIGHT) == is_right(bytes, size, most, &wanted));
-    MUST(state != RPI_PROOF_RIGHT || worker == wanted);
-    MUST(state == RPI_PROOF_RIGHT || worker == -1);
+    MUST((state == RPI_OOB_PROOF_INCOMPLETE) == (size < RPI_OOB_PROOF_BYTES));
+    MUST((state == RPI_OOB_PROOF_RIGHT) == is_right(bytes, size, most, &wanted));
+    MUST(state != RPI_OOB_PROOF_RIGHT || worker == wanted);
+    MUST(state == RPI_OOB_PROOF_RIGHT || worker == -1);
     return proof.used;
 }
 
@@ -55,7 +55,7 @@ static bool same_death(const struct rpi_death *a, const struct rpi_death *b)
 static void read_words(const uint8_t *bytes, size_t size, size_t piece)
 {
     struct rpi_words words = { .used = 0 };
-    struct rpi_signals signals = { .rung = false }, wanted = { .rung = false };
+    struct rpi_oob_protocol signals = { .rung = false }, wanted = { .rung = false };
     struct rpi_death death = { .way = RPI_WAY_NONE };
     uint32_t sent = 0;
     size_t at = 0;
@@ -64,9 +64,9 @@ static void read_words(const uint8_t *bytes, size_t size, size_t piece)
         MUST(words.used < RPI_WORDS_BYTES);
     }
     for (at = 0; at < size;) {
-        size_t length = bytes[at] == RPI_SIGNAL_WORDS   ? RPI_WORDS_BYTES
-                        : bytes[at] == RPI_SIGNAL_COUNT ? RPI_COUNT_BYTES
-                                                        : 1;
+        size_t length = bytes[at] == RPI_OOB_SIGNAL_WORDS   ? RPI_WORDS_BYTES
+                        : bytes[at] == RPI_OOB_SIGNAL_COUNT ? RPI_COUNT_BYTES
+                                                            : 1;
         if (size - at < length)
             break;
         if (length == RPI_WORDS_BYTES)
@@ -74,7 +74,7 @@ static void read_words(const uint8_t *bytes, size_t size, size_t piece)
         else if (length == RPI_COUNT_BYTES)
             sent = rpi_get32(bytes + at + 1);
         else
-            rpi_signals_read(&wanted, bytes + at, 1);
+            rpi_oob_protocol_read(&wanted, bytes + at, 1);
         at += length;
     }
     MUST(words.used == size - at);
@@ -87,13 +87,13 @@ static void read_words(const uint8_t *bytes, size_t size, size_t piece)
 
 static void read_signals(const uint8_t *bytes, size_t size, size_t piece)
 {
-    struct rpi_signals whole = { .rung = false }, pieces = { .rung = false };
-    rpi_signals_read(&whole, bytes, size);
+    struct rpi_oob_protocol whole = { .rung = false }, pieces = { .rung = false };
+    rpi_oob_protocol_read(&whole, bytes, size);
     for (size_t at = 0; at < size; at += piece)
-        rpi_signals_read(&pieces, bytes + at, size - at < piece ? size - at : piece);
+        rpi_oob_protocol_read(&pieces, bytes + at, size - at < piece ? size - at : piece);
     MUST(whole.rung == pieces.rung && whole.parked == pieces.parked && whole.parted == pieces.parted);
-    MUST(whole.rung == (memchr(bytes, RPI_SIGNAL_RING, size) != NULL));
-    MUST(whole.parted == (memchr(bytes, RPI_SIGNAL_PARTED, size) != NULL));
+    MUST(whole.rung == (memchr(bytes, RPI_OOB_SIGNAL_RING, size) != NULL));
+    MUST(whole.parted == (memchr(bytes, RPI_OOB_SIGNAL_PARTED, size) != NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -112,8 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into)
 {
     static struct output output;
-    uint8_t proof[RPI_PROOF_BYTES];
-    rpi_proof_write(proof, token, 3);
+    uint8_t proof[RPI_OOB_PROOF_BYTES];
+    rpi_oob_proof_write(proof, token, 3);
     output_byte(&output, 5);
     output_byte(&output, 6);
     output_bytes(&output, proof, sizeof proof);

@@ -12,7 +12,7 @@
 
 static struct memory memory;
 static struct rpi_worker worker;
-static struct rpi_executor executor;
+static struct rpi_inline executor;
 static struct rpi_registry registry;
 
 /* Reads all that it was given, and answers by what it finds. */
@@ -52,14 +52,14 @@ static void begin(void)
     MUST(rpi_registry_snapshot(&registry, &hook) == RP_OK);
     struct rpi_worker_config config = { .alloc = hook, .batch_limit = LIMIT, .functions = registry.count };
     rpi_worker_init(&worker, &config);
-    MUST(rpi_executor_init(&executor, &hook, &registry, rpi_inline_limit(LIMIT), 1, "here") == RP_OK);
+    MUST(rpi_inline_init(&executor, &hook, &registry, rpi_inline_limit(LIMIT), 1, "here") == RP_OK);
     executor.call.cancel = &worker.cancel;
     executor.call.catalogue = &worker.catalogue;
 }
 
 static void end(void)
 {
-    rpi_executor_fini(&executor);
+    rpi_inline_fini(&executor);
     rpi_worker_fini(&worker);
     rpi_registry_fini(&registry);
     MUST(memory.live == 0);
@@ -88,11 +88,11 @@ static void receive_all(struct input *input)
 static void supply(void)
 {
     static uint8_t page[4096];
-    for (struct rpi_datum *datum; (datum = rpi_obtain_work(&worker));) {
+    for (struct rpi_shared_datum *datum; (datum = rpi_shared_fetch_work(&worker));) {
         bool done = datum->state != RPI_SEEK && datum->segment.size <= sizeof page;
         if (datum->state == RPI_MAKE)
             datum->segment.data = done ? page : NULL;
-        if (!rpi_obtain_worked(&worker, datum, done || datum->state == RPI_FILLED || datum->state == RPI_DROPPED))
+        if (!rpi_shared_fetch_worked(&worker, datum, done || datum->state == RPI_FILLED || datum->state == RPI_DROPPED))
             return;
     }
 }
@@ -101,9 +101,9 @@ static void supply(void)
 static void run(const struct rpi_task *task)
 {
     struct rpi_result result = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
-    rpi_executor_expect(&executor, task);
+    rpi_inline_expect(&executor, task);
     if (!task->cancelled && !task->missing && !(task->is_chunk && task->chunk.count > ITEMS))
-        rpi_execute_inline(&executor, task, &result);
+        rpi_inline_execute(&executor, task, &result);
     const uint8_t *at = executor.call.children;
     for (uint32_t i = 0; result.status == RP_OK && !task->cancelled && i < executor.call.children_count; i++) {
         uint32_t size = rpi_frame_size(at[11], rpi_get32(at + 12));

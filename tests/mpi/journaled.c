@@ -138,10 +138,10 @@ static bool print_key(void *context, const char *function, const rp_bytes *key)
 
 static int list(const char *path)
 {
-    struct rpi_ledger ledger;
-    if (rpi_ledger_open(&ledger, path) != RP_OK || rpi_ledger_each(&ledger, print_key, NULL) != RP_OK)
+    struct rpi_journal_db ledger;
+    if (rpi_journal_db_open(&ledger, path) != RP_OK || rpi_journal_db_each(&ledger, print_key, NULL) != RP_OK)
         return complain("list");
-    rpi_ledger_close(&ledger);
+    rpi_journal_db_close(&ledger);
     return 0;
 }
 

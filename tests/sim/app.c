@@ -57,7 +57,7 @@ void app_deliver(struct sim *sim)
 {
     struct rpi_master *master = &sim->master;
     while (master->called.count) {
-        uint64_t id = rpi_ring_pop(&master->called);
+        uint64_t id = rpi_idqueue_pop(&master->called);
         struct rpi_future *future = rpi_future_of(&master->futures, id);
         struct model_task *task = rpi_options_at(&master->options, future->options)->user;
         master->calls_due--;

@@ -164,7 +164,7 @@ static void check_released(struct sim *sim, uint64_t number)
 {
     struct model_task *task = sim->model.tasks[number];
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
-    bool needed = (task->options.on_done && !task->calls) || rpi_inputs_hold(&sim->master.inputs, task->id) ||
+    bool needed = (task->options.on_done && !task->calls) || rpi_deps_hold(&sim->master.inputs, task->id) ||
                   (task->streamed && !task->vanished && !task->delivered);
     if (!task->settled && future && future->state == RP_DONE)
         settle(sim, number, future);
@@ -425,7 +425,7 @@ struct waiting {
 static uint64_t items_again(const struct sim *sim, const struct rpi_future *map)
 {
     uint64_t items = 0;
-    for (const struct rpi_loss *loss = NULL; (loss = rpi_losses_next(&sim->master.losses, loss));) {
+    for (const struct rpi_attempt *loss = NULL; (loss = rpi_attempts_next(&sim->master.losses, loss));) {
         const struct rpi_future *chunk = rpi_future_of(&sim->master.futures, loss->id);
         if (chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED && chunk->pending.map == map->pending.map)
             items += chunk->pending.items;

@@ -296,7 +296,7 @@ static struct rpi_future *first_again(const struct sim *sim, const struct model_
 static void forget_solo(struct sim *sim)
 {
     for (uint64_t i = sim->model.first; i < sim->model.count; i++)
-        if (sim->model.tasks[i]->restart && rpi_losses_forget(&sim->master.losses, sim->model.tasks[i]->id))
+        if (sim->model.tasks[i]->restart && rpi_attempts_forget(&sim->master.losses, sim->model.tasks[i]->id))
             sim->report->faulted = true;
 }
 
@@ -316,7 +316,7 @@ static void spoil(struct sim *sim)
         const struct rpi_settled how = { .status = RP_ERR_LOST, .message = "", .function = future->pending.function };
         const struct rpi_options options = *rpi_options_at(&sim->master.options, future->options);
         if (rpi_settle_failure(&sim->master, task->id, future, &how) == RP_OK)
-            rpi_master_void(&sim->master, &options, task->size);
+            rpi_ready_void(&sim->master, &options, task->size);
     }
 }
 

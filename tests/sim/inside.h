@@ -23,7 +23,7 @@ struct sim;
 struct sim_worker {
     struct sim *sim;
     struct rpi_worker engine;
-    struct rpi_executor executor;
+    struct rpi_inline executor;
     double busy_until; /* it looks at no message before */
     bool in_task;      /* a long one, until then; messages are looked at from `looks_at` on */
     bool plain;        /* its task went the short way */
@@ -75,7 +75,7 @@ struct sim {
     int64_t last_pid;
     int32_t next_fd;
     char hosts[SIM_HOSTS][2]; /* names */
-    struct rpi_outbox stream;
+    struct rpi_completions stream;
     uint32_t streamed; /* items that were submitted into it */
     uint64_t spawned;  /* of master.spawned, those that the model knows */
     /* the running task */

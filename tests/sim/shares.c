@@ -33,7 +33,7 @@ static struct sim_memory *memory_of(void *data)
     return (struct sim_memory *)(void *)((uint8_t *)data - offsetof(struct sim_memory, bytes));
 }
 
-static void unmap(struct rpi_segment *segment)
+static void unmap(struct rpi_shm *segment)
 {
     if (segment->data && --memory_of(segment->data)->mapped == 0)
         free(memory_of(segment->data));
@@ -63,7 +63,7 @@ static void close_files(struct sim *sim, int64_t pid, int32_t fd)
 }
 
 /* New room, mapped by who makes it; others find it unless it was made without a descriptor. */
-static void make(struct sim *sim, struct rpi_segment *segment, int64_t pid, int host)
+static void make(struct sim *sim, struct rpi_shm *segment, int64_t pid, int host)
 {
     struct sim_memory *memory = test_zeroed(sizeof *memory + segment->size);
     memory->mapped = 1;
@@ -85,7 +85,7 @@ static bool lives(const struct sim *sim, int64_t pid)
     return pid == RANK_0;
 }
 
-static bool map(struct sim *sim, int worker, struct rpi_datum *datum)
+static bool map(struct sim *sim, int worker, struct rpi_shared_datum *datum)
 {
     for (struct rpi_link *link = sim->files.next; link != &sim->files; link = link->next) {
         const struct sim_file *file = file_of(link);
@@ -101,9 +101,9 @@ static bool map(struct sim *sim, int worker, struct rpi_datum *datum)
 
 /* ---- at a worker, after src/lib/exec/shared_io.c */
 
-static bool work(struct sim *sim, int worker, struct rpi_datum *datum)
+static bool work(struct sim *sim, int worker, struct rpi_shared_datum *datum)
 {
-    struct rpi_segment *segment = &datum->segment;
+    struct rpi_shm *segment = &datum->segment;
     uint8_t *bytes = segment->data;
     if (datum->state == RPI_SEEK)
         return bytes || map(sim, worker, datum);
@@ -127,8 +127,8 @@ bool shares_supply(struct sim *sim, int worker)
 {
     struct rpi_worker *engine = &sim->workers[worker].engine;
     bool any = false;
-    for (struct rpi_datum *datum; (datum = rpi_obtain_work(engine)); any = true)
-        if (!rpi_obtain_worked(engine, datum, work(sim, worker, datum)))
+    for (struct rpi_shared_datum *datum; (datum = rpi_shared_fetch_work(engine)); any = true)
+        if (!rpi_shared_fetch_worked(engine, datum, work(sim, worker, datum)))
             break;
     return any;
 }
@@ -147,7 +147,7 @@ void shares_close_worker(struct sim *sim, int worker)
 {
     struct rpi_link *data = &sim->workers[worker].engine.catalogue.data;
     for (struct rpi_link *link = data->next; link != data; link = link->next)
-        unmap(&rpi_datum_of(link)->segment);
+        unmap(&rpi_shared_datum_of(link)->segment);
     if (sim->workers[worker].pid)
         close_files(sim, sim->workers[worker].pid, -1);
 }
@@ -181,17 +181,17 @@ void shares_open(struct sim *sim)
 
 void shares_bury(struct sim *sim)
 {
-    for (struct rpi_version *version; (version = rpi_versions_dead(&sim->master.versions));) {
+    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&sim->master.versions));) {
         if (version->segment.fd >= 0)
             close_files(sim, RANK_0, version->segment.fd);
         unmap(&version->segment);
-        rpi_version_free(&sim->master.versions, version);
+        rpi_shared_version_free(&sim->master.versions, version);
     }
 }
 
 void shares_close(struct sim *sim)
 {
-    rpi_versions_end(&sim->master.versions);
+    rpi_shared_versions_end(&sim->master.versions);
     shares_bury(sim);
     if (!rpi_list_empty(&sim->files))
         model_fail(&sim->model, "shared data are not given back");
@@ -203,7 +203,7 @@ void shares_act(struct sim *sim)
     int name = (int)chance_below(chance, SIM_NAMES);
     bool removes = chance_is(chance, 0.2);
     uint64_t refused = sim->memory.refused;
-    struct rpi_segment segment = { .fd = -1 };
+    struct rpi_shm segment = { .fd = -1 };
     if (!removes) {
         segment.size = 1 + chance_below(chance, chance_is(chance, 0.3) ? sim->plan.large : 100);
         segment.token = chance_next(chance);
@@ -248,8 +248,8 @@ void shares_check_rest(struct sim *sim)
     for (int i = 1; i <= sim->plan.workers; i++) {
         struct rpi_link *data = &sim->workers[i].engine.catalogue.data;
         for (struct rpi_link *link = data->next; link != data && !sim->workers[i].dead; link = link->next)
-            if (!rpi_versions_find(&sim->master.versions, rpi_datum_of(link)->number))
-                model_fail(&sim->model, "worker %d keeps \"%s\" number %llu for ever", i, rpi_datum_of(link)->name,
-                           NUMBER(rpi_datum_of(link)->number));
+            if (!rpi_shared_versions_find(&sim->master.versions, rpi_shared_datum_of(link)->number))
+                model_fail(&sim->model, "worker %d keeps \"%s\" number %llu for ever", i, rpi_shared_datum_of(link)->name,
+                           NUMBER(rpi_shared_datum_of(link)->number));
     }
 }

@@ -33,8 +33,8 @@ void sim_open_worker(struct sim *sim, int number)
                                         .context = worker };
     worker->sim = sim;
     rpi_worker_init(&worker->engine, &config);
-    if (rpi_executor_init(&worker->executor, &sim->alloc, &sim->registry, rpi_inline_limit(sim->plan.batch_limit), number,
-                          "simhost") != RP_OK)
+    if (rpi_inline_init(&worker->executor, &sim->alloc, &sim->registry, rpi_inline_limit(sim->plan.batch_limit), number,
+                        "simhost") != RP_OK)
         model_fail(&sim->model, "no executor: %s", rp_error_message());
     worker->executor.call.cancel = &worker->engine.cancel;
     worker->executor.call.catalogue = &worker->engine.catalogue;
@@ -47,7 +47,7 @@ void sim_close_worker(struct sim *sim, int number)
     work_abandon(worker);
     shares_close_worker(sim, number);
     rpi_worker_fini(&worker->engine);
-    rpi_executor_fini(&worker->executor);
+    rpi_inline_fini(&worker->executor);
     for (int i = 0; i < worker->flight_count; i++) {
         free(worker->flights[i].ids);
         free(worker->flights[i].attempts);
@@ -107,7 +107,7 @@ static void close_sim(struct sim *sim)
     shares_close(sim);
     rpi_master_fini(&sim->master);
     rpi_registry_fini(&sim->registry);
-    rpi_ring_fini(&sim->stream.ready, &sim->alloc);
+    rpi_idqueue_fini(&sim->stream.ready, &sim->alloc);
     if (sim->memory.live && !sim->model.violation[0])
         model_fail(&sim->model, "%llu blocks were not given back", (unsigned long long)sim->memory.live);
     rpi_free(&sim->alloc, sim->leaked);

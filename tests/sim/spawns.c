@@ -96,7 +96,7 @@ static void queue_again(struct sim *sim, const struct model_task *child)
     request.arg = arg;
     options.outbox = &sim->stream;
     sim->stream.open++;
-    if (rpi_ring_reserve(&sim->stream.ready, &sim->alloc, sim->stream.open + 1) == RP_OK)
+    if (rpi_idqueue_reserve(&sim->stream.ready, &sim->alloc, sim->stream.open + 1) == RP_OK)
         (void)!rpi_master_submit(&sim->master, &request, sim->now, &id);
     free(arg);
 }
@@ -130,7 +130,7 @@ static bool is_child(const struct sim *sim, const struct rpi_future *future, con
 {
     (void)sim;
     for (*ordinal = 0; *ordinal < children_of(parent, attempt); ++*ordinal)
-        if (rpi_child_number(parent->number, *ordinal) == future->pending.number)
+        if (rpi_subtasks_number(parent->number, *ordinal) == future->pending.number)
             return true;
     return false;
 }
@@ -185,7 +185,7 @@ void spawns_forget(struct sim *sim, int worker)
 {
     struct rpi_link *link = rpi_list_first(&sim->master.roster.seats[worker].held);
     if (link && sim_fault_now(sim, SIM_LOSE_CHILD))
-        RPI_MEMBER(link, struct rpi_held, link)->count--;
+        RPI_MEMBER(link, struct rpi_subtasks_held, link)->count--;
 }
 
 void spawns_received(struct sim *sim, const struct sim_message *message)
@@ -258,7 +258,7 @@ rp_status stream_item(struct sim *sim, struct model_task *task, struct rpi_reque
     struct chance *chance = &sim->chance;
     if (task->detached || chance_is(chance, 0.3))
         return RP_OK;
-    rp_status status = rpi_ring_reserve(&sim->stream.ready, &sim->alloc, sim->stream.open + 1);
+    rp_status status = rpi_idqueue_reserve(&sim->stream.ready, &sim->alloc, sim->stream.open + 1);
     if (status != RP_OK)
         return status;
     task->streamed = true;
@@ -273,7 +273,7 @@ rp_status stream_item(struct sim *sim, struct model_task *task, struct rpi_reque
 
 static void take(struct sim *sim)
 {
-    uint64_t id = rpi_ring_pop(&sim->stream.ready);
+    uint64_t id = rpi_idqueue_pop(&sim->stream.ready);
     struct model_task *task = by_id(sim, id);
     struct rpi_future *future = rpi_future_of(&sim->master.futures, id);
     sim->stream.open--;

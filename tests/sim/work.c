@@ -279,18 +279,18 @@ static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_t
     playing = sim;
     sim->obeyed = sim->poisoned = false;
     if (!self->pending)
-        rpi_executor_expect(&self->executor, task);
+        rpi_inline_expect(&self->executor, task);
     sim->item = task->is_chunk ? task->chunk.first : 0;
     if (task->missing) {
         refuse(sim, task, result);
         return;
     }
-    if (self->plain && (data = rpi_execute_plain(&self->executor, task, result)))
+    if (self->plain && (data = rpi_inline_execute_plain(&self->executor, task, result)))
         *result = (struct rpi_result){ .status = RP_OK, .data = data, .size = RPI_SMALL_RESULT };
     else if (self->plain)
         self->plain = false;
     else if (!task->cancelled)
-        rpi_execute_inline(&self->executor, task, result);
+        rpi_inline_execute(&self->executor, task, result);
     else if (task_of(sim, task)->cancel_asked)
         *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
     else
@@ -395,7 +395,7 @@ uint32_t work_cut(void *context)
     struct sim *sim = self->sim;
     const struct rpi_task *task = &self->task;
     if (!self->pending)
-        return rpi_progress_cut(&self->executor.own, NULL);
+        return rpi_mailbox_progress_cut(&self->executor.own, NULL);
     const struct model_task *known = task_of(sim, task);
     double end = self->began;
     uint32_t items = 0;
@@ -407,7 +407,7 @@ uint32_t work_cut(void *context)
         self->ran = end - self->began;
         add_turn(sim, (int)(self - sim->workers), end > sim->now ? end : sim->now);
     }
-    return rpi_progress_cut(&self->executor.own, NULL);
+    return rpi_mailbox_progress_cut(&self->executor.own, NULL);
 }
 
 bool work_interrupted(struct sim *sim, const struct sim_event *event)
@@ -443,7 +443,7 @@ static void run_one(struct sim *sim, int worker, const struct rpi_task *given, s
     self->began = turn->now;
     sim->until = turn->now + ran;
     if (is_long && task.is_chunk && !task.missing) { /* what is cut from it meanwhile never runs */
-        rpi_executor_expect(&self->executor, &task);
+        rpi_inline_expect(&self->executor, &task);
         self->pending = true;
         self->task = task;
     } else {

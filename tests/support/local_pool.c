@@ -27,21 +27,21 @@ rp_status local_pool_open_as(struct memory *memory, const rp_config *wanted, rp_
     config.alloc_user = memory;
     if (!config.log)
         config.log = no_log;
-    rp_status status = rpi_config_check(&config, &checked);
+    rp_status status = rpi_pool_config_check(&config, &checked);
     if (status == RP_OK)
         status = rpi_batch_limit(&parts.batch_limit);
     if (status == RP_OK)
         status = rpi_registry_snapshot(&registry, &alloc);
     if (status != RP_OK)
         return status;
-    status = rpi_keeper_open(&checked, &parts.journal);
+    status = rpi_journaling_open(&checked, &parts.journal);
     if (status == RP_OK)
-        status = rpi_tracer_open(&checked, &parts.trace);
+        status = rpi_tracing_open(&checked, &parts.trace);
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, pool);
     if (status == RP_OK)
         return RP_OK;
-    rpi_keeper_drop(parts.journal);
+    rpi_journaling_drop(parts.journal);
     rpi_trace_close(parts.trace);
     rpi_registry_fini(&registry);
     return status;

@@ -26,13 +26,13 @@ struct end {
     struct rpi_transport base;
     struct rpi_transport *local;
     struct hub *hub;
-    struct rpi_nap nap;
+    struct rpi_wakeup nap;
     bool gone, told; /* behind the hub's lock */
 };
 
 struct hub {
     struct rpi_transport base; /* the master's end */
-    struct rpi_nap nap;        /* its sleep; whoever sends ends the other end's */
+    struct rpi_wakeup nap;     /* its sleep; whoever sends ends the other end's */
     pthread_mutex_t lock;      /* recursive: a handler may send; taken behind the pool's lock */
     struct rpi_alloc alloc;
     struct rpi_transport **locals; /* the master's, by worker - 1 */
@@ -43,7 +43,7 @@ struct hub {
 struct worker {
     struct end end;
     struct rpi_registry registry;
-    struct rpi_server server;
+    struct rpi_serve server;
     pthread_t thread;
 };
 
@@ -64,7 +64,7 @@ static rp_status end_send(struct rpi_transport *transport, int peer, const void 
     (void)pthread_mutex_lock(&end->hub->lock);
     rp_status status = end->local->ops->send(end->local, peer, data, size, cookie, done);
     (void)pthread_mutex_unlock(&end->hub->lock);
-    rpi_nap_wake(&end->hub->nap);
+    rpi_wakeup_wake(&end->hub->nap);
     return status;
 }
 
@@ -75,7 +75,7 @@ static rp_status end_send_large(struct rpi_transport *transport, int peer, const
     (void)pthread_mutex_lock(&end->hub->lock);
     rp_status status = end->local->ops->send_large(end->local, peer, data, size, cookie, done);
     (void)pthread_mutex_unlock(&end->hub->lock);
-    rpi_nap_wake(&end->hub->nap);
+    rpi_wakeup_wake(&end->hub->nap);
     return status;
 }
 
@@ -114,12 +114,12 @@ static bool end_doze(struct rpi_transport *transport)
 
 static void end_park(struct rpi_transport *transport, double seconds)
 {
-    (void)rpi_nap_take(&end_of(transport)->nap, seconds);
+    (void)rpi_wakeup_take(&end_of(transport)->nap, seconds);
 }
 
 static void end_wake(struct rpi_transport *transport)
 {
-    rpi_nap_wake(&end_of(transport)->nap);
+    rpi_wakeup_wake(&end_of(transport)->nap);
 }
 
 static void end_close(struct rpi_transport *transport, bool together)
@@ -128,7 +128,7 @@ static void end_close(struct rpi_transport *transport, bool together)
     (void)pthread_mutex_lock(&end->hub->lock);
     end->local->ops->close(end->local, together);
     (void)pthread_mutex_unlock(&end->hub->lock);
-    rpi_nap_wake(&end->hub->nap);
+    rpi_wakeup_wake(&end->hub->nap);
 }
 
 static const struct rpi_transport_ops end_ops = {
@@ -152,7 +152,7 @@ static rp_status hub_send(struct rpi_transport *transport, int peer, const void 
     *done = hub->workers[peer - 1].end.gone; /* its end of the local transport may be closed */
     rp_status status = *done ? RP_OK : local->ops->send(local, 1, data, size, cookie, done);
     (void)pthread_mutex_unlock(&hub->lock);
-    rpi_nap_wake(&hub->workers[peer - 1].end.nap);
+    rpi_wakeup_wake(&hub->workers[peer - 1].end.nap);
     return status;
 }
 
@@ -165,7 +165,7 @@ static rp_status hub_send_large(struct rpi_transport *transport, int peer, const
     *done = hub->workers[peer - 1].end.gone; /* its end of the local transport may be closed */
     rp_status status = *done ? RP_OK : local->ops->send_large(local, 1, data, size, cookie, done);
     (void)pthread_mutex_unlock(&hub->lock);
-    rpi_nap_wake(&hub->workers[peer - 1].end.nap);
+    rpi_wakeup_wake(&hub->workers[peer - 1].end.nap);
     return status;
 }
 
@@ -223,8 +223,8 @@ void threads_lose(rp_pool *pool, int worker)
     (void)pthread_mutex_lock(&hub->lock);
     hub->workers[worker - 1].end.gone = true;
     (void)pthread_mutex_unlock(&hub->lock);
-    rpi_nap_wake(&hub->workers[worker - 1].end.nap);
-    rpi_nap_wake(&hub->nap);
+    rpi_wakeup_wake(&hub->workers[worker - 1].end.nap);
+    rpi_wakeup_wake(&hub->nap);
 }
 
 static rp_status hub_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
@@ -266,12 +266,12 @@ static bool hub_doze(struct rpi_transport *transport)
 
 static void hub_park(struct rpi_transport *transport, double seconds)
 {
-    (void)rpi_nap_take(&hub_of(transport)->nap, seconds);
+    (void)rpi_wakeup_take(&hub_of(transport)->nap, seconds);
 }
 
 static void hub_wake(struct rpi_transport *transport)
 {
-    rpi_nap_wake(&hub_of(transport)->nap);
+    rpi_wakeup_wake(&hub_of(transport)->nap);
 }
 
 static void hub_close(struct rpi_transport *transport, bool together)
@@ -281,8 +281,8 @@ static void hub_close(struct rpi_transport *transport, bool together)
     for (int i = 0; i < hub->started; i++)
         (void)pthread_join(hub->workers[i].thread, NULL);
     for (int i = 0; i < hub->base.peers; i++)
-        rpi_nap_fini(&hub->workers[i].end.nap);
-    rpi_nap_fini(&hub->nap);
+        rpi_wakeup_fini(&hub->workers[i].end.nap);
+    rpi_wakeup_fini(&hub->nap);
     for (int i = 0; i < hub->base.peers; i++)
         hub->locals[i]->ops->close(hub->locals[i], together);
     (void)pthread_mutex_destroy(&hub->lock);
@@ -308,10 +308,10 @@ static const struct rpi_transport_ops hub_ops = {
 static void *serve(void *context)
 {
     struct worker *worker = context;
-    rp_status status = rpi_server_loop(&worker->server);
+    rp_status status = rpi_serve_loop(&worker->server);
     if (status != RP_OK && status != RP_ERR_BROKEN)
         (void)fprintf(stderr, "a worker thread: %s\n", rp_error_message());
-    rpi_server_fini(&worker->server);
+    rpi_serve_fini(&worker->server);
     rpi_registry_fini(&worker->registry);
     worker->end.base.ops->close(&worker->end.base, true);
     return NULL;
@@ -321,8 +321,8 @@ static rp_status initialise(struct worker *worker, const rp_config *config)
 {
     rp_status status = RP_OK;
     if (config->initializer)
-        status = rpi_server_initialise(&worker->server, rpi_registry_find(&worker->registry, config->initializer),
-                                       config->init_arg.data, config->init_arg.size);
+        status = rpi_serve_initialise(&worker->server, rpi_registry_find(&worker->registry, config->initializer),
+                                      config->init_arg.data, config->init_arg.size);
     worker->server.finalizer = config->finalizer;
     return status;
 }
@@ -335,14 +335,14 @@ static rp_status start_worker(struct hub *hub, int number, const char *host, con
     rp_status status = rpi_registry_snapshot(&worker->registry, &hub->alloc);
     if (status == RP_OK)
         status = rpi_transport_local_open(&hub->alloc, &hub->locals[number - 1], &worker->end.local);
-    struct rpi_server_config config = { .alloc = hub->alloc,
-                                        .registry = &worker->registry,
-                                        .transport = &worker->end.base,
-                                        .batch_limit = RPI_BATCH_DEFAULT,
-                                        .number = number,
-                                        .host = host };
+    struct rpi_serve_config config = { .alloc = hub->alloc,
+                                       .registry = &worker->registry,
+                                       .transport = &worker->end.base,
+                                       .batch_limit = RPI_BATCH_DEFAULT,
+                                       .number = number,
+                                       .host = host };
     if (status == RP_OK)
-        status = rpi_server_init(&worker->server, &config);
+        status = rpi_serve_init(&worker->server, &config);
     if (status == RP_OK)
         status = initialise(worker, pool_config);
     if (status == RP_OK && pthread_create(&worker->thread, NULL, serve, worker) != 0)
@@ -359,9 +359,9 @@ static struct hub *make_hub(const struct rpi_alloc *alloc, int workers)
     hub->base = (struct rpi_transport){ .ops = &hub_ops, .peers = workers };
     hub->locals = rpi_zeroed(alloc, (size_t)workers * sizeof(struct rpi_transport *));
     hub->workers = rpi_zeroed(alloc, (size_t)workers * sizeof *hub->workers);
-    rpi_nap_init(&hub->nap);
+    rpi_wakeup_init(&hub->nap);
     for (int i = 0; i < workers; i++)
-        rpi_nap_init(&hub->workers[i].end.nap);
+        rpi_wakeup_init(&hub->workers[i].end.nap);
     (void)pthread_mutexattr_init(&recursive);
     (void)pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     (void)pthread_mutex_init(&hub->lock, &recursive);
@@ -396,16 +396,16 @@ rp_pool *threads_open(int workers, const rp_config *config)
     };
     int64_t pids[64] = { 0 };
     rp_pool *pool = NULL;
-    rp_status status = rpi_config_check(config, &checked);
+    rp_status status = rpi_pool_config_check(config, &checked);
     struct rpi_alloc alloc = rpi_alloc_of(checked.alloc, checked.alloc_user);
     if (status == RP_OK)
         status = rpi_registry_snapshot(&registry, &alloc);
     if (status == RP_OK && workers > 0)
         status = open_hub(&parts, &alloc, pids, &checked);
     if (status == RP_OK)
-        status = rpi_keeper_open(&checked, &parts.journal);
+        status = rpi_journaling_open(&checked, &parts.journal);
     if (status == RP_OK)
-        status = rpi_tracer_open(&checked, &parts.trace);
+        status = rpi_tracing_open(&checked, &parts.trace);
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, &pool);
     if (status != RP_OK)

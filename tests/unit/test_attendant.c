@@ -25,7 +25,7 @@ static void pause_for(double seconds)
 #define TURNS 20000
 
 struct shared {
-    struct rpi_loan loan;
+    struct rpi_handoff loan;
     long owned, borrowed; /* guarded by it: no atomics */
     atomic_bool over;
     int calls;
@@ -40,9 +40,9 @@ static void *borrow(void *context)
 {
     struct shared *shared = context;
     for (; !atomic_load(&shared->over); pause_for(1e-5)) /* else the owner would wait all the time */
-        if (rpi_loan_borrow(&shared->loan)) {
+        if (rpi_handoff_borrow(&shared->loan)) {
             shared->borrowed++;
-            rpi_loan_return(&shared->loan);
+            rpi_handoff_return(&shared->loan);
         }
     return NULL;
 }
@@ -53,7 +53,7 @@ static void one_at_a_time(bool fences)
     static struct shared shared;
     pthread_t thread;
     shared = (struct shared){ .owned = 0 };
-    rpi_loan_init(&shared.loan, count_call, &shared);
+    rpi_handoff_init(&shared.loan, count_call, &shared);
     if (fences)
         shared.loan.fences = true;
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, borrow, &shared), 0);
@@ -65,10 +65,10 @@ static void one_at_a_time(bool fences)
         CU_ASSERT_TRUE(shared.borrowed > seen);
         grown += shared.borrowed > seen + 1;
         seen = shared.borrowed;
-        rpi_loan_out(&shared.loan);
+        rpi_handoff_out(&shared.loan);
         if (i % 10 == 0)
             pause_for(1e-5);
-        rpi_loan_back(&shared.loan);
+        rpi_handoff_back(&shared.loan);
     }
     CU_ASSERT_TRUE(grown >= 10); /* it was borrowed meanwhile */
     atomic_store(&shared.over, true);
@@ -90,20 +90,20 @@ static void called_when_asleep(void)
 {
     static struct shared shared;
     shared = (struct shared){ .owned = 0 };
-    rpi_loan_init(&shared.loan, count_call, &shared);
-    CU_ASSERT_FALSE(rpi_loan_borrow(&shared.loan)); /* its owner is here */
-    uint64_t turn = rpi_loan_turn(&shared.loan);
-    CU_ASSERT_TRUE(rpi_loan_sleep(&shared.loan, turn));
-    rpi_loan_out(&shared.loan);
+    rpi_handoff_init(&shared.loan, count_call, &shared);
+    CU_ASSERT_FALSE(rpi_handoff_borrow(&shared.loan)); /* its owner is here */
+    uint64_t turn = rpi_handoff_turn(&shared.loan);
+    CU_ASSERT_TRUE(rpi_handoff_sleep(&shared.loan, turn));
+    rpi_handoff_out(&shared.loan);
     CU_ASSERT_EQUAL(shared.calls, 1);
-    CU_ASSERT_FALSE(rpi_loan_sleep(&shared.loan, turn)); /* the owner was out since */
-    CU_ASSERT_FALSE(rpi_loan_sleep(&shared.loan, rpi_loan_turn(&shared.loan)));
-    rpi_loan_back(&shared.loan);
-    rpi_loan_out(&shared.loan);
+    CU_ASSERT_FALSE(rpi_handoff_sleep(&shared.loan, turn)); /* the owner was out since */
+    CU_ASSERT_FALSE(rpi_handoff_sleep(&shared.loan, rpi_handoff_turn(&shared.loan)));
+    rpi_handoff_back(&shared.loan);
+    rpi_handoff_out(&shared.loan);
     CU_ASSERT_EQUAL(shared.calls, 1);
-    CU_ASSERT_TRUE(rpi_loan_borrow(&shared.loan));
-    rpi_loan_return(&shared.loan);
-    rpi_loan_back(&shared.loan);
+    CU_ASSERT_TRUE(rpi_handoff_borrow(&shared.loan));
+    rpi_handoff_return(&shared.loan);
+    rpi_handoff_back(&shared.loan);
 }
 
 /* ---- the attendant: rank 0 is this thread, which says all it has to say before the task runs */
@@ -112,7 +112,7 @@ static struct memory memory;
 static struct rpi_registry registry;
 static struct rpi_transport *master_end;
 static struct rpi_transport *worker_end;
-static struct rpi_server server;
+static struct rpi_serve server;
 static int short_ones;
 
 /* Until somebody cancels it. */
@@ -198,20 +198,20 @@ static void begin(void)
     memset(&heard, 0, sizeof heard);
     CU_ASSERT_EQUAL_FATAL(rpi_registry_snapshot(&registry, &alloc), RP_OK);
     CU_ASSERT_EQUAL_FATAL(rpi_transport_local_open(&alloc, &master_end, &worker_end), RP_OK);
-    struct rpi_server_config config = {
+    struct rpi_serve_config config = {
         .alloc = alloc, .registry = &registry, .transport = worker_end, .batch_limit = LIMIT, .number = 1, .host = "here"
     };
-    CU_ASSERT_EQUAL_FATAL(rpi_server_init(&server, &config), RP_OK);
-    rpi_attendant_start(&server);
+    CU_ASSERT_EQUAL_FATAL(rpi_serve_init(&server, &config), RP_OK);
+    rpi_answer_thread_start(&server);
     CU_ASSERT_TRUE_FATAL(server.attendant.live);
 }
 
 static void end(void)
 {
-    rpi_attendant_stop(&server);
+    rpi_answer_thread_stop(&server);
     master_end->ops->close(master_end, true);
     worker_end->ops->close(worker_end, true);
-    rpi_server_fini(&server);
+    rpi_serve_fini(&server);
     rpi_registry_fini(&registry);
     CU_ASSERT_EQUAL(memory.live, 0);
 }
@@ -220,7 +220,7 @@ static void hear(void)
 {
     struct rpi_events events = { .batch = on_batch, .sent = on_sent };
     listen_once(master_end, events);
-    listen_once(worker_end, rpi_server_events(&server));
+    listen_once(worker_end, rpi_serve_events(&server));
 }
 
 /* While it runs, what is behind it is handed back, the result before it goes out, and it is told to stop. */
@@ -236,10 +236,10 @@ static void answers_while_a_task_runs(bool asleep)
         CU_ASSERT_TRUE(atomic_load(&server.loan.asleep));
     }
     say(RPI_TASKS, tasks, 5);
-    listen_once(worker_end, rpi_server_events(&server));
+    listen_once(worker_end, rpi_serve_events(&server));
     say(RPI_RECALL, NULL, 0);
     say(RPI_CANCEL, &(struct rpi_frame){ .id = 2 }, 1);
-    while (rpi_server_run(&server, UINT32_MAX)) /* in one turn or two */
+    while (rpi_serve_run(&server, UINT32_MAX)) /* in one turn or two */
         continue;
     CU_ASSERT_EQUAL(short_ones, 1);
     hear();
@@ -268,8 +268,8 @@ static void short_tasks(void)
     for (int round = 0; round < 300; round++) {
         said = 0;
         say(RPI_TASKS, tasks, 60);
-        listen_once(worker_end, rpi_server_events(&server));
-        while (rpi_server_run(&server, UINT32_MAX))
+        listen_once(worker_end, rpi_serve_events(&server));
+        while (rpi_serve_run(&server, UINT32_MAX))
             continue;
         hear();
     }

@@ -5,35 +5,35 @@
 #include <pthread.h>
 #include <sched.h>
 
-static struct rpi_board board;
+static struct rpi_mailbox board;
 
 static void one_by_one(void)
 {
     uint32_t number = 0, first = UINT32_MAX - 1; /* numbers go round */
-    rpi_board_set(&board, first + 3, first);
+    rpi_mailbox_set(&board, first + 3, first);
     atomic_store(&board.done, first);
     for (uint32_t i = 1; i <= 3; i++) {
-        CU_ASSERT_TRUE(rpi_board_begin(&board, &number));
+        CU_ASSERT_TRUE(rpi_mailbox_begin(&board, &number));
         CU_ASSERT_EQUAL(number, first + i);
-        CU_ASSERT_EQUAL(rpi_board_begun(&board), number);
-        CU_ASSERT_FALSE(rpi_board_is_done(&board, number));
+        CU_ASSERT_EQUAL(rpi_mailbox_begun(&board), number);
+        CU_ASSERT_FALSE(rpi_mailbox_is_done(&board, number));
         atomic_store(&board.done, number);
-        CU_ASSERT_TRUE(rpi_board_is_done(&board, number));
-        CU_ASSERT_TRUE(rpi_board_is_done(&board, first));
+        CU_ASSERT_TRUE(rpi_mailbox_is_done(&board, number));
+        CU_ASSERT_TRUE(rpi_mailbox_is_done(&board, first));
     }
-    CU_ASSERT_FALSE(rpi_board_begin(&board, &number));
-    CU_ASSERT_EQUAL(rpi_board_given(&board), first + 3);
+    CU_ASSERT_FALSE(rpi_mailbox_begin(&board, &number));
+    CU_ASSERT_EQUAL(rpi_mailbox_given(&board), first + 3);
 }
 
 static void withdrawn(void)
 {
     uint32_t number = 0;
-    rpi_board_set(&board, 14, 10);
-    CU_ASSERT_EQUAL(rpi_board_withdraw(&board, 12), 12);
-    CU_ASSERT_TRUE(rpi_board_begin(&board, &number));
-    CU_ASSERT_EQUAL(rpi_board_withdraw(&board, 10), 11); /* it is begun */
-    CU_ASSERT_FALSE(rpi_board_begin(&board, &number));
-    CU_ASSERT_EQUAL(rpi_board_withdraw(&board, 10), 11);
+    rpi_mailbox_set(&board, 14, 10);
+    CU_ASSERT_EQUAL(rpi_mailbox_withdraw(&board, 12), 12);
+    CU_ASSERT_TRUE(rpi_mailbox_begin(&board, &number));
+    CU_ASSERT_EQUAL(rpi_mailbox_withdraw(&board, 10), 11); /* it is begun */
+    CU_ASSERT_FALSE(rpi_mailbox_begin(&board, &number));
+    CU_ASSERT_EQUAL(rpi_mailbox_withdraw(&board, 10), 11);
 }
 
 /* ---- both at once */
@@ -47,7 +47,7 @@ static void *take_orders(void *none)
     uint32_t number;
     for (;;) {
         bool last = atomic_load(&over);
-        if (rpi_board_begin(&board, &number)) {
+        if (rpi_mailbox_begin(&board, &number)) {
             begun[number]++;
             atomic_store(&board.done, number);
         } else if (last) {
@@ -65,15 +65,15 @@ static void each_once(void)
     pthread_t thread;
     atomic_store(&over, false);
     atomic_store(&board.done, 0);
-    rpi_board_set(&board, 0, 0);
+    rpi_mailbox_set(&board, 0, 0);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, take_orders, NULL), 0);
     for (int i = 0; i < ROUNDS; i++) {
-        rpi_board_set(&board, taken + GIVEN, taken);
+        rpi_mailbox_set(&board, taken + GIVEN, taken);
         for (int j = i % 50; j > 0; j--)
-            (void)rpi_board_given(&board);
-        uint32_t last = rpi_board_withdraw(&board, taken);
+            (void)rpi_mailbox_given(&board);
+        uint32_t last = rpi_mailbox_withdraw(&board, taken);
         CU_ASSERT(last - taken <= GIVEN);
-        while (!rpi_board_is_done(&board, last))
+        while (!rpi_mailbox_is_done(&board, last))
             (void)sched_yield();
         taken = last;
     }

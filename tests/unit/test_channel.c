@@ -24,8 +24,8 @@
 #define PATIENT 30.0 /* seconds for what comes at once: only a test that fails waits so long */
 
 static struct memory memory;
-static struct rpi_gate gate;
-static struct rpi_channel channel;
+static struct rpi_oob_listener gate;
+static struct rpi_oob_master channel;
 static double now; /* the gate's */
 static int files;  /* open descriptors before */
 static int logged;
@@ -61,14 +61,14 @@ static void begin(void)
     logged = 0;
     last_line[0] = '\0';
     struct rpi_alloc alloc = memory_hook(&memory);
-    CU_ASSERT_EQUAL_FATAL(rpi_gate_open(&gate, INADDR_LOOPBACK), RP_OK);
-    CU_ASSERT_EQUAL_FATAL(rpi_channel_init(&channel, &alloc, WORKERS), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_listener_open(&gate, INADDR_LOOPBACK), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_master_init(&channel, &alloc, WORKERS), RP_OK);
 }
 
 static void end(void)
 {
-    rpi_gate_close(&gate, &sink);
-    rpi_channel_fini(&channel, false);
+    rpi_oob_listener_close(&gate, &sink);
+    rpi_oob_master_fini(&channel, false);
     CU_ASSERT_EQUAL(memory.live, 0);
     CU_ASSERT_EQUAL(open_files(), files);
 }
@@ -77,7 +77,7 @@ static void end(void)
 
 static int come(void)
 {
-    int file = rpi_socket_connect(gate.ip, gate.port, PATIENT, RPI_HOST_TIMEOUT);
+    int file = rpi_oob_socket_connect(gate.ip, gate.port, PATIENT, RPI_HOST_TIMEOUT);
     CU_ASSERT_TRUE_FATAL(file >= 0);
     return file;
 }
@@ -96,8 +96,8 @@ static int come_and_say(const void *bytes, size_t size)
 
 static int come_as(uint32_t worker)
 {
-    uint8_t proof[RPI_PROOF_BYTES];
-    rpi_proof_write(proof, gate.token, worker);
+    uint8_t proof[RPI_OOB_PROOF_BYTES];
+    rpi_oob_proof_write(proof, gate.token, worker);
     return come_and_say(proof, sizeof proof);
 }
 
@@ -105,8 +105,8 @@ static int come_as(uint32_t worker)
 static void let_in(void)
 {
     int worker, file;
-    while (rpi_gate_next(&gate, now, WORKERS, &worker, &file))
-        (void)rpi_channel_add(&channel, worker, file);
+    while (rpi_oob_listener_next(&gate, now, WORKERS, &worker, &file))
+        (void)rpi_oob_master_add(&channel, worker, file);
 }
 
 static bool wait_for(int file, short events)
@@ -142,7 +142,7 @@ static void was_refused(int file)
 {
     uint8_t byte;
     CU_ASSERT_TRUE(wait_for(file, POLLIN | POLLRDHUP));
-    CU_ASSERT_TRUE(rpi_socket_read(file, &byte, 1) < 0);
+    CU_ASSERT_TRUE(rpi_oob_socket_read(file, &byte, 1) < 0);
     (void)close(file);
 }
 
@@ -150,8 +150,8 @@ static void was_greeted(int file)
 {
     uint8_t byte = 0;
     CU_ASSERT_TRUE(wait_for(file, POLLIN));
-    CU_ASSERT_EQUAL(rpi_socket_read(file, &byte, 1), 1);
-    CU_ASSERT_EQUAL(byte, RPI_SIGNAL_RING);
+    CU_ASSERT_EQUAL(rpi_oob_socket_read(file, &byte, 1), 1);
+    CU_ASSERT_EQUAL(byte, RPI_OOB_SIGNAL_RING);
 }
 
 /* ---- the gate */
@@ -164,10 +164,10 @@ static void the_token_lets_in(void)
         worker[i] = come_as(i);
     let_in_until(WORKERS);
     for (int i = 1; i <= WORKERS; i++) {
-        CU_ASSERT_TRUE(rpi_channel_has(&channel, i) && rpi_channel_lives(&channel, i));
+        CU_ASSERT_TRUE(rpi_oob_master_has(&channel, i) && rpi_oob_master_lives(&channel, i));
         was_greeted(worker[i]);
     }
-    rpi_gate_close(&gate, &sink);
+    rpi_oob_listener_close(&gate, &sink);
     CU_ASSERT_EQUAL(logged, 0);
     for (int i = 1; i <= WORKERS; i++)
         (void)close(worker[i]);
@@ -177,8 +177,8 @@ static void the_token_lets_in(void)
 static void a_token_in_pieces_is_one(void)
 {
     begin();
-    uint8_t proof[RPI_PROOF_BYTES];
-    rpi_proof_write(proof, gate.token, 2);
+    uint8_t proof[RPI_OOB_PROOF_BYTES];
+    rpi_oob_proof_write(proof, gate.token, 2);
     int file = come();
     for (size_t i = 0; i < sizeof proof; i++) {
         CU_ASSERT_EQUAL(channel.joined, 0);
@@ -186,25 +186,25 @@ static void a_token_in_pieces_is_one(void)
         let_in();
     }
     let_in_until(1);
-    CU_ASSERT_TRUE(rpi_channel_has(&channel, 2));
+    CU_ASSERT_TRUE(rpi_oob_master_has(&channel, 2));
     (void)close(file);
     end();
 }
 
 static void wrong_tokens(void)
 {
-    uint8_t proof[RPI_PROOF_BYTES];
-    int strangers[2 * RPI_PROOF_BYTES];
+    uint8_t proof[RPI_OOB_PROOF_BYTES];
+    int strangers[2 * RPI_OOB_PROOF_BYTES];
     begin();
-    for (uint32_t i = 0; i < RPI_PROOF_BYTES; i++) { /* one bit wrong: of the token, or a number that no worker has */
-        rpi_proof_write(proof, gate.token, 1);
+    for (uint32_t i = 0; i < RPI_OOB_PROOF_BYTES; i++) { /* one bit wrong: of the token, or a number that no worker has */
+        rpi_oob_proof_write(proof, gate.token, 1);
         proof[i] ^= i < RPI_TOKEN_BYTES ? 1 : 64;
         strangers[i] = come_and_say(proof, sizeof proof);
-        strangers[RPI_PROOF_BYTES + i] = come_as(i % 2 ? WORKERS + 1 + i : 0);
+        strangers[RPI_OOB_PROOF_BYTES + i] = come_as(i % 2 ? WORKERS + 1 + i : 0);
     }
-    let_in_refused(2 * RPI_PROOF_BYTES);
+    let_in_refused(2 * RPI_OOB_PROOF_BYTES);
     CU_ASSERT_EQUAL(channel.joined, 0);
-    for (int i = 0; i < 2 * RPI_PROOF_BYTES; i++)
+    for (int i = 0; i < 2 * RPI_OOB_PROOF_BYTES; i++)
         was_refused(strangers[i]);
     end();
     CU_ASSERT_EQUAL(logged, 1);
@@ -214,10 +214,10 @@ static void wrong_tokens(void)
 /* Nothing said, or half of it, or less and less of it: its time is short, and counts from its coming. */
 static void the_slow_are_refused(void)
 {
-    uint8_t proof[RPI_PROOF_BYTES];
+    uint8_t proof[RPI_OOB_PROOF_BYTES];
     begin();
-    rpi_proof_write(proof, gate.token, 1);
-    int silent = come(), half = come_and_say(proof, RPI_PROOF_BYTES / 2), slow = come();
+    rpi_oob_proof_write(proof, gate.token, 1);
+    int silent = come(), half = come_and_say(proof, RPI_OOB_PROOF_BYTES / 2), slow = come();
     for (size_t i = 0; i < 5; i++) {
         say(slow, &proof[i], 1);
         let_in();
@@ -255,10 +255,10 @@ static void the_second_of_a_number_is_closed(void)
     int second = come_as(3);
     was_greeted(first);
     double until = rpi_now() + PATIENT;
-    while (!rpi_socket_ended(second) && rpi_now() < until)
+    while (!rpi_oob_socket_ended(second) && rpi_now() < until)
         let_in();
     was_refused(second);
-    CU_ASSERT_TRUE(rpi_channel_lives(&channel, 3));
+    CU_ASSERT_TRUE(rpi_oob_master_lives(&channel, 3));
     CU_ASSERT_EQUAL(channel.joined, 1);
     (void)close(first);
     end();
@@ -292,7 +292,7 @@ static void a_crowd_of_strangers(void)
     for (int i = 0; i < MOST; i++)
         (void)close(open[i]);
     for (int i = 0; i < WORKERS; i++) {
-        CU_ASSERT_TRUE(rpi_channel_lives(&channel, i + 1));
+        CU_ASSERT_TRUE(rpi_oob_master_lives(&channel, i + 1));
         (void)close(workers[i]);
     }
     end();
@@ -304,13 +304,13 @@ static void behind_a_closed_gate(void)
     begin();
     int stranger = come();
     let_in();
-    rpi_gate_close(&gate, &sink);
+    rpi_oob_listener_close(&gate, &sink);
     was_refused(stranger);
-    CU_ASSERT_TRUE(rpi_socket_connect(gate.ip, gate.port, PATIENT, RPI_HOST_TIMEOUT) < 0);
+    CU_ASSERT_TRUE(rpi_oob_socket_connect(gate.ip, gate.port, PATIENT, RPI_HOST_TIMEOUT) < 0);
     CU_ASSERT_EQUAL(errno, ECONNREFUSED);
     int worker, file;
-    CU_ASSERT_FALSE(rpi_gate_next(&gate, now, WORKERS, &worker, &file));
-    rpi_gate_close(&gate, &sink);
+    CU_ASSERT_FALSE(rpi_oob_listener_next(&gate, now, WORKERS, &worker, &file));
+    rpi_oob_listener_close(&gate, &sink);
     end();
     CU_ASSERT_EQUAL(logged, 1);
 }
@@ -318,16 +318,16 @@ static void behind_a_closed_gate(void)
 /* Two gates at once have tokens of their own. */
 static void another_pools_token(void)
 {
-    struct rpi_gate other;
+    struct rpi_oob_listener other;
     begin();
-    CU_ASSERT_EQUAL_FATAL(rpi_gate_open(&other, INADDR_LOOPBACK), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_listener_open(&other, INADDR_LOOPBACK), RP_OK);
     CU_ASSERT_NOT_EQUAL(memcmp(gate.token, other.token, RPI_TOKEN_BYTES), 0);
-    uint8_t proof[RPI_PROOF_BYTES];
-    rpi_proof_write(proof, other.token, 1);
+    uint8_t proof[RPI_OOB_PROOF_BYTES];
+    rpi_oob_proof_write(proof, other.token, 1);
     int stranger = come_and_say(proof, sizeof proof);
     let_in_refused(1);
     was_refused(stranger);
-    rpi_gate_close(&other, &sink);
+    rpi_oob_listener_close(&other, &sink);
     end();
 }
 
@@ -350,7 +350,7 @@ static void join_all(int *worker)
         let_in_until((int)i);
         was_greeted(worker[i]);
     }
-    rpi_gate_close(&gate, &sink);
+    rpi_oob_listener_close(&gate, &sink);
 }
 
 static void leave_all(int *worker)
@@ -367,8 +367,8 @@ static void hear_of(int worker)
     double until = rpi_now() + PATIENT;
     int before = heard[worker];
     while (heard[worker] == before && channel.lost == 0 && rpi_now() < until) {
-        rpi_channel_wait(&channel, 0.1);
-        rpi_channel_hear(&channel, on_alive, NULL);
+        rpi_oob_master_wait(&channel, 0.1);
+        rpi_oob_master_hear(&channel, on_alive, NULL);
     }
     CU_ASSERT_TRUE(heard[worker] > before || channel.lost > 0);
 }
@@ -383,7 +383,7 @@ static bool is_rung(int file)
 {
     uint8_t bytes[16];
     bool ring = false;
-    for (int got; (got = rpi_socket_read(file, bytes, sizeof bytes)) > 0;)
+    for (int got; (got = rpi_oob_socket_read(file, bytes, sizeof bytes)) > 0;)
         ring = true;
     return ring;
 }
@@ -392,7 +392,7 @@ static void parked_and_rung(void)
 {
     int worker[WORKERS + 1];
     join_all(worker);
-    rpi_channel_sent(&channel, 1); /* it is awake: not rung now, but when it means to sleep */
+    rpi_oob_master_sent(&channel, 1); /* it is awake: not rung now, but when it means to sleep */
     CU_ASSERT_FALSE(is_rung(worker[1]));
     tell(1, worker[1], "p");
     CU_ASSERT_EQUAL(channel.parked, 0);
@@ -402,7 +402,7 @@ static void parked_and_rung(void)
     tell(1, worker[1], "p"); /* said twice, it sleeps once */
     tell(2, worker[2], "ap");
     CU_ASSERT_EQUAL(channel.parked, 2);
-    rpi_channel_sent(&channel, 1);
+    rpi_oob_master_sent(&channel, 1);
     was_greeted(worker[1]);
     CU_ASSERT_EQUAL(channel.parked, 1);
     CU_ASSERT_FALSE(is_rung(worker[2]));
@@ -424,8 +424,8 @@ static void garbage_and_floods(void)
     tell(2, worker[2], "p");
     CU_ASSERT_TRUE(channel.parked >= 1);
     for (int k = 0; k < 600; k++)
-        rpi_channel_hear(&channel, on_alive, NULL);
-    CU_ASSERT_TRUE(rpi_channel_lives(&channel, 1) && rpi_channel_lives(&channel, 2));
+        rpi_oob_master_hear(&channel, on_alive, NULL);
+    CU_ASSERT_TRUE(rpi_oob_master_lives(&channel, 1) && rpi_oob_master_lives(&channel, 2));
     CU_ASSERT_EQUAL(channel.lost, 0);
     leave_all(worker);
 }
@@ -434,29 +434,29 @@ static void an_end_is_told_once(void)
 {
     int worker[WORKERS + 1];
     join_all(worker);
-    CU_ASSERT_EQUAL(rpi_channel_next_lost(&channel), 0);
+    CU_ASSERT_EQUAL(rpi_oob_master_next_lost(&channel), 0);
     tell(3, worker[3], "p");
     (void)close(worker[3]);
     worker[3] = -1;
     hear_of(3);
     CU_ASSERT_EQUAL(channel.parked, 0);
-    CU_ASSERT_EQUAL(rpi_channel_next_lost(&channel), 3);
-    CU_ASSERT_EQUAL(rpi_channel_next_lost(&channel), 0);
-    CU_ASSERT_FALSE(rpi_channel_lives(&channel, 3));
-    rpi_channel_sent(&channel, 3); /* nobody is there to be rung */
-    say(worker[4], "aaaa", 4);     /* its end is seen before what it said is read */
+    CU_ASSERT_EQUAL(rpi_oob_master_next_lost(&channel), 3);
+    CU_ASSERT_EQUAL(rpi_oob_master_next_lost(&channel), 0);
+    CU_ASSERT_FALSE(rpi_oob_master_lives(&channel, 3));
+    rpi_oob_master_sent(&channel, 3); /* nobody is there to be rung */
+    say(worker[4], "aaaa", 4);        /* its end is seen before what it said is read */
     (void)close(worker[4]);
     worker[4] = -1;
     double until = rpi_now() + PATIENT;
-    while (rpi_channel_lives(&channel, 4) && rpi_now() < until)
+    while (rpi_oob_master_lives(&channel, 4) && rpi_now() < until)
         continue;
-    CU_ASSERT_EQUAL(rpi_channel_next_lost(&channel), 4);
-    rpi_channel_drop(&channel, 2);
+    CU_ASSERT_EQUAL(rpi_oob_master_next_lost(&channel), 4);
+    rpi_oob_master_drop(&channel, 2);
     was_refused(worker[2]); /* which ends it */
     worker[2] = -1;
-    rpi_channel_hear(&channel, on_alive, NULL);
-    CU_ASSERT_EQUAL(rpi_channel_next_lost(&channel), 0);
-    CU_ASSERT_TRUE(rpi_channel_lives(&channel, 1));
+    rpi_oob_master_hear(&channel, on_alive, NULL);
+    CU_ASSERT_EQUAL(rpi_oob_master_next_lost(&channel), 0);
+    CU_ASSERT_TRUE(rpi_oob_master_lives(&channel, 1));
     leave_all(worker);
 }
 
@@ -464,19 +464,19 @@ static void the_lost_come_again(void)
 {
     int worker[WORKERS + 1];
     join_all(worker);
-    CU_ASSERT_EQUAL_FATAL(rpi_gate_open(&gate, INADDR_LOOPBACK), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_listener_open(&gate, INADDR_LOOPBACK), RP_OK);
     (void)close(worker[1]);
     hear_of(1);
     worker[1] = come_as(1); /* before rank 0 was told of the end: not yet */
     double until = rpi_now() + PATIENT;
-    while (!rpi_socket_ended(worker[1]) && rpi_now() < until)
+    while (!rpi_oob_socket_ended(worker[1]) && rpi_now() < until)
         let_in();
     was_refused(worker[1]);
-    CU_ASSERT_EQUAL(rpi_channel_next_lost(&channel), 1);
+    CU_ASSERT_EQUAL(rpi_oob_master_next_lost(&channel), 1);
     worker[1] = come_as(1);
     let_in_until(WORKERS + 1);
     was_greeted(worker[1]);
-    CU_ASSERT_TRUE(rpi_channel_lives(&channel, 1));
+    CU_ASSERT_TRUE(rpi_oob_master_lives(&channel, 1));
     leave_all(worker);
 }
 
@@ -485,11 +485,11 @@ static void parting_is_heard(void)
     int worker[WORKERS + 1];
     uint8_t bytes[8];
     join_all(worker);
-    rpi_channel_fini(&channel, true);
+    rpi_oob_master_fini(&channel, true);
     for (int i = 1; i <= WORKERS; i++) {
         CU_ASSERT_TRUE(wait_for(worker[i], POLLIN));
-        CU_ASSERT_EQUAL(rpi_socket_read(worker[i], bytes, sizeof bytes), 1);
-        CU_ASSERT_EQUAL(bytes[0], RPI_SIGNAL_PARTED);
+        CU_ASSERT_EQUAL(rpi_oob_socket_read(worker[i], bytes, sizeof bytes), 1);
+        CU_ASSERT_EQUAL(bytes[0], RPI_OOB_SIGNAL_PARTED);
     }
     leave_all(worker);
 }
@@ -498,13 +498,13 @@ static void the_bell_ends_a_sleep(void)
 {
     int worker[WORKERS + 1];
     join_all(worker);
-    rpi_channel_ring(&channel);
-    rpi_channel_ring(&channel);
+    rpi_oob_master_ring(&channel);
+    rpi_oob_master_ring(&channel);
     double began = rpi_now();
-    rpi_channel_wait(&channel, PATIENT);
+    rpi_oob_master_wait(&channel, PATIENT);
     CU_ASSERT_TRUE(rpi_now() - began < PATIENT);
     began = rpi_now();
-    rpi_channel_wait(&channel, 0.01); /* two rings were one */
+    rpi_oob_master_wait(&channel, 0.01); /* two rings were one */
     CU_ASSERT_TRUE(rpi_now() - began >= 0.01);
     leave_all(worker);
 }
@@ -514,11 +514,11 @@ static int come_from_afar(uint32_t worker)
 {
     struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
     struct sockaddr_in there = { .sin_family = AF_INET, .sin_port = htons(gate.port), .sin_addr.s_addr = htonl(gate.ip) };
-    uint8_t proof[RPI_PROOF_BYTES];
+    uint8_t proof[RPI_OOB_PROOF_BYTES];
     int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CU_ASSERT_EQUAL_FATAL(bind(file, (const struct sockaddr *)&here, sizeof here), 0);
     CU_ASSERT_EQUAL_FATAL(connect(file, (const struct sockaddr *)&there, sizeof there), 0);
-    rpi_proof_write(proof, gate.token, worker);
+    rpi_oob_proof_write(proof, gate.token, worker);
     say(file, proof, sizeof proof);
     return file;
 }
@@ -527,7 +527,7 @@ static void beat_often(int times)
 {
     for (int i = 0; i < times; i++) {
         channel.next_beat = 0;
-        rpi_channel_hear(&channel, on_alive, NULL);
+        rpi_oob_master_hear(&channel, on_alive, NULL);
     }
 }
 
@@ -536,9 +536,9 @@ static int beats_at(int file, int least)
 {
     uint8_t bytes[256];
     int count = 0;
-    for (int got; count < least && wait_for(file, POLLIN) && (got = rpi_socket_read(file, bytes, sizeof bytes)) > 0;)
+    for (int got; count < least && wait_for(file, POLLIN) && (got = rpi_oob_socket_read(file, bytes, sizeof bytes)) > 0;)
         for (int i = 0; i < got; i++)
-            count += bytes[i] == RPI_SIGNAL_ALIVE;
+            count += bytes[i] == RPI_OOB_SIGNAL_ALIVE;
     return count;
 }
 
@@ -557,11 +557,11 @@ static void those_elsewhere_get_beats(void)
     was_greeted(far);
     CU_ASSERT_EQUAL(channel.far, 1);
     beat_often(1);
-    rpi_channel_hear(&channel, on_alive, NULL); /* too early for a second one */
+    rpi_oob_master_hear(&channel, on_alive, NULL); /* too early for a second one */
     CU_ASSERT_EQUAL(beats_at(far, 1), 1);
     CU_ASSERT_FALSE(is_rung(far));
-    beat_often(RPI_CHANNEL_BEATS + 100);
-    CU_ASSERT_EQUAL(beats_at(far, RPI_CHANNEL_BEATS - 1), RPI_CHANNEL_BEATS - 1);
+    beat_often(RPI_OOB_MASTER_BEATS + 100);
+    CU_ASSERT_EQUAL(beats_at(far, RPI_OOB_MASTER_BEATS - 1), RPI_OOB_MASTER_BEATS - 1);
     CU_ASSERT_FALSE(is_rung(far));
     tell(2, far, "a");
     beat_often(1);
@@ -573,7 +573,7 @@ static void those_elsewhere_get_beats(void)
     channel.far -= 2000;
     CU_ASSERT_EQUAL(beats_at(far, 1), 1);
     CU_ASSERT_FALSE(is_rung(near));
-    rpi_channel_drop(&channel, 2);
+    rpi_oob_master_drop(&channel, 2);
     CU_ASSERT_EQUAL(channel.far, 0);
     beat_often(1);
     (void)close(far);
@@ -597,10 +597,10 @@ static void one_time_for_lost_hosts(void)
         double timeout = timeouts[i];
         begin();
         channel.host_timeout = timeout;
-        int worker = rpi_socket_connect(gate.ip, gate.port, PATIENT, timeout);
+        int worker = rpi_oob_socket_connect(gate.ip, gate.port, PATIENT, timeout);
         int master = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         CU_ASSERT_TRUE_FATAL(worker >= 0 && master >= 0);
-        rpi_socket_prepare(master, RPI_SOCKET_MASTER, timeout);
+        rpi_oob_socket_prepare(master, RPI_OOB_SOCKET_MASTER, timeout);
         int asked = option(master, TCP_KEEPIDLE) + option(master, TCP_KEEPINTVL) * option(master, TCP_KEEPCNT);
         CU_ASSERT(asked <= (timeout > 2 ? timeout : 2) && asked > 0.9 * timeout);
         CU_ASSERT_EQUAL(option(worker, TCP_KEEPCNT), option(master, TCP_KEEPCNT));
@@ -635,7 +635,7 @@ static void no_descriptor_for_one(void)
     few = before;
     few.rlim_cur = (rlim_t)next;
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
-    CU_ASSERT_FALSE(rpi_gate_next(&gate, 0, WORKERS, &worker, &file));
+    CU_ASSERT_FALSE(rpi_oob_listener_next(&gate, 0, WORKERS, &worker, &file));
     CU_ASSERT_EQUAL(gate.error, EMFILE);
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
     (void)close(coming);
@@ -647,8 +647,8 @@ static void no_memory_for_it(void)
     files = open_files();
     memory = (struct memory){ .fail_at = 1 };
     struct rpi_alloc alloc = memory_hook(&memory);
-    CU_ASSERT_EQUAL(rpi_channel_init(&channel, &alloc, WORKERS), RP_ERR_NOMEM);
-    rpi_channel_fini(&channel, true);
+    CU_ASSERT_EQUAL(rpi_oob_master_init(&channel, &alloc, WORKERS), RP_ERR_NOMEM);
+    rpi_oob_master_fini(&channel, true);
     CU_ASSERT_EQUAL(open_files(), files);
 }
 
@@ -658,7 +658,7 @@ static const struct rpi_death a_death = { .id = 0x123456789AU, .item = 7, .code 
 
 static bool is_known(int worker, const struct rpi_death *death)
 {
-    const struct rpi_death *known = rpi_channel_words(&channel, worker);
+    const struct rpi_death *known = rpi_oob_master_words(&channel, worker);
     return known->id == death->id && known->item == death->item && known->code == death->code &&
            known->attempt == death->attempt && known->way == death->way;
 }
@@ -672,11 +672,11 @@ static void last_words(void)
     join_all(worker);
     rpi_words_write(words, &a_death);
     tell(1, worker[1], "a");
-    CU_ASSERT_EQUAL(rpi_channel_words(&channel, 1)->way, RPI_WAY_NONE);
+    CU_ASSERT_EQUAL(rpi_oob_master_words(&channel, 1)->way, RPI_WAY_NONE);
     for (size_t i = 0; i < sizeof words; i++) {
         say(worker[1], words + i, 1);
         hear_of(1);
-        CU_ASSERT_EQUAL(rpi_channel_words(&channel, 1)->way, i + 1 < sizeof words ? RPI_WAY_NONE : RPI_WAY_SIGNAL);
+        CU_ASSERT_EQUAL(rpi_oob_master_words(&channel, 1)->way, i + 1 < sizeof words ? RPI_WAY_NONE : RPI_WAY_SIGNAL);
     }
     tell(1, worker[1], "p"); /* it was no part of them */
     CU_ASSERT_TRUE(is_known(1, &a_death) && channel.parked == 1);
@@ -684,15 +684,15 @@ static void last_words(void)
     (void)close(worker[2]);
     worker[2] = -1;
     double until = rpi_now() + PATIENT;
-    while (rpi_channel_lives(&channel, 2) && rpi_now() < until)
+    while (rpi_oob_master_lives(&channel, 2) && rpi_now() < until)
         continue;
-    CU_ASSERT_TRUE(is_known(2, &a_death) && rpi_channel_next_lost(&channel) == 2);
+    CU_ASSERT_TRUE(is_known(2, &a_death) && rpi_oob_master_next_lost(&channel) == 2);
     say(worker[3], words, sizeof words - 1); /* it did not come to the end */
     (void)close(worker[3]);
     worker[3] = -1;
     while (channel.lost == 0 && rpi_now() < until)
-        rpi_channel_hear(&channel, on_alive, NULL);
-    CU_ASSERT_TRUE(rpi_channel_next_lost(&channel) == 3 && rpi_channel_words(&channel, 3)->way == RPI_WAY_NONE);
+        rpi_oob_master_hear(&channel, on_alive, NULL);
+    CU_ASSERT_TRUE(rpi_oob_master_next_lost(&channel) == 3 && rpi_oob_master_words(&channel, 3)->way == RPI_WAY_NONE);
     leave_all(worker);
 }
 
@@ -702,18 +702,18 @@ static void counts(void)
     uint8_t record[RPI_COUNT_BYTES];
     int worker[WORKERS + 1];
     join_all(worker);
-    CU_ASSERT_EQUAL(rpi_channel_count(&channel, 1), 0);
+    CU_ASSERT_EQUAL(rpi_oob_master_count(&channel, 1), 0);
     rpi_count_write(record, 70000);
     for (size_t i = 0; i < sizeof record; i++) {
         say(worker[1], record + i, 1);
         hear_of(1);
-        CU_ASSERT_EQUAL(rpi_channel_count(&channel, 1), i + 1 < sizeof record ? 0 : 70000);
+        CU_ASSERT_EQUAL(rpi_oob_master_count(&channel, 1), i + 1 < sizeof record ? 0 : 70000);
     }
     rpi_count_write(record, 'p');
     say(worker[2], record, sizeof record);
     hear_of(2);
-    CU_ASSERT_TRUE(rpi_channel_count(&channel, 2) == 'p' && channel.parked == 0);
-    CU_ASSERT_EQUAL(rpi_channel_count(&channel, 1), 70000);
+    CU_ASSERT_TRUE(rpi_oob_master_count(&channel, 2) == 'p' && channel.parked == 0);
+    CU_ASSERT_EQUAL(rpi_oob_master_count(&channel, 1), 70000);
     leave_all(worker);
 }
 
@@ -739,7 +739,7 @@ static void words_that_cannot_be(void)
         rpi_words_write(words, &wrong[i]);
         say(worker[1], words, sizeof words);
         hear_of(1);
-        CU_ASSERT_EQUAL(rpi_channel_words(&channel, 1)->way, RPI_WAY_NONE);
+        CU_ASSERT_EQUAL(rpi_oob_master_words(&channel, 1)->way, RPI_WAY_NONE);
     }
     leave_all(worker);
 }

@@ -12,7 +12,7 @@
 static struct memory memory;
 static struct rpi_alloc alloc;
 static struct rpi_registry registry;
-static struct rpi_executor executor;
+static struct rpi_inline executor;
 
 /* ---- task functions: they do what `script` says */
 
@@ -55,12 +55,12 @@ static void set_up(void)
     memset(&script, 0, sizeof script);
     alloc = memory_hook(&memory);
     CU_ASSERT_EQUAL_FATAL(rpi_registry_snapshot(&registry, &alloc), RP_OK);
-    CU_ASSERT_EQUAL_FATAL(rpi_executor_init(&executor, &alloc, &registry, ROOM, 3, "host3"), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_inline_init(&executor, &alloc, &registry, ROOM, 3, "host3"), RP_OK);
 }
 
 static void tear_down(void)
 {
-    rpi_executor_fini(&executor);
+    rpi_inline_fini(&executor);
     rpi_registry_fini(&registry);
     CU_ASSERT_EQUAL(memory.live, 0);
     CU_ASSERT_PTR_NULL(rpi_call_current());
@@ -74,7 +74,7 @@ static struct rpi_result run(const void *arg, size_t size, void (*act)(rp_call *
     task.size = size;
     script.act = act;
     script.returned = returned;
-    rpi_execute_inline(&executor, &task, &result);
+    rpi_inline_execute(&executor, &task, &result);
     return result;
 }
 
@@ -374,7 +374,7 @@ static void right_function_runs(void)
     struct rpi_result result;
     set_up();
     task.function = rpi_registry_find(&registry, other);
-    rpi_execute_inline(&executor, &task, &result);
+    rpi_inline_execute(&executor, &task, &result);
     is_failure(&result, RP_ERR_TASK, 7, "the other function");
     CU_ASSERT_EQUAL(script.times, 0);
     tear_down();
@@ -405,8 +405,8 @@ static struct rpi_result run_chunk(uint32_t count, uint32_t in_size, uint32_t ou
     task.chunk = (struct rpi_chunk){ .count = count, .in_size = in_size, .out_size = out_size };
     task.arg = items;
     task.size = (size_t)count * in_size;
-    rpi_executor_expect(&executor, &task);
-    rpi_execute_inline(&executor, &task, &result);
+    rpi_inline_expect(&executor, &task);
+    rpi_inline_execute(&executor, &task, &result);
     return result;
 }
 
@@ -553,7 +553,7 @@ static void cuts_itself(rp_call *call, const void *arg, size_t size)
 {
     (void)size;
     if (*(const uint8_t *)arg == 3)
-        CU_ASSERT_EQUAL(rpi_progress_cut(&executor.own, NULL), 4);
+        CU_ASSERT_EQUAL(rpi_mailbox_progress_cut(&executor.own, NULL), 4);
     (void)rp_fail(call, 9, "odd");
 }
 
@@ -586,8 +586,8 @@ static void items_of_no_bytes(void)
     struct rpi_task task = { .function = rpi_registry_find(&registry, play), .is_chunk = true };
     struct rpi_result result;
     task.chunk = (struct rpi_chunk){ .count = 1000 };
-    rpi_executor_expect(&executor, &task);
-    rpi_execute_inline(&executor, &task, &result);
+    rpi_inline_expect(&executor, &task);
+    rpi_inline_execute(&executor, &task, &result);
     CU_ASSERT_EQUAL(script.times, 1000);
     CU_ASSERT_EQUAL(result.status, RP_OK);
     CU_ASSERT_EQUAL(result.size, 0);
@@ -603,8 +603,8 @@ static void aligned_items(void)
     set_up();
     task.function = rpi_registry_find(&registry, play);
     task.chunk = (struct rpi_chunk){ .count = 8, .in_size = 16 };
-    rpi_executor_expect(&executor, &task);
-    rpi_execute_inline(&executor, &task, &result);
+    rpi_inline_expect(&executor, &task);
+    rpi_inline_execute(&executor, &task, &result);
     CU_ASSERT_EQUAL(script.times, 8);
     CU_ASSERT_FALSE(script.misaligned);
     CU_ASSERT_EQUAL(result.status, RP_OK);
@@ -644,11 +644,11 @@ static void init_without_memory(void)
 {
     set_up();
     for (uint64_t call = 1; call <= 2; call++) {
-        struct rpi_executor another;
+        struct rpi_inline another;
         uint64_t live = memory.live;
         memory.calls = 0;
         memory.fail_at = call;
-        CU_ASSERT_EQUAL(rpi_executor_init(&another, &alloc, &registry, ROOM, 1, "h"), RP_ERR_NOMEM);
+        CU_ASSERT_EQUAL(rpi_inline_init(&another, &alloc, &registry, ROOM, 1, "h"), RP_ERR_NOMEM);
         CU_ASSERT_EQUAL(memory.live, live);
     }
     tear_down();

@@ -61,11 +61,11 @@ static void note(rp_level level, const char *text, void *user)
 
 /* ---- helpers ---- */
 
-static struct rpi_title title(const char *function, const char *key, const char *argument)
+static struct rpi_journal_db_title title(const char *function, const char *key, const char *argument)
 {
-    struct rpi_title title = { .function = function, .key = { .data = key, .size = strlen(key) } };
+    struct rpi_journal_db_title title = { .function = function, .key = { .data = key, .size = strlen(key) } };
     rp_bytes bytes = { .data = argument, .size = strlen(argument) };
-    CU_ASSERT_EQUAL_FATAL(rpi_digest(&bytes, 1, title.argument), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_sha256(&bytes, 1, title.argument), RP_OK);
     return title;
 }
 
@@ -91,7 +91,7 @@ static void close_it(void)
 
 static uint64_t put_bytes(const char *function, const char *key, const char *argument, const void *data, size_t size)
 {
-    struct rpi_title name = title(function, key, argument);
+    struct rpi_journal_db_title name = title(function, key, argument);
     rp_bytes result = { .data = data, .size = size };
     uint64_t number = 0;
     CU_ASSERT_EQUAL(rpi_journal_put(journal, &name, &result, &number), RP_OK);
@@ -111,10 +111,10 @@ static void wait_passed(uint64_t number)
 }
 
 /* Whether the outcome is there, with this result. */
-static enum rpi_found find(const char *function, const char *key, const char *argument, const char *result)
+static enum rpi_journal_db_found find(const char *function, const char *key, const char *argument, const char *result)
 {
-    struct rpi_title name = title(function, key, argument);
-    enum rpi_found found = RPI_FOUND_DAMAGED;
+    struct rpi_journal_db_title name = title(function, key, argument);
+    enum rpi_journal_db_found found = RPI_JOURNAL_DB_FOUND_DAMAGED;
     void *buffer = NULL;
     size_t size = 0;
     CU_ASSERT_EQUAL(rpi_journal_find(journal, &name, &found, &buffer, &size), RP_OK);
@@ -170,7 +170,7 @@ static void found_again(void)
 {
     begin();
     open_it(false);
-    CU_ASSERT_EQUAL(find("f", "a", "1", ""), RPI_FOUND_NOTHING);
+    CU_ASSERT_EQUAL(find("f", "a", "1", ""), RPI_JOURNAL_DB_FOUND_NOTHING);
     put("a", "1", "one");
     put("b", "1", "");
     put_bytes("g", "a", "1", "of g", 4);
@@ -178,8 +178,8 @@ static void found_again(void)
         CU_ASSERT_EQUAL(find("f", "a", "1", "one"), RPI_FOUND);
         CU_ASSERT_EQUAL(find("f", "b", "1", ""), RPI_FOUND);
         CU_ASSERT_EQUAL(find("g", "a", "1", "of g"), RPI_FOUND);
-        CU_ASSERT_EQUAL(find("g", "b", "1", ""), RPI_FOUND_NOTHING);
-        CU_ASSERT_EQUAL(find("f", "a", "2", ""), RPI_FOUND_OTHER);
+        CU_ASSERT_EQUAL(find("g", "b", "1", ""), RPI_JOURNAL_DB_FOUND_NOTHING);
+        CU_ASSERT_EQUAL(find("f", "a", "2", ""), RPI_JOURNAL_DB_FOUND_OTHER);
         close_it();
         open_it(round);
     }
@@ -199,15 +199,15 @@ static void format_1(void)
         "PRAGMA application_id = 1919970154; PRAGMA user_version = 1");
     open_it(false);
     CU_ASSERT_EQUAL(find("f", "old key", "1", "old result"), RPI_FOUND);
-    CU_ASSERT_EQUAL(find("f", "old key", "2", ""), RPI_FOUND_OTHER);
+    CU_ASSERT_EQUAL(find("f", "old key", "2", ""), RPI_JOURNAL_DB_FOUND_OTHER);
     close_it();
 }
 
 static void key_of_any_bytes(void)
 {
-    struct rpi_title name = title("f", "", "1");
+    struct rpi_journal_db_title name = title("f", "", "1");
     rp_bytes result = { .data = "x", .size = 1 };
-    enum rpi_found found;
+    enum rpi_journal_db_found found;
     uint64_t number;
     void *buffer;
     size_t size;
@@ -219,7 +219,7 @@ static void key_of_any_bytes(void)
     open_it(true);
     name.key.size = 1;
     CU_ASSERT_EQUAL(rpi_journal_find(journal, &name, &found, &buffer, &size), RP_OK);
-    CU_ASSERT_EQUAL(found, RPI_FOUND_NOTHING);
+    CU_ASSERT_EQUAL(found, RPI_JOURNAL_DB_FOUND_NOTHING);
     name.key.size = 3;
     CU_ASSERT_EQUAL(rpi_journal_find(journal, &name, &found, &buffer, &size), RP_OK);
     CU_ASSERT_EQUAL_FATAL(found, RPI_FOUND);
@@ -233,10 +233,10 @@ static void a_newer_one_replaces(void)
     open_it(false);
     put("a", "1", "one");
     put("a", "2", "two");
-    CU_ASSERT_EQUAL(find("f", "a", "1", ""), RPI_FOUND_OTHER);
+    CU_ASSERT_EQUAL(find("f", "a", "1", ""), RPI_JOURNAL_DB_FOUND_OTHER);
     close_it();
     open_it(false);
-    CU_ASSERT_EQUAL(find("f", "a", "1", ""), RPI_FOUND_OTHER);
+    CU_ASSERT_EQUAL(find("f", "a", "1", ""), RPI_JOURNAL_DB_FOUND_OTHER);
     CU_ASSERT_EQUAL(find("f", "a", "2", "two"), RPI_FOUND);
     close_it();
 }
@@ -257,7 +257,7 @@ static void many(void)
         (void)snprintf(key, sizeof key, "key %d", i);
         CU_ASSERT_EQUAL(find("f", key, "1", key), RPI_FOUND);
     }
-    CU_ASSERT_EQUAL(find("f", "key -1", "1", ""), RPI_FOUND_NOTHING);
+    CU_ASSERT_EQUAL(find("f", "key -1", "1", ""), RPI_JOURNAL_DB_FOUND_NOTHING);
     CU_ASSERT_EQUAL(rpi_journal_committed(journal), 0);
     close_it();
 }
@@ -345,7 +345,7 @@ static void committed_survives_death(void)
         dies(commit_and_write);
         open_it(false);
         CU_ASSERT_EQUAL(find("f", "committed", "1", "one"), RPI_FOUND);
-        CU_ASSERT_EQUAL(find("f", "written", "1", ""), RPI_FOUND_NOTHING);
+        CU_ASSERT_EQUAL(find("f", "written", "1", ""), RPI_JOURNAL_DB_FOUND_NOTHING);
         close_it();
     }
 }
@@ -461,7 +461,7 @@ static void without_locks(void)
             CU_ASSERT_PTR_NULL(strstr(rp_error_message(), "another pool"));
             CU_ASSERT(files_in_directory() <= files + 1); /* the journal itself at the most */
             open_it(false);
-            CU_ASSERT_EQUAL(find("f", "a", "1", "one"), there ? RPI_FOUND : RPI_FOUND_NOTHING);
+            CU_ASSERT_EQUAL(find("f", "a", "1", "one"), there ? RPI_FOUND : RPI_JOURNAL_DB_FOUND_NOTHING);
             close_it();
         }
     }
@@ -491,19 +491,19 @@ static int count_found(void)
     int count = 0;
     memset(wanted, 'r', sizeof wanted);
     for (int i = 0; i < 40; i++) {
-        enum rpi_found found = RPI_FOUND_NOTHING;
+        enum rpi_journal_db_found found = RPI_JOURNAL_DB_FOUND_NOTHING;
         void *buffer = NULL;
         size_t size = 0;
         (void)snprintf(key, sizeof key, "%d", i);
         (void)snprintf(wanted, 20, "%d", i);
         wanted[strlen(wanted)] = '.';
-        struct rpi_title name = title("f", key, "1");
+        struct rpi_journal_db_title name = title("f", key, "1");
         CU_ASSERT_EQUAL(rpi_journal_find(journal, &name, &found, &buffer, &size), RP_OK);
         if (found == RPI_FOUND)
             CU_ASSERT_TRUE(size == sizeof wanted && memcmp(buffer, wanted, size) == 0);
         if (found == RPI_FOUND)
             rpi_buffer_free(buffer);
-        CU_ASSERT_NOT_EQUAL(found, RPI_FOUND_OTHER);
+        CU_ASSERT_NOT_EQUAL(found, RPI_JOURNAL_DB_FOUND_OTHER);
         count += found == RPI_FOUND;
     }
     return count;
@@ -579,7 +579,7 @@ static void full_disk(void)
     open_it(false);
     CU_ASSERT_EQUAL(find("f", "first", "1", "one"), RPI_FOUND);
     CU_ASSERT_TRUE(committed >= 1);
-    CU_ASSERT_EQUAL(find("f", "after", "1", ""), RPI_FOUND_NOTHING);
+    CU_ASSERT_EQUAL(find("f", "after", "1", ""), RPI_JOURNAL_DB_FOUND_NOTHING);
     close_it();
 }
 
@@ -587,7 +587,7 @@ static void full_disk(void)
 
 static void without_memory(void)
 {
-    struct rpi_title name = title("f", "a", "1");
+    struct rpi_journal_db_title name = title("f", "a", "1");
     rp_bytes result = { .data = "one", .size = 3 };
     rp_status status = RP_ERR_NOMEM;
     make_example();
@@ -599,7 +599,7 @@ static void without_memory(void)
     }
     CU_ASSERT_EQUAL_FATAL(status, RP_OK);
     uint64_t live = memory.live, number;
-    enum rpi_found found;
+    enum rpi_journal_db_found found;
     void *buffer;
     size_t size;
     memory.fail_at = memory.calls + 1;

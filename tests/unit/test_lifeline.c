@@ -28,24 +28,24 @@
 #define PATIENT 30.0 /* seconds for what comes at once: only a test that fails waits so long */
 
 static struct memory memory;
-static struct rpi_gate gate;
-static struct rpi_channel channel;
-static struct rpi_lifeline lifeline;
+static struct rpi_oob_listener gate;
+static struct rpi_oob_master channel;
+static struct rpi_oob_worker lifeline;
 
 static void begin(void)
 {
     memory = (struct memory){ 0 };
     struct rpi_alloc alloc = memory_hook(&memory);
-    CU_ASSERT_EQUAL_FATAL(rpi_gate_open(&gate, INADDR_LOOPBACK), RP_OK);
-    CU_ASSERT_EQUAL_FATAL(rpi_channel_init(&channel, &alloc, 1), RP_OK);
-    rpi_lifeline_init(&lifeline);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_listener_open(&gate, INADDR_LOOPBACK), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_master_init(&channel, &alloc, 1), RP_OK);
+    rpi_oob_worker_init(&lifeline);
 }
 
 static void end(void)
 {
-    rpi_lifeline_close(&lifeline);
-    rpi_gate_close(&gate, &(const struct rpi_log){ 0 });
-    rpi_channel_fini(&channel, false);
+    rpi_oob_worker_close(&lifeline);
+    rpi_oob_listener_close(&gate, &(const struct rpi_log){ 0 });
+    rpi_oob_master_fini(&channel, false);
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
@@ -57,8 +57,8 @@ static void *be_rank_0(void *context)
     int worker, file;
     (void)context;
     while (channel.joined == 0 && rpi_now() < until)
-        if (rpi_gate_next(&gate, rpi_now(), 1, &worker, &file))
-            (void)rpi_channel_add(&channel, worker, file);
+        if (rpi_oob_listener_next(&gate, rpi_now(), 1, &worker, &file))
+            (void)rpi_oob_master_add(&channel, worker, file);
         else
             (void)poll(NULL, 0, 1);
     return NULL;
@@ -68,9 +68,9 @@ static void come_in(double timeout, double beat)
 {
     pthread_t rank_0;
     CU_ASSERT_EQUAL_FATAL(pthread_create(&rank_0, NULL, be_rank_0, NULL), 0);
-    CU_ASSERT_EQUAL(rpi_lifeline_open(&lifeline, gate.ip, gate.port, gate.token, 1, beat, timeout), RP_OK);
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, beat, timeout), RP_OK);
     (void)pthread_join(rank_0, NULL);
-    CU_ASSERT_TRUE_FATAL(rpi_channel_has(&channel, 1));
+    CU_ASSERT_TRUE_FATAL(rpi_oob_master_has(&channel, 1));
 }
 
 static void greeted_and_closed(void)
@@ -79,11 +79,11 @@ static void greeted_and_closed(void)
     for (size_t i = 0; i < 3; i++) {
         begin();
         come_in(timeouts[i], 0);
-        rpi_lifeline_close(&lifeline);
+        rpi_oob_worker_close(&lifeline);
         double until = rpi_now() + PATIENT;
-        while (rpi_channel_lives(&channel, 1) && rpi_now() < until)
+        while (rpi_oob_master_lives(&channel, 1) && rpi_now() < until)
             continue;
-        CU_ASSERT_EQUAL(rpi_channel_next_lost(&channel), 1);
+        CU_ASSERT_EQUAL(rpi_oob_master_next_lost(&channel), 1);
         end();
     }
 }
@@ -98,12 +98,12 @@ static void says(const char *text)
 static void nobody_lets_it_in(void)
 {
     begin(); /* it may connect, but is never greeted */
-    CU_ASSERT_EQUAL(rpi_lifeline_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, 0.05), RP_ERR_BROKEN);
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, 0.05), RP_ERR_BROKEN);
     says("rank 0 could not be reached at 127.0.0.1:");
     says("btl_tcp_if_include");
     uint16_t port = gate.port;
-    rpi_gate_close(&gate, &(const struct rpi_log){ 0 });
-    CU_ASSERT_EQUAL(rpi_lifeline_open(&lifeline, gate.ip, port, gate.token, 1, 0, 0.05), RP_ERR_BROKEN);
+    rpi_oob_listener_close(&gate, &(const struct rpi_log){ 0 });
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, port, gate.token, 1, 0, 0.05), RP_ERR_BROKEN);
     says("refused");
     end();
 }
@@ -120,7 +120,7 @@ static void no_descriptor_for_it(void)
     few.rlim_cur = (rlim_t)next;
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
     double began = rpi_now();
-    CU_ASSERT_EQUAL(rpi_lifeline_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, PATIENT), RP_ERR_BROKEN);
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, PATIENT), RP_ERR_BROKEN);
     CU_ASSERT(rpi_now() - began < PATIENT / 2);
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
     says("too many open files");
@@ -142,12 +142,12 @@ static void signs_of_life(void)
     come_in(PATIENT, 0.01);
     double until = rpi_now() + PATIENT;
     while (heard < 5 && rpi_now() < until) {
-        rpi_channel_wait(&channel, 1);
-        rpi_channel_hear(&channel, count_one, &heard);
+        rpi_oob_master_wait(&channel, 1);
+        rpi_oob_master_hear(&channel, count_one, &heard);
     }
     CU_ASSERT_TRUE(heard >= 5);
     CU_ASSERT_EQUAL(channel.parked, 0);
-    rpi_lifeline_close(&lifeline);
+    rpi_oob_worker_close(&lifeline);
     end();
 }
 
@@ -178,18 +178,18 @@ static void be_worker(int file, int pipe_end, enum way way)
     }
     if (child < 0)
         _exit(3);
-    rpi_lifeline_init(&lifeline);
-    if (rpi_lifeline_start(&lifeline, file, 0) != RP_OK)
+    rpi_oob_worker_init(&lifeline);
+    if (rpi_oob_worker_start(&lifeline, file, 0) != RP_OK)
         _exit(4);
     if (way == LEFT)
-        rpi_lifeline_leave(&lifeline);
+        rpi_oob_worker_leave(&lifeline);
     (void)!write(pipe_end, "r", 1);
     double until = rpi_now() + PATIENT;
     while (!atomic_load(&lifeline.gone) && rpi_now() < until)
-        rpi_lifeline_park(&lifeline, 0.1);
+        rpi_oob_worker_park(&lifeline, 0.1);
     bool gone = atomic_load(&lifeline.gone);
-    rpi_lifeline_close(&lifeline);
-    rpi_offspring_kill();
+    rpi_oob_worker_close(&lifeline);
+    rpi_proctree_kill();
     _exit(gone ? 0 : 5);
 }
 
@@ -218,7 +218,7 @@ static void rank_0_ends(enum way way, bool killed, int code)
     (void)close(ends[1]);
     CU_ASSERT_EQUAL(read(ends[0], &byte, 1), 1);
     if (way == PARTED)
-        rpi_socket_say(sockets[0], RPI_SIGNAL_PARTED);
+        rpi_oob_socket_say(sockets[0], RPI_OOB_SIGNAL_PARTED);
     (void)close(sockets[0]);
     CU_ASSERT_TRUE(all_are_gone(ends[0]));
     CU_ASSERT_EQUAL(waitpid(worker, &status, 0), worker);
@@ -253,22 +253,22 @@ static void zygotes_are_left_to_themselves(void)
     CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
     pid_t worker = fork();
     if (worker == 0) {
-        struct rpi_zygote zygote;
+        struct rpi_forkserver zygote;
         char bytes[1];
-        const struct rpi_zygote_config config = {
+        const struct rpi_forkserver_config config = {
             .live = live, .context = &ends[1], .keep = { ends[1], -1 }, .error = STDERR_FILENO
         };
-        struct rpi_zygote_news news;
-        if (rpi_zygote_start(&zygote, &config) != RP_OK || !rpi_zygote_fork(&zygote))
+        struct rpi_forkserver_news news;
+        if (rpi_forkserver_start(&zygote, &config) != RP_OK || !rpi_forkserver_fork(&zygote))
             _exit(2);
-        while (rpi_zygote_hear(&zygote, &news) == 0)
+        while (rpi_forkserver_hear(&zygote, &news) == 0)
             (void)poll(NULL, 0, 1);
         pid_t other = fork();
         if (other == 0)
             live(&ends[1]);
         if (read(ends[0], bytes, 1) != 1 || read(ends[0], bytes, 1) != 1) /* from both families */
             _exit(4);
-        rpi_offspring_kill();
+        rpi_proctree_kill();
         _exit(is_alive(zygote.pid) && !is_alive(other) ? 0 : 3);
     }
     (void)close(ends[1]);
@@ -310,17 +310,17 @@ static void *be_sleepy_worker(void *context)
     (void)context;
     while (!atomic_load(&over)) {
         if (atomic_load(&sent_down) > done) {
-            rpi_lifeline_came(&lifeline);
+            rpi_oob_worker_came(&lifeline);
             done++;
             atomic_store(&sent_up, done);
-            rpi_lifeline_sent(&lifeline, false);
+            rpi_oob_worker_sent(&lifeline, false);
             continue;
         }
-        rpi_lifeline_doze(&lifeline);
+        rpi_oob_worker_doze(&lifeline);
         if (atomic_load(&sent_down) > done || atomic_load(&over))
             continue;
         double began = rpi_now();
-        rpi_lifeline_park(&lifeline, PATIENT);
+        rpi_oob_worker_park(&lifeline, PATIENT);
         if (rpi_now() - began >= PATIENT)
             (void)atomic_fetch_add(&timeouts, 1);
     }
@@ -330,7 +330,7 @@ static void *be_sleepy_worker(void *context)
 static void send_one(void)
 {
     (void)atomic_fetch_add(&sent_down, 1);
-    rpi_channel_sent(&channel, 1);
+    rpi_oob_master_sent(&channel, 1);
 }
 
 /* Rank 0 sleeps only when it has found nothing for RPI_DROWSY seconds. */
@@ -338,12 +338,12 @@ static bool await_answer(uint64_t number, unsigned *sleeps)
 {
     double since = rpi_now(), until = since + PATIENT;
     while (atomic_load(&sent_up) < number) {
-        rpi_channel_hear(&channel, NULL, NULL);
+        rpi_oob_master_hear(&channel, NULL, NULL);
         if (rpi_now() > until)
             return false;
         if (rpi_now() - since < RPI_DROWSY || atomic_load(&sent_up) >= number)
             continue;
-        rpi_channel_wait(&channel, PATIENT);
+        rpi_oob_master_wait(&channel, PATIENT);
         ++*sleeps;
     }
     return true;
@@ -368,7 +368,7 @@ static void no_wake_up_is_lost(void)
         random = random * 1664525 + 1013904223;
         for (uint32_t i = random >> 16 & 255; i > 0; i--)
             if (i % 16 == 0)
-                rpi_channel_hear(&channel, NULL, NULL);
+                rpi_oob_master_hear(&channel, NULL, NULL);
         parked += channel.parked > 0;
         send_one();
         if (random >> 28 == 0) {
@@ -384,7 +384,7 @@ static void no_wake_up_is_lost(void)
     atomic_store(&over, true);
     send_one();
     while (pthread_tryjoin_np(worker, NULL) != 0)
-        rpi_channel_hear(&channel, NULL, NULL); /* and rings, if it has not seen that */
+        rpi_oob_master_hear(&channel, NULL, NULL); /* and rings, if it has not seen that */
     end();
 }
 
@@ -395,13 +395,13 @@ static void rank_0_is_rung(void)
     begin();
     come_in(PATIENT, 0);
     for (int i = 0; i < 50; i++) {
-        rpi_channel_hear(&channel, NULL, NULL);
+        rpi_oob_master_hear(&channel, NULL, NULL);
         double quiet = rpi_now() + RPI_DROWSY; /* so long nothing was found: it may sleep from now on */
         while (rpi_now() < quiet)
             continue;
-        rpi_lifeline_sent(&lifeline, false);
+        rpi_oob_worker_sent(&lifeline, false);
         double began = rpi_now();
-        rpi_channel_wait(&channel, PATIENT);
+        rpi_oob_master_wait(&channel, PATIENT);
         sleeps += rpi_now() - began < PATIENT;
     }
     CU_ASSERT_EQUAL(sleeps, 50);
@@ -420,28 +420,28 @@ static void what_leaves_late_rings_now_and_then(void)
 {
     int sockets[2];
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-    rpi_lifeline_init(&lifeline);
-    CU_ASSERT_EQUAL_FATAL(rpi_lifeline_start(&lifeline, sockets[1], 0), RP_OK);
+    rpi_oob_worker_init(&lifeline);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_worker_start(&lifeline, sockets[1], 0), RP_OK);
     for (int i = 0; i < 10; i++) {
         unsigned before = bytes_waiting(sockets[0]);
         while (rpi_ticks() - lifeline.rung < lifeline.quiet)
             continue;
-        rpi_lifeline_sent(&lifeline, true);
+        rpi_oob_worker_sent(&lifeline, true);
         CU_ASSERT_EQUAL(bytes_waiting(sockets[0]), before + 1);
         uint64_t quiet = lifeline.quiet, began = lifeline.rung; /* it is learnt, and grows */
         for (int j = 0; j < 1000; j++)
-            rpi_lifeline_sent(&lifeline, true);
+            rpi_oob_worker_sent(&lifeline, true);
         CU_ASSERT_TRUE(bytes_waiting(sockets[0]) - before - 1 <= (rpi_ticks() - began) / quiet);
     }
-    rpi_lifeline_leave(&lifeline);
+    rpi_oob_worker_leave(&lifeline);
     (void)close(sockets[0]);
-    rpi_lifeline_close(&lifeline);
+    rpi_oob_worker_close(&lifeline);
 }
 
 static void say_many(int file, uint8_t byte, int times)
 {
     for (int i = 0; i < times; i++)
-        rpi_socket_say(file, byte);
+        rpi_oob_socket_say(file, byte);
 }
 
 /* A heartbeat of rank 0's ends no sleep, and nothing is to be said again behind it; a ring does. */
@@ -449,26 +449,26 @@ static void beats_let_sleep(void)
 {
     int sockets[2];
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-    rpi_lifeline_init(&lifeline);
-    CU_ASSERT_EQUAL_FATAL(rpi_lifeline_start(&lifeline, sockets[1], 0), RP_OK);
-    rpi_lifeline_doze(&lifeline);
-    say_many(sockets[0], RPI_SIGNAL_ALIVE, 600);
+    rpi_oob_worker_init(&lifeline);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_worker_start(&lifeline, sockets[1], 0), RP_OK);
+    rpi_oob_worker_doze(&lifeline);
+    say_many(sockets[0], RPI_OOB_SIGNAL_ALIVE, 600);
     double began = rpi_now();
-    rpi_lifeline_park(&lifeline, 0.05);
+    rpi_oob_worker_park(&lifeline, 0.05);
     CU_ASSERT_TRUE(rpi_now() - began >= 0.05);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 0);
-    rpi_lifeline_doze(&lifeline);
+    rpi_oob_worker_doze(&lifeline);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[0]), 1); /* one PARKED */
-    say_many(sockets[0], RPI_SIGNAL_ALIVE, 3);
-    say_many(sockets[0], RPI_SIGNAL_RING, 1);
+    say_many(sockets[0], RPI_OOB_SIGNAL_ALIVE, 3);
+    say_many(sockets[0], RPI_OOB_SIGNAL_RING, 1);
     began = rpi_now();
-    rpi_lifeline_park(&lifeline, PATIENT);
+    rpi_oob_worker_park(&lifeline, PATIENT);
     CU_ASSERT_TRUE(rpi_now() - began < PATIENT);
-    rpi_lifeline_doze(&lifeline);
+    rpi_oob_worker_doze(&lifeline);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[0]), 2);
-    rpi_lifeline_leave(&lifeline);
+    rpi_oob_worker_leave(&lifeline);
     (void)close(sockets[0]);
-    rpi_lifeline_close(&lifeline);
+    rpi_oob_worker_close(&lifeline);
 }
 
 /* Of a worker that does not sleep the thread takes them, with its own heartbeats; of one that does it takes nothing. */
@@ -476,22 +476,22 @@ static void beats_do_not_pile_up(void)
 {
     int sockets[2];
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-    rpi_lifeline_init(&lifeline);
-    CU_ASSERT_EQUAL_FATAL(rpi_lifeline_start(&lifeline, sockets[1], 0.002), RP_OK);
-    say_many(sockets[0], RPI_SIGNAL_ALIVE, 600);
+    rpi_oob_worker_init(&lifeline);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_worker_start(&lifeline, sockets[1], 0.002), RP_OK);
+    say_many(sockets[0], RPI_OOB_SIGNAL_ALIVE, 600);
     double until = rpi_now() + PATIENT;
     while (bytes_waiting(sockets[1]) && rpi_now() < until)
         (void)poll(NULL, 0, 1);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 0);
-    rpi_lifeline_doze(&lifeline);
-    say_many(sockets[0], RPI_SIGNAL_RING, 1);
+    rpi_oob_worker_doze(&lifeline);
+    say_many(sockets[0], RPI_OOB_SIGNAL_RING, 1);
     unsigned before = bytes_waiting(sockets[0]);
     while (bytes_waiting(sockets[0]) < before + 5 && rpi_now() < until) /* so many looks of the thread */
         (void)poll(NULL, 0, 1);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 1);
-    rpi_lifeline_leave(&lifeline);
+    rpi_oob_worker_leave(&lifeline);
     (void)close(sockets[0]);
-    rpi_lifeline_close(&lifeline);
+    rpi_oob_worker_close(&lifeline);
 }
 
 static CU_TestInfo coming[] = { { "greeted_and_closed", greeted_and_closed },

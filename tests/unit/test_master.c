@@ -556,14 +556,14 @@ static void map_id_is_no_task(void)
 
 /* ---- spawned tasks */
 
-static struct rpi_outbox outbox; /* of a stream, played by the test */
+static struct rpi_completions outbox; /* of a stream, played by the test */
 
 static void begin_stream(void)
 {
     begin(1);
     struct rpi_alloc alloc = memory_hook(&memory);
-    outbox = (struct rpi_outbox){ .open = 0 };
-    CU_ASSERT_EQUAL_FATAL(rpi_ring_reserve(&outbox.ready, &alloc, 1), RP_OK);
+    outbox = (struct rpi_completions){ .open = 0 };
+    CU_ASSERT_EQUAL_FATAL(rpi_idqueue_reserve(&outbox.ready, &alloc, 1), RP_OK);
     master.times[0].mean = 1e-7;
 }
 
@@ -572,7 +572,7 @@ static void end_stream(void)
     struct rpi_alloc alloc = memory_hook(&memory);
     rpi_master_fini(&master);
     rpi_registry_fini(&registry);
-    rpi_ring_fini(&outbox.ready, &alloc);
+    rpi_idqueue_fini(&outbox.ready, &alloc);
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 

@@ -156,15 +156,15 @@ static void begin(void)
 static const char *names[] = { "alpha", "beta", "gamma" };
 static const struct rpi_registry registry = { .names = names, .count = 3, .hash = 0x1234 };
 
-static struct rpi_opening opening_of(int rank, const struct rpi_registry *functions)
+static struct rpi_handshake opening_of(int rank, const struct rpi_registry *functions)
 {
-    return (struct rpi_opening){ .alloc = memory_hook(&memory),
-                                 .registry = functions,
-                                 .transport = &fake.base,
-                                 .rank = rank,
-                                 .timeout = SOON,
-                                 .batch_limit = rank == 0 ? 4096 : 0,
-                                 .initializer = RPI_NO_FUNCTION };
+    return (struct rpi_handshake){ .alloc = memory_hook(&memory),
+                                   .registry = functions,
+                                   .transport = &fake.base,
+                                   .rank = rank,
+                                   .timeout = SOON,
+                                   .batch_limit = rank == 0 ? 4096 : 0,
+                                   .initializer = RPI_NO_FUNCTION };
 }
 
 static bool says(const char *words)
@@ -181,11 +181,11 @@ static uint8_t bytes[RPI_BATCH_MAX];
 static size_t hello_of(const struct rpi_registry *functions, rp_status status)
 {
     begin();
-    struct rpi_opening opening = opening_of(1, functions);
+    struct rpi_handshake opening = opening_of(1, functions);
     fake.send_fails = RP_OK;
     fake.poll_fails = RP_ERR_MPI; /* it says hello, then that is all */
     opening.status = status;
-    CU_ASSERT_EQUAL(rpi_opening_worker(&opening), RP_ERR_MPI);
+    CU_ASSERT_EQUAL(rpi_handshake_worker(&opening), RP_ERR_MPI);
     CU_ASSERT_EQUAL_FATAL(fake.out_count, 1);
     CU_ASSERT_EQUAL(fake.out[0].peer, 0);
     size_t size = fake.out[0].size;
@@ -199,9 +199,9 @@ static size_t hello_of(const struct rpi_registry *functions, rp_status status)
 static char hosts[(PEERS + 1) * RPI_HOST_BYTES];
 static int64_t pids[PEERS + 1];
 
-static struct rpi_opening opening_of_master(void)
+static struct rpi_handshake opening_of_master(void)
 {
-    struct rpi_opening opening = opening_of(0, &registry);
+    struct rpi_handshake opening = opening_of(0, &registry);
     memset(hosts, 0, sizeof hosts);
     opening.hosts = hosts;
     opening.pids = pids;
@@ -248,9 +248,9 @@ static void all_agree(void)
         for (int peer = PEERS; peer >= 1; peer--)
             hear(peer, bytes, size);
         hear(2, bytes, size); /* once more: it counts for nothing */
-        struct rpi_opening opening = opening_of_master();
+        struct rpi_handshake opening = opening_of_master();
         opening.processes = processes;
-        CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_OK);
+        CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_OK);
         CU_ASSERT_EQUAL(opening.workers, processes == 0 || processes > PEERS ? PEERS : processes);
         CU_ASSERT_EQUAL(opening.crowd, PEERS + 1);
         for (int rank = 0; rank <= PEERS; rank++) {
@@ -271,8 +271,8 @@ static void differs(const struct rpi_registry *theirs, const char *first, const 
     hear(1, ours, good);
     hear(2, bytes, size);
     hear(3, ours, good);
-    struct rpi_opening opening = opening_of_master();
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_BROKEN);
+    struct rpi_handshake opening = opening_of_master();
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_BROKEN);
     CU_ASSERT_TRUE(says(first));
     CU_ASSERT_TRUE(says(second));
     CU_ASSERT_TRUE(says("rank 2"));
@@ -309,10 +309,10 @@ static void too_many_names_to_compare(void)
     begin();
     for (int peer = 1; peer <= PEERS; peer++)
         hear(peer, bytes, size);
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     struct rpi_registry many = { .names = ours, .count = COUNT, .hash = 7 };
     opening.registry = &many;
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_BROKEN);
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_BROKEN);
     CU_ASSERT_TRUE(says("1001 there, 1000 here"));
     end();
 }
@@ -325,8 +325,8 @@ static void another_version(void)
     bytes[0] = RPI_PROTOCOL + 1;
     hear(2, bytes, size);
     hear(3, bytes, 1); /* whatever it looks like otherwise */
-    struct rpi_opening opening = opening_of_master();
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_BROKEN);
+    struct rpi_handshake opening = opening_of_master();
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_BROKEN);
     CU_ASSERT_TRUE(says("rank 2 speaks protocol version 3, rank 0 speaks 2"));
     all_heard_the_same(RP_ERR_BROKEN, "protocol version");
     end();
@@ -343,8 +343,8 @@ static void trouble_elsewhere(void)
     hear(1, ours, good);
     hear(2, ours, good);
     hear(3, bytes, size);
-    struct rpi_opening opening = opening_of_master();
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_INVALID);
+    struct rpi_handshake opening = opening_of_master();
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_INVALID);
     CU_ASSERT_TRUE(says("rank 3"));
     CU_ASSERT_TRUE(says("config.processes is -4"));
     all_heard_the_same(RP_ERR_INVALID, "config.processes is -4");
@@ -354,13 +354,13 @@ static void trouble_elsewhere(void)
 
 /* A side channel that ranks 1 and 2 come to after rank 3 has said that it cannot serve: nobody says anything more before that. */
 static struct {
-    struct rpi_side base;
+    struct rpi_oob_setup base;
     size_t good, bad; /* sizes of the two hellos */
     uint8_t hellos[2][RPI_BATCH_MAX];
     bool stopped; /* was told to give up before they had come */
 } slow;
 
-static rp_status open_slowly(struct rpi_side *side, struct rpi_gate_place *place)
+static rp_status open_slowly(struct rpi_oob_setup *side, struct rpi_handshake_gate_place *place)
 {
     (void)side;
     place->port = 1;
@@ -368,7 +368,7 @@ static rp_status open_slowly(struct rpi_side *side, struct rpi_gate_place *place
     return RP_OK;
 }
 
-static rp_status gather_slowly(struct rpi_side *side, const bool *came, bool (*look)(void *context), void *context)
+static rp_status gather_slowly(struct rpi_oob_setup *side, const bool *came, bool (*look)(void *context), void *context)
 {
     (void)side;
     free_said(fake.in + fake.in_next, fake.in_count - fake.in_next);
@@ -393,10 +393,10 @@ static void trouble_before_others_connect(void)
     begin();
     for (int peer = 1; peer <= PEERS; peer++)
         hear(peer, slow.hellos[0], slow.good);
-    slow.base = (struct rpi_side){ .open = open_slowly, .gather = gather_slowly };
-    struct rpi_opening opening = opening_of_master();
+    slow.base = (struct rpi_oob_setup){ .open = open_slowly, .gather = gather_slowly };
+    struct rpi_handshake opening = opening_of_master();
     opening.side = &slow.base;
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_NOMEM);
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_NOMEM);
     CU_ASSERT_TRUE(says("out of memory for it"));
     CU_ASSERT_FALSE(slow.stopped);
     for (int peer = 1; peer <= PEERS; peer++) {
@@ -413,9 +413,9 @@ static void trouble_at_rank_0(void)
     begin();
     for (int peer = 1; peer <= PEERS; peer++)
         hear(peer, bytes, size);
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     opening.status = rpi_error(RP_ERR_INVALID, "my own fault");
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_INVALID);
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_INVALID);
     CU_ASSERT_TRUE(says("my own fault"));
     all_heard_the_same(RP_ERR_INVALID, "my own fault");
     end();
@@ -428,8 +428,8 @@ static void one_never_comes(void)
     begin();
     hear(1, bytes, size);
     hear(3, bytes, size);
-    struct rpi_opening opening = opening_of_master();
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_BROKEN);
+    struct rpi_handshake opening = opening_of_master();
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_BROKEN);
     CU_ASSERT_TRUE(says("rank 2 said nothing within 0.01 s"));
     CU_ASSERT_EQUAL(verdict_for(1, &count, "rank 2"), RP_ERR_BROKEN);
     CU_ASSERT_EQUAL(verdict_for(3, &count, "rank 2"), RP_ERR_BROKEN);
@@ -445,8 +445,8 @@ static void open_with_one_hello(const uint8_t *hello, size_t size, const uint8_t
     hear(1, hello, size);
     hear(2, good, good_size);
     hear(3, good, good_size);
-    struct rpi_opening opening = opening_of_master();
-    rp_status status = rpi_opening_master(&opening);
+    struct rpi_handshake opening = opening_of_master();
+    rp_status status = rpi_handshake_master(&opening);
     *taken += status == RP_OK;
     CU_ASSERT_TRUE(fake.out_count % PEERS == 0 && fake.out_count > 0);
     end();
@@ -485,8 +485,8 @@ static void not_a_hello(void)
     hear(3, bytes, size);
     bytes[1] = RPI_RESULTS;
     hear(2, bytes, size);
-    struct rpi_opening opening = opening_of_master();
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_BROKEN);
+    struct rpi_handshake opening = opening_of_master();
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_BROKEN);
     CU_ASSERT_TRUE(says("the first message of rank 2 is no hello"));
     end();
 }
@@ -503,8 +503,8 @@ static void hosts_are_counted(void)
     CU_ASSERT_TRUE(host[-2] > 0);
     host[0] ^= 1; /* the neighbour */
     hear(3, bytes, size);
-    struct rpi_opening opening = opening_of_master();
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_OK);
+    struct rpi_handshake opening = opening_of_master();
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_OK);
     CU_ASSERT_EQUAL(opening.crowd, 3);
     for (int i = 0; i < fake.out_count; i++) {
         CU_ASSERT_EQUAL_FATAL(rpi_reader_open(&reader, fake.out[i].bytes, fake.out[i].size), RP_OK);
@@ -525,10 +525,10 @@ static void last_round(const char *argument, rp_status theirs, const char *words
     fake.last_round = argument ? 3 : 2;
     for (int peer = 1; peer <= PEERS; peer++)
         hear(peer, first, size);
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     opening.initializer = argument ? 1 : RPI_NO_FUNCTION;
     opening.init_arg = (rp_bytes){ argument, argument ? 8 : 0 };
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), theirs);
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), theirs);
     if (theirs != RP_OK)
         CU_ASSERT_TRUE(says(words));
     CU_ASSERT_EQUAL(opening.together, theirs != RP_OK);
@@ -568,10 +568,10 @@ static void no_room_for_the_argument(void)
     fake.last_round = 2;
     for (int peer = 1; peer <= PEERS; peer++)
         hear(peer, first, size);
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     opening.initializer = 1;
     opening.init_arg = (rp_bytes){ "argument", 8 };
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_NOMEM);
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_NOMEM);
     CU_ASSERT_TRUE(says("rank 1") && says("out of memory here"));
     CU_ASSERT_EQUAL(fake.large_count, 0);
     CU_ASSERT_EQUAL(fake.out_count, 2 * PEERS);
@@ -584,8 +584,8 @@ static void network_in_trouble(void)
     size_t size = hello_of(&registry, RP_OK);
     begin();
     fake.poll_fails = RP_ERR_MPI;
-    struct rpi_opening opening = opening_of_master();
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_MPI);
+    struct rpi_handshake opening = opening_of_master();
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_MPI);
     CU_ASSERT_TRUE(says("cannot poll"));
     end();
     begin();
@@ -593,7 +593,7 @@ static void network_in_trouble(void)
         hear(peer, bytes, size);
     fake.send_fails = RP_ERR_MPI;
     opening = opening_of_master();
-    CU_ASSERT_EQUAL(rpi_opening_master(&opening), RP_ERR_MPI);
+    CU_ASSERT_EQUAL(rpi_handshake_master(&opening), RP_ERR_MPI);
     CU_ASSERT_TRUE(says("cannot send"));
     end();
 }
@@ -607,8 +607,8 @@ static void master_without_memory(void)
         for (int peer = 1; peer <= PEERS; peer++)
             hear(peer, bytes, size);
         memory.fail_at = call;
-        struct rpi_opening opening = opening_of_master();
-        rp_status status = rpi_opening_master(&opening);
+        struct rpi_handshake opening = opening_of_master();
+        rp_status status = rpi_handshake_master(&opening);
         refused = memory.refused;
         CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
         if (refused) { /* the others are not left waiting */
@@ -624,7 +624,7 @@ static void master_without_memory(void)
 /* ---- the other ranks */
 
 /* What rank 0 answers to good hellos from all; in `bytes`; returns the size. */
-static size_t verdict_of(struct rpi_opening *opening)
+static size_t verdict_of(struct rpi_handshake *opening)
 {
     size_t size = hello_of(&registry, RP_OK);
     if (opening->status != RP_OK)
@@ -635,7 +635,7 @@ static size_t verdict_of(struct rpi_opening *opening)
     opening->transport = &fake.base;
     opening->alloc = memory_hook(&memory);
     rp_status wanted = opening->status;
-    CU_ASSERT_EQUAL(rpi_opening_master(opening), wanted);
+    CU_ASSERT_EQUAL(rpi_handshake_master(opening), wanted);
     CU_ASSERT_TRUE_FATAL(fake.out_count > 0);
     size = fake.out[0].size;
     memcpy(bytes, fake.out[0].bytes, size);
@@ -643,20 +643,20 @@ static size_t verdict_of(struct rpi_opening *opening)
     return size;
 }
 
-static rp_status open_worker(struct rpi_opening *opening, const void *verdict, size_t size)
+static rp_status open_worker(struct rpi_handshake *opening, const void *verdict, size_t size)
 {
     begin();
     if (verdict)
         hear(0, verdict, size);
     *opening = opening_of(2, &registry);
-    return rpi_opening_worker(opening);
+    return rpi_handshake_worker(opening);
 }
 
 static void verdict_is_taken(void)
 {
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     opening.processes = 2;
-    opening.gate = (struct rpi_gate_place){
+    opening.gate = (struct rpi_handshake_gate_place){
         .ip = 1, .port = 7, .beat = 2, .host_timeout = 10000, .token = "fifteen letters"
     };
     size_t size = verdict_of(&opening);
@@ -674,7 +674,7 @@ static void verdict_is_taken(void)
 
 static void bad_verdict_is_passed_on(void)
 {
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     opening.status = RP_ERR_INVALID;
     size_t size = verdict_of(&opening);
     CU_ASSERT_EQUAL(open_worker(&opening, bytes, size), RP_ERR_INVALID);
@@ -684,7 +684,7 @@ static void bad_verdict_is_passed_on(void)
 
 static void no_verdict(void)
 {
-    struct rpi_opening opening;
+    struct rpi_handshake opening;
     CU_ASSERT_EQUAL(open_worker(&opening, NULL, 0), RP_ERR_BROKEN);
     CU_ASSERT_TRUE(says("nothing was heard"));
     end();
@@ -692,7 +692,7 @@ static void no_verdict(void)
 
 static void verdict_of_another_version(void)
 {
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     size_t size = verdict_of(&opening);
     bytes[0] = 9;
     CU_ASSERT_EQUAL(open_worker(&opening, bytes, size), RP_ERR_BROKEN);
@@ -702,7 +702,7 @@ static void verdict_of_another_version(void)
 
 static void damaged_verdicts(void)
 {
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     size_t size = verdict_of(&opening);
     uint8_t *good = memcpy(test_room(NULL, size), bytes, size), *bad = test_room(NULL, size);
     for (size_t cut = 0; cut < size; cut++)
@@ -747,20 +747,20 @@ static void damaged_verdicts(void)
 /* A batch of tasks may be close behind the verdict: it is left for the server. */
 static void tasks_on_the_verdicts_heels(void)
 {
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     size_t size = verdict_of(&opening);
     begin();
     hear(0, bytes, size);
     hear(0, bytes, size);
     opening = opening_of(2, &registry);
-    CU_ASSERT_EQUAL(rpi_opening_worker(&opening), RP_OK);
+    CU_ASSERT_EQUAL(rpi_handshake_worker(&opening), RP_OK);
     CU_ASSERT_EQUAL(fake.in_next, 1);
     end();
 }
 
 static void argument_of_the_initializer(void)
 {
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     size_t size = verdict_of(&opening);
     rpi_put32(bytes + RPI_BATCH_HEADER + 24, 2);
     rpi_put32(bytes + RPI_BATCH_HEADER + 28, 5);
@@ -770,13 +770,13 @@ static void argument_of_the_initializer(void)
         hear(0, verdict, size);
     fake.large_in = "hello";
     opening = opening_of(2, &registry);
-    CU_ASSERT_EQUAL(rpi_opening_worker(&opening), RP_OK);
+    CU_ASSERT_EQUAL(rpi_handshake_worker(&opening), RP_OK);
     CU_ASSERT_EQUAL(opening.initializer, 2);
-    CU_ASSERT_EQUAL(rpi_opening_argument(&opening), RP_OK);
+    CU_ASSERT_EQUAL(rpi_handshake_argument(&opening), RP_OK);
     CU_ASSERT_TRUE(opening.init_arg.size == 5 && memcmp(opening.init_arg.data, "hello", 5) == 0);
     rpi_buffer_free((void *)(uintptr_t)opening.init_arg.data);
     (void)rpi_error(RP_ERR_TASK, "it went wrong here");
-    CU_ASSERT_EQUAL(rpi_opening_report(&opening, RP_ERR_BROKEN), RP_OK); /* what the last verdict says */
+    CU_ASSERT_EQUAL(rpi_handshake_report(&opening, RP_ERR_BROKEN), RP_OK); /* what the last verdict says */
     CU_ASSERT_EQUAL_FATAL(fake.out_count, 3);
     CU_ASSERT_PTR_NOT_NULL(memmem(fake.out[2].bytes, fake.out[2].size, "it went wrong here", 18));
     end();
@@ -786,7 +786,7 @@ static void argument_of_the_initializer(void)
 /* It says so, and hears what all are told. */
 static void worker_without_memory(void)
 {
-    struct rpi_opening opening = opening_of_master();
+    struct rpi_handshake opening = opening_of_master();
     size_t size = verdict_of(&opening);
     rpi_put32(bytes + RPI_BATCH_HEADER + 24, 2);
     rpi_put32(bytes + RPI_BATCH_HEADER + 28, 5);
@@ -799,8 +799,8 @@ static void worker_without_memory(void)
     opening = opening_of(2, &registry);
     hear(0, good, size);
     hear(0, bytes, bad);
-    CU_ASSERT_EQUAL(rpi_opening_worker(&opening), RP_OK);
-    CU_ASSERT_EQUAL(rpi_opening_argument(&opening), RP_ERR_NOMEM);
+    CU_ASSERT_EQUAL(rpi_handshake_worker(&opening), RP_OK);
+    CU_ASSERT_EQUAL(rpi_handshake_argument(&opening), RP_ERR_NOMEM);
     CU_ASSERT_PTR_NULL(opening.init_arg.data);
     CU_ASSERT_EQUAL_FATAL(fake.out_count, 2);
     CU_ASSERT_PTR_NOT_NULL(memmem(fake.out[1].bytes, fake.out[1].size, "initializer's argument", 22));
@@ -812,7 +812,7 @@ static void rank_0_without_memory(void)
 {
     uint8_t stop[RPI_BATCH_HEADER];
     struct rpi_writer writer;
-    struct rpi_opening opening;
+    struct rpi_handshake opening;
     rpi_writer_open(&writer, stop, sizeof stop);
     rpi_writer_close(&writer, RPI_STOP, RPI_STOP_DROP | RPI_STOP_ALONE);
     CU_ASSERT_EQUAL(open_worker(&opening, stop, sizeof stop), RP_ERR_BROKEN);

@@ -49,7 +49,7 @@ static void on_done(rp_pool *pool, rp_future future, const rp_outcome *outcome, 
 static void every_field_counts(void)
 {
     static int somebody;
-    static struct rpi_outbox outbox;
+    static struct rpi_completions outbox;
     const struct rpi_options some[] = { { .priority = -1 },
                                         { .retries = 1 },
                                         { .attempts = 1 },

@@ -14,7 +14,7 @@ enum { FUNCTIONS = 5, CHILD_LIMIT = 512, ROOM = 16384 };
 static _Alignas(64) uint8_t bytes[ROOM];
 static char message[RPI_MESSAGE_MAX + 1];
 static struct rpi_task task;
-static const struct rpi_report_frame frame = { .task = &task, .functions = FUNCTIONS, .child_limit = CHILD_LIMIT };
+static const struct rpi_child_result_frame frame = { .task = &task, .functions = FUNCTIONS, .child_limit = CHILD_LIMIT };
 
 static void begin(void)
 {
@@ -34,7 +34,7 @@ static uint32_t put_child(uint8_t *at, uint64_t id, uint32_t number, uint32_t le
 
 static rp_status get(uint64_t size, struct rpi_result *result)
 {
-    return rpi_report_get(bytes, size, &frame, message, result);
+    return rpi_child_result_get(bytes, size, &frame, message, result);
 }
 
 /* A report of `data_size` bytes and `children` children; its size. */
@@ -43,11 +43,11 @@ static uint64_t put(const char *text, rp_status status, size_t data_size, uint32
     struct rpi_result result = {
         .status = status, .code = 5, .message = text, .size = data_size, .children_count = children
     };
-    uint64_t at = rpi_report_children(data_size), from = at;
-    memset(bytes + RPI_REPORT_DATA, 'd', data_size);
+    uint64_t at = rpi_child_result_children(data_size), from = at;
+    memset(bytes + RPI_CHILD_RESULT_DATA, 'd', data_size);
     for (uint32_t i = 0; i < children; i++)
         at += put_child(bytes + at, 77, i, 8 * i);
-    return rpi_report_put(bytes, &result, at - from);
+    return rpi_child_result_put(bytes, &result, at - from);
 }
 
 static void whole(void)
@@ -55,14 +55,14 @@ static void whole(void)
     struct rpi_result result;
     begin();
     uint64_t size = put("", RP_OK, 13, 3);
-    CU_ASSERT_EQUAL(rpi_report_size(bytes, ROOM), size);
-    CU_ASSERT_EQUAL(rpi_report_size(bytes, size - 1), 0);
+    CU_ASSERT_EQUAL(rpi_child_result_size(bytes, ROOM), size);
+    CU_ASSERT_EQUAL(rpi_child_result_size(bytes, size - 1), 0);
     CU_ASSERT_EQUAL(get(size, &result), RP_OK);
     CU_ASSERT_EQUAL(result.status, RP_OK);
     CU_ASSERT_EQUAL(result.size, 13);
-    CU_ASSERT_PTR_EQUAL(result.data, bytes + RPI_REPORT_DATA);
+    CU_ASSERT_PTR_EQUAL(result.data, bytes + RPI_CHILD_RESULT_DATA);
     CU_ASSERT_EQUAL(result.children_count, 3);
-    CU_ASSERT_PTR_EQUAL(result.children, bytes + RPI_REPORT_DATA + 16);
+    CU_ASSERT_PTR_EQUAL(result.children, bytes + RPI_CHILD_RESULT_DATA + 16);
     size = put("it went wrong", RP_ERR_TASK, 0, 0);
     CU_ASSERT_EQUAL(get(size, &result), RP_OK);
     CU_ASSERT_EQUAL(result.status, RP_ERR_TASK);
@@ -81,7 +81,7 @@ static void damaged_head(void)
     } damage[] = { { 0, 0 },  { 0, (uint32_t)size - 1 },   { 4, 1 },  { 8, RP_ERR_CRASHED }, { 8, 12345 }, { 16, 1 },
                    { 20, 1 }, { 24, RPI_MESSAGE_MAX + 1 }, { 28, 8 }, { 28, UINT32_MAX },    { 32, 8 },    { 36, 1 } };
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
-        uint8_t before[RPI_REPORT_DATA];
+        uint8_t before[RPI_CHILD_RESULT_DATA];
         memcpy(before, bytes, sizeof before);
         rpi_put32(bytes + damage[i].at, damage[i].value);
         CU_ASSERT_EQUAL(get(size, &result), RP_ERR_CRASHED);
@@ -96,7 +96,7 @@ static void damaged_children(void)
 {
     struct rpi_result result;
     begin();
-    uint64_t size = put("", RP_OK, 0, 2), at = rpi_report_children(0);
+    uint64_t size = put("", RP_OK, 0, 2), at = rpi_child_result_children(0);
     CU_ASSERT_EQUAL(get(size, &result), RP_OK);
     task.may_spawn = false;
     CU_ASSERT_EQUAL(get(size, &result), RP_ERR_CRASHED);
@@ -141,23 +141,23 @@ static void chunks(void)
     task.is_chunk = true;
     task.chunk = (struct rpi_chunk){ .count = 5, .in_size = 4, .out_size = 4 };
     given.size = 20;
-    CU_ASSERT_EQUAL(get(rpi_report_put(bytes, &given, 0), &result), RP_OK);
+    CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_OK);
     given.size = 19;
-    CU_ASSERT_EQUAL(get(rpi_report_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
-    uint8_t *failures = bytes + RPI_REPORT_DATA + 24;
+    CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
+    uint8_t *failures = bytes + RPI_CHILD_RESULT_DATA + 24;
     uint32_t first = put_failure(failures, 1, "one"), both = first + put_failure(failures + first, 4, "four");
     given.size = 24 + both;
     given.failures = 2;
-    CU_ASSERT_EQUAL(get(rpi_report_put(bytes, &given, 0), &result), RP_OK);
+    CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_OK);
     given.failures = 1;
-    CU_ASSERT_EQUAL(get(rpi_report_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
+    CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
     given.failures = 3;
-    CU_ASSERT_EQUAL(get(rpi_report_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
+    CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
     given.failures = 2;
     rpi_put32(failures + first, 1); /* not behind the one before */
-    CU_ASSERT_EQUAL(get(rpi_report_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
+    CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
     rpi_put32(failures + first, 5);
-    CU_ASSERT_EQUAL(get(rpi_report_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
+    CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
 }
 
 /* Whatever the bytes are, nothing is read beyond them: they end at the end of what was reserved. */
@@ -179,7 +179,7 @@ static void garbage(void)
             uint64_t at = state >> 33, end = i % 2 ? size : 40;
             copy[at % end] = (uint8_t)(state >> 25);
         }
-        taken += rpi_report_get(copy, size, &frame, message, &result) == RP_OK;
+        taken += rpi_child_result_get(copy, size, &frame, message, &result) == RP_OK;
         free(copy);
     }
     CU_ASSERT(taken < 15000); /* some of it is harmless */
@@ -190,7 +190,7 @@ static void garbage(void)
 static void salvaged(void)
 {
     struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
-    struct rpi_salvage salvage;
+    struct rpi_chunk_resume salvage;
     struct rpi_task rest;
     struct rpi_result result = { .status = RP_ERR_CRASHED, .code = 11, .message = "died" };
     static const uint32_t in[7] = { 0, 1, 2, 3, 4, 5, 6 };
@@ -201,19 +201,19 @@ static void salvaged(void)
     task.arg = in;
     task.size = sizeof in;
     task.chunk = (struct rpi_chunk){ .count = 7, .in_size = 4, .out_size = 4, .first = 100 };
-    CU_ASSERT_EQUAL(rpi_salvage_begin(&salvage, &alloc, &task), RP_OK);
-    CU_ASSERT_EQUAL(rpi_salvage_add(&salvage, (const uint8_t *)in, 2, failures, size, 1), RP_OK);
-    CU_ASSERT_EQUAL(rpi_salvage_fail(&salvage, 1, &result), RP_OK);
-    rpi_salvage_rest(&salvage, &rest);
+    CU_ASSERT_EQUAL(rpi_chunk_resume_begin(&salvage, &alloc, &task), RP_OK);
+    CU_ASSERT_EQUAL(rpi_chunk_resume_add(&salvage, (const uint8_t *)in, 2, failures, size, 1), RP_OK);
+    CU_ASSERT_EQUAL(rpi_chunk_resume_fail(&salvage, 1, &result), RP_OK);
+    rpi_chunk_resume_rest(&salvage, &rest);
     CU_ASSERT_EQUAL(rest.chunk.count, 4);
     CU_ASSERT_EQUAL(rest.chunk.first, 103);
     CU_ASSERT_EQUAL(rest.size, 16);
     CU_ASSERT_PTR_EQUAL(rest.arg, in + 3);
-    CU_ASSERT_EQUAL(rpi_salvage_add(&salvage, (const uint8_t *)(in + 3), 4, failures, size, 1), RP_OK);
-    rpi_salvage_finish(&salvage, &result);
+    CU_ASSERT_EQUAL(rpi_chunk_resume_add(&salvage, (const uint8_t *)(in + 3), 4, failures, size, 1), RP_OK);
+    rpi_chunk_resume_finish(&salvage, &result);
     CU_ASSERT_EQUAL(result.status, RP_OK);
     CU_ASSERT_EQUAL(result.failures, 3);
-    CU_ASSERT(rpi_report_failures((const uint8_t *)result.data + 32, result.size - 32, 3, 7));
+    CU_ASSERT(rpi_child_result_failures((const uint8_t *)result.data + 32, result.size - 32, 3, 7));
     const uint8_t *at = (const uint8_t *)result.data + 32, *end = (const uint8_t *)result.data + result.size;
     const uint32_t items[] = { 1, 2, 4 };
     for (int i = 0; i < 3; i++) {
@@ -229,16 +229,16 @@ static void salvaged(void)
 static void all_salvaged(void)
 {
     struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
-    struct rpi_salvage salvage;
+    struct rpi_chunk_resume salvage;
     struct rpi_result result = { .status = RP_ERR_CANCELLED, .message = "" };
     begin();
     task.is_chunk = true;
     task.chunk = (struct rpi_chunk){ .count = 1000, .in_size = 0, .out_size = 3 };
-    CU_ASSERT_EQUAL(rpi_salvage_begin(&salvage, &alloc, &task), RP_OK);
-    CU_ASSERT_EQUAL(rpi_salvage_fail(&salvage, 1000, &result), RP_OK);
-    rpi_salvage_finish(&salvage, &result);
+    CU_ASSERT_EQUAL(rpi_chunk_resume_begin(&salvage, &alloc, &task), RP_OK);
+    CU_ASSERT_EQUAL(rpi_chunk_resume_fail(&salvage, 1000, &result), RP_OK);
+    rpi_chunk_resume_finish(&salvage, &result);
     CU_ASSERT_EQUAL(result.failures, 1000);
-    CU_ASSERT(rpi_report_failures((const uint8_t *)result.data + 3000, result.size - 3000, 1000, 1000));
+    CU_ASSERT(rpi_child_result_failures((const uint8_t *)result.data + 3000, result.size - 3000, 1000, 1000));
     rpi_buffer_free(result.owned);
 }
 
@@ -246,23 +246,23 @@ static void all_salvaged(void)
 
 static void tail_says(const char *said, const char *kept)
 {
-    struct rpi_tail tail;
-    char lines[RPI_TAIL_BYTES + 1];
-    CU_ASSERT_EQUAL_FATAL(rpi_tail_open(&tail), RP_OK);
+    struct rpi_postmortem_tail tail;
+    char lines[RPI_POSTMORTEM_TAIL_BYTES + 1];
+    CU_ASSERT_EQUAL_FATAL(rpi_postmortem_tail_open(&tail), RP_OK);
     int error = dup(STDERR_FILENO), other[2];
     CU_ASSERT_EQUAL_FATAL(pipe(other), 0);
     CU_ASSERT_EQUAL(write(tail.sink, said, strlen(said)), (ssize_t)strlen(said));
     (void)dup2(other[1], STDERR_FILENO);
-    rpi_tail_forward(&tail);
+    rpi_postmortem_tail_forward(&tail);
     (void)dup2(error, STDERR_FILENO);
     char passed[8192];
     CU_ASSERT_EQUAL(read(other[0], passed, sizeof passed), (ssize_t)strlen(said)); /* every byte goes on */
     CU_ASSERT_EQUAL(memcmp(passed, said, strlen(said)), 0);
-    CU_ASSERT_EQUAL(rpi_tail_lines(&tail, lines, sizeof lines), strlen(kept));
+    CU_ASSERT_EQUAL(rpi_postmortem_tail_lines(&tail, lines, sizeof lines), strlen(kept));
     CU_ASSERT_STRING_EQUAL(lines, kept);
-    rpi_tail_begin(&tail);
-    CU_ASSERT_EQUAL(rpi_tail_lines(&tail, lines, sizeof lines), 0);
-    rpi_tail_close(&tail);
+    rpi_postmortem_tail_begin(&tail);
+    CU_ASSERT_EQUAL(rpi_postmortem_tail_lines(&tail, lines, sizeof lines), 0);
+    rpi_postmortem_tail_close(&tail);
     (void)close(error);
     (void)close(other[0]);
     (void)close(other[1]);

@@ -37,8 +37,8 @@ static void park(struct rpi_transport *transport, double seconds)
     const struct timespec until = rpi_timespec(rpi_now() + seconds);
     int code = 0;
     (void)transport;
-    rpi_lock_take(&pool->lock);
-    rpi_lock_give(&pool->lock);
+    rpi_biased_lock_take(&pool->lock);
+    rpi_biased_lock_give(&pool->lock);
     (void)pthread_mutex_lock(&bed.lock);
     bed.parks++;
     bed.inside++;
@@ -70,7 +70,7 @@ static void begin(void)
     pool->transport = &bed.transport;
     pool->master.look_again = -1;
     rpi_list_init(&pool->storing);
-    rpi_rest_init(&pool->rest);
+    rpi_idle_init(&pool->rest);
     bed.transport.ops = &ops;
     bed.parks = bed.wakes = bed.inside = 0;
     bed.woken = bed.deaf = false;
@@ -86,7 +86,7 @@ static void end(void)
 {
     CU_ASSERT_EQUAL(pool->rest.sleepers, 0);
     CU_ASSERT_FALSE(pool->rest.parked);
-    rpi_rest_fini(&pool->rest);
+    rpi_idle_fini(&pool->rest);
     (void)pthread_cond_destroy(&bed.changed);
     (void)pthread_mutex_destroy(&bed.lock);
     free(pool);
@@ -98,15 +98,15 @@ struct sleeper {
     pthread_t thread;
     double seconds;
     bool polite;
-    bool early; /* what rpi_rest_take returned */
+    bool early; /* what rpi_idle_take returned */
 };
 
 static void *rest(void *context)
 {
     struct sleeper *sleeper = context;
-    rpi_lock_take(&pool->lock);
-    sleeper->early = rpi_rest_take(pool, sleeper->seconds, sleeper->polite);
-    rpi_lock_give(&pool->lock);
+    rpi_biased_lock_take(&pool->lock);
+    sleeper->early = rpi_idle_take(pool, sleeper->seconds, sleeper->polite);
+    rpi_biased_lock_give(&pool->lock);
     return NULL;
 }
 
@@ -124,9 +124,9 @@ static bool join(struct sleeper *sleeper)
 
 static int sleepers(void)
 {
-    rpi_lock_take(&pool->lock);
+    rpi_biased_lock_take(&pool->lock);
     int count = pool->rest.sleepers;
-    rpi_lock_give(&pool->lock);
+    rpi_biased_lock_give(&pool->lock);
     return count;
 }
 
@@ -145,9 +145,9 @@ static void await_sleepers(int count)
 
 static void rouse(void)
 {
-    rpi_lock_take(&pool->lock);
-    rpi_rest_rouse_now(pool);
-    rpi_lock_give(&pool->lock);
+    rpi_biased_lock_take(&pool->lock);
+    rpi_idle_rouse_now(pool);
+    rpi_biased_lock_give(&pool->lock);
 }
 
 /* ---- tests */
@@ -178,11 +178,11 @@ static void woken_by_what_is_new(void)
         await_sleepers(1);
         rouse();
         CU_ASSERT_EQUAL(bed.wakes, 0);
-        rpi_lock_take(&pool->lock);
+        rpi_biased_lock_take(&pool->lock);
         ++*news[i];
-        rpi_rest_rouse_now(pool);
-        rpi_rest_rouse_now(pool);
-        rpi_lock_give(&pool->lock);
+        rpi_idle_rouse_now(pool);
+        rpi_idle_rouse_now(pool);
+        rpi_biased_lock_give(&pool->lock);
         CU_ASSERT_TRUE(join(&one));
         CU_ASSERT_EQUAL(bed.wakes, 1);
         end();
@@ -201,10 +201,10 @@ static void one_parks_for_all(void)
     }
     await_sleepers(MANY);
     CU_ASSERT_EQUAL(bed.parks, 1);
-    rpi_lock_take(&pool->lock);
+    rpi_biased_lock_take(&pool->lock);
     pool->turns++;
-    rpi_rest_rouse_now(pool);
-    rpi_lock_give(&pool->lock);
+    rpi_idle_rouse_now(pool);
+    rpi_biased_lock_give(&pool->lock);
     for (int i = 0; i < MANY; i++)
         CU_ASSERT_TRUE(join(&many[i]));
     CU_ASSERT_EQUAL(bed.parks, 1);
@@ -222,10 +222,10 @@ static void each_is_woken(void)
     await_sleepers(1);
     start(&second);
     await_sleepers(2);
-    rpi_lock_take(&pool->lock);
+    rpi_biased_lock_take(&pool->lock);
     pool->turns++;
-    rpi_rest_rouse_now(pool);
-    rpi_lock_give(&pool->lock);
+    rpi_idle_rouse_now(pool);
+    rpi_biased_lock_give(&pool->lock);
     CU_ASSERT_TRUE(join(&second));
     CU_ASSERT_EQUAL(sleepers(), 1);
     (void)pthread_mutex_lock(&bed.lock);
@@ -284,11 +284,11 @@ static void news_and_sleepers_meet(void)
     for (int i = 0; i < 1000 && early; i++) {
         start(&second);
         for (bool there = false; !there;) { /* it has let the lock go, and may not sleep yet */
-            rpi_lock_take(&pool->lock);
+            rpi_biased_lock_take(&pool->lock);
             there = pool->rest.sleepers == 2;
             pool->turns += there;
-            rpi_rest_rouse_now(pool);
-            rpi_lock_give(&pool->lock);
+            rpi_idle_rouse_now(pool);
+            rpi_biased_lock_give(&pool->lock);
             (void)sched_yield();
         }
         early = join(&second);
@@ -319,9 +319,9 @@ static void politely(void)
         double limit = rpi_now() + LONG;
         start(&one);
         await_sleepers(1);
-        rpi_lock_own(&pool->lock); /* nobody else is in it, or comes before it is woken */
-        bool owned = rpi_lock_is_own(&pool->lock);
-        rpi_lock_take(&pool->lock);
+        rpi_biased_lock_own(&pool->lock); /* nobody else is in it, or comes before it is woken */
+        bool owned = rpi_biased_lock_is_own(&pool->lock);
+        rpi_biased_lock_take(&pool->lock);
         wake(&bed.transport);
         while (!is_up() && rpi_now() < limit)
             (void)sched_yield();
@@ -330,9 +330,9 @@ static void politely(void)
         while (!polite && owned && !atomic_load(&pool->lock.closed) && rpi_now() < limit)
             (void)sched_yield();
         CU_ASSERT_EQUAL(atomic_load(&pool->lock.closed), owned && !polite);
-        rpi_lock_give(&pool->lock);
+        rpi_biased_lock_give(&pool->lock);
         CU_ASSERT_TRUE(join(&one));
-        CU_ASSERT_EQUAL(rpi_lock_is_own(&pool->lock), owned && polite);
+        CU_ASSERT_EQUAL(rpi_biased_lock_is_own(&pool->lock), owned && polite);
         end();
     }
 }
@@ -342,21 +342,21 @@ static void politely(void)
 static void when_nothing_else_goes_on(void)
 {
     begin();
-    CU_ASSERT_TRUE(rpi_rest_doze(pool));
+    CU_ASSERT_TRUE(rpi_idle_doze(pool));
     bed.may_doze = false;
-    CU_ASSERT_FALSE(rpi_rest_doze(pool));
+    CU_ASSERT_FALSE(rpi_idle_doze(pool));
     bed.may_doze = true;
     int journal;
     pool->journal = (struct rpi_journal *)(void *)&journal; /* it is not looked into */
-    CU_ASSERT_FALSE(rpi_rest_doze(pool));                   /* all is settled: what is not committed may be waited for */
+    CU_ASSERT_FALSE(rpi_idle_doze(pool));                   /* all is settled: what is not committed may be waited for */
     pool->master.unsettled = 1;
-    CU_ASSERT_TRUE(rpi_rest_doze(pool));
+    CU_ASSERT_TRUE(rpi_idle_doze(pool));
     struct rpi_link stored;
     rpi_list_init(&stored);
     rpi_list_append(&pool->storing, &stored);
-    CU_ASSERT_FALSE(rpi_rest_doze(pool));
+    CU_ASSERT_FALSE(rpi_idle_doze(pool));
     rpi_list_remove(&stored);
-    CU_ASSERT_TRUE(rpi_rest_doze(pool));
+    CU_ASSERT_TRUE(rpi_idle_doze(pool));
     end();
 }
 
@@ -369,16 +369,16 @@ static void longer_each_time(void)
 {
     struct rpi_patience patience = { 0 };
     begin();
-    CU_ASSERT_TRUE(about(rpi_rest_limit(pool, &patience), 1e-3));
-    CU_ASSERT_TRUE(about(rpi_rest_limit(pool, &patience), 2e-3));
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), 1e-3));
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), 2e-3));
     for (int i = 0; i < 20; i++)
-        (void)rpi_rest_limit(pool, &patience);
-    CU_ASSERT_TRUE(about(rpi_rest_limit(pool, &patience), RPI_REST_MOST));
+        (void)rpi_idle_limit(pool, &patience);
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), RPI_IDLE_MOST));
     pool->now = 100;
     pool->master.look_again = 100.25; /* for work that another worker could do */
-    CU_ASSERT_TRUE(about(rpi_rest_limit(pool, &patience), 0.25));
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), 0.25));
     pool->master.look_again = 99;
-    double due = rpi_rest_limit(pool, &patience);
+    double due = rpi_idle_limit(pool, &patience);
     CU_ASSERT_TRUE(!(due > 0) && !(due < 0));
     pool->master.look_again = -1;
     end();
@@ -392,11 +392,11 @@ static void while_silence_counts(void)
     struct rpi_patience patience = { 0 };
     begin();
     for (int i = 0; i < 20; i++)
-        (void)rpi_rest_limit(pool, &patience);
+        (void)rpi_idle_limit(pool, &patience);
     CU_ASSERT_EQUAL_FATAL(rpi_detector_init(&pool->detector, &alloc, 2, 0.4, 0), RP_OK);
     double pause = rpi_detector_pause(&pool->detector);
     CU_ASSERT_TRUE(pause > 0 && pause < 0.4);
-    CU_ASSERT_TRUE(about(rpi_rest_limit(pool, &patience), pause));
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), pause));
     rpi_detector_fini(&pool->detector);
     CU_ASSERT_EQUAL(memory.live, 0);
     end();
@@ -409,17 +409,17 @@ static void a_long_rest_trims(void)
         struct memory memory = { 0 };
         const struct rpi_alloc alloc = memory_hook(&memory);
         begin();
-        pool->alloc.spares = rpi_spares_new(&alloc, RPI_SPARES_IDLE);
+        pool->alloc.spares = rpi_bufcache_new(&alloc, RPI_BUFCACHE_IDLE);
         uint64_t empty = memory.live;
-        rpi_buffer_free(rpi_spares_buffer(pool->alloc.spares, RPI_SPARE_LEAST));
+        rpi_buffer_free(rpi_bufcache_buffer(pool->alloc.spares, RPI_BUFCACHE_LEAST));
         CU_ASSERT_EQUAL(memory.live, empty + 1);
-        struct sleeper one = { .seconds = is_long ? RPI_REST_MOST : RPI_REST_MOST / 2 };
+        struct sleeper one = { .seconds = is_long ? RPI_IDLE_MOST : RPI_IDLE_MOST / 2 };
         start(&one);
         await_sleepers(1);
         CU_ASSERT_EQUAL(memory.live, is_long ? empty : empty + 1);
         wake(&bed.transport);
         CU_ASSERT_TRUE(join(&one));
-        rpi_spares_end(pool->alloc.spares);
+        rpi_bufcache_end(pool->alloc.spares);
         CU_ASSERT_EQUAL(memory.live, 0);
         end();
     }
@@ -432,18 +432,18 @@ static void with_peers_elsewhere(void)
     const struct rpi_alloc alloc = memory_hook(&memory);
     struct rpi_patience patience = { 0 };
     begin();
-    pool->alloc.spares = rpi_spares_new(&alloc, RPI_SPARES_IDLE);
+    pool->alloc.spares = rpi_bufcache_new(&alloc, RPI_BUFCACHE_IDLE);
     uint64_t empty = memory.live;
-    rpi_buffer_free(rpi_spares_buffer(pool->alloc.spares, RPI_SPARE_LEAST));
+    rpi_buffer_free(rpi_bufcache_buffer(pool->alloc.spares, RPI_BUFCACHE_LEAST));
     bed.transport.again = 0.125;
-    CU_ASSERT_TRUE(rpi_rest_limit(pool, &patience) < 0.125);
+    CU_ASSERT_TRUE(rpi_idle_limit(pool, &patience) < 0.125);
     CU_ASSERT_EQUAL(memory.live, empty + 1);
     for (int i = 0; i < 20; i++)
-        (void)rpi_rest_limit(pool, &patience);
-    CU_ASSERT_TRUE(about(rpi_rest_limit(pool, &patience), 0.125));
+        (void)rpi_idle_limit(pool, &patience);
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), 0.125));
     CU_ASSERT_EQUAL(memory.live, empty);
     bed.transport.again = 0;
-    rpi_spares_end(pool->alloc.spares);
+    rpi_bufcache_end(pool->alloc.spares);
     CU_ASSERT_EQUAL(memory.live, 0);
     end();
 }

@@ -115,12 +115,12 @@ static void epoch_of_a_batch(void)
 
 /* ---- which versions live */
 
-static struct rpi_versions versions;
+static struct rpi_shared_versions versions;
 
 static void put(const char *name, uint64_t size)
 {
-    const struct rpi_segment segment = { .size = size, .fd = -1 };
-    CU_ASSERT_EQUAL(rpi_versions_add(&versions, name, &segment), RP_OK);
+    const struct rpi_shm segment = { .size = size, .fd = -1 };
+    CU_ASSERT_EQUAL(rpi_shared_versions_add(&versions, name, &segment), RP_OK);
 }
 
 static int count_of(const struct rpi_link *list)
@@ -134,13 +134,13 @@ static int count_of(const struct rpi_link *list)
 static void hold(uint64_t epoch)
 {
     CU_ASSERT_EQUAL(versions.current, epoch);
-    rpi_versions_hold(&versions, epoch);
+    rpi_shared_versions_hold(&versions, epoch);
 }
 
 static void versions_without_tasks_die_at_once(void)
 {
     begin();
-    rpi_versions_init(&versions, &hook, 3);
+    rpi_shared_versions_init(&versions, &hook, 3);
     CU_ASSERT_EQUAL(versions.current, 0);
     put("never", 0);
     CU_ASSERT(versions.last == 0 && memory.calls == 0);
@@ -154,14 +154,14 @@ static void versions_without_tasks_die_at_once(void)
     CU_ASSERT_EQUAL(count_of(&versions.dying), 101);
     put("a", 0);
     CU_ASSERT_EQUAL(versions.last, 101);
-    rpi_versions_fini(&versions);
+    rpi_shared_versions_fini(&versions);
     end();
 }
 
 static void versions_live_while_a_task_sees_them(void)
 {
     begin();
-    rpi_versions_init(&versions, &hook, 3);
+    rpi_shared_versions_init(&versions, &hook, 3);
     put("a", 1);
     hold(1);
     put("b", 1);
@@ -172,40 +172,40 @@ static void versions_live_while_a_task_sees_them(void)
     hold(4);
     put("b", 0); /* 5 */
     put("a", 3);
-    CU_ASSERT_PTR_NOT_NULL(rpi_versions_find(&versions, 6));
+    CU_ASSERT_PTR_NOT_NULL(rpi_shared_versions_find(&versions, 6));
     CU_ASSERT_EQUAL(count_of(&versions.live), 6);
-    rpi_versions_release(&versions, 2);
-    rpi_versions_release(&versions, 1); /* version 1 is still seen from epoch 2 */
-    CU_ASSERT_PTR_NOT_NULL(rpi_versions_find(&versions, 1));
-    rpi_versions_release(&versions, 2);
-    CU_ASSERT_PTR_NULL(rpi_versions_find(&versions, 1));
-    CU_ASSERT_PTR_NOT_NULL(rpi_versions_find(&versions, 2)); /* "b", seen from epoch 4 */
-    CU_ASSERT_PTR_NOT_NULL(rpi_versions_find(&versions, 5));
-    rpi_versions_release(&versions, 4);
-    CU_ASSERT_PTR_NULL(rpi_versions_find(&versions, 2));
-    CU_ASSERT_PTR_NULL(rpi_versions_find(&versions, 3));
-    CU_ASSERT_PTR_NULL(rpi_versions_find(&versions, 5)); /* nothing to remove any more */
-    CU_ASSERT_PTR_NOT_NULL(rpi_versions_find(&versions, 4));
+    rpi_shared_versions_release(&versions, 2);
+    rpi_shared_versions_release(&versions, 1); /* version 1 is still seen from epoch 2 */
+    CU_ASSERT_PTR_NOT_NULL(rpi_shared_versions_find(&versions, 1));
+    rpi_shared_versions_release(&versions, 2);
+    CU_ASSERT_PTR_NULL(rpi_shared_versions_find(&versions, 1));
+    CU_ASSERT_PTR_NOT_NULL(rpi_shared_versions_find(&versions, 2)); /* "b", seen from epoch 4 */
+    CU_ASSERT_PTR_NOT_NULL(rpi_shared_versions_find(&versions, 5));
+    rpi_shared_versions_release(&versions, 4);
+    CU_ASSERT_PTR_NULL(rpi_shared_versions_find(&versions, 2));
+    CU_ASSERT_PTR_NULL(rpi_shared_versions_find(&versions, 3));
+    CU_ASSERT_PTR_NULL(rpi_shared_versions_find(&versions, 5)); /* nothing to remove any more */
+    CU_ASSERT_PTR_NOT_NULL(rpi_shared_versions_find(&versions, 4));
     hold(6);
-    rpi_versions_release(&versions, 6); /* the current epoch stays */
+    rpi_shared_versions_release(&versions, 6); /* the current epoch stays */
     CU_ASSERT_EQUAL(versions.current, 6);
     hold(6);
-    rpi_versions_fini(&versions);
+    rpi_shared_versions_fini(&versions);
     end();
 }
 
 static void versions_without_memory(void)
 {
-    const struct rpi_segment segment = { .size = 5, .fd = -1 };
+    const struct rpi_shm segment = { .size = 5, .fd = -1 };
     for (uint64_t fail = 1; fail <= 3; fail++) {
         begin();
-        rpi_versions_init(&versions, &hook, 3);
+        rpi_shared_versions_init(&versions, &hook, 3);
         memory.fail_at = fail;
-        CU_ASSERT_EQUAL(rpi_versions_add(&versions, "a", &segment), RP_ERR_NOMEM);
+        CU_ASSERT_EQUAL(rpi_shared_versions_add(&versions, "a", &segment), RP_ERR_NOMEM);
         CU_ASSERT(versions.current == 0 && rpi_list_empty(&versions.live));
         put("a", 5);
         CU_ASSERT_EQUAL(versions.current, 1);
-        rpi_versions_fini(&versions);
+        rpi_shared_versions_fini(&versions);
         end();
     }
 }
@@ -254,7 +254,7 @@ static void close_engines(void)
     end();
 }
 
-static bool work(int worker, struct rpi_datum *datum)
+static bool work(int worker, struct rpi_shared_datum *datum)
 {
     if (datum->state == RPI_SEEK) {
         bool there = datum->pid > 100 ? !no_room[datum->pid - 100] : local[worker];
@@ -281,8 +281,8 @@ static bool deliver(void)
             rpi_master_sent(&master, batch);
     }
     for (int i = 1; i <= WORKERS; i++) {
-        for (struct rpi_datum *datum; (datum = rpi_obtain_work(&workers[i])); any = true)
-            if (!rpi_obtain_worked(&workers[i], datum, work(i, datum)))
+        for (struct rpi_shared_datum *datum; (datum = rpi_shared_fetch_work(&workers[i])); any = true)
+            if (!rpi_shared_fetch_worked(&workers[i], datum, work(i, datum)))
                 CU_ASSERT(memory.refused > 0);
         for (struct rpi_arrival *arrival; (arrival = rpi_worker_incoming(&workers[i])); any = true)
             rpi_worker_arrived(&workers[i], arrival);
@@ -312,7 +312,7 @@ static bool run(int worker, const char *name, uint64_t *number, bool *missing)
     struct rpi_result result = { .status = RP_OK, .message = "" };
     if (!rpi_worker_next(&workers[worker], &task))
         return false;
-    const struct rpi_datum *datum = rpi_catalogue_named(&workers[worker].catalogue, name, task.epoch);
+    const struct rpi_shared_datum *datum = rpi_shared_cache_named(&workers[worker].catalogue, name, task.epoch);
     *number = datum ? datum->number : 0;
     *missing = task.missing;
     rpi_worker_done(&workers[worker], &task, &result, 1e-3);
@@ -338,7 +338,7 @@ static void expect(int worker, const char *name, uint64_t number)
 
 static void share(const char *name, uint64_t size)
 {
-    const struct rpi_segment segment = { .data = bytes, .size = size, .fd = 3 };
+    const struct rpi_shm segment = { .data = bytes, .size = size, .fd = 3 };
     while (rpi_master_share(&master, name, &segment) == RP_ERR_NOMEM)
         CU_ASSERT(memory.refused == 1);
 }
@@ -438,14 +438,14 @@ static void tell(int worker, enum rpi_share_what what)
 }
 
 /* What the worker is to do; it is done. */
-static enum rpi_obtaining does(int worker, bool done)
+static enum rpi_shared_state does(int worker, bool done)
 {
-    struct rpi_datum *datum = rpi_obtain_work(&workers[worker]);
-    enum rpi_obtaining state = datum ? datum->state : RPI_KNOWN;
+    struct rpi_shared_datum *datum = rpi_shared_fetch_work(&workers[worker]);
+    enum rpi_shared_state state = datum ? datum->state : RPI_KNOWN;
     if (datum && state == RPI_MAKE)
         datum->segment.data = bytes;
     if (datum)
-        CU_ASSERT_TRUE(rpi_obtain_worked(&workers[worker], datum, done));
+        CU_ASSERT_TRUE(rpi_shared_fetch_worked(&workers[worker], datum, done));
     return state;
 }
 
@@ -477,7 +477,7 @@ static void rank_0_as_a_worker(void)
     open_engines();
     master.roster.seats[0].host = "there";
     share("a", 6);
-    CU_ASSERT_TRUE(rpi_sharing_tell(&master, 0, 1));
+    CU_ASSERT_TRUE(rpi_shared_tell(&master, 0, 1));
     CU_ASSERT_EQUAL(told(0), RPI_SHARE_NEW);
     say(1, RPI_SHARE_WANT);
     CU_ASSERT_EQUAL(told(1), RPI_SHARE_FILL);
@@ -488,7 +488,7 @@ static void rank_0_as_a_worker(void)
     say(1, RPI_SHARE_HAVE);
     CU_ASSERT_EQUAL(told(0), RPI_SHARE_MAP);
     share("a", 0);
-    CU_ASSERT_TRUE(rpi_sharing_sweep(&master));
+    CU_ASSERT_TRUE(rpi_shared_sweep(&master));
     CU_ASSERT_EQUAL(told(0), RPI_SHARE_DROP);
     close_engines();
 }
@@ -516,13 +516,13 @@ static void gone_while_a_neighbour_fills(void)
     open_engines();
     share("a", 6);
     for (int i = 1; i <= WORKERS; i++)
-        CU_ASSERT_TRUE(rpi_sharing_tell(&master, i, 1));
+        CU_ASSERT_TRUE(rpi_shared_tell(&master, i, 1));
     say(1, RPI_SHARE_WANT);
     CU_ASSERT_TRUE(hears(1, RPI_SHARE_FILL));
     say(2, RPI_SHARE_WANT);
     CU_ASSERT_FALSE(hears(2, RPI_SHARE_FILL));
     share("a", 0);
-    CU_ASSERT_TRUE(rpi_sharing_sweep(&master));
+    CU_ASSERT_TRUE(rpi_shared_sweep(&master));
     CU_ASSERT_TRUE(hears(2, RPI_SHARE_GONE));
     close_engines();
 }
@@ -533,14 +533,14 @@ static void dead_while_tasks_go_out(void)
 {
     open_engines();
     share("a", 6);
-    rpi_versions_hold(&master.versions, 1);
-    CU_ASSERT_TRUE(rpi_sharing_tell(&master, 1, 1));
+    rpi_shared_versions_hold(&master.versions, 1);
+    CU_ASSERT_TRUE(rpi_shared_tell(&master, 1, 1));
     CU_ASSERT_TRUE(hears(1, RPI_SHARE_NEW));
     share("b", 6);
     share("a", 0);
     rpi_master_dispatch(&master, 1);
-    rpi_versions_release(&master.versions, 1);
-    CU_ASSERT_TRUE(rpi_sharing_tell(&master, 1, 3));
+    rpi_shared_versions_release(&master.versions, 1);
+    CU_ASSERT_TRUE(rpi_shared_tell(&master, 1, 3));
     CU_ASSERT_TRUE(hears(1, RPI_SHARE_DROP));
     close_engines();
 }
@@ -595,8 +595,8 @@ static void dead_versions_are_dropped(void)
     CU_ASSERT_EQUAL(count_of(&workers[2].catalogue.data), 0);
     (void)submit_to(2);
     expect(2, "b", 2);
-    for (struct rpi_version *version; (version = rpi_versions_dead(&master.versions));)
-        rpi_version_free(&master.versions, version);
+    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&master.versions));)
+        rpi_shared_version_free(&master.versions, version);
     close_engines();
 }
 

@@ -350,7 +350,7 @@ static void patience_runs_out_slowly(void)
 #define TURNS 20000
 
 struct shared {
-    struct rpi_lock lock;
+    struct rpi_biased_lock lock;
     long first, second; /* equal whenever nobody holds the lock */
     long torn;
 };
@@ -359,11 +359,11 @@ static void *take_turns(void *user)
 {
     struct shared *shared = user;
     for (int i = 0; i < TURNS; i++) {
-        rpi_lock_take(&shared->lock);
+        rpi_biased_lock_take(&shared->lock);
         shared->torn += shared->first != shared->second;
         shared->first++;
         shared->second++;
-        rpi_lock_give(&shared->lock);
+        rpi_biased_lock_give(&shared->lock);
     }
     return NULL;
 }
@@ -393,10 +393,10 @@ static void *try_turns(void *user)
 {
     struct shared *shared = user;
     for (int i = 0; i < TURNS; i++) {
-        while (!rpi_lock_try(&shared->lock))
+        while (!rpi_biased_lock_try(&shared->lock))
             (void)sched_yield();
         turn(shared);
-        rpi_lock_give(&shared->lock);
+        rpi_biased_lock_give(&shared->lock);
     }
     return NULL;
 }
@@ -406,14 +406,14 @@ static void own_turns(void *(*others)(void *), int count, bool stays)
 {
     struct shared shared = { .first = 0 };
     pthread_t threads[4];
-    rpi_lock_own(&shared.lock);
+    rpi_biased_lock_own(&shared.lock);
     uintptr_t owner = atomic_load(&shared.lock.owner); /* 0: this kernel has no owners */
     for (int i = 0; i < count; i++)
         CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, others, &shared), 0);
     for (int i = 0; i < 10 * TURNS; i++) {
-        rpi_lock_take(&shared.lock);
+        rpi_biased_lock_take(&shared.lock);
         turn(&shared);
-        rpi_lock_give(&shared.lock);
+        rpi_biased_lock_give(&shared.lock);
         if (i % 100 == 0)
             (void)sched_yield();
     }

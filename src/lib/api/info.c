@@ -53,14 +53,14 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
         stats->failed = counts->failed;
         stats->retried = counts->retried;
         stats->cancelled = counts->cancelled;
-        stats->journaled = rpi_keeper_journaled(pool);
+        stats->journaled = rpi_journaling_journaled(pool);
         stats->waiting = master->inputs.waiting;
         stats->queued = rpi_master_queued(master);
         stats->sent = counts->submitted - counts->done - counts->failed - counts->cancelled - stats->queued -
                       stats->waiting;
         stats->workers = master->roster.workers - master->roster.lost;
         stats->lost = master->roster.lost;
-        stats->respawned = rpi_heirs_count(pool);
+        stats->respawned = rpi_respawn_count(pool);
         stats->messages_out = counts->messages_out;
         stats->messages_in = counts->messages_in;
         stats->bytes_out = counts->bytes_out;

@@ -291,7 +291,7 @@ static rp_status start_all(rp_pool *pool, struct rpi_submission submission, size
     submission.options = &options;
     for (; status == RP_OK && *started < count; *started += status == RP_OK) {
         options.worker = (int)*started + 1;
-        submission.number = rpi_child_number(number, (uint64_t)options.worker);
+        submission.number = rpi_subtasks_number(number, (uint64_t)options.worker);
         status = rpi_pool_submit(pool, &submission, &ids[*started]);
     }
     return status;

@@ -150,7 +150,7 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
     if (status == RP_OK)
         status = rpi_pool_room(pool, size, options);
     if (status == RP_OK)
-        status = pool->journal && options && options->key.size ? rpi_keeper_submit(pool, &request, &options->key, id)
+        status = pool->journal && options && options->key.size ? rpi_journaling_submit(pool, &request, &options->key, id)
                                                                : rpi_master_submit(&pool->master, &request, pool->now, id);
     if (status != RP_OK)
         return status;

@@ -21,27 +21,27 @@ static rp_status check(rp_pool *pool, const char *name, const void *data, size_t
 }
 
 /* With no lock held: copying gigabytes takes its time. */
-static rp_status copy(const void *data, size_t size, struct rpi_segment *segment)
+static rp_status copy(const void *data, size_t size, struct rpi_shm *segment)
 {
-    *segment = (struct rpi_segment){ .size = size, .fd = -1 };
+    *segment = (struct rpi_shm){ .size = size, .fd = -1 };
     if (size == 0)
         return RP_OK;
-    segment->token = rpi_share_token();
-    return rpi_share_copy(segment, data);
+    segment->token = rpi_shm_token();
+    return rpi_shm_copy(segment, data);
 }
 
 rp_status rp_share(rp_pool *pool, const char *name, const void *data, size_t size)
 {
-    struct rpi_segment segment;
+    struct rpi_shm segment;
     rp_status status = check(pool, name, data, size);
     if (status == RP_OK)
         status = copy(data, size, &segment);
     if (status != RP_OK)
         return rpi_named("rp_share", status);
-    rpi_lock_take(&pool->lock);
+    rpi_biased_lock_take(&pool->lock);
     status = rpi_master_share(&pool->master, name, &segment);
     if (status != RP_OK)
-        rpi_share_free(&segment);
+        rpi_shm_free(&segment);
     rpi_pool_dispatch(pool); /* the version before may be dead now */
     rpi_pool_leave(pool);
     return rpi_named("rp_share", status);

@@ -110,7 +110,7 @@ static rp_status reserve(rp_stream *stream)
     const struct rpi_alloc *alloc = &stream->pool->alloc;
     uint64_t capacity = stream->order_capacity ? 2 * stream->order_capacity : 64;
     if (!stream->options.ordered)
-        return rpi_ring_reserve(&stream->outbox.ready, alloc, stream->outbox.open + 1);
+        return rpi_idqueue_reserve(&stream->outbox.ready, alloc, stream->outbox.open + 1);
     if (stream->submitted - stream->next < stream->order_capacity)
         return RP_OK;
     uint64_t *order = rpi_reserve(alloc, capacity * sizeof *order);
@@ -245,7 +245,7 @@ static rp_status add(rp_stream *stream, uint64_t id)
         rpi_options_release(&master->options, future->options);
         future->options = options;
     } else if (!stream->options.ordered) {
-        rpi_ring_push(&stream->outbox.ready, id);
+        rpi_idqueue_push(&stream->outbox.ready, id);
     }
     return RP_OK;
 }
@@ -370,7 +370,7 @@ static rp_status await(rp_stream *stream, double timeout)
 static uint64_t take_ready(rp_stream *stream)
 {
     if (!stream->options.ordered)
-        return rpi_ring_pop(&stream->outbox.ready);
+        return rpi_idqueue_pop(&stream->outbox.ready);
     uint64_t id = first_in_order(stream);
     stream->next++;
     return id;
@@ -448,7 +448,7 @@ static void drop(rp_stream *stream)
 {
     const struct rpi_alloc *alloc = &stream->pool->alloc;
     rpi_list_remove(&stream->link);
-    rpi_ring_fini(&stream->outbox.ready, alloc);
+    rpi_idqueue_fini(&stream->outbox.ready, alloc);
     rpi_free(alloc, stream->order);
     rpi_options_release(&stream->pool->master.options, stream->number);
     rpi_free(alloc, stream);
@@ -466,7 +466,7 @@ static void close_stream(rp_stream *stream)
             let_go(stream, id);
     }
     while (stream->outbox.ready.count)
-        let_go(stream, rpi_ring_pop(&stream->outbox.ready));
+        let_go(stream, rpi_idqueue_pop(&stream->outbox.ready));
     rpi_options_detach(&stream->pool->master.options, &stream->outbox);
     drop(stream);
 }

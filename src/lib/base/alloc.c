@@ -97,8 +97,8 @@ void rpi_pages_empty(void *memory, size_t size)
 
 void *rpi_buffer_new(const struct rpi_alloc *alloc, size_t size)
 {
-    if (alloc->spares && size >= RPI_SPARE_LEAST)
-        return rpi_spares_buffer(alloc->spares, size);
+    if (alloc->spares && size >= RPI_BUFCACHE_LEAST)
+        return rpi_bufcache_buffer(alloc->spares, size);
     if (size > SIZE_MAX - sizeof(struct rpi_owner))
         return NULL;
     struct rpi_owner *owner = rpi_reserve(alloc, sizeof *owner + size);

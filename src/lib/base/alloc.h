@@ -4,12 +4,12 @@
 
 #include <rankpool.h>
 
-struct rpi_spares;
+struct rpi_bufcache;
 
 struct rpi_alloc {
     rp_alloc *fn;
     void *user;
-    struct rpi_spares *spares; /* NULL, or: where large buffers come from */
+    struct rpi_bufcache *spares; /* NULL, or: where large buffers come from */
 };
 
 /* `fn` NULL: realloc and free. */

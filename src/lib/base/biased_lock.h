@@ -19,16 +19,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct rpi_lock {
+struct rpi_biased_lock {
     atomic_int taken;
     atomic_int in, closed;
-    atomic_uintptr_t owner; /* rpi_thread(); 0: none */
+    atomic_uintptr_t owner; /* rpi_biased_lock_thread(); 0: none */
 };
 
 #define RPI_LOCK_SHUT ((uintptr_t)1) /* as the owner, which is no thread then: it is a lock without one, of what is over */
 
 /* What tells this thread from the others. */
-static inline uintptr_t rpi_thread(void)
+static inline uintptr_t rpi_biased_lock_thread(void)
 {
 #if defined(__x86_64__) && defined(__linux__)
     uintptr_t self;
@@ -40,56 +40,56 @@ static inline uintptr_t rpi_thread(void)
 }
 
 /* From now on this thread owns it, where the kernel allows that.  Nobody else knows the lock yet. */
-void rpi_lock_own(struct rpi_lock *lock);
+void rpi_biased_lock_own(struct rpi_biased_lock *lock);
 
-void rpi_lock_contend(struct rpi_lock *lock);
-bool rpi_lock_try_other(struct rpi_lock *lock);
+void rpi_biased_lock_contend(struct rpi_biased_lock *lock);
+bool rpi_biased_lock_try_other(struct rpi_biased_lock *lock);
 
 /* For good.  This thread does not hold it; from then on nobody comes in as its owner, and whoever has taken it sees that it is shut. */
-void rpi_lock_shut(struct rpi_lock *lock);
+void rpi_lock_shut(struct rpi_biased_lock *lock);
 /* The same in a child of fork(), whoever held it in the parent. */
-void rpi_lock_leave(struct rpi_lock *lock);
+void rpi_lock_leave(struct rpi_biased_lock *lock);
 
-static inline bool rpi_lock_is_shut(const struct rpi_lock *lock)
+static inline bool rpi_lock_is_shut(const struct rpi_biased_lock *lock)
 {
     return atomic_load_explicit(&lock->owner, memory_order_relaxed) == RPI_LOCK_SHUT;
 }
 
 /* Whether a thread owns it. */
-static inline bool rpi_lock_has_owner(const struct rpi_lock *lock)
+static inline bool rpi_lock_has_owner(const struct rpi_biased_lock *lock)
 {
     return atomic_load_explicit(&lock->owner, memory_order_relaxed) > RPI_LOCK_SHUT;
 }
 
-static inline bool rpi_lock_is_own(const struct rpi_lock *lock)
+static inline bool rpi_biased_lock_is_own(const struct rpi_biased_lock *lock)
 {
-    return atomic_load_explicit(&lock->owner, memory_order_relaxed) == rpi_thread();
+    return atomic_load_explicit(&lock->owner, memory_order_relaxed) == rpi_biased_lock_thread();
 }
 
 /* The owner's way in; false: another is inside, or wants to be. */
-static inline bool rpi_lock_enter(struct rpi_lock *lock)
+static inline bool rpi_biased_lock_enter(struct rpi_biased_lock *lock)
 {
     atomic_store_explicit(&lock->in, 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     return !atomic_load_explicit(&lock->closed, memory_order_acquire);
 }
 
-static inline void rpi_lock_take(struct rpi_lock *lock)
+static inline void rpi_biased_lock_take(struct rpi_biased_lock *lock)
 {
-    if (!rpi_lock_is_own(lock) || !rpi_lock_enter(lock))
-        rpi_lock_contend(lock);
+    if (!rpi_biased_lock_is_own(lock) || !rpi_biased_lock_enter(lock))
+        rpi_biased_lock_contend(lock);
 }
 
 /* Takes it only where nobody else has it.  Not for the owner. */
-static inline bool rpi_lock_try(struct rpi_lock *lock)
+static inline bool rpi_biased_lock_try(struct rpi_biased_lock *lock)
 {
     return !atomic_load_explicit(&lock->taken, memory_order_relaxed) &&
-           !atomic_load_explicit(&lock->in, memory_order_relaxed) && rpi_lock_try_other(lock);
+           !atomic_load_explicit(&lock->in, memory_order_relaxed) && rpi_biased_lock_try_other(lock);
 }
 
-static inline void rpi_lock_give(struct rpi_lock *lock)
+static inline void rpi_biased_lock_give(struct rpi_biased_lock *lock)
 {
-    if (rpi_lock_is_own(lock)) {
+    if (rpi_biased_lock_is_own(lock)) {
         atomic_store_explicit(&lock->in, 0, memory_order_release);
         return;
     }

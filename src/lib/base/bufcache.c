@@ -11,7 +11,7 @@
 #define LARGEST  ((size_t)1 << (SIZE_MAX > UINT32_MAX ? 47 : 31)) /* bytes */
 #define TOGETHER 8                                                /* buffers that share pages, at the least */
 
-struct rpi_spares {
+struct rpi_bufcache {
     struct rpi_alloc alloc;
     size_t most;          /* bytes idle */
     pthread_mutex_t lock; /* guards all below */
@@ -51,9 +51,9 @@ _Static_assert(sizeof(struct slab) % _Alignof(max_align_t) == 0, "the first buff
 _Static_assert(sizeof(struct spare) == offsetof(struct spare, owner) + sizeof(struct rpi_owner),
                "a buffer's bytes begin right behind its owner");
 
-struct rpi_spares *rpi_spares_new(const struct rpi_alloc *alloc, size_t most)
+struct rpi_bufcache *rpi_bufcache_new(const struct rpi_alloc *alloc, size_t most)
 {
-    struct rpi_spares *spares = rpi_zeroed(alloc, sizeof *spares);
+    struct rpi_bufcache *spares = rpi_zeroed(alloc, sizeof *spares);
     if (!spares)
         return NULL;
     spares->alloc = *alloc;
@@ -67,7 +67,7 @@ struct rpi_spares *rpi_spares_new(const struct rpi_alloc *alloc, size_t most)
     return spares;
 }
 
-static void finish(struct rpi_spares *spares)
+static void finish(struct rpi_bufcache *spares)
 {
     struct rpi_alloc alloc = spares->alloc;
     (void)pthread_mutex_destroy(&spares->lock);
@@ -87,7 +87,7 @@ static int class_of(size_t *size)
 
 /* ---- what goes back to the system */
 
-static void forget(struct rpi_spares *spares, struct spare *spare)
+static void forget(struct rpi_bufcache *spares, struct spare *spare)
 {
     rpi_list_remove(&spare->link);
     if (rpi_list_empty(&spare->block.link)) /* in use, or cold */
@@ -97,7 +97,7 @@ static void forget(struct rpi_spares *spares, struct spare *spare)
 }
 
 /* All its buffers are idle. */
-static void drop_slab(struct rpi_spares *spares, struct slab *slab, size_t size, struct rpi_link *dropped)
+static void drop_slab(struct rpi_bufcache *spares, struct slab *slab, size_t size, struct rpi_link *dropped)
 {
     for (uint8_t *at = (uint8_t *)(slab + 1); at < slab->cut; at += sizeof(struct spare) + size)
         forget(spares, (struct spare *)(void *)at);
@@ -106,7 +106,7 @@ static void drop_slab(struct rpi_spares *spares, struct slab *slab, size_t size,
 }
 
 /* A buffer that nobody uses: its memory is to go, at once or, with the lock given back, as one of `dropped`. */
-static void drop(struct rpi_spares *spares, struct spare *spare, struct rpi_link *dropped)
+static void drop(struct rpi_bufcache *spares, struct spare *spare, struct rpi_link *dropped)
 {
     struct slab *slab = spare->slab;
     size_t size = spare->size;
@@ -124,7 +124,7 @@ static void drop(struct rpi_spares *spares, struct spare *spare, struct rpi_link
 }
 
 /* The oldest go until at most `limit` bytes are idle. */
-static void shrink(struct rpi_spares *spares, size_t limit, struct rpi_link *dropped)
+static void shrink(struct rpi_bufcache *spares, size_t limit, struct rpi_link *dropped)
 {
     while (spares->idle > limit)
         drop(spares, RPI_MEMBER(rpi_list_first(&spares->ages), struct spare, block.link), dropped);
@@ -141,7 +141,7 @@ static void free_dropped(const struct rpi_alloc *alloc, struct rpi_link *dropped
     }
 }
 
-void rpi_spares_trim(struct rpi_spares *spares)
+void rpi_bufcache_trim(struct rpi_bufcache *spares)
 {
     struct rpi_link dropped;
     if (!spares)
@@ -153,7 +153,7 @@ void rpi_spares_trim(struct rpi_spares *spares)
     free_dropped(&spares->alloc, &dropped);
 }
 
-bool rpi_spares_watch(struct rpi_spares *spares, void (*stir)(void *context), void *context)
+bool rpi_bufcache_watch(struct rpi_bufcache *spares, void (*stir)(void *context), void *context)
 {
     (void)pthread_mutex_lock(&spares->lock);
     bool idle = spares->idle > 0;
@@ -163,7 +163,7 @@ bool rpi_spares_watch(struct rpi_spares *spares, void (*stir)(void *context), vo
     return idle;
 }
 
-static void stir(struct rpi_spares *spares)
+static void stir(struct rpi_bufcache *spares)
 {
     void (*waits)(void *context) = spares->stir;
     if (!waits)
@@ -172,11 +172,11 @@ static void stir(struct rpi_spares *spares)
     waits(spares->context);
 }
 
-void rpi_spares_end(struct rpi_spares *spares)
+void rpi_bufcache_end(struct rpi_bufcache *spares)
 {
     if (!spares)
         return;
-    rpi_spares_trim(spares);
+    rpi_bufcache_trim(spares);
     (void)pthread_mutex_lock(&spares->lock);
     spares->ended = true;
     bool last = spares->out == 0;
@@ -188,7 +188,7 @@ void rpi_spares_end(struct rpi_spares *spares)
 /* An rp_alloc that only frees: what a spare's owner calls. */
 static void *put(void *owner, size_t size, void *user)
 {
-    struct rpi_spares *spares = user;
+    struct rpi_bufcache *spares = user;
     struct spare *spare = RPI_MEMBER(owner, struct spare, owner);
     struct rpi_alloc alloc = spares->alloc;
     struct rpi_link dropped;
@@ -216,7 +216,7 @@ static void *put(void *owner, size_t size, void *user)
 
 /* ---- what is handed out */
 
-static struct spare *take_idle(struct rpi_spares *spares, int class)
+static struct spare *take_idle(struct rpi_bufcache *spares, int class)
 {
     struct rpi_link *link = rpi_list_first(&spares->kept[class]);
     struct spare *spare = link ? RPI_MEMBER(link, struct spare, link) : NULL;
@@ -230,7 +230,7 @@ static struct spare *take_idle(struct rpi_spares *spares, int class)
     return spare;
 }
 
-static struct spare *describe(struct spare *spare, struct rpi_spares *spares, size_t size, struct slab *slab)
+static struct spare *describe(struct spare *spare, struct rpi_bufcache *spares, size_t size, struct slab *slab)
 {
     spare->size = size;
     spare->slab = slab;
@@ -258,7 +258,7 @@ static bool has_room(const struct slab *slab, size_t size)
 }
 
 /* A buffer of a slab that has room. */
-static struct spare *cut(struct rpi_spares *spares, struct slab *slab, int class, size_t size)
+static struct spare *cut(struct rpi_bufcache *spares, struct slab *slab, int class, size_t size)
 {
     struct rpi_link *link = rpi_list_pop(&slab->cold);
     struct spare *spare = link ? RPI_MEMBER(link, struct spare, link) : NULL;
@@ -273,13 +273,13 @@ static struct spare *cut(struct rpi_spares *spares, struct slab *slab, int class
     return spare;
 }
 
-static struct spare *cut_any(struct rpi_spares *spares, int class, size_t size)
+static struct spare *cut_any(struct rpi_bufcache *spares, int class, size_t size)
 {
     struct rpi_link *link = rpi_list_first(&spares->slabs[class]);
     return link ? cut(spares, RPI_MEMBER(link, struct slab, block.link), class, size) : NULL;
 }
 
-static struct spare *make_shared(struct rpi_spares *spares, int class, size_t size)
+static struct spare *make_shared(struct rpi_bufcache *spares, int class, size_t size)
 {
     struct slab *slab = make_slab(size);
     if (!slab)
@@ -290,7 +290,7 @@ static struct spare *make_shared(struct rpi_spares *spares, int class, size_t si
     return spare;
 }
 
-static struct spare *make_alone(struct rpi_spares *spares, size_t size)
+static struct spare *make_alone(struct rpi_bufcache *spares, size_t size)
 {
     size_t whole = sizeof(struct spare) + size;
     bool pages = whole >= RPI_HUGE && rpi_has_pages(&spares->alloc);
@@ -302,7 +302,7 @@ static struct spare *make_alone(struct rpi_spares *spares, size_t size)
     return spare;
 }
 
-static struct spare *make(struct rpi_spares *spares, int class, size_t size)
+static struct spare *make(struct rpi_bufcache *spares, int class, size_t size)
 {
     struct spare *spare = NULL;
     if (size < RPI_HUGE && rpi_has_pages(&spares->alloc))
@@ -310,7 +310,7 @@ static struct spare *make(struct rpi_spares *spares, int class, size_t size)
     return spare ? spare : make_alone(spares, size);
 }
 
-void *rpi_spares_buffer(struct rpi_spares *spares, size_t size)
+void *rpi_bufcache_buffer(struct rpi_bufcache *spares, size_t size)
 {
     if (size > LARGEST)
         return NULL;
@@ -324,7 +324,7 @@ void *rpi_spares_buffer(struct rpi_spares *spares, size_t size)
     if (!spare)
         spare = make(spares, class, size);
     if (!spare) {
-        rpi_spares_trim(spares);
+        rpi_bufcache_trim(spares);
         spare = make(spares, class, size);
     }
     if (spare)

@@ -12,24 +12,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RPI_SPARE_LEAST ((size_t)64 << 10)  /* bytes: smaller buffers are malloc's business */
-#define RPI_SPARES_IDLE ((size_t)256 << 20) /* bytes kept idle at the most, in one pool on one rank */
+#define RPI_BUFCACHE_LEAST ((size_t)64 << 10)  /* bytes: smaller buffers are malloc's business */
+#define RPI_BUFCACHE_IDLE  ((size_t)256 << 20) /* bytes kept idle at the most, in one pool on one rank */
 
 struct rpi_alloc;
-struct rpi_spares;
+struct rpi_bufcache;
 
 /* `most`: bytes kept idle.  NULL: no memory. */
-struct rpi_spares *rpi_spares_new(const struct rpi_alloc *alloc, size_t most);
+struct rpi_bufcache *rpi_bufcache_new(const struct rpi_alloc *alloc, size_t most);
 /* The pool ends: what is idle is freed, and what is still out frees itself when it comes back, the last one these too. */
-void rpi_spares_end(struct rpi_spares *spares);
+void rpi_bufcache_end(struct rpi_bufcache *spares);
 
-/* An rpi_buffer (alloc.h), of RPI_SPARE_LEAST bytes and more; NULL: no memory, not even with what was idle.  Any thread. */
-void *rpi_spares_buffer(struct rpi_spares *spares, size_t size);
+/* An rpi_buffer (alloc.h), of RPI_BUFCACHE_LEAST bytes and more; NULL: no memory, not even with what was idle.  Any thread. */
+void *rpi_bufcache_buffer(struct rpi_bufcache *spares, size_t size);
 /* Gives back all that is idle: nobody has wanted it for long.  Any thread; NULL: nothing to do. */
-void rpi_spares_trim(struct rpi_spares *spares);
+void rpi_bufcache_trim(struct rpi_bufcache *spares);
 /* Whether anything is idle.  If not, stir(context) is called once something is, by the thread that
  * frees it: once, and not after the next call of this, in which it may be NULL.  It may not call
  * anything here. */
-bool rpi_spares_watch(struct rpi_spares *spares, void (*stir)(void *context), void *context);
+bool rpi_bufcache_watch(struct rpi_bufcache *spares, void (*stir)(void *context), void *context);
 
 #endif

@@ -69,7 +69,7 @@ void rpi_patience_wait(struct rpi_patience *patience)
 double rpi_patience_rest(struct rpi_patience *patience)
 {
     patience->rest = patience->rest > 0 ? 2 * patience->rest : REST;
-    if (patience->rest > RPI_REST_MOST)
-        patience->rest = RPI_REST_MOST;
+    if (patience->rest > RPI_IDLE_MOST)
+        patience->rest = RPI_IDLE_MOST;
     return patience->rest;
 }

@@ -97,8 +97,8 @@ static inline bool rpi_patience_is_drowsy(const struct rpi_patience *patience)
 {
     return patience->since > 0 && rpi_now() - patience->since >= RPI_DROWSY;
 }
-#define RPI_REST_MOST 1.0
-/* How long it sleeps at the most: from a millisecond, twice as long each time, to RPI_REST_MOST seconds.  It is woken for what comes; but where that comes
+#define RPI_IDLE_MOST 1.0
+/* How long it sleeps at the most: from a millisecond, twice as long each time, to RPI_IDLE_MOST seconds.  It is woken for what comes; but where that comes
  * late, or moves inside MPI only while it is asked, nothing wakes it. */
 double rpi_patience_rest(struct rpi_patience *patience);
 /* It was woken before that: if nothing is there yet, the next sleep is a short one. */

@@ -40,7 +40,7 @@ static size_t add_call(char *text, const char *function, int32_t code)
 
 static void tell_signal(char *text, int32_t number)
 {
-    const char *name = rpi_signal_name(number);
+    const char *name = rpi_postmortem_signal_name(number);
     size_t used = rpi_text_add(text, RPI_DEATH_TEXT, 0, name ? "died of " : "died of signal ");
     if (name)
         (void)rpi_text_add(text, RPI_DEATH_TEXT, used, name);

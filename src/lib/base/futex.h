@@ -5,19 +5,19 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-struct rpi_bell {
+struct rpi_futex {
     _Atomic uint32_t rung; /* so often */
 };
 
-/* What the sleeper gives to rpi_bell_sleep, behind one more look at what it waits for. */
-static inline uint32_t rpi_bell_count(struct rpi_bell *bell)
+/* What the sleeper gives to rpi_futex_sleep, behind one more look at what it waits for. */
+static inline uint32_t rpi_futex_count(struct rpi_futex *bell)
 {
     return atomic_load(&bell->rung);
 }
 
 /* Until it rings again, since it was counted; it may also return for no reason. */
-void rpi_bell_sleep(struct rpi_bell *bell, uint32_t count);
+void rpi_futex_sleep(struct rpi_futex *bell, uint32_t count);
 /* Behind what it is rung for. */
-void rpi_bell_ring(struct rpi_bell *bell);
+void rpi_futex_ring(struct rpi_futex *bell);
 
 #endif

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rpi_loan {
+struct rpi_handoff {
     _Atomic uint64_t turn; /* odd: the owner is out */
     atomic_bool borrowed;
     atomic_bool asleep; /* who borrows is not looking: the owner calls him when he goes out */
@@ -23,13 +23,13 @@ struct rpi_loan {
 };
 
 /* `call` wakes who borrows; from the owner's thread. */
-void rpi_loan_init(struct rpi_loan *loan, void (*call)(void *context), void *context);
+void rpi_handoff_init(struct rpi_handoff *loan, void (*call)(void *context), void *context);
 
-void rpi_loan_call(struct rpi_loan *loan);
-void rpi_loan_contend(struct rpi_loan *loan);
+void rpi_handoff_call(struct rpi_handoff *loan);
+void rpi_handoff_contend(struct rpi_handoff *loan);
 
 /* Before what it reads of the other side. */
-static inline void rpi_loan_next_turn(struct rpi_loan *loan)
+static inline void rpi_handoff_next_turn(struct rpi_handoff *loan)
 {
     uint64_t turn = atomic_load_explicit(&loan->turn, memory_order_relaxed) + 1;
     if (loan->fences)
@@ -40,31 +40,31 @@ static inline void rpi_loan_next_turn(struct rpi_loan *loan)
 }
 
 /* The owner goes out, and comes back. */
-static inline void rpi_loan_out(struct rpi_loan *loan)
+static inline void rpi_handoff_out(struct rpi_handoff *loan)
 {
-    rpi_loan_next_turn(loan);
+    rpi_handoff_next_turn(loan);
     if (atomic_load(&loan->asleep))
-        rpi_loan_call(loan);
+        rpi_handoff_call(loan);
 }
 
-static inline void rpi_loan_back(struct rpi_loan *loan)
+static inline void rpi_handoff_back(struct rpi_handoff *loan)
 {
-    rpi_loan_next_turn(loan);
+    rpi_handoff_next_turn(loan);
     if (atomic_load(&loan->borrowed))
-        rpi_loan_contend(loan);
+        rpi_handoff_contend(loan);
 }
 
 /* Borrows it if the owner is out.  Not from the owner's thread. */
-bool rpi_loan_borrow(struct rpi_loan *loan);
-void rpi_loan_return(struct rpi_loan *loan);
+bool rpi_handoff_borrow(struct rpi_handoff *loan);
+void rpi_handoff_return(struct rpi_handoff *loan);
 
 /* What tells one time out from another; odd: out now. */
-static inline uint64_t rpi_loan_turn(const struct rpi_loan *loan)
+static inline uint64_t rpi_handoff_turn(const struct rpi_handoff *loan)
 {
     return atomic_load(&loan->turn);
 }
 
 /* Who borrows means to sleep until he is called.  False: the owner is out, or has been since `turn`. */
-bool rpi_loan_sleep(struct rpi_loan *loan, uint64_t turn);
+bool rpi_handoff_sleep(struct rpi_handoff *loan, uint64_t turn);
 
 #endif

@@ -14,7 +14,7 @@ static int by_host(const void *a, const void *b)
     return strcmp(((const struct place *)a)->host, ((const struct place *)b)->host);
 }
 
-int *rpi_crowds(const char *hosts, size_t ranks, const struct rpi_alloc *alloc)
+int *rpi_hosts_crowds(const char *hosts, size_t ranks, const struct rpi_alloc *alloc)
 {
     struct place *places = rpi_reserve(alloc, ranks * sizeof *places);
     int *crowds = places ? rpi_reserve(alloc, ranks * sizeof *crowds) : NULL;

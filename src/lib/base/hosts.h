@@ -7,6 +7,6 @@
 #define RPI_HOST_BYTES 64 /* of a host's name, with its zero */
 
 /* How many ranks share each rank's host; `hosts` has their names, RPI_HOST_BYTES a rank.  NULL: no memory. */
-int *rpi_crowds(const char *hosts, size_t ranks, const struct rpi_alloc *alloc);
+int *rpi_hosts_crowds(const char *hosts, size_t ranks, const struct rpi_alloc *alloc);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "base/status.h"
 
-rp_status rpi_ring_reserve(struct rpi_ring *ring, const struct rpi_alloc *alloc, size_t count)
+rp_status rpi_idqueue_reserve(struct rpi_idqueue *ring, const struct rpi_alloc *alloc, size_t count)
 {
     size_t capacity = ring->capacity ? ring->capacity : 64;
     if (count <= ring->capacity)
@@ -21,8 +21,8 @@ rp_status rpi_ring_reserve(struct rpi_ring *ring, const struct rpi_alloc *alloc,
     return RP_OK;
 }
 
-void rpi_ring_fini(struct rpi_ring *ring, const struct rpi_alloc *alloc)
+void rpi_idqueue_fini(struct rpi_idqueue *ring, const struct rpi_alloc *alloc)
 {
     rpi_free(alloc, ring->ids);
-    *ring = (struct rpi_ring){ 0 };
+    *ring = (struct rpi_idqueue){ 0 };
 }

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-/* Once, before rpi_fence_all.  False: this kernel does not do it. */
-bool rpi_fence_register(void);
-void rpi_fence_all(void);
+/* Once, before rpi_membarrier_all.  False: this kernel does not do it. */
+bool rpi_membarrier_register(void);
+void rpi_membarrier_all(void);
 
 #endif

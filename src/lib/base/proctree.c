@@ -30,10 +30,10 @@ static bool ends_by_itself(long pid)
 {
     char path[64], name[32];
     (void)snprintf(path, sizeof path, "/proc/%ld/comm", pid);
-    return read_file(path, name, sizeof name) > 0 && strcmp(name, RPI_OFFSPRING_SPARED "\n") == 0;
+    return read_file(path, name, sizeof name) > 0 && strcmp(name, RPI_PROCTREE_SPARED "\n") == 0;
 }
 
-int rpi_offspring_kill_of(const char *thread)
+int rpi_proctree_kill_of(const char *thread)
 {
     char path[320], text[4096], *at = text, *end;
     int killed = 0;
@@ -58,13 +58,13 @@ static int kill_children(void)
     /* cppcheck-suppress readdirCalled ; the directory is this thread's own */
     for (const struct dirent *thread; threads && (thread = readdir(threads));)
         if (thread->d_name[0] != '.')
-            killed += rpi_offspring_kill_of(thread->d_name);
+            killed += rpi_proctree_kill_of(thread->d_name);
     if (threads)
         (void)closedir(threads);
     return killed;
 }
 
-void rpi_offspring_kill(void)
+void rpi_proctree_kill(void)
 {
     const struct timespec nap = { .tv_nsec = LOOK_NAP };
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);

@@ -4,13 +4,13 @@
 #define RPI_PROCTREE_H
 
 /* The name of processes (prctl PR_SET_NAME) that end with their parent, and end their own children first: they are let be. */
-#define RPI_OFFSPRING_SPARED "rankpool-zygote"
+#define RPI_PROCTREE_SPARED "rankpool-zygote"
 
 /* SIGKILL to all of them until none is left; for a process that ends by itself, whose launcher may not know of them.  It takes what its
  * children leave to it for ever, and reaps what dies.  0.2 s at most, beside what the kernel takes to end a process. */
-void rpi_offspring_kill(void);
+void rpi_proctree_kill(void);
 
 /* SIGKILL to the children of one thread of this process, once; returns to how many.  Takes no lock, and no memory. */
-int rpi_offspring_kill_of(const char *thread);
+int rpi_proctree_kill_of(const char *thread);
 
 #endif

@@ -13,7 +13,7 @@ static bool add(EVP_MD_CTX *context, const rp_bytes *piece)
            (piece->size == 0 || EVP_DigestUpdate(context, piece->data, piece->size) == 1);
 }
 
-rp_status rpi_digest(const rp_bytes *pieces, size_t count, uint8_t digest[RPI_DIGEST])
+rp_status rpi_sha256(const rp_bytes *pieces, size_t count, uint8_t digest[RPI_SHA256])
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool fine = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;

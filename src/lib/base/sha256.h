@@ -4,9 +4,9 @@
 
 #include <rankpool.h>
 
-#define RPI_DIGEST 32 /* bytes */
+#define RPI_SHA256 32 /* bytes */
 
 /* One hash of several pieces, each with its length: pieces cut elsewhere give another.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_digest(const rp_bytes *pieces, size_t count, uint8_t digest[RPI_DIGEST]);
+RP_MUST_USE rp_status rpi_sha256(const rp_bytes *pieces, size_t count, uint8_t digest[RPI_SHA256]);
 
 #endif

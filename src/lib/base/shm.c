@@ -14,7 +14,7 @@
 
 #define NAME_BYTES 64
 
-uint64_t rpi_share_token(void)
+uint64_t rpi_shm_token(void)
 {
     uint64_t token = 0;
     struct timespec now;
@@ -25,7 +25,7 @@ uint64_t rpi_share_token(void)
 }
 
 /* The token is in the name, which every process can see that opens it. */
-static void name_of(const struct rpi_segment *segment, char *name)
+static void name_of(const struct rpi_shm *segment, char *name)
 {
     (void)snprintf(name, NAME_BYTES, "rankpool-%016llx", (unsigned long long)segment->token);
 }
@@ -46,7 +46,7 @@ static bool is_thinkable(uint64_t size)
 }
 
 /* Room whose pages are there already: a lack of memory shows here, not as SIGBUS when they are written. */
-static int new_file(const struct rpi_segment *segment)
+static int new_file(const struct rpi_shm *segment)
 {
     char name[NAME_BYTES];
     name_of(segment, name);
@@ -63,14 +63,14 @@ static int new_file(const struct rpi_segment *segment)
     return -1;
 }
 
-rp_status rpi_share_make(struct rpi_segment *segment)
+rp_status rpi_shm_make(struct rpi_shm *segment)
 {
     segment->data = NULL;
     segment->fd = is_thinkable(segment->size) ? new_file(segment) : -1;
     int flags = segment->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
     void *data = mmap(NULL, (size_t)segment->size, PROT_READ | PROT_WRITE, flags, segment->fd, 0);
     if (data == MAP_FAILED) {
-        rpi_share_free(segment);
+        rpi_shm_free(segment);
         return rpi_error(RP_ERR_NOMEM, "out of memory for %llu bytes of shared data", (unsigned long long)segment->size);
     }
     segment->data = data;
@@ -92,7 +92,7 @@ static bool write_all(int fd, const uint8_t *data, uint64_t size)
 }
 
 /* Written to the file, not through a mapping: that would cost a page fault for each page, twice the time of all the rest. */
-rp_status rpi_share_copy(struct rpi_segment *segment, const void *data)
+rp_status rpi_shm_copy(struct rpi_shm *segment, const void *data)
 {
     segment->data = NULL;
     segment->fd = is_thinkable(segment->size) ? new_file(segment) : -1;
@@ -102,18 +102,18 @@ rp_status rpi_share_copy(struct rpi_segment *segment, const void *data)
             segment->data = NULL;
     }
     if (!segment->data) {
-        rpi_share_free(segment);
-        rp_status status = rpi_share_make(segment);
+        rpi_shm_free(segment);
+        rp_status status = rpi_shm_make(segment);
         if (status != RP_OK)
             return status;
         memcpy(segment->data, data, (size_t)segment->size);
     }
-    rpi_share_seal(segment);
+    rpi_shm_seal(segment);
     return RP_OK;
 }
 
 /* The kernel seals no file that is mapped for writing.  What maps it anew is at the same place, so that nobody's pointer moves. */
-void rpi_share_seal(struct rpi_segment *segment)
+void rpi_shm_seal(struct rpi_shm *segment)
 {
     if (segment->fd < 0) {
         (void)mprotect(segment->data, (size_t)segment->size, PROT_READ);
@@ -127,7 +127,7 @@ void rpi_share_seal(struct rpi_segment *segment)
         (void)fcntl(segment->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK);
 }
 
-void rpi_share_free(struct rpi_segment *segment)
+void rpi_shm_free(struct rpi_shm *segment)
 {
     if (segment->data)
         (void)munmap(segment->data, (size_t)segment->size);
@@ -141,7 +141,7 @@ void rpi_share_free(struct rpi_segment *segment)
 
 /* A descriptor's number means something else on another host, or in another container: only the name tells.  It is read before the
  * opening, which could do anything to a stranger's file, and again behind it. */
-static bool is_it(const struct rpi_segment *segment, const char *path)
+static bool is_it(const struct rpi_shm *segment, const char *path)
 {
     char name[NAME_BYTES], wanted[NAME_BYTES + 32], found[NAME_BYTES + 32];
     name_of(segment, name);
@@ -153,7 +153,7 @@ static bool is_it(const struct rpi_segment *segment, const char *path)
     return strcmp(found, wanted) == 0;
 }
 
-static bool is_whole(const struct rpi_segment *segment, int fd)
+static bool is_whole(const struct rpi_shm *segment, int fd)
 {
     char path[NAME_BYTES];
     struct stat about;
@@ -161,7 +161,7 @@ static bool is_whole(const struct rpi_segment *segment, int fd)
     return is_it(segment, path) && fstat(fd, &about) == 0 && (uint64_t)about.st_size >= segment->size;
 }
 
-bool rpi_share_map(struct rpi_segment *segment, int64_t pid, int32_t fd, bool keep)
+bool rpi_shm_map(struct rpi_shm *segment, int64_t pid, int32_t fd, bool keep)
 {
     char path[NAME_BYTES];
     void *data = MAP_FAILED;

@@ -15,17 +15,17 @@
 #include <rankpool.h>
 
 /* A random token for a new segment. */
-uint64_t rpi_share_token(void);
+uint64_t rpi_shm_token(void);
 /* Writable room of segment->size bytes with its token.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_share_make(struct rpi_segment *segment);
+RP_MUST_USE rp_status rpi_shm_make(struct rpi_shm *segment);
 /* Makes it, copies `data` there and seals it.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_share_copy(struct rpi_segment *segment, const void *data);
+RP_MUST_USE rp_status rpi_shm_copy(struct rpi_shm *segment, const void *data);
 /* From now on nobody can write to it, here or elsewhere. */
-void rpi_share_seal(struct rpi_segment *segment);
+void rpi_shm_seal(struct rpi_shm *segment);
 /* Maps the segment that process `pid` has as descriptor `fd`, if that is the one with this size and token.  `keep`: segment->fd is set,
  * so that another process can map it from here. */
-bool rpi_share_map(struct rpi_segment *segment, int64_t pid, int32_t fd, bool keep);
+bool rpi_shm_map(struct rpi_shm *segment, int64_t pid, int32_t fd, bool keep);
 /* Gives it back; nothing is lost for those who have mapped it. */
-void rpi_share_free(struct rpi_segment *segment);
+void rpi_shm_free(struct rpi_shm *segment);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-struct rpi_segment {
+struct rpi_shm {
     void *data;     /* as mapped here; NULL: not yet */
     uint64_t size;  /* bytes */
     uint64_t token; /* random: by which a process knows that it found the right one */

@@ -7,14 +7,14 @@
 struct start {
     void *(*run)(void *context);
     void *context;
-    struct rpi_bell begun;
+    struct rpi_futex begun;
 };
 
 static void *begin(void *context)
 {
     struct start *start = context;
     const struct start own = { .run = start->run, .context = start->context };
-    rpi_bell_ring(&start->begun);
+    rpi_futex_ring(&start->begun);
     return own.run(own.context);
 }
 
@@ -26,7 +26,7 @@ int rpi_thread_start(pthread_t *thread, void *(*run)(void *context), void *conte
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(thread, NULL, begin, &start);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    while (!error && rpi_bell_count(&start.begun) == 0)
-        rpi_bell_sleep(&start.begun, 0);
+    while (!error && rpi_futex_count(&start.begun) == 0)
+        rpi_futex_sleep(&start.begun, 0);
     return error;
 }

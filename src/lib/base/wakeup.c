@@ -10,7 +10,7 @@
 #include <unistd.h>
 #endif
 
-void rpi_nap_init(struct rpi_nap *nap)
+void rpi_wakeup_init(struct rpi_wakeup *nap)
 {
     pthread_condattr_t attributes;
     (void)pthread_condattr_init(&attributes); /* none of these can fail with these arguments */
@@ -21,14 +21,14 @@ void rpi_nap_init(struct rpi_nap *nap)
     nap->called = nap->over = false;
 }
 
-void rpi_nap_fini(struct rpi_nap *nap)
+void rpi_wakeup_fini(struct rpi_wakeup *nap)
 {
     (void)pthread_cond_destroy(&nap->wake);
     (void)pthread_mutex_destroy(&nap->lock);
 }
 
 /* Returns whether it was called. */
-static bool rest(struct rpi_nap *nap, double seconds, bool *over)
+static bool rest(struct rpi_wakeup *nap, double seconds, bool *over)
 {
     double end = rpi_now() + seconds;
     const struct timespec until = rpi_timespec(end);
@@ -44,20 +44,20 @@ static bool rest(struct rpi_nap *nap, double seconds, bool *over)
     return called;
 }
 
-bool rpi_nap_take(struct rpi_nap *nap, double seconds)
+bool rpi_wakeup_take(struct rpi_wakeup *nap, double seconds)
 {
     bool over;
     (void)rest(nap, seconds, &over);
     return !over;
 }
 
-bool rpi_nap_until_called(struct rpi_nap *nap, double seconds)
+bool rpi_wakeup_until_called(struct rpi_wakeup *nap, double seconds)
 {
     bool over;
     return rest(nap, seconds, &over);
 }
 
-static void call(struct rpi_nap *nap, bool over)
+static void call(struct rpi_wakeup *nap, bool over)
 {
     (void)pthread_mutex_lock(&nap->lock);
     nap->called = true;
@@ -66,17 +66,17 @@ static void call(struct rpi_nap *nap, bool over)
     (void)pthread_mutex_unlock(&nap->lock);
 }
 
-void rpi_nap_wake(struct rpi_nap *nap)
+void rpi_wakeup_wake(struct rpi_wakeup *nap)
 {
     call(nap, false);
 }
 
-void rpi_nap_end(struct rpi_nap *nap)
+void rpi_wakeup_end(struct rpi_wakeup *nap)
 {
     call(nap, true);
 }
 
-void rpi_nap_prompt(void)
+void rpi_wakeup_prompt(void)
 {
 #ifdef __linux__
     struct {

@@ -18,28 +18,28 @@ static double slower(double rest, double most)
 }
 
 /* Nothing has changed since the last look: one task has run all the while. */
-static double take_over(struct rpi_server *server, double now)
+static double take_over(struct rpi_serve *server, double now)
 {
-    struct rpi_attendant *self = &server->attendant;
+    struct rpi_answer_thread *self = &server->attendant;
     double most = (now - self->since) * SHARE;
-    if (!rpi_loan_borrow(&server->loan))
+    if (!rpi_handoff_borrow(&server->loan))
         return self->watch;
-    (void)rpi_server_news(server);
-    rpi_loan_return(&server->loan);
+    (void)rpi_serve_news(server);
+    rpi_handoff_return(&server->loan);
     most = most < self->watch ? self->watch : most > MOST ? MOST : most;
     return slower(self->rest * GROWTH, most);
 }
 
 /* One look; returns the seconds until the next, negative: until it is called. */
-static double look(struct rpi_server *server)
+static double look(struct rpi_serve *server)
 {
-    struct rpi_attendant *self = &server->attendant;
-    uint64_t turn = rpi_loan_turn(&server->loan), passed = turn - self->seen;
+    struct rpi_answer_thread *self = &server->attendant;
+    uint64_t turn = rpi_handoff_turn(&server->loan), passed = turn - self->seen;
     double now = rpi_now();
     if (passed == 0 && turn & 1)
         return take_over(server, now);
     if (passed == 0)
-        return now - self->since > QUIET && rpi_loan_sleep(&server->loan, turn)
+        return now - self->since > QUIET && rpi_handoff_sleep(&server->loan, turn)
                    ? -1
                    : slower(self->rest * 1.5, WATCH_MOST * self->watch);
     self->seen = turn;
@@ -49,42 +49,42 @@ static double look(struct rpi_server *server)
 
 static void *attend(void *context)
 {
-    struct rpi_server *server = context;
-    struct rpi_attendant *self = &server->attendant;
-    rpi_nap_prompt();
-    while (rpi_nap_take(&self->nap, self->rest))
+    struct rpi_serve *server = context;
+    struct rpi_answer_thread *self = &server->attendant;
+    rpi_wakeup_prompt();
+    while (rpi_wakeup_take(&self->nap, self->rest))
         self->rest = look(server);
     return NULL;
 }
 
 static void call(void *context)
 {
-    rpi_nap_wake(context);
+    rpi_wakeup_wake(context);
 }
 
-void rpi_attendant_start(struct rpi_server *server)
+void rpi_answer_thread_start(struct rpi_serve *server)
 {
-    struct rpi_attendant *self = &server->attendant;
-    rpi_nap_init(&self->nap);
-    rpi_loan_init(&server->loan, call, &self->nap);
+    struct rpi_answer_thread *self = &server->attendant;
+    rpi_wakeup_init(&self->nap);
+    rpi_handoff_init(&server->loan, call, &self->nap);
     server->executor.fenced = server->loan.fences;
     double crowd = server->transport->crowd;
     self->watch = crowd > 1 ? WATCH * crowd : WATCH;
     self->rest = self->watch;
     self->live = rpi_thread_start(&self->thread, attend, server) == 0;
     if (!self->live)
-        rpi_nap_fini(&self->nap);
+        rpi_wakeup_fini(&self->nap);
     else
         server->executor.call.look = NULL; /* what comes is heard without the task's help */
 }
 
-void rpi_attendant_stop(struct rpi_server *server)
+void rpi_answer_thread_stop(struct rpi_serve *server)
 {
-    struct rpi_attendant *self = &server->attendant;
+    struct rpi_answer_thread *self = &server->attendant;
     if (!self->live)
         return;
-    rpi_nap_end(&self->nap);
+    rpi_wakeup_end(&self->nap);
     (void)pthread_join(self->thread, NULL);
-    rpi_nap_fini(&self->nap);
+    rpi_wakeup_fini(&self->nap);
     self->live = false;
 }

@@ -8,10 +8,10 @@
 
 #include <pthread.h>
 
-struct rpi_server;
+struct rpi_serve;
 
-struct rpi_attendant {
-    struct rpi_nap nap;
+struct rpi_answer_thread {
+    struct rpi_wakeup nap;
     pthread_t thread;
     bool live;
     double watch;  /* seconds that a task runs before its worker's messages are looked at meanwhile */
@@ -21,7 +21,7 @@ struct rpi_attendant {
 };
 
 /* Where the transport may be used from several threads, one at a time.  A thread that cannot be had is done without. */
-void rpi_attendant_start(struct rpi_server *server);
-void rpi_attendant_stop(struct rpi_server *server);
+void rpi_answer_thread_start(struct rpi_serve *server);
+void rpi_answer_thread_stop(struct rpi_serve *server);
 
 #endif

@@ -7,27 +7,27 @@
 #include "exec/tail.h"
 #include "exec/forkserver.h"
 
-enum rpi_look {
-    RPI_LOOK_NOTHING,
-    RPI_LOOK_SOMETHING, /* more may be on its way */
-    RPI_LOOK_OVER,      /* the pool has failed: stop at once */
+enum rpi_child_look {
+    RPI_CHILD_LOOK_NOTHING,
+    RPI_CHILD_LOOK_SOMETHING, /* more may be on its way */
+    RPI_CHILD_LOOK_OVER,      /* the pool has failed: stop at once */
 };
 
 struct rpi_fork_config {
-    struct rpi_child_config child;
+    struct rpi_child_main_config child;
     struct rpi_isolation isolation;
     const atomic_bool *cancel; /* the running task is to stop */
-    enum rpi_look (*look)(void *context);
+    enum rpi_child_look (*look)(void *context);
     /* NULL, or: the tasks that come behind the one that is to run, in their order, as far as they may run whatever comes meanwhile */
     uint32_t (*follow)(void *context, struct rpi_task *tasks, uint32_t most);
     void *context;
 };
 
-struct rpi_resident {
+struct rpi_child {
     struct rpi_fork_config config;
-    struct rpi_child child; /* as every process finds it */
-    struct rpi_zygote zygote;
-    struct rpi_tail tail;
+    struct rpi_child_main child; /* as every process finds it */
+    struct rpi_forkserver zygote;
+    struct rpi_postmortem_tail tail;
     int timer;   /* a timerfd: of the next look */
     double rest; /* seconds that it was set for; 0: it does not run */
     bool looks;  /* at the world, while it waits */
@@ -49,47 +49,46 @@ struct rpi_resident {
     uint8_t *scratch; /* room for short reports */
 };
 
-enum rpi_end {
-    RPI_END_DONE,      /* its report is there */
-    RPI_END_DIED,      /* by itself */
-    RPI_END_EARLY,     /* so, before it began with this */
-    RPI_END_OVERRAN,   /* killed at its deadline */
-    RPI_END_CANCELLED, /* killed after the grace */
-    RPI_END_OVER,      /* killed: the pool has failed */
-    RPI_END_REFUSED,   /* it was not begun */
+enum rpi_child_end {
+    RPI_CHILD_END_DONE,      /* its report is there */
+    RPI_CHILD_END_DIED,      /* by itself */
+    RPI_CHILD_END_EARLY,     /* so, before it began with this */
+    RPI_CHILD_END_OVERRAN,   /* killed at its deadline */
+    RPI_CHILD_END_CANCELLED, /* killed after the grace */
+    RPI_CHILD_END_OVER,      /* killed: the pool has failed */
+    RPI_CHILD_END_REFUSED,   /* it was not begun */
 };
 
 /* What an order may cost. */
-struct rpi_patience_for {
+struct rpi_child_patience {
     double limit;   /* seconds for each part; 0: none */
     uint32_t parts; /* items of a chunk, or 1 */
     bool deaf;      /* it cannot be cancelled */
 };
 
 /* All but the first process.  RP_ERR_NOMEM, RP_ERR_FULL. */
-RP_MUST_USE rp_status rpi_resident_init(struct rpi_resident *resident, const struct rpi_fork_config *config);
-void rpi_resident_fini(struct rpi_resident *resident);
+RP_MUST_USE rp_status rpi_child_init(struct rpi_child *resident, const struct rpi_fork_config *config);
+void rpi_child_fini(struct rpi_child *resident);
 
 /* A fresh process, its initializer run.  RP_ERR_BROKEN: that failed; RP_ERR_FULL, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_resident_start(struct rpi_resident *resident);
+RP_MUST_USE rp_status rpi_child_start(struct rpi_child *resident);
 /* Has the finalizer run and the process leave. */
-void rpi_resident_stop(struct rpi_resident *resident);
+void rpi_child_stop(struct rpi_child *resident);
 /* Ends it at once. */
-void rpi_resident_kill(struct rpi_resident *resident);
+void rpi_child_kill(struct rpi_child *resident);
 
 /* Gives an order, which has nothing but what is on the board. */
-void rpi_resident_command(struct rpi_resident *resident, enum rpi_order what);
+void rpi_child_command(struct rpi_child *resident, enum rpi_mailbox_order what);
 /* Gives `count` tasks at once, RPI_LINE at the most, whose arguments are in the area.  Each is awaited, in their order. */
-void rpi_resident_give(struct rpi_resident *resident, const struct rpi_task *tasks, uint32_t count);
+void rpi_child_give(struct rpi_child *resident, const struct rpi_task *tasks, uint32_t count);
 /* Whether the next task has been given to the process and was not withdrawn; whether it is done. */
-bool rpi_resident_has_next(const struct rpi_resident *resident);
-bool rpi_resident_is_next_done(const struct rpi_resident *resident);
+bool rpi_child_has_next(const struct rpi_child *resident);
+bool rpi_child_is_next_done(const struct rpi_child *resident);
 /* Withdraws what the process has not begun; how many tasks it has that were not awaited. */
-uint32_t rpi_resident_hold(struct rpi_resident *resident);
+uint32_t rpi_child_hold(struct rpi_child *resident);
 /* Waits for what comes of the next order. */
-enum rpi_end rpi_resident_await(struct rpi_resident *resident, const struct rpi_patience_for *patience);
+enum rpi_child_end rpi_child_await(struct rpi_child *resident, const struct rpi_child_patience *patience);
 /* Copies the report out of the shared memory, then checks it; *result is valid until the next one.  RP_ERR_CRASHED, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_resident_report(struct rpi_resident *resident, const struct rpi_task *task,
-                                          struct rpi_result *result);
+RP_MUST_USE rp_status rpi_child_report(struct rpi_child *resident, const struct rpi_task *task, struct rpi_result *result);
 
 #endif

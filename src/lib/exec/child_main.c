@@ -15,11 +15,11 @@
 #define MUCH  ((size_t)256 << 10)            /* bytes of reports, behind which the worker is to take them first */
 
 struct life {
-    struct rpi_child *child;
+    struct rpi_child_main *child;
     size_t at;     /* in `out`, of the next report */
     uint64_t rang; /* ticks */
-    struct rpi_executor executor;
-    struct rpi_catalogue catalogue;
+    struct rpi_inline executor;
+    struct rpi_shared_cache catalogue;
     struct rpi_task task;
 };
 
@@ -55,13 +55,13 @@ static void guard_exit(void)
 
 static uint32_t await_order(struct life *life)
 {
-    struct rpi_board *board = life->child->area.board;
+    struct rpi_mailbox *board = life->child->area.board;
     uint32_t number;
-    while (!rpi_board_begin(board, &number)) {
-        uint32_t count = rpi_bell_count(&board->orders);
-        if (rpi_board_begin(board, &number))
+    while (!rpi_mailbox_begin(board, &number)) {
+        uint32_t count = rpi_futex_count(&board->orders);
+        if (rpi_mailbox_begin(board, &number))
             break;
-        rpi_bell_sleep(&board->orders, count);
+        rpi_futex_sleep(&board->orders, count);
         life->rang = rpi_ticks();
     }
     return number;
@@ -76,8 +76,9 @@ static void fail(struct rpi_result *result, const char *why)
 static uint64_t put_children(struct life *life, struct rpi_result *result)
 {
     const struct rp_call *call = &life->executor.call;
-    const struct rpi_area *area = &life->child->area;
-    uint64_t at = life->at + rpi_report_children(result->size), size = result->children_count ? call->children_used : 0;
+    const struct rpi_mailbox_area *area = &life->child->area;
+    uint64_t at = life->at + rpi_child_result_children(result->size),
+             size = result->children_count ? call->children_used : 0;
     if (size > area->out_room - at) {
         fail(result, "its process has no room for so many spawned tasks");
         return 0;
@@ -90,10 +91,10 @@ static uint64_t put_children(struct life *life, struct rpi_result *result)
 /* The worker sleeps while more is in the line and what is reported is fresh: it is woken for several reports at once. */
 static void ring(struct life *life)
 {
-    const struct rpi_board *board = life->child->area.board;
+    const struct rpi_mailbox *board = life->child->area.board;
     const uint64_t one = 1;
     uint64_t now = rpi_ticks();
-    if (rpi_board_given(board) != rpi_board_begun(board) && now - life->rang < STALE)
+    if (rpi_mailbox_given(board) != rpi_mailbox_begun(board) && now - life->rang < STALE)
         return;
     life->rang = now;
     if (write(life->child->reports, &one, sizeof one) != sizeof one)
@@ -102,7 +103,7 @@ static void ring(struct life *life)
 
 static void report(struct life *life, uint32_t number, struct rpi_result *result)
 {
-    const struct rpi_area *area = &life->child->area;
+    const struct rpi_mailbox_area *area = &life->child->area;
     uint64_t children = 0;
     if (result->owned) {
         rpi_buffer_free(result->owned);
@@ -110,10 +111,10 @@ static void report(struct life *life, uint32_t number, struct rpi_result *result
     } else if (result->status == RP_OK) {
         children = put_children(life, result);
     }
-    life->at = rpi_area_next(life->at, rpi_report_put(area->out + life->at, result, children));
+    life->at = rpi_mailbox_area_next(life->at, rpi_child_result_put(area->out + life->at, result, children));
     rpi_runtimes_flush(); /* what it printed may not wait for a process that may crash */
     if (life->at > MUCH)
-        (void)rpi_board_withdraw(area->board, number);
+        (void)rpi_mailbox_withdraw(area->board, number);
     atomic_store(&area->board->done, number);
     ring(life);
 }
@@ -122,14 +123,14 @@ static void report(struct life *life, uint32_t number, struct rpi_result *result
 
 static void start(struct life *life, struct rpi_result *result)
 {
-    const struct rpi_child_config *config = &life->child->config;
+    const struct rpi_child_main_config *config = &life->child->config;
     *result = (struct rpi_result){ .status = RP_OK, .message = "" };
     if (config->initializer == RPI_NO_FUNCTION)
         return;
     life->task = (struct rpi_task){ .function = config->initializer, .attempt = 1 };
     life->task.arg = config->init_arg.data;
     life->task.size = config->init_arg.size;
-    rpi_execute_inline(&life->executor, &life->task, result);
+    rpi_inline_execute(&life->executor, &life->task, result);
     rpi_runtimes_find(); /* it may have loaded a plug-in */
     rpi_buffer_free(result->owned);
     result->owned = NULL;
@@ -139,48 +140,48 @@ static void start(struct life *life, struct rpi_result *result)
 static void run(struct life *life, const struct rpi_task *task, struct rpi_result *result)
 {
     life->task = *task;
-    rpi_execute_inline(&life->executor, &life->task, result);
+    rpi_inline_execute(&life->executor, &life->task, result);
 }
 
-static struct rpi_datum *find(const struct rpi_catalogue *catalogue, uint64_t number)
+static struct rpi_shared_datum *find(const struct rpi_shared_cache *catalogue, uint64_t number)
 {
     for (struct rpi_link *link = catalogue->data.next; link != &catalogue->data; link = link->next)
-        if (rpi_datum_of(link)->number == number)
-            return rpi_datum_of(link);
+        if (rpi_shared_datum_of(link)->number == number)
+            return rpi_shared_datum_of(link);
     return NULL;
 }
 
-static bool map(struct rpi_catalogue *catalogue, const struct rpi_child_datum *from, int64_t worker)
+static bool map(struct rpi_shared_cache *catalogue, const struct rpi_child_main_datum *from, int64_t worker)
 {
-    struct rpi_datum *datum = rpi_catalogue_add(catalogue, from->number, (const char *)(from + 1), from->length);
+    struct rpi_shared_datum *datum = rpi_shared_cache_add(catalogue, from->number, (const char *)(from + 1), from->length);
     if (!datum)
         return false;
     datum->segment.size = from->size;
     datum->segment.token = from->token;
     datum->state = RPI_READY;
-    if (from->size == 0 || rpi_share_map(&datum->segment, worker, from->fd, false))
+    if (from->size == 0 || rpi_shm_map(&datum->segment, worker, from->fd, false))
         return true;
-    rpi_catalogue_remove(catalogue, datum);
+    rpi_shared_cache_remove(catalogue, datum);
     return false;
 }
 
-static void unmap(struct rpi_catalogue *catalogue, struct rpi_datum *datum)
+static void unmap(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum)
 {
-    rpi_share_free(&datum->segment);
-    rpi_catalogue_remove(catalogue, datum);
+    rpi_shm_free(&datum->segment);
+    rpi_shared_cache_remove(catalogue, datum);
 }
 
 /* Makes what is mapped here what the list says, both in the order of their numbers. */
 static bool share(struct life *life)
 {
-    const struct rpi_area *area = &life->child->area;
+    const struct rpi_mailbox_area *area = &life->child->area;
     const uint8_t *at = area->in;
-    struct rpi_catalogue kept;
+    struct rpi_shared_cache kept;
     bool all = true;
-    rpi_catalogue_init(&kept, &life->child->config.alloc);
+    rpi_shared_cache_init(&kept, &life->child->config.alloc);
     for (uint64_t i = 0; i < area->board->shared; i++) {
-        const struct rpi_child_datum *from = (const void *)at;
-        struct rpi_datum *datum = find(&life->catalogue, from->number);
+        const struct rpi_child_main_datum *from = (const void *)at;
+        struct rpi_shared_datum *datum = find(&life->catalogue, from->number);
         at += sizeof *from + rpi_padded(from->length);
         if (datum) {
             rpi_list_remove(&datum->link);
@@ -190,7 +191,7 @@ static bool share(struct life *life)
         }
     }
     for (struct rpi_link *link; (link = rpi_list_first(&life->catalogue.data));)
-        unmap(&life->catalogue, rpi_datum_of(link));
+        unmap(&life->catalogue, rpi_shared_datum_of(link));
     for (struct rpi_link *link; (link = rpi_list_pop(&kept.data));)
         rpi_list_append(&life->catalogue.data, link);
     return all;
@@ -205,33 +206,33 @@ _Noreturn static void end(struct life *life)
 }
 
 /* Results are left where the report will say that they are. */
-static void make_place(struct life *life, const struct rpi_command *command)
+static void make_place(struct life *life, const struct rpi_mailbox_command *command)
 {
-    const struct rpi_area *area = &life->child->area;
+    const struct rpi_mailbox_area *area = &life->child->area;
     if (command->first)
         life->at = 0;
-    size_t room = area->out_room - life->at - RPI_REPORT_DATA;
-    rpi_executor_place(&life->executor, area->out + life->at + RPI_REPORT_DATA, room < UINT32_MAX ? room : UINT32_MAX,
-                       &area->board->progress);
+    size_t room = area->out_room - life->at - RPI_CHILD_RESULT_DATA;
+    rpi_inline_place(&life->executor, area->out + life->at + RPI_CHILD_RESULT_DATA, room < UINT32_MAX ? room : UINT32_MAX,
+                     &area->board->progress);
 }
 
 static void obey(struct life *life, uint32_t number)
 {
-    const struct rpi_command *command = rpi_board_command(life->child->area.board, number);
+    const struct rpi_mailbox_command *command = rpi_mailbox_command_of(life->child->area.board, number);
     struct rpi_result result = { .status = RP_OK, .message = "" };
     make_place(life, command);
     switch (command->what) {
-    case RPI_ORDER_START:
+    case RPI_MAILBOX_ORDER_START:
         start(life, &result);
         break;
-    case RPI_ORDER_RUN:
+    case RPI_MAILBOX_ORDER_RUN:
         run(life, &command->task, &result);
         break;
-    case RPI_ORDER_SHARED:
+    case RPI_MAILBOX_ORDER_SHARED:
         if (!share(life))
             fail(&result, "");
         break;
-    case RPI_ORDER_END:
+    case RPI_MAILBOX_ORDER_END:
         end(life);
     }
     report(life, number, &result);
@@ -239,11 +240,11 @@ static void obey(struct life *life, uint32_t number)
 
 static rp_status prepare(struct life *life)
 {
-    const struct rpi_child_config *config = &life->child->config;
-    const struct rpi_area *area = &life->child->area;
-    rpi_catalogue_init(&life->catalogue, &config->alloc);
-    rp_status status = rpi_executor_init(&life->executor, &config->alloc, config->registry, config->room, config->number,
-                                         config->host);
+    const struct rpi_child_main_config *config = &life->child->config;
+    const struct rpi_mailbox_area *area = &life->child->area;
+    rpi_shared_cache_init(&life->catalogue, &config->alloc);
+    rp_status status = rpi_inline_init(&life->executor, &config->alloc, config->registry, config->room, config->number,
+                                       config->host);
     if (status != RP_OK)
         return status;
     life->executor.call.cancel = &area->board->cancel;
@@ -252,7 +253,7 @@ static rp_status prepare(struct life *life)
     return RP_OK;
 }
 
-_Noreturn void rpi_child_live(struct rpi_child *child)
+_Noreturn void rpi_child_main_live(struct rpi_child_main *child)
 {
     struct life life = { .child = child };
     guard_exit();

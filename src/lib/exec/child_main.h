@@ -5,7 +5,7 @@
 #include "exec/mailbox.h"
 #include "exec/inline.h"
 
-struct rpi_child_config {
+struct rpi_child_main_config {
     struct rpi_alloc alloc;
     const struct rpi_registry *registry;  /* borrowed */
     size_t room;                          /* bytes of an argument that travels inside a batch */
@@ -18,20 +18,20 @@ struct rpi_child_config {
     int64_t worker;                       /* its pid */
 };
 
-struct rpi_child {
-    struct rpi_child_config config;
-    struct rpi_area area;
+struct rpi_child_main {
+    struct rpi_child_main_config config;
+    struct rpi_mailbox_area area;
     int reports; /* an eventfd: there are some */
 };
 
 /* Shared data, in a list for the process. */
-struct rpi_child_datum {
+struct rpi_child_main_datum {
     uint64_t number, size, token;
     int32_t fd;      /* the worker's */
     uint32_t length; /* of the name, which follows, padded to 8 */
 };
 
 /* Its life; never returns. */
-_Noreturn void rpi_child_live(struct rpi_child *child);
+_Noreturn void rpi_child_main_live(struct rpi_child_main *child);
 
 #endif

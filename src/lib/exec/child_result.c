@@ -2,10 +2,10 @@
 
 #define bad(what) rpi_error(RP_ERR_CRASHED, "what its process left is damaged: %s", what)
 
-uint64_t rpi_report_put(uint8_t *to, const struct rpi_result *result, uint64_t children_size)
+uint64_t rpi_child_result_put(uint8_t *to, const struct rpi_result *result, uint64_t children_size)
 {
     size_t length = strlen(result->message);
-    uint64_t size = rpi_report_children(result->size) + children_size;
+    uint64_t size = rpi_child_result_children(result->size) + children_size;
     rpi_put64(to, size);
     rpi_put32(to + 8, (uint32_t)result->status);
     rpi_put32(to + 12, (uint32_t)result->code);
@@ -14,19 +14,19 @@ uint64_t rpi_report_put(uint8_t *to, const struct rpi_result *result, uint64_t c
     rpi_put32(to + 24, (uint32_t)length);
     rpi_put32(to + 28, (uint32_t)result->size);
     rpi_put64(to + 32, children_size);
-    memcpy(to + RPI_REPORT_MESSAGE, result->message, length);
+    memcpy(to + RPI_CHILD_RESULT_MESSAGE, result->message, length);
     return size;
 }
 
-uint64_t rpi_report_size(const uint8_t *head, uint64_t room)
+uint64_t rpi_child_result_size(const uint8_t *head, uint64_t room)
 {
     uint64_t size = rpi_get64(head), children = rpi_get64(head + 32);
     if (children > UINT32_MAX || size > room)
         return 0;
-    return size == rpi_report_children(rpi_get32(head + 28)) + children ? size : 0;
+    return size == rpi_child_result_children(rpi_get32(head + 28)) + children ? size : 0;
 }
 
-bool rpi_report_failures(const uint8_t *at, uint64_t size, uint32_t count, uint32_t items)
+bool rpi_child_result_failures(const uint8_t *at, uint64_t size, uint32_t count, uint32_t items)
 {
     const uint8_t *end = at + size;
     uint64_t next = 0;
@@ -44,13 +44,13 @@ static rp_status check_chunk(const struct rpi_chunk *chunk, const struct rpi_res
     uint64_t results = (uint64_t)chunk->count * chunk->out_size, before = (results + 7U) & ~(uint64_t)7;
     if (result->failures == 0)
         return result->size == results ? RP_OK : bad("a chunk's results have another size");
-    if (result->size < before ||
-        !rpi_report_failures((const uint8_t *)result->data + before, result->size - before, result->failures, chunk->count))
+    if (result->size < before || !rpi_child_result_failures((const uint8_t *)result->data + before, result->size - before,
+                                                            result->failures, chunk->count))
         return bad("a chunk's failures are no failures");
     return RP_OK;
 }
 
-static rp_status check_children(const struct rpi_report_frame *frame, const struct rpi_result *result, uint64_t size)
+static rp_status check_children(const struct rpi_child_result_frame *frame, const struct rpi_result *result, uint64_t size)
 {
     const uint8_t needed = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER, never = RPI_FRAME_LARGE | RPI_FRAME_FAILED;
     struct rpi_reader reader = { .at = result->children, .end = result->children + size };
@@ -72,10 +72,10 @@ static bool is_status(uint32_t status)
     return status == RP_OK || status == RP_ERR_TASK || status == RP_ERR_CANCELLED || status == RP_ERR_DEADLINE;
 }
 
-rp_status rpi_report_get(const uint8_t *bytes, uint64_t size, const struct rpi_report_frame *frame, char *message,
-                         struct rpi_result *result)
+rp_status rpi_child_result_get(const uint8_t *bytes, uint64_t size, const struct rpi_child_result_frame *frame,
+                               char *message, struct rpi_result *result)
 {
-    if (size < RPI_REPORT_DATA || rpi_report_size(bytes, size) != size)
+    if (size < RPI_CHILD_RESULT_DATA || rpi_child_result_size(bytes, size) != size)
         return bad("its size is not what it says");
     uint32_t status = rpi_get32(bytes + 8), length = rpi_get32(bytes + 24);
     if (!is_status(status) || length > RPI_MESSAGE_MAX)
@@ -84,9 +84,9 @@ rp_status rpi_report_get(const uint8_t *bytes, uint64_t size, const struct rpi_r
     result->failures = rpi_get32(bytes + 16);
     result->children_count = rpi_get32(bytes + 20);
     result->size = rpi_get32(bytes + 28);
-    result->data = bytes + RPI_REPORT_DATA;
-    result->children = bytes + rpi_report_children(result->size);
-    memcpy(message, bytes + RPI_REPORT_MESSAGE, length);
+    result->data = bytes + RPI_CHILD_RESULT_DATA;
+    result->children = bytes + rpi_child_result_children(result->size);
+    memcpy(message, bytes + RPI_CHILD_RESULT_MESSAGE, length);
     message[length] = '\0';
     rp_status sound = check_children(frame, result, rpi_get64(bytes + 32));
     if (sound == RP_OK && result->status == RP_OK && frame->task->is_chunk)

@@ -13,9 +13,10 @@ static uint64_t results_size(const struct rpi_task *task)
     return size_of(task, task->chunk.count);
 }
 
-rp_status rpi_salvage_begin(struct rpi_salvage *salvage, const struct rpi_alloc *alloc, const struct rpi_task *task)
+rp_status rpi_chunk_resume_begin(struct rpi_chunk_resume *salvage, const struct rpi_alloc *alloc,
+                                 const struct rpi_task *task)
 {
-    *salvage = (struct rpi_salvage){ .alloc = *alloc, .task = task, .items = task->chunk.count };
+    *salvage = (struct rpi_chunk_resume){ .alloc = *alloc, .task = task, .items = task->chunk.count };
     salvage->results = rpi_buffer_new(alloc, results_size(task));
     if (!salvage->results)
         return rpi_no_memory("a chunk's results");
@@ -23,18 +24,18 @@ rp_status rpi_salvage_begin(struct rpi_salvage *salvage, const struct rpi_alloc 
     return RP_OK;
 }
 
-void rpi_salvage_drop(struct rpi_salvage *salvage)
+void rpi_chunk_resume_drop(struct rpi_chunk_resume *salvage)
 {
     rpi_buffer_free(salvage->results);
     salvage->results = NULL;
 }
 
-void rpi_salvage_cut(struct rpi_salvage *salvage, uint32_t items)
+void rpi_chunk_resume_cut(struct rpi_chunk_resume *salvage, uint32_t items)
 {
     salvage->items = items;
 }
 
-void rpi_salvage_rest(const struct rpi_salvage *salvage, struct rpi_task *rest)
+void rpi_chunk_resume_rest(const struct rpi_chunk_resume *salvage, struct rpi_task *rest)
 {
     const struct rpi_chunk *chunk = &salvage->task->chunk;
     size_t before = (size_t)salvage->done * chunk->in_size;
@@ -46,7 +47,7 @@ void rpi_salvage_rest(const struct rpi_salvage *salvage, struct rpi_task *rest)
 }
 
 /* Room for `size` bytes more of failures. */
-static uint8_t *more(struct rpi_salvage *salvage, uint32_t size)
+static uint8_t *more(struct rpi_chunk_resume *salvage, uint32_t size)
 {
     uint64_t used = results_size(salvage->task) + salvage->failures_size;
     if (size > salvage->capacity - salvage->failures_size) {
@@ -63,8 +64,8 @@ static uint8_t *more(struct rpi_salvage *salvage, uint32_t size)
     return salvage->results + used;
 }
 
-rp_status rpi_salvage_add(struct rpi_salvage *salvage, const uint8_t *results, uint32_t items, const uint8_t *failures,
-                          uint32_t size, uint32_t count)
+rp_status rpi_chunk_resume_add(struct rpi_chunk_resume *salvage, const uint8_t *results, uint32_t items,
+                               const uint8_t *failures, uint32_t size, uint32_t count)
 {
     size_t out = salvage->task->chunk.out_size;
     uint8_t *to = more(salvage, size), *end = to + size;
@@ -86,7 +87,7 @@ rp_status rpi_salvage_add(struct rpi_salvage *salvage, const uint8_t *results, u
     return RP_OK;
 }
 
-rp_status rpi_salvage_fail(struct rpi_salvage *salvage, uint32_t items, const struct rpi_result *how)
+rp_status rpi_chunk_resume_fail(struct rpi_chunk_resume *salvage, uint32_t items, const struct rpi_result *how)
 {
     struct rpi_item_failure failure = { .status = how->status, .code = how->code, .message = how->message };
     failure.length = (uint32_t)strlen(how->message);
@@ -101,7 +102,7 @@ rp_status rpi_salvage_fail(struct rpi_salvage *salvage, uint32_t items, const st
     return RP_OK;
 }
 
-void rpi_salvage_finish(struct rpi_salvage *salvage, struct rpi_result *result)
+void rpi_chunk_resume_finish(struct rpi_chunk_resume *salvage, struct rpi_result *result)
 {
     *result = (struct rpi_result){ .status = RP_OK, .message = "", .failures = salvage->failures };
     uint64_t all = results_size(salvage->task), before = size_of(salvage->task, salvage->items);

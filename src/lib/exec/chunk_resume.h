@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "proto/task.h"
 
-struct rpi_salvage {
+struct rpi_chunk_resume {
     struct rpi_alloc alloc;
     const struct rpi_task *task; /* the whole chunk; borrowed */
     uint32_t items, done;        /* that are to be done, and that are */
@@ -15,21 +15,21 @@ struct rpi_salvage {
 };
 
 /* RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_salvage_begin(struct rpi_salvage *salvage, const struct rpi_alloc *alloc,
-                                        const struct rpi_task *task);
-void rpi_salvage_drop(struct rpi_salvage *salvage);
+RP_MUST_USE rp_status rpi_chunk_resume_begin(struct rpi_chunk_resume *salvage, const struct rpi_alloc *alloc,
+                                             const struct rpi_task *task);
+void rpi_chunk_resume_drop(struct rpi_chunk_resume *salvage);
 
 /* So many items are to be done by now: others were taken from the chunk. */
-void rpi_salvage_cut(struct rpi_salvage *salvage, uint32_t items);
+void rpi_chunk_resume_cut(struct rpi_chunk_resume *salvage, uint32_t items);
 /* What is not done. */
-void rpi_salvage_rest(const struct rpi_salvage *salvage, struct rpi_task *rest);
-/* The next `items` items are done: their results, and `count` failures of `size` bytes, checked (rpi_report_failures), that count from
+void rpi_chunk_resume_rest(const struct rpi_chunk_resume *salvage, struct rpi_task *rest);
+/* The next `items` items are done: their results, and `count` failures of `size` bytes, checked (rpi_child_result_failures), that count from
  * the first of them.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_salvage_add(struct rpi_salvage *salvage, const uint8_t *results, uint32_t items,
-                                      const uint8_t *failures, uint32_t size, uint32_t count);
+RP_MUST_USE rp_status rpi_chunk_resume_add(struct rpi_chunk_resume *salvage, const uint8_t *results, uint32_t items,
+                                           const uint8_t *failures, uint32_t size, uint32_t count);
 /* The next `items` items have failed so.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_salvage_fail(struct rpi_salvage *salvage, uint32_t items, const struct rpi_result *how);
+RP_MUST_USE rp_status rpi_chunk_resume_fail(struct rpi_chunk_resume *salvage, uint32_t items, const struct rpi_result *how);
 /* The whole chunk's result; nothing is left in *salvage. */
-void rpi_salvage_finish(struct rpi_salvage *salvage, struct rpi_result *result);
+void rpi_chunk_resume_finish(struct rpi_chunk_resume *salvage, struct rpi_result *result);
 
 #endif

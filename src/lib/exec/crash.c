@@ -14,13 +14,13 @@
 
 _Thread_local bool rpi_crash_armed;
 
-static enum rpi_ends what_ends; /* facts of the process, as its signals are */
+static enum rpi_crash_ends what_ends; /* facts of the process, as its signals are */
 static void (*end_job)(int code);
 static pid_t owner; /* 0: nothing is watched; a copy that somebody has forked is not */
 static bool is_child;
 static struct rp_call *const *_Atomic served; /* NULL, or where the thread that runs tasks says which */
 static const struct rp_call *_Atomic server;  /* NULL, or that thread's, which does nothing else */
-static _Atomic enum rpi_phase phase;          /* of that thread */
+static _Atomic enum rpi_crash_phase phase;    /* of that thread */
 
 /* The task that runs in this process, and that such an end is laid to.  *beside: it runs on
  * another thread than this one. */
@@ -68,14 +68,14 @@ static void add_task(struct line *line, const struct rp_call *call)
 
 static void add_consequence(struct line *line, bool in_task)
 {
-    static const char *const texts[] = { [RPI_ENDS_JOB] = "this ends the whole job",
-                                         [RPI_ENDS_SPAWNED] = "this ends all spawned workers",
-                                         [RPI_ENDS_WORKER] = "this ends the worker",
-                                         [RPI_ENDS_PROCESS] = "this ends its process" };
+    static const char *const texts[] = { [RPI_CRASH_ENDS_JOB] = "this ends the whole job",
+                                         [RPI_CRASH_ENDS_SPAWNED] = "this ends all spawned workers",
+                                         [RPI_CRASH_ENDS_WORKER] = "this ends the worker",
+                                         [RPI_CRASH_ENDS_PROCESS] = "this ends its process" };
     add(line, texts[what_ends]);
-    if (in_task && what_ends == RPI_ENDS_WORKER)
+    if (in_task && what_ends == RPI_CRASH_ENDS_WORKER)
         add(line, ", and the task fails; the others go on; isolation = RP_FORK spares the worker, where tasks use no MPI");
-    if (phase == RPI_IN_INITIALIZER)
+    if (phase == RPI_CRASH_IN_INITIALIZER)
         add(line, ", and rp_open fails");
 }
 
@@ -112,11 +112,11 @@ static void report(const struct rp_call *call, const struct rpi_death *death)
 /* The thread that serves ends the process, and no task is to blame. */
 static bool speak_of_server(const struct rp_call *call, enum rpi_way way, const char *what)
 {
-    static const char *const places[] = { [RPI_IN_TASKS] = " while it served, in no task",
-                                          [RPI_IN_INITIALIZER] = " in its initializer",
-                                          [RPI_IN_FINALIZER] = " in its finalizer" };
-    enum rpi_phase now = phase;
-    if (!call || getpid() != owner || (way == RPI_WAY_SIGNAL && now == RPI_IN_TASKS))
+    static const char *const places[] = { [RPI_CRASH_IN_TASKS] = " while it served, in no task",
+                                          [RPI_CRASH_IN_INITIALIZER] = " in its initializer",
+                                          [RPI_CRASH_IN_FINALIZER] = " in its finalizer" };
+    enum rpi_crash_phase now = phase;
+    if (!call || getpid() != owner || (way == RPI_WAY_SIGNAL && now == RPI_CRASH_IN_TASKS))
         return false;
     say(call, what, places[now], false);
     return true;
@@ -130,7 +130,7 @@ static bool speak(enum rpi_way way, int code)
     const struct rp_call *call = running(way, &beside);
     struct rpi_death death = { .code = code, .way = (uint8_t)way };
     rpi_death_tell(&death, what);
-    if (!call || phase != RPI_IN_TASKS)
+    if (!call || phase != RPI_CRASH_IN_TASKS)
         return speak_of_server(call ? call : server, way, what);
     death.id = call->task->id;
     death.item = call->item;
@@ -355,7 +355,7 @@ static void watch(void)
     (void)at_quick_exit(on_quick_exit);
 }
 
-void rpi_crash_watch(enum rpi_ends ends, void (*abort)(int code))
+void rpi_crash_watch(enum rpi_crash_ends ends, void (*abort)(int code))
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     what_ends = ends;
@@ -367,16 +367,16 @@ void rpi_crash_watch(enum rpi_ends ends, void (*abort)(int code))
 
 void rpi_crash_watch_child(const struct rp_call *call)
 {
-    what_ends = RPI_ENDS_PROCESS;
+    what_ends = RPI_CRASH_ENDS_PROCESS;
     end_job = NULL;
     owner = getpid();
     is_child = true;
-    phase = RPI_IN_TASKS;
+    phase = RPI_CRASH_IN_TASKS;
     rpi_crash_arm();
     rpi_crash_serve(call);
 }
 
-void rpi_crash_phase(enum rpi_phase now)
+void rpi_crash_phase(enum rpi_crash_phase now)
 {
     phase = now;
 }

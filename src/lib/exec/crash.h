@@ -8,21 +8,21 @@
 #include <stdbool.h>
 
 /* What the end of a process that runs tasks ends. */
-enum rpi_ends {
-    RPI_ENDS_JOB,
-    RPI_ENDS_SPAWNED, /* all spawned workers */
-    RPI_ENDS_WORKER,
-    RPI_ENDS_PROCESS, /* of a task's own */
+enum rpi_crash_ends {
+    RPI_CRASH_ENDS_JOB,
+    RPI_CRASH_ENDS_SPAWNED, /* all spawned workers */
+    RPI_CRASH_ENDS_WORKER,
+    RPI_CRASH_ENDS_PROCESS, /* of a task's own */
 };
 
 /* What the thread that serves does. */
-enum rpi_phase { RPI_IN_TASKS, RPI_IN_INITIALIZER, RPI_IN_FINALIZER };
+enum rpi_crash_phase { RPI_CRASH_IN_TASKS, RPI_CRASH_IN_INITIALIZER, RPI_CRASH_IN_FINALIZER };
 
 /* From now on a signal that ends this process first names the running task on stderr, and what
  * its end `ends`.  A handler that was there before is called first, and nothing is said unless
  * it gives the signal up.  An exit() in a task says so as well, and then calls abort(), unless
  * NULL, which does not return.  Process-wide; the last call's words hold. */
-void rpi_crash_watch(enum rpi_ends ends, void (*abort)(int code));
+void rpi_crash_watch(enum rpi_crash_ends ends, void (*abort)(int code));
 
 struct rp_call;
 
@@ -35,7 +35,7 @@ void rpi_crash_watch_child(const struct rp_call *call);
 void rpi_crash_serve(const struct rp_call *call);
 
 /* What this thread does from now on; at first it runs tasks. */
-void rpi_crash_phase(enum rpi_phase phase);
+void rpi_crash_phase(enum rpi_crash_phase phase);
 
 /* The end of this thread inside a task is noticed from now on. */
 void rpi_crash_arm_now(void);

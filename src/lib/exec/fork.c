@@ -14,57 +14,57 @@
 #define SHORT      4096 /* bytes of an argument: longer ones are not copied ahead of time */
 #define HEAR_TICKS ((uint64_t)1000 * RPI_TICKS_US)
 
-rp_status rpi_fork_open(const struct rpi_fork_config *config, struct rpi_resident **resident)
+rp_status rpi_fork_open(const struct rpi_fork_config *config, struct rpi_child **resident)
 {
     struct rpi_alloc alloc = config->child.alloc;
-    struct rpi_resident *new = rpi_reserve(&alloc, sizeof *new);
+    struct rpi_child *new = rpi_reserve(&alloc, sizeof *new);
     if (!new)
         return rpi_no_memory("a worker");
-    rp_status status = rpi_resident_init(new, config);
+    rp_status status = rpi_child_init(new, config);
     if (status == RP_OK)
-        status = rpi_resident_start(new);
+        status = rpi_child_start(new);
     if (status == RP_OK) {
         new->looks = true;
         *resident = new;
         return RP_OK;
     }
-    rpi_resident_fini(new);
+    rpi_child_fini(new);
     rpi_free(&alloc, new);
     return status;
 }
 
-void rpi_fork_close(struct rpi_resident *resident, bool over)
+void rpi_fork_close(struct rpi_child *resident, bool over)
 {
     struct rpi_alloc alloc = resident->config.child.alloc;
     resident->looks = false; /* there is nothing to look at any more */
     if (!over)
-        rpi_resident_stop(resident);
-    rpi_resident_fini(resident);
+        rpi_child_stop(resident);
+    rpi_child_fini(resident);
     rpi_free(&alloc, resident);
 }
 
 /* ---- failures that are not the function's own */
 
-static void fail(struct rpi_resident *resident, rp_status status, int code, struct rpi_result *result)
+static void fail(struct rpi_child *resident, rp_status status, int code, struct rpi_result *result)
 {
     *result = (struct rpi_result){ .status = status, .code = code, .message = resident->message };
 }
 
-static void crashed(struct rpi_resident *resident, struct rpi_result *result)
+static void crashed(struct rpi_child *resident, struct rpi_result *result)
 {
-    rpi_obituary(resident->message, sizeof resident->message, resident->pid, resident->status, &resident->tail);
-    fail(resident, RP_ERR_CRASHED, rpi_obituary_code(resident->status), result);
+    rpi_postmortem(resident->message, sizeof resident->message, resident->pid, resident->status, &resident->tail);
+    fail(resident, RP_ERR_CRASHED, rpi_postmortem_code(resident->status), result);
 }
 
-static void overran(struct rpi_resident *resident, double limit, struct rpi_result *result)
+static void overran(struct rpi_child *resident, double limit, struct rpi_result *result)
 {
     (void)snprintf(resident->message, sizeof resident->message,
                    "its process (pid %lld) was killed after its limit of %.3g s", (long long)resident->pid, limit);
-    rpi_obituary_last_words(resident->message, sizeof resident->message, &resident->tail);
+    rpi_postmortem_last_words(resident->message, sizeof resident->message, &resident->tail);
     fail(resident, RP_ERR_DEADLINE, 0, result);
 }
 
-static void cancelled(struct rpi_resident *resident, struct rpi_result *result)
+static void cancelled(struct rpi_child *resident, struct rpi_result *result)
 {
     (void)snprintf(resident->message, sizeof resident->message,
                    "its process (pid %lld) was killed: it went on for %.3g s after rp_cancelled() said so",
@@ -81,7 +81,7 @@ static void over(struct rpi_result *result)
 /* ---- what a process is given */
 
 /* Copies to the room for arguments, 64 bytes aligned; NULL: there is none. */
-static void *put(const struct rpi_area *area, size_t *used, const void *data, size_t size)
+static void *put(const struct rpi_mailbox_area *area, size_t *used, const void *data, size_t size)
 {
     size_t at = (*used + 63) & ~(size_t)63;
     if (at > area->in_room || size > area->in_room - at)
@@ -92,7 +92,7 @@ static void *put(const struct rpi_area *area, size_t *used, const void *data, si
     return area->in + at;
 }
 
-static bool put_inputs(const struct rpi_area *area, size_t *used, struct rpi_task *task)
+static bool put_inputs(const struct rpi_mailbox_area *area, size_t *used, struct rpi_task *task)
 {
     const rp_bytes *from = task->inputs;
     rp_bytes *views = put(area, used, from, task->input_count * sizeof *from);
@@ -108,7 +108,7 @@ static bool put_inputs(const struct rpi_area *area, size_t *used, struct rpi_tas
 }
 
 /* Its argument and inputs, where the process finds them. */
-static bool put_task(const struct rpi_area *area, size_t *used, struct rpi_task *task)
+static bool put_task(const struct rpi_mailbox_area *area, size_t *used, struct rpi_task *task)
 {
     task->arg = put(area, used, task->arg, task->size);
     return task->arg && (!task->input_count || put_inputs(area, used, task));
@@ -116,14 +116,14 @@ static bool put_task(const struct rpi_area *area, size_t *used, struct rpi_task 
 
 /* ---- shared data */
 
-static bool put_datum(const struct rpi_area *area, size_t *used, const struct rpi_datum *datum)
+static bool put_datum(const struct rpi_mailbox_area *area, size_t *used, const struct rpi_shared_datum *datum)
 {
     size_t length = strlen(datum->name);
-    struct rpi_child_datum entry = { .number = datum->number,
-                                     .size = datum->segment.size,
-                                     .token = datum->segment.token,
-                                     .fd = datum->segment.fd,
-                                     .length = (uint32_t)length };
+    struct rpi_child_main_datum entry = { .number = datum->number,
+                                          .size = datum->segment.size,
+                                          .token = datum->segment.token,
+                                          .fd = datum->segment.fd,
+                                          .length = (uint32_t)length };
     if (sizeof entry + length + 8 > area->in_room - *used)
         return false;
     memcpy(area->in + *used, &entry, sizeof entry);
@@ -133,12 +133,12 @@ static bool put_datum(const struct rpi_area *area, size_t *used, const struct rp
 }
 
 /* All that is here, which is all that a task can see. */
-static bool put_list(const struct rpi_area *area, const struct rpi_catalogue *catalogue)
+static bool put_list(const struct rpi_mailbox_area *area, const struct rpi_shared_cache *catalogue)
 {
     size_t used = 0;
     area->board->shared = 0;
     for (const struct rpi_link *link = catalogue->data.next; link != &catalogue->data; link = link->next) {
-        const struct rpi_datum *datum = rpi_datum_of(link);
+        const struct rpi_shared_datum *datum = rpi_shared_datum_of(link);
         if (datum->state != RPI_READY || datum->dropped)
             continue;
         if (!put_datum(area, &used, datum))
@@ -148,23 +148,23 @@ static bool put_list(const struct rpi_area *area, const struct rpi_catalogue *ca
     return true;
 }
 
-/* Brings the process's shared data in line with the worker's.  RPI_END_DONE: *all tells whether it has them all. */
-static enum rpi_end share(struct rpi_resident *resident, const struct rpi_catalogue *catalogue, bool *all)
+/* Brings the process's shared data in line with the worker's.  RPI_CHILD_END_DONE: *all tells whether it has them all. */
+static enum rpi_child_end share(struct rpi_child *resident, const struct rpi_shared_cache *catalogue, bool *all)
 {
-    static const struct rpi_patience_for patience;
+    static const struct rpi_child_patience patience;
     const struct rpi_task none = { 0 };
     struct rpi_result result;
     *all = true;
     if (resident->changes == catalogue->changes)
-        return RPI_END_DONE;
+        return RPI_CHILD_END_DONE;
     *all = put_list(&resident->child.area, catalogue);
     if (!*all)
-        return RPI_END_DONE;
-    rpi_resident_command(resident, RPI_ORDER_SHARED);
-    enum rpi_end end = rpi_resident_await(resident, &patience);
-    if (end != RPI_END_DONE)
+        return RPI_CHILD_END_DONE;
+    rpi_child_command(resident, RPI_MAILBOX_ORDER_SHARED);
+    enum rpi_child_end end = rpi_child_await(resident, &patience);
+    if (end != RPI_CHILD_END_DONE)
         return end;
-    *all = rpi_resident_report(resident, &none, &result) == RP_OK && result.status == RP_OK;
+    *all = rpi_child_report(resident, &none, &result) == RP_OK && result.status == RP_OK;
     if (*all)
         resident->changes = catalogue->changes;
     return end;
@@ -173,7 +173,7 @@ static enum rpi_end share(struct rpi_resident *resident, const struct rpi_catalo
 /* ---- cutting a chunk */
 
 /* A chunk whose process is not there yet, or is brought up to date, keeps one item. */
-static uint32_t cut_coming(const struct rpi_resident *resident)
+static uint32_t cut_coming(const struct rpi_child *resident)
 {
     struct rpi_task *coming = resident->coming;
     if (!coming)
@@ -184,12 +184,12 @@ static uint32_t cut_coming(const struct rpi_resident *resident)
 }
 
 /* What its process has the limit from, and may have damaged, is not asked a second time. */
-uint32_t rpi_fork_cut(struct rpi_resident *resident)
+uint32_t rpi_fork_cut(struct rpi_child *resident)
 {
-    struct rpi_progress *progress = &resident->child.area.board->progress;
+    struct rpi_mailbox_progress *progress = &resident->child.area.board->progress;
     if (!resident->items)
         return cut_coming(resident);
-    uint32_t items = rpi_progress_cut(progress, NULL);
+    uint32_t items = rpi_mailbox_progress_cut(progress, NULL);
     if (items == 0 || items > resident->items)
         return UINT32_MAX;
     resident->items = items;
@@ -197,7 +197,7 @@ uint32_t rpi_fork_cut(struct rpi_resident *resident)
 }
 
 /* The end of its process's part of a chunk is known: so much of it there was. */
-static void end_part(struct rpi_resident *resident, struct rpi_task *task)
+static void end_part(struct rpi_child *resident, struct rpi_task *task)
 {
     if (!task->is_chunk)
         return;
@@ -219,7 +219,7 @@ static rp_status shrink(const struct rpi_task *task, uint32_t given, struct rpi_
         result->size = results;
         return RP_OK;
     }
-    if (!rpi_report_failures(data + all, result->size - all, result->failures, task->chunk.count)) {
+    if (!rpi_child_result_failures(data + all, result->size - all, result->failures, task->chunk.count)) {
         rpi_buffer_free(result->owned);
         return rpi_error(RP_ERR_CRASHED, "what its process left is damaged: an item has failed that it was not to run");
     }
@@ -232,11 +232,11 @@ static rp_status shrink(const struct rpi_task *task, uint32_t given, struct rpi_
 /* ---- running */
 
 /* A process to run a task in.  false: *result tells why there is none. */
-static bool make_ready(struct rpi_resident *resident, int *births, struct rpi_result *result)
+static bool make_ready(struct rpi_child *resident, int *births, struct rpi_result *result)
 {
     rp_status status = RP_OK;
     while (!resident->alive && (*births)++ < BIRTHS)
-        status = rpi_resident_start(resident);
+        status = rpi_child_start(resident);
     if (resident->alive)
         return true;
     (void)snprintf(resident->message, sizeof resident->message, "there is no process to run it in: %.900s",
@@ -245,11 +245,11 @@ static bool make_ready(struct rpi_resident *resident, int *births, struct rpi_re
     return false;
 }
 
-static void take(struct rpi_resident *resident, const struct rpi_task *task, uint32_t given, struct rpi_result *result)
+static void take(struct rpi_child *resident, const struct rpi_task *task, uint32_t given, struct rpi_result *result)
 {
     struct rpi_task whole = *task;
     whole.chunk.count = given;
-    rp_status status = rpi_resident_report(resident, &whole, result);
+    rp_status status = rpi_child_report(resident, &whole, result);
     if (status == RP_OK && task->is_chunk && given != task->chunk.count)
         status = shrink(task, given, result);
     if (status == RP_OK)
@@ -259,54 +259,54 @@ static void take(struct rpi_resident *resident, const struct rpi_task *task, uin
         fail(resident, RP_ERR_TASK, RP_ERR_NOMEM, result);
         return;
     }
-    rpi_resident_kill(resident);
+    rpi_child_kill(resident);
     fail(resident, RP_ERR_CRASHED, SIGKILL, result);
 }
 
 /* `given`: the items that its process got, of a chunk that may have fewer since. */
-static void tell(struct rpi_resident *resident, const struct rpi_task *task, uint32_t given, enum rpi_end end,
+static void tell(struct rpi_child *resident, const struct rpi_task *task, uint32_t given, enum rpi_child_end end,
                  struct rpi_result *result)
 {
     switch (end) {
-    case RPI_END_DONE:
+    case RPI_CHILD_END_DONE:
         take(resident, task, given, result);
         break;
-    case RPI_END_DIED:
+    case RPI_CHILD_END_DIED:
         crashed(resident, result);
         break;
-    case RPI_END_OVERRAN:
+    case RPI_CHILD_END_OVERRAN:
         overran(resident, task->limit, result);
         break;
-    case RPI_END_CANCELLED:
+    case RPI_CHILD_END_CANCELLED:
         cancelled(resident, result);
         break;
-    case RPI_END_OVER:
+    case RPI_CHILD_END_OVER:
         over(result);
         break;
-    case RPI_END_EARLY:   /* and another process had it */
-    case RPI_END_REFUSED: /* and told */
+    case RPI_CHILD_END_EARLY:   /* and another process had it */
+    case RPI_CHILD_END_REFUSED: /* and told */
         break;
     }
 }
 
-static enum rpi_end refuse(struct rpi_resident *resident, const char *why, struct rpi_result *result)
+static enum rpi_child_end refuse(struct rpi_child *resident, const char *why, struct rpi_result *result)
 {
     (void)snprintf(resident->message, sizeof resident->message, "%s", why);
     fail(resident, RP_ERR_TASK, RP_ERR_NOMEM, result);
-    return RPI_END_REFUSED;
+    return RPI_CHILD_END_REFUSED;
 }
 
 /* What it says on standard error is passed on, of short tasks not each time.  What a good task has said is none of a later one's last
  * words. */
-static void hear(struct rpi_resident *resident, bool good)
+static void hear(struct rpi_child *resident, bool good)
 {
     uint64_t now = rpi_ticks();
     if (good && now - resident->heard < HEAR_TICKS)
         return;
     resident->heard = now;
-    rpi_tail_forward(&resident->tail);
+    rpi_postmortem_tail_forward(&resident->tail);
     if (good)
-        rpi_tail_begin(&resident->tail);
+        rpi_postmortem_tail_begin(&resident->tail);
 }
 
 static bool is_short(const struct rpi_task *task)
@@ -315,7 +315,7 @@ static bool is_short(const struct rpi_task *task)
 }
 
 /* Tasks that the process is given along with this one; at most `most` in all. */
-static uint32_t follow(struct rpi_resident *resident, struct rpi_task *tasks, uint32_t most)
+static uint32_t follow(struct rpi_child *resident, struct rpi_task *tasks, uint32_t most)
 {
     const struct rpi_fork_config *config = &resident->config;
     uint64_t limit = config->isolation.tasks_per_child;
@@ -327,15 +327,15 @@ static uint32_t follow(struct rpi_resident *resident, struct rpi_task *tasks, ui
 }
 
 /* Gives the process the task, with all that it can see, and those that may go along. */
-static enum rpi_end hand_over(struct rpi_resident *resident, const struct rpi_task *task,
-                              const struct rpi_catalogue *catalogue, struct rpi_result *result)
+static enum rpi_child_end hand_over(struct rpi_child *resident, const struct rpi_task *task,
+                                    const struct rpi_shared_cache *catalogue, struct rpi_result *result)
 {
-    const struct rpi_area *area = &resident->child.area;
+    const struct rpi_mailbox_area *area = &resident->child.area;
     struct rpi_task tasks[RPI_LINE];
     bool shared;
-    enum rpi_end end = share(resident, catalogue, &shared);
-    if (end != RPI_END_DONE)
-        return end == RPI_END_DIED ? RPI_END_EARLY : end;
+    enum rpi_child_end end = share(resident, catalogue, &shared);
+    if (end != RPI_CHILD_END_DONE)
+        return end == RPI_CHILD_END_DIED ? RPI_CHILD_END_EARLY : end;
     if (!shared && task->epoch)
         return refuse(resident, "its process has no memory or descriptor for the shared data", result);
     resident->used = 0;
@@ -345,42 +345,43 @@ static enum rpi_end hand_over(struct rpi_resident *resident, const struct rpi_ta
     uint32_t count = follow(resident, tasks, RPI_LINE), put = 1;
     while (put < count && put_task(area, &resident->used, &tasks[put]))
         put++;
-    rpi_resident_give(resident, tasks, put);
+    rpi_child_give(resident, tasks, put);
     resident->coming = NULL;
-    return RPI_END_DONE;
+    return RPI_CHILD_END_DONE;
 }
 
 /* *given: the items of a chunk that its process got. */
-static enum rpi_end run(struct rpi_resident *resident, struct rpi_task *task, const struct rpi_catalogue *catalogue,
-                        uint32_t *given, struct rpi_result *result)
+static enum rpi_child_end run(struct rpi_child *resident, struct rpi_task *task, const struct rpi_shared_cache *catalogue,
+                              uint32_t *given, struct rpi_result *result)
 {
-    enum rpi_end end = rpi_resident_has_next(resident) ? RPI_END_DONE : hand_over(resident, task, catalogue, result);
+    enum rpi_child_end end = rpi_child_has_next(resident) ? RPI_CHILD_END_DONE
+                                                          : hand_over(resident, task, catalogue, result);
     *given = task->chunk.count;
-    if (end != RPI_END_DONE)
+    if (end != RPI_CHILD_END_DONE)
         return end;
-    const struct rpi_patience_for patience = { .limit = task->limit, .parts = task->is_chunk ? task->chunk.count : 1 };
-    end = rpi_resident_await(resident, &patience);
+    const struct rpi_child_patience patience = { .limit = task->limit, .parts = task->is_chunk ? task->chunk.count : 1 };
+    end = rpi_child_await(resident, &patience);
     end_part(resident, task);
-    hear(resident, end == RPI_END_DONE);
-    if (!rpi_resident_has_next(resident))
-        rpi_area_drop(resident->child.area.in, resident->used);
+    hear(resident, end == RPI_CHILD_END_DONE);
+    if (!rpi_child_has_next(resident))
+        rpi_mailbox_area_drop(resident->child.area.in, resident->used);
     return end;
 }
 
 /* Runs a task, in another process if one dies before it has begun, which is not the task's doing.  A chunk has the items that it keeps after
  * that; *given: that its process got. */
-static enum rpi_end execute(struct rpi_resident *resident, struct rpi_task *task, const struct rpi_catalogue *catalogue,
-                            uint32_t *given, struct rpi_result *result)
+static enum rpi_child_end execute(struct rpi_child *resident, struct rpi_task *task,
+                                  const struct rpi_shared_cache *catalogue, uint32_t *given, struct rpi_result *result)
 {
-    enum rpi_end end;
+    enum rpi_child_end end;
     int births = 0;
     do {
         resident->coming = task->is_chunk ? task : NULL;
         *given = task->chunk.count;
-        bool ready = rpi_resident_has_next(resident) || make_ready(resident, &births, result);
-        end = ready ? run(resident, task, catalogue, given, result) : RPI_END_REFUSED;
+        bool ready = rpi_child_has_next(resident) || make_ready(resident, &births, result);
+        end = ready ? run(resident, task, catalogue, given, result) : RPI_CHILD_END_REFUSED;
         resident->coming = NULL;
-    } while (end == RPI_END_EARLY);
+    } while (end == RPI_CHILD_END_EARLY);
     tell(resident, task, *given, end, result);
     return end;
 }
@@ -389,14 +390,14 @@ static enum rpi_end execute(struct rpi_resident *resident, struct rpi_task *task
 
 /* Keeps what the process, which got `given` items, did before it died, and fails the item that it died of.  RP_ERR_CRASHED: what it left is
  * damaged. */
-static rp_status save(struct rpi_resident *resident, struct rpi_salvage *salvage, const struct rpi_task *rest,
+static rp_status save(struct rpi_child *resident, struct rpi_chunk_resume *salvage, const struct rpi_task *rest,
                       uint32_t given, const struct rpi_result *how)
 {
-    const struct rpi_area *area = &resident->child.area;
-    const struct rpi_progress *progress = &area->board->progress;
+    const struct rpi_mailbox_area *area = &resident->child.area;
+    const struct rpi_mailbox_progress *progress = &area->board->progress;
     uint32_t items = atomic_load(&progress->item), count = atomic_load(&progress->failures);
     uint64_t results = (uint64_t)given * rest->chunk.out_size, size = atomic_load(&progress->failures_size);
-    uint64_t at = RPI_REPORT_DATA + ((results + 7U) & ~(uint64_t)7);
+    uint64_t at = RPI_CHILD_RESULT_DATA + ((results + 7U) & ~(uint64_t)7);
     rp_status status = RP_ERR_CRASHED;
     if (items > rest->chunk.count || count > items || size > (uint64_t)count * rpi_item_failure_size(RPI_MESSAGE_MAX) ||
         at > area->out_room || size > area->out_room - at)
@@ -405,33 +406,33 @@ static rp_status save(struct rpi_resident *resident, struct rpi_salvage *salvage
     if (!failures)
         return rpi_no_memory("a chunk's results");
     memcpy(failures, area->out + at, size);
-    if (rpi_report_failures(failures, size, count, items))
-        status = rpi_salvage_add(salvage, area->out + RPI_REPORT_DATA, items, failures, (uint32_t)size, count);
+    if (rpi_child_result_failures(failures, size, count, items))
+        status = rpi_chunk_resume_add(salvage, area->out + RPI_CHILD_RESULT_DATA, items, failures, (uint32_t)size, count);
     rpi_free(&salvage->alloc, failures);
     bool died_in_one = items < rest->chunk.count; /* else after the last */
-    return status == RP_OK && died_in_one ? rpi_salvage_fail(salvage, 1, how) : status;
+    return status == RP_OK && died_in_one ? rpi_chunk_resume_fail(salvage, 1, how) : status;
 }
 
 /* The last process's result behind what is saved. */
-static rp_status conclude(struct rpi_salvage *salvage, const struct rpi_task *rest, const struct rpi_result *result)
+static rp_status conclude(struct rpi_chunk_resume *salvage, const struct rpi_task *rest, const struct rpi_result *result)
 {
     const uint8_t *data = result->data;
     uint64_t results = (uint64_t)rest->chunk.count * rest->chunk.out_size, at = (results + 7U) & ~(uint64_t)7;
     uint32_t size = result->failures ? (uint32_t)(result->size - at) : 0;
     if (result->status != RP_OK)
-        return rpi_salvage_fail(salvage, rest->chunk.count, result);
-    return rpi_salvage_add(salvage, data, rest->chunk.count, size ? data + at : data, size, result->failures);
+        return rpi_chunk_resume_fail(salvage, rest->chunk.count, result);
+    return rpi_chunk_resume_add(salvage, data, rest->chunk.count, size ? data + at : data, size, result->failures);
 }
 
 /* A chunk whose process died, `given` of its items, and which keeps `rest`: *result, how it did, becomes the whole chunk's. */
-static void go_on(struct rpi_resident *resident, const struct rpi_task *task, struct rpi_task *rest, uint32_t given,
-                  const struct rpi_catalogue *catalogue, enum rpi_end end, struct rpi_result *result)
+static void go_on(struct rpi_child *resident, const struct rpi_task *task, struct rpi_task *rest, uint32_t given,
+                  const struct rpi_shared_cache *catalogue, enum rpi_child_end end, struct rpi_result *result)
 {
-    struct rpi_salvage salvage;
-    rp_status status = rpi_salvage_begin(&salvage, &resident->config.child.alloc, task);
+    struct rpi_chunk_resume salvage;
+    rp_status status = rpi_chunk_resume_begin(&salvage, &resident->config.child.alloc, task);
     while (status == RP_OK) {
-        rpi_salvage_cut(&salvage, salvage.done + rest->chunk.count);
-        if (end == RPI_END_DIED || end == RPI_END_OVERRAN) {
+        rpi_chunk_resume_cut(&salvage, salvage.done + rest->chunk.count);
+        if (end == RPI_CHILD_END_DIED || end == RPI_CHILD_END_OVERRAN) {
             status = save(resident, &salvage, rest, given, result);
         } else {
             status = conclude(&salvage, rest, result);
@@ -439,34 +440,34 @@ static void go_on(struct rpi_resident *resident, const struct rpi_task *task, st
         }
         if (status != RP_OK || salvage.done == salvage.items)
             break;
-        rpi_salvage_rest(&salvage, rest);
+        rpi_chunk_resume_rest(&salvage, rest);
         resident->saved = salvage.done;
         end = execute(resident, rest, catalogue, &given, result);
     }
     if (status == RP_OK)
-        rpi_salvage_finish(&salvage, result);
+        rpi_chunk_resume_finish(&salvage, result);
     else if (status == RP_ERR_NOMEM)
         (void)refuse(resident, "the worker has no memory for a chunk's results", result);
-    rpi_salvage_drop(&salvage);
+    rpi_chunk_resume_drop(&salvage);
 }
 
 /* ---- any task */
 
-static void recycle(struct rpi_resident *resident)
+static void recycle(struct rpi_child *resident)
 {
     uint64_t most = resident->config.isolation.tasks_per_child;
     if (resident->alive && most && ++resident->ran >= most)
-        rpi_resident_stop(resident);
+        rpi_child_stop(resident);
 }
 
-void rpi_execute_fork(struct rpi_resident *resident, const struct rpi_task *task, const struct rpi_catalogue *catalogue,
+void rpi_fork_execute(struct rpi_child *resident, const struct rpi_task *task, const struct rpi_shared_cache *catalogue,
                       struct rpi_result *result)
 {
     struct rpi_task rest = *task;
     uint32_t given;
     resident->saved = 0;
-    enum rpi_end end = execute(resident, &rest, catalogue, &given, result);
-    if (task->is_chunk && (end == RPI_END_DIED || end == RPI_END_OVERRAN))
+    enum rpi_child_end end = execute(resident, &rest, catalogue, &given, result);
+    if (task->is_chunk && (end == RPI_CHILD_END_DIED || end == RPI_CHILD_END_OVERRAN))
         go_on(resident, task, &rest, given, catalogue, end, result);
     recycle(resident);
 }

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* All signals are blocked over the fork: no handler of the application's runs in the zygote. */
-static pid_t fork_zygote(int socket, const struct rpi_zygote_config *config)
+static pid_t fork_zygote(int socket, const struct rpi_forkserver_config *config)
 {
     sigset_t all, before;
     pid_t parent = getpid();
@@ -24,17 +24,17 @@ static pid_t fork_zygote(int socket, const struct rpi_zygote_config *config)
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
-        rpi_nursery(socket, parent, config);
+        rpi_forkserver_main(socket, parent, config);
     int error = errno;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = error;
     return pid;
 }
 
-rp_status rpi_zygote_start(struct rpi_zygote *zygote, const struct rpi_zygote_config *config)
+rp_status rpi_forkserver_start(struct rpi_forkserver *zygote, const struct rpi_forkserver_config *config)
 {
     int ends[2];
-    *zygote = (struct rpi_zygote){ .socket = -1 };
+    *zygote = (struct rpi_forkserver){ .socket = -1 };
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return rpi_error(RP_ERR_FULL, "no socket for a task's process: %s", strerror(errno));
     pid_t pid = fork_zygote(ends[1], config);
@@ -49,32 +49,32 @@ rp_status rpi_zygote_start(struct rpi_zygote *zygote, const struct rpi_zygote_co
     return RP_OK;
 }
 
-void rpi_zygote_end(struct rpi_zygote *zygote)
+void rpi_forkserver_end(struct rpi_forkserver *zygote)
 {
     if (!zygote->pid)
         return;
     rpi_private_close(zygote->socket);
     while (waitpid((pid_t)zygote->pid, NULL, 0) < 0 && errno == EINTR)
         continue; /* ECHILD: the application has reaped it */
-    *zygote = (struct rpi_zygote){ .socket = -1 };
+    *zygote = (struct rpi_forkserver){ .socket = -1 };
 }
 
-static bool ask(struct rpi_zygote *zygote, char what)
+static bool ask(struct rpi_forkserver *zygote, char what)
 {
     return zygote->pid && send(zygote->socket, &what, 1, MSG_NOSIGNAL) == 1;
 }
 
-bool rpi_zygote_fork(struct rpi_zygote *zygote)
+bool rpi_forkserver_fork(struct rpi_forkserver *zygote)
 {
-    return ask(zygote, RPI_NURSERY_FORK);
+    return ask(zygote, RPI_FORKSERVER_MAIN_FORK);
 }
 
-bool rpi_zygote_kill(struct rpi_zygote *zygote)
+bool rpi_forkserver_kill(struct rpi_forkserver *zygote)
 {
-    return ask(zygote, RPI_NURSERY_KILL);
+    return ask(zygote, RPI_FORKSERVER_MAIN_KILL);
 }
 
-int rpi_zygote_hear(struct rpi_zygote *zygote, struct rpi_zygote_news *news)
+int rpi_forkserver_hear(struct rpi_forkserver *zygote, struct rpi_forkserver_news *news)
 {
     ssize_t size;
     if (!zygote->pid)

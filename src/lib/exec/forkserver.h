@@ -13,40 +13,40 @@
 
 #include <rankpool.h>
 
-#define RPI_ZYGOTE_KEEPS 2
+#define RPI_FORKSERVER_KEEPS 2
 
-struct rpi_zygote_config {
+struct rpi_forkserver_config {
     void (*live)(void *context); /* a child's life; it does not return */
     void *context;
-    int keep[RPI_ZYGOTE_KEEPS]; /* descriptors that a child needs, or -1; all others are closed but standard output */
-    int error;                  /* what becomes its standard error */
+    int keep[RPI_FORKSERVER_KEEPS]; /* descriptors that a child needs, or -1; all others are closed but standard output */
+    int error;                      /* what becomes its standard error */
 };
 
-struct rpi_zygote {
+struct rpi_forkserver {
     int64_t pid; /* 0: there is none */
     int socket;
 };
 
-enum rpi_zygote_what {
-    RPI_ZYGOTE_BORN = 1,  /* value: pid */
-    RPI_ZYGOTE_STILLBORN, /* value: errno of fork */
-    RPI_ZYGOTE_DIED,      /* value: as waitpid gives it */
+enum rpi_forkserver_what {
+    RPI_FORKSERVER_BORN = 1,  /* value: pid */
+    RPI_FORKSERVER_STILLBORN, /* value: errno of fork */
+    RPI_FORKSERVER_DIED,      /* value: as waitpid gives it */
 };
 
-struct rpi_zygote_news {
-    enum rpi_zygote_what what;
+struct rpi_forkserver_news {
+    enum rpi_forkserver_what what;
     int64_t value;
 };
 
 /* RP_ERR_FULL: no process or descriptor could be had. */
-RP_MUST_USE rp_status rpi_zygote_start(struct rpi_zygote *zygote, const struct rpi_zygote_config *config);
+RP_MUST_USE rp_status rpi_forkserver_start(struct rpi_forkserver *zygote, const struct rpi_forkserver_config *config);
 /* Ends it and its child at once. */
-void rpi_zygote_end(struct rpi_zygote *zygote);
+void rpi_forkserver_end(struct rpi_forkserver *zygote);
 
 /* Asks for a child, or for its end; false: the zygote is gone. */
-bool rpi_zygote_fork(struct rpi_zygote *zygote);
-bool rpi_zygote_kill(struct rpi_zygote *zygote);
+bool rpi_forkserver_fork(struct rpi_forkserver *zygote);
+bool rpi_forkserver_kill(struct rpi_forkserver *zygote);
 /* What it has to say; never waits.  1: *news is set; 0: nothing; -1: the zygote is gone, and its child with it. */
-int rpi_zygote_hear(struct rpi_zygote *zygote, struct rpi_zygote_news *news);
+int rpi_forkserver_hear(struct rpi_forkserver *zygote, struct rpi_forkserver_news *news);
 
 #endif

@@ -24,7 +24,7 @@
 #define OOM_SCORE "500" /* when memory is short a task's process is to go, not the worker */
 
 struct nursery {
-    const struct rpi_zygote_config *config;
+    const struct rpi_forkserver_config *config;
     int socket;
     int signals; /* SIGCHLD */
     int parent;  /* a pidfd, or -1 where the kernel has none */
@@ -56,16 +56,16 @@ static int by_number(const void *a, const void *b)
 
 /* Standard input is empty, standard error goes to the worker; of the others only those that are needed stay: a copy of a socket would
  * hide its owner's death from its peer. */
-static void keep_own(int socket, const struct rpi_zygote_config *config)
+static void keep_own(int socket, const struct rpi_forkserver_config *config)
 {
-    int kept[RPI_ZYGOTE_KEEPS + 1] = { socket };
+    int kept[RPI_FORKSERVER_KEEPS + 1] = { socket };
     memcpy(kept + 1, config->keep, sizeof config->keep);
-    qsort(kept, RPI_ZYGOTE_KEEPS + 1, sizeof *kept, by_number);
+    qsort(kept, RPI_FORKSERVER_KEEPS + 1, sizeof *kept, by_number);
     (void)dup2(config->error, STDERR_FILENO);
     (void)close(STDIN_FILENO);
     (void)open("/dev/null", O_RDONLY); /* the lowest free number: standard input's */
     unsigned next = STDERR_FILENO + 1;
-    for (int i = 0; i <= RPI_ZYGOTE_KEEPS; i++) {
+    for (int i = 0; i <= RPI_FORKSERVER_KEEPS; i++) {
         if (kept[i] < (int)next)
             continue;
         close_between(next, (unsigned)kept[i] - 1);
@@ -99,7 +99,7 @@ static void volunteer(void)
 
 _Noreturn static void be_child(struct nursery *nursery)
 {
-    const struct rpi_zygote_config *config = nursery->config;
+    const struct rpi_forkserver_config *config = nursery->config;
     (void)setsid();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)prctl(PR_SET_NAME, nursery->name);
@@ -115,9 +115,9 @@ _Noreturn static void be_child(struct nursery *nursery)
     _exit(1);
 }
 
-static void say(const struct nursery *nursery, enum rpi_zygote_what what, int64_t value)
+static void say(const struct nursery *nursery, enum rpi_forkserver_what what, int64_t value)
 {
-    struct rpi_zygote_news news;
+    struct rpi_forkserver_news news;
     memset(&news, 0, sizeof news);
     news.what = what;
     news.value = value;
@@ -131,9 +131,9 @@ static void bear(struct nursery *nursery)
         be_child(nursery);
     if (pid > 0) {
         nursery->child = pid;
-        say(nursery, RPI_ZYGOTE_BORN, pid);
+        say(nursery, RPI_FORKSERVER_BORN, pid);
     } else {
-        say(nursery, RPI_ZYGOTE_STILLBORN, errno);
+        say(nursery, RPI_FORKSERVER_STILLBORN, errno);
     }
 }
 
@@ -153,7 +153,7 @@ static void sweep(struct nursery *nursery)
         if (pid < 0)
             return; /* there is none */
         const struct timespec rest = { .tv_nsec = SWEEP_NAP };
-        (void)rpi_offspring_kill_of(self);
+        (void)rpi_proctree_kill_of(self);
         (void)nanosleep(&rest, NULL);
     }
 }
@@ -166,7 +166,7 @@ static void bury(struct nursery *nursery)
     while (waitpid(nursery->child, &status, 0) < 0 && errno == EINTR)
         continue;
     sweep(nursery);
-    say(nursery, RPI_ZYGOTE_DIED, status);
+    say(nursery, RPI_FORKSERVER_DIED, status);
 }
 
 static void reap(struct nursery *nursery)
@@ -207,22 +207,22 @@ static void obey(struct nursery *nursery)
         return;
     if (size != 1)
         leave(nursery);
-    if (what == RPI_NURSERY_FORK && !nursery->child)
+    if (what == RPI_FORKSERVER_MAIN_FORK && !nursery->child)
         bear(nursery);
-    if (what == RPI_NURSERY_KILL && nursery->child) {
+    if (what == RPI_FORKSERVER_MAIN_KILL && nursery->child) {
         (void)kill(-nursery->child, SIGKILL);
         (void)kill(nursery->child, SIGKILL);
     }
 }
 
-_Noreturn void rpi_nursery(int socket, pid_t parent, const struct rpi_zygote_config *config)
+_Noreturn void rpi_forkserver_main(int socket, pid_t parent, const struct rpi_forkserver_config *config)
 {
     struct nursery nursery = { .config = config, .socket = socket, .signals = -1, .parent = -1, .self = getpid() };
     sigset_t child;
     (void)setsid();
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
     (void)prctl(PR_GET_NAME, nursery.name);
-    (void)prctl(PR_SET_NAME, RPI_OFFSPRING_SPARED);
+    (void)prctl(PR_SET_NAME, RPI_PROCTREE_SPARED);
     keep_own(socket, config);
 #ifdef SYS_pidfd_open
     nursery.parent = (int)syscall(SYS_pidfd_open, parent, 0U);

@@ -6,10 +6,10 @@
 
 #include <sys/types.h>
 
-#define RPI_NURSERY_FORK 'f'
-#define RPI_NURSERY_KILL 'k'
+#define RPI_FORKSERVER_MAIN_FORK 'f'
+#define RPI_FORKSERVER_MAIN_KILL 'k'
 
 /* The zygote's life, from its fork to its end; all signals are blocked.  `parent`: the worker. */
-_Noreturn void rpi_nursery(int socket, pid_t parent, const struct rpi_zygote_config *config);
+_Noreturn void rpi_forkserver_main(int socket, pid_t parent, const struct rpi_forkserver_config *config);
 
 #endif

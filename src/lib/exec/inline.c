@@ -6,10 +6,10 @@
 
 #include <stdio.h>
 
-rp_status rpi_executor_init(struct rpi_executor *executor, const struct rpi_alloc *alloc,
-                            const struct rpi_registry *registry, size_t room, int worker, const char *host)
+rp_status rpi_inline_init(struct rpi_inline *executor, const struct rpi_alloc *alloc, const struct rpi_registry *registry,
+                          size_t room, int worker, const char *host)
 {
-    *executor = (struct rpi_executor){ .alloc = *alloc, .registry = registry, .room = room };
+    *executor = (struct rpi_inline){ .alloc = *alloc, .registry = registry, .room = room };
     executor->call = (struct rp_call){ .alloc = *alloc, .worker = worker, .line = -1, .host = host, .name = "" };
     executor->call.worker_data = &executor->worker_data;
     executor->call.registry = registry;
@@ -20,11 +20,11 @@ rp_status rpi_executor_init(struct rpi_executor *executor, const struct rpi_allo
     executor->aligned = rpi_buffer_new(alloc, room);
     if (executor->results && executor->aligned)
         return RP_OK;
-    rpi_executor_fini(executor);
+    rpi_inline_fini(executor);
     return rpi_no_memory("a worker's results");
 }
 
-void rpi_executor_place(struct rpi_executor *executor, void *results, size_t room, struct rpi_progress *progress)
+void rpi_inline_place(struct rpi_inline *executor, void *results, size_t room, struct rpi_mailbox_progress *progress)
 {
     if (!executor->outside)
         rpi_buffer_free(executor->results);
@@ -34,7 +34,7 @@ void rpi_executor_place(struct rpi_executor *executor, void *results, size_t roo
     executor->outside = executor->fenced = true;
 }
 
-void rpi_executor_fini(struct rpi_executor *executor)
+void rpi_inline_fini(struct rpi_inline *executor)
 {
     if (!executor->outside) {
         rpi_buffer_free(executor->results);
@@ -47,10 +47,11 @@ void rpi_executor_fini(struct rpi_executor *executor)
 }
 
 /* Of a map's items, one after the other, only the size tells what their type needs. */
-const void *rpi_executor_align(struct rpi_executor *executor, const struct rpi_task *task)
+const void *rpi_inline_align(struct rpi_inline *executor, const struct rpi_task *task)
 {
     size_t item = task->is_chunk ? task->chunk.in_size : task->size;
-    if (rpi_is_aligned(task->arg, item) || (task->is_chunk && item % RPI_ALIGNMENT != 0) || task->size > executor->room)
+    if (rpi_inline_is_aligned(task->arg, item) || (task->is_chunk && item % RPI_ALIGNMENT != 0) ||
+        task->size > executor->room)
         return task->arg;
     memcpy(executor->aligned, task->arg, task->size);
     return executor->aligned;
@@ -78,7 +79,7 @@ static void judge(struct rp_call *call, rp_status returned, struct rpi_result *r
 }
 
 /* A task that came back after its time failed, whatever it says. */
-static void check_deadline(struct rpi_executor *executor, double limit, struct rpi_result *result)
+static void check_deadline(struct rpi_inline *executor, double limit, struct rpi_result *result)
 {
     struct rp_call *call = &executor->call;
     double late = rpi_now() - call->deadline;
@@ -90,13 +91,13 @@ static void check_deadline(struct rpi_executor *executor, double limit, struct r
     result->message = call->message;
 }
 
-static void say_deadline(struct rpi_executor *executor, double deadline)
+static void say_deadline(struct rpi_inline *executor, double deadline)
 {
     if (executor->progress)
         atomic_store_explicit(&executor->progress->deadline, (uint64_t)(deadline * 1e9), memory_order_relaxed);
 }
 
-static void run(struct rpi_executor *executor, rp_fn *fn, const void *arg, size_t size, double limit,
+static void run(struct rpi_inline *executor, rp_fn *fn, const void *arg, size_t size, double limit,
                 struct rpi_result *result)
 {
     struct rp_call *call = &executor->call;
@@ -110,7 +111,7 @@ static void run(struct rpi_executor *executor, rp_fn *fn, const void *arg, size_
     }
 }
 
-static void fetch_result(struct rpi_executor *executor, struct rpi_result *result)
+static void fetch_result(struct rpi_inline *executor, struct rpi_result *result)
 {
     struct rp_call *call = &executor->call;
     if (result->status != RP_OK) {
@@ -124,14 +125,14 @@ static void fetch_result(struct rpi_executor *executor, struct rpi_result *resul
     result->children_count = call->children_count;
 }
 
-static void run_one(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
+static void run_one(struct rpi_inline *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
 {
     rpi_call_reset(&executor->call, executor->results, executor->results_room);
-    run(executor, fn, rpi_executor_align(executor, task), task->size, task->limit, result);
+    run(executor, fn, rpi_inline_align(executor, task), task->size, task->limit, result);
     fetch_result(executor, result);
 }
 
-void rpi_executor_judge(struct rpi_executor *executor, rp_status returned, struct rpi_result *result)
+void rpi_inline_judge(struct rpi_inline *executor, rp_status returned, struct rpi_result *result)
 {
     *result = (struct rpi_result){ .status = RP_OK, .message = "" };
     judge(&executor->call, returned, result);
@@ -140,7 +141,7 @@ void rpi_executor_judge(struct rpi_executor *executor, rp_status returned, struc
 
 /* ---- chunks */
 
-static bool add_failure(struct rpi_executor *executor, const struct rpi_item_failure *failure)
+static bool add_failure(struct rpi_inline *executor, const struct rpi_item_failure *failure)
 {
     uint32_t size = rpi_item_failure_size(failure->length);
     if (size > executor->failures_capacity - executor->failures_size) {
@@ -158,15 +159,15 @@ static bool add_failure(struct rpi_executor *executor, const struct rpi_item_fai
     return true;
 }
 
-static void say_failures(struct rpi_executor *executor, const struct rpi_result *total)
+static void say_failures(struct rpi_inline *executor, const struct rpi_result *total)
 {
-    struct rpi_progress *progress = executor->progress;
+    struct rpi_mailbox_progress *progress = executor->progress;
     atomic_store_explicit(&progress->failures, total->failures, memory_order_relaxed);
     atomic_store_explicit(&progress->failures_size, executor->failures_size, memory_order_relaxed);
 }
 
 /* Whether item `i` is before the limit, once that is known: somebody may be cutting the chunk at this moment. */
-static __attribute__((noinline)) bool await_limit(const struct rpi_progress *progress, uint32_t i)
+static __attribute__((noinline)) bool await_limit(const struct rpi_mailbox_progress *progress, uint32_t i)
 {
     struct rpi_patience patience = { 0 };
     uint32_t limit;
@@ -176,10 +177,9 @@ static __attribute__((noinline)) bool await_limit(const struct rpi_progress *pro
 }
 
 /* Where no other thread orders this one's accesses. */
-static __attribute__((noinline)) bool begin_fenced(struct rpi_executor *executor, uint32_t i,
-                                                   const struct rpi_result *total)
+static __attribute__((noinline)) bool begin_fenced(struct rpi_inline *executor, uint32_t i, const struct rpi_result *total)
 {
-    struct rpi_progress *progress = &executor->own;
+    struct rpi_mailbox_progress *progress = &executor->own;
     if (executor->progress) {
         say_failures(executor, total);
         progress = executor->progress;
@@ -189,7 +189,7 @@ static __attribute__((noinline)) bool begin_fenced(struct rpi_executor *executor
 }
 
 /* Whether item `i` begins now, and is nobody else's any more. */
-static inline bool begin_item(struct rpi_executor *executor, uint32_t i, const struct rpi_result *total)
+static inline bool begin_item(struct rpi_inline *executor, uint32_t i, const struct rpi_result *total)
 {
     if (executor->fenced)
         return begin_fenced(executor, i, total);
@@ -205,7 +205,7 @@ static inline bool is_cancelled(const struct rp_call *call)
 }
 
 /* Runs item `i`; its result goes straight to its place. */
-static bool run_item(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, const uint8_t *items,
+static bool run_item(struct rpi_inline *executor, rp_fn *fn, const struct rpi_task *task, const uint8_t *items,
                      uint8_t *results, uint32_t i, struct rpi_result *total)
 {
     struct rp_call *call = &executor->call;
@@ -251,7 +251,7 @@ static void out_of_memory(struct rpi_result *result)
 }
 
 /* Puts the failures behind the results, in a buffer of their own where the room is too small. */
-static void append_failures(struct rpi_executor *executor, struct rpi_result *result, uint8_t *results, size_t results_size)
+static void append_failures(struct rpi_inline *executor, struct rpi_result *result, uint8_t *results, size_t results_size)
 {
     size_t before = (results_size + 7U) & ~(size_t)7;
     size_t size = before + executor->failures_size;
@@ -274,7 +274,7 @@ static void append_failures(struct rpi_executor *executor, struct rpi_result *re
 }
 
 /* Behind the results, where they are to be in the end. */
-static void place_failures(struct rpi_executor *executor, size_t results_size)
+static void place_failures(struct rpi_inline *executor, size_t results_size)
 {
     size_t before = (results_size + 7U) & ~(size_t)7;
     size_t room = before < executor->results_room ? executor->results_room - before : 0;
@@ -282,11 +282,11 @@ static void place_failures(struct rpi_executor *executor, size_t results_size)
     executor->failures_capacity = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
 }
 
-static void run_chunk(struct rpi_executor *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
+static void run_chunk(struct rpi_inline *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
 {
     size_t size = (size_t)task->chunk.count * task->chunk.out_size;
     uint8_t *results = executor->results;
-    const uint8_t *items = rpi_executor_align(executor, task);
+    const uint8_t *items = rpi_inline_align(executor, task);
     bool kept = true;
     if (size > executor->results_room)
         results = result->owned = executor->outside ? NULL : rpi_buffer_new(&executor->alloc, size);
@@ -316,7 +316,7 @@ static void run_chunk(struct rpi_executor *executor, rp_fn *fn, const struct rpi
     out_of_memory(result);
 }
 
-void rpi_execute_inline(struct rpi_executor *executor, const struct rpi_task *task, struct rpi_result *result)
+void rpi_inline_execute(struct rpi_inline *executor, const struct rpi_task *task, struct rpi_result *result)
 {
     struct rp_call *call = &executor->call;
     rp_fn *fn = executor->registry->functions[task->function];

@@ -19,27 +19,27 @@ static uint64_t ends_of(uint32_t given, uint32_t begun)
     return (uint64_t)given << 32 | begun;
 }
 
-uint32_t rpi_board_given(const struct rpi_board *board)
+uint32_t rpi_mailbox_given(const struct rpi_mailbox *board)
 {
     return (uint32_t)(atomic_load(&board->ends) >> 32);
 }
 
-uint32_t rpi_board_begun(const struct rpi_board *board)
+uint32_t rpi_mailbox_begun(const struct rpi_mailbox *board)
 {
     return (uint32_t)atomic_load(&board->ends);
 }
 
-bool rpi_board_is_done(const struct rpi_board *board, uint32_t number)
+bool rpi_mailbox_is_done(const struct rpi_mailbox *board, uint32_t number)
 {
-    return !rpi_is_behind(number, atomic_load(&board->done));
+    return !rpi_mailbox_is_after(number, atomic_load(&board->done));
 }
 
-void rpi_board_set(struct rpi_board *board, uint32_t given, uint32_t begun)
+void rpi_mailbox_set(struct rpi_mailbox *board, uint32_t given, uint32_t begun)
 {
     atomic_store(&board->ends, ends_of(given, begun));
 }
 
-bool rpi_board_begin(struct rpi_board *board, uint32_t *number)
+bool rpi_mailbox_begin(struct rpi_mailbox *board, uint32_t *number)
 {
     uint64_t ends = atomic_load(&board->ends);
     uint32_t given, begun;
@@ -53,14 +53,14 @@ bool rpi_board_begin(struct rpi_board *board, uint32_t *number)
     return true;
 }
 
-uint32_t rpi_board_withdraw(struct rpi_board *board, uint32_t kept)
+uint32_t rpi_mailbox_withdraw(struct rpi_mailbox *board, uint32_t kept)
 {
     uint64_t ends = atomic_load(&board->ends);
     uint32_t given, begun, last;
     do {
         given = (uint32_t)(ends >> 32);
         begun = (uint32_t)ends;
-        last = rpi_is_behind(begun, kept) ? begun : kept;
+        last = rpi_mailbox_is_after(begun, kept) ? begun : kept;
         if (given == last)
             break;
     } while (!atomic_compare_exchange_weak(&board->ends, &ends, ends_of(last, begun)));
@@ -69,7 +69,7 @@ uint32_t rpi_board_withdraw(struct rpi_board *board, uint32_t kept)
 
 /* ---- the area */
 
-rp_status rpi_area_map(struct rpi_area *area)
+rp_status rpi_mailbox_area_map(struct rpi_mailbox_area *area)
 {
     uint64_t size = sizeof(size_t) > 4 ? MOST : (uint64_t)256 << 20;
     void *place = MAP_FAILED;
@@ -90,14 +90,14 @@ rp_status rpi_area_map(struct rpi_area *area)
     return RP_OK;
 }
 
-void rpi_area_unmap(struct rpi_area *area)
+void rpi_mailbox_area_unmap(struct rpi_mailbox_area *area)
 {
     if (area->board)
         (void)munmap(area->board, area->mapped);
     area->board = NULL;
 }
 
-void rpi_area_drop(uint8_t *from, size_t size)
+void rpi_mailbox_area_drop(uint8_t *from, size_t size)
 {
     if (size <= LARGE)
         return;
@@ -109,13 +109,13 @@ void rpi_area_drop(uint8_t *from, size_t size)
         (void)madvise(begin, (size_t)(end - begin), MADV_REMOVE);
 }
 
-void rpi_area_take(void *to, uint8_t *from, size_t size)
+void rpi_mailbox_area_take(void *to, uint8_t *from, size_t size)
 {
     uint8_t *place = to;
     while (size) {
         size_t step = size < STEP ? size : STEP;
         memcpy(place, from, step);
-        rpi_area_drop(from, step);
+        rpi_mailbox_area_drop(from, step);
         place += step;
         from += step;
         size -= step;

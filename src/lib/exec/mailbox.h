@@ -13,75 +13,75 @@
 #include "exec/progress.h"
 #include "proto/task.h"
 
-enum rpi_order {
-    RPI_ORDER_START, /* a new process: the initializer */
-    RPI_ORDER_RUN,
-    RPI_ORDER_SHARED, /* which shared data there are now */
-    RPI_ORDER_END,    /* the finalizer, then leave */
+enum rpi_mailbox_order {
+    RPI_MAILBOX_ORDER_START, /* a new process: the initializer */
+    RPI_MAILBOX_ORDER_RUN,
+    RPI_MAILBOX_ORDER_SHARED, /* which shared data there are now */
+    RPI_MAILBOX_ORDER_END,    /* the finalizer, then leave */
 };
 
 #define RPI_LINE 64 /* orders, at the most */
 
-struct rpi_command {
-    enum rpi_order what;
+struct rpi_mailbox_command {
+    enum rpi_mailbox_order what;
     bool first;           /* of those given together: its report begins `out`, that of each other one is behind the last */
     struct rpi_task task; /* pointers into `in` */
 };
 
-struct rpi_board {
+struct rpi_mailbox {
     /* the worker's */
-    _Alignas(64) struct rpi_bell orders;
+    _Alignas(64) struct rpi_futex orders;
     uint64_t shared; /* entries of a list in `in` */
     atomic_bool cancel;
-    struct rpi_command line[RPI_LINE]; /* by number */
+    struct rpi_mailbox_command line[RPI_LINE]; /* by number */
     /* both sides' */
     /* of the line: the number of the last order given, above that of the last one begun */
     _Alignas(64) _Atomic uint64_t ends;
     /* the process's */
     _Atomic uint32_t done; /* number of the last order whose report is there */
-    struct rpi_progress progress;
+    struct rpi_mailbox_progress progress;
 };
 
 /* Numbers go round: whether `a` is behind `b`. */
-static inline bool rpi_is_behind(uint32_t a, uint32_t b)
+static inline bool rpi_mailbox_is_after(uint32_t a, uint32_t b)
 {
     return (int32_t)(a - b) > 0;
 }
 
-static inline struct rpi_command *rpi_board_command(struct rpi_board *board, uint32_t number)
+static inline struct rpi_mailbox_command *rpi_mailbox_command_of(struct rpi_mailbox *board, uint32_t number)
 {
     return &board->line[number % RPI_LINE];
 }
 
-uint32_t rpi_board_given(const struct rpi_board *board);
-uint32_t rpi_board_begun(const struct rpi_board *board);
-bool rpi_board_is_done(const struct rpi_board *board, uint32_t number);
+uint32_t rpi_mailbox_given(const struct rpi_mailbox *board);
+uint32_t rpi_mailbox_begun(const struct rpi_mailbox *board);
+bool rpi_mailbox_is_done(const struct rpi_mailbox *board, uint32_t number);
 /* By the worker, while nothing in the line waits to begin: so far the line is to go, `begun` of it done with. */
-void rpi_board_set(struct rpi_board *board, uint32_t given, uint32_t begun);
+void rpi_mailbox_set(struct rpi_mailbox *board, uint32_t given, uint32_t begun);
 /* By the process.  false: nothing waits. */
-bool rpi_board_begin(struct rpi_board *board, uint32_t *number);
+bool rpi_mailbox_begin(struct rpi_mailbox *board, uint32_t *number);
 /* Withdraws what is behind `kept` and not begun; returns the last that was not withdrawn. */
-uint32_t rpi_board_withdraw(struct rpi_board *board, uint32_t kept);
+uint32_t rpi_mailbox_withdraw(struct rpi_mailbox *board, uint32_t kept);
 
 /* The worker's view, private to each process. */
-struct rpi_area {
-    struct rpi_board *board;
+struct rpi_mailbox_area {
+    struct rpi_mailbox *board;
     uint8_t *in, *out; /* arguments; the report */
     size_t in_room, out_room;
     size_t mapped;
 };
 
 /* RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_area_map(struct rpi_area *area);
-void rpi_area_unmap(struct rpi_area *area);
+RP_MUST_USE rp_status rpi_mailbox_area_map(struct rpi_mailbox_area *area);
+void rpi_mailbox_area_unmap(struct rpi_mailbox_area *area);
 /* Where a report begins behind one of `size` bytes that begins at `at`. */
-static inline size_t rpi_area_next(size_t at, uint64_t size)
+static inline size_t rpi_mailbox_area_next(size_t at, uint64_t size)
 {
     return (at + (size_t)size + 63) & ~(size_t)63;
 }
 /* Copies out of the area; what is large is given back to the system on the way. */
-void rpi_area_take(void *to, uint8_t *from, size_t size);
+void rpi_mailbox_area_take(void *to, uint8_t *from, size_t size);
 /* `size` bytes at `from` are needed no more: large ones are given back. */
-void rpi_area_drop(uint8_t *from, size_t size);
+void rpi_mailbox_area_drop(uint8_t *from, size_t size);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-const char *rpi_signal_name(int number)
+const char *rpi_postmortem_signal_name(int number)
 {
     static const struct {
         int number;
@@ -21,16 +21,16 @@ const char *rpi_signal_name(int number)
     return NULL;
 }
 
-int rpi_obituary_code(int status)
+int rpi_postmortem_code(int status)
 {
     return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-void rpi_obituary_last_words(char *to, size_t size, const struct rpi_tail *tail)
+void rpi_postmortem_last_words(char *to, size_t size, const struct rpi_postmortem_tail *tail)
 {
     size_t used = strlen(to);
-    char lines[RPI_TAIL_BYTES + 1];
-    if (rpi_tail_lines(tail, lines, sizeof lines))
+    char lines[RPI_POSTMORTEM_TAIL_BYTES + 1];
+    if (rpi_postmortem_tail_lines(tail, lines, sizeof lines))
         (void)snprintf(to + used, size - used, ".  The end of its standard error: %s", lines);
 }
 
@@ -55,9 +55,9 @@ static const char *advice(int number)
     }
 }
 
-void rpi_obituary(char *to, size_t size, int64_t pid, int status, const struct rpi_tail *tail)
+void rpi_postmortem(char *to, size_t size, int64_t pid, int status, const struct rpi_postmortem_tail *tail)
 {
-    const char *name = WIFSIGNALED(status) ? rpi_signal_name(WTERMSIG(status)) : NULL;
+    const char *name = WIFSIGNALED(status) ? rpi_postmortem_signal_name(WTERMSIG(status)) : NULL;
     if (name)
         (void)snprintf(to, size, "its process (pid %lld) died of %s (%s)", (long long)pid, name, advice(WTERMSIG(status)));
     else if (WIFSIGNALED(status))
@@ -65,5 +65,5 @@ void rpi_obituary(char *to, size_t size, int64_t pid, int status, const struct r
     else
         (void)snprintf(to, size, "its process (pid %lld) exited with status %d inside the task, which must return instead",
                        (long long)pid, WEXITSTATUS(status));
-    rpi_obituary_last_words(to, size, tail);
+    rpi_postmortem_last_words(to, size, tail);
 }

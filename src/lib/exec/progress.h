@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-struct rpi_progress {
+struct rpi_mailbox_progress {
     _Atomic uint64_t deadline; /* nanoseconds on the monotonic clock; 0: none */
     /* of a chunk: */
     _Atomic uint32_t item;          /* the one that runs, or the limit; those before it are done */
@@ -19,7 +19,7 @@ struct rpi_progress {
 };
 
 /* Before a chunk of so many items, one at least, is given to whoever runs it. */
-static inline void rpi_progress_begin(struct rpi_progress *progress, uint32_t items)
+static inline void rpi_mailbox_progress_begin(struct rpi_mailbox_progress *progress, uint32_t items)
 {
     atomic_store_explicit(&progress->item, 0, memory_order_relaxed);
     atomic_store_explicit(&progress->limit, items, memory_order_release);
@@ -27,7 +27,7 @@ static inline void rpi_progress_begin(struct rpi_progress *progress, uint32_t it
 
 /* Leaves the chunk what it has begun of its items, the first at least; returns how many these are.  Only one at a time may cut.  `fence`:
  * makes the thread that runs it order its accesses; NULL: it does so by itself, or is this thread. */
-static inline uint32_t rpi_progress_cut(struct rpi_progress *progress, void (*fence)(void))
+static inline uint32_t rpi_mailbox_progress_cut(struct rpi_mailbox_progress *progress, void (*fence)(void))
 {
     uint32_t limit = atomic_exchange(&progress->limit, 0);
     if (fence)

@@ -19,7 +19,7 @@
 #define BRIEF_TICKS ((uint64_t)RPI_TICKS_US * 2)
 
 /* A shortage of memory passes: what could not be handed over stays the next effect. */
-static void note(struct rpi_server *server, rp_status status)
+static void note(struct rpi_serve *server, rp_status status)
 {
     if (status == RP_ERR_NOMEM)
         server->shortage = status;
@@ -30,17 +30,17 @@ static void note(struct rpi_server *server, rp_status status)
 /* A task asks whether it is cancelled: what has come is taken in, so that it can be told. */
 static void look_for_news(void *context)
 {
-    struct rpi_server *server = context;
+    struct rpi_serve *server = context;
     if (server->resume)
         server->resume(server->context);
-    (void)rpi_server_news(server);
+    (void)rpi_serve_news(server);
     if (server->pause)
         server->pause(server->context);
 }
 
-bool rpi_server_news(struct rpi_server *server)
+bool rpi_serve_news(struct rpi_serve *server)
 {
-    struct rpi_events events = rpi_server_events(server);
+    struct rpi_events events = rpi_serve_events(server);
     bool any = false;
     rp_status status = server->transport->ops->poll(server->transport, &events, &any);
     if (status != RP_OK)
@@ -48,48 +48,48 @@ bool rpi_server_news(struct rpi_server *server)
     if (server->hurries && server->hurries(server->context))
         note(server, rpi_inbox_give_back(&server->worker));
     rpi_worker_flush(&server->worker);
-    (void)rpi_server_pump(server); /* an error is kept in server->broken */
+    (void)rpi_serve_pump(server); /* an error is kept in server->broken */
     return any;
 }
 
 /* A task runs in its process: the worker has time for the rest. */
-static enum rpi_look look_around(void *context)
+static enum rpi_child_look look_around(void *context)
 {
-    struct rpi_server *server = context;
+    struct rpi_serve *server = context;
     if (server->resume)
         server->resume(server->context);
-    bool any = rpi_server_news(server), is_over = server->broken != RP_OK || server->worker.alone;
+    bool any = rpi_serve_news(server), is_over = server->broken != RP_OK || server->worker.alone;
     if (server->pause)
         server->pause(server->context);
-    return is_over ? RPI_LOOK_OVER : any ? RPI_LOOK_SOMETHING : RPI_LOOK_NOTHING;
+    return is_over ? RPI_CHILD_LOOK_OVER : any ? RPI_CHILD_LOOK_SOMETHING : RPI_CHILD_LOOK_NOTHING;
 }
 
 static uint32_t follow(void *context, struct rpi_task *tasks, uint32_t most)
 {
-    const struct rpi_server *server = context;
+    const struct rpi_serve *server = context;
     return rpi_worker_follow(&server->worker, tasks, most);
 }
 
 /* The running chunk is cut, for its own thread or for the attendant. */
 static uint32_t cut(void *context)
 {
-    struct rpi_server *server = context;
+    struct rpi_serve *server = context;
     if (server->resident)
         return rpi_fork_cut(server->resident);
-    return rpi_progress_cut(&server->executor.own, server->executor.fenced ? NULL : rpi_fence_all);
+    return rpi_mailbox_progress_cut(&server->executor.own, server->executor.fenced ? NULL : rpi_membarrier_all);
 }
 
-rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_config *config)
+rp_status rpi_serve_init(struct rpi_serve *server, const struct rpi_serve_config *config)
 {
     struct rpi_worker_config worker = { .alloc = config->alloc,
                                         .batch_limit = config->batch_limit,
                                         .functions = config->registry->count,
                                         .cut = cut,
                                         .context = server };
-    *server = (struct rpi_server){ .transport = config->transport };
+    *server = (struct rpi_serve){ .transport = config->transport };
     rpi_worker_init(&server->worker, &worker);
-    rp_status status = rpi_executor_init(&server->executor, &config->alloc, config->registry,
-                                         rpi_inline_limit(config->batch_limit), config->number, config->host);
+    rp_status status = rpi_inline_init(&server->executor, &config->alloc, config->registry,
+                                       rpi_inline_limit(config->batch_limit), config->number, config->host);
     server->executor.call.cancel = &server->worker.cancel;
     server->executor.call.look = look_for_news;
     server->executor.call.look_context = server;
@@ -98,12 +98,12 @@ rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_con
     return status;
 }
 
-rp_status rpi_server_initialise(struct rpi_server *server, uint16_t function, const void *arg, size_t size)
+rp_status rpi_serve_initialise(struct rpi_serve *server, uint16_t function, const void *arg, size_t size)
 {
     const struct rp_call *call = &server->executor.call;
     struct rpi_task task = { .function = function, .attempt = 1, .arg = arg, .size = size };
     struct rpi_result result;
-    rpi_execute_inline(&server->executor, &task, &result);
+    rpi_inline_execute(&server->executor, &task, &result);
     if (result.status == RP_OK) {
         rpi_buffer_free(result.owned);
         return RP_OK;
@@ -112,10 +112,10 @@ rp_status rpi_server_initialise(struct rpi_server *server, uint16_t function, co
                      call->worker, call->host, result.code, result.message[0] ? ": " : "", result.message);
 }
 
-rp_status rpi_server_isolate(struct rpi_server *server, const struct rpi_isolation *isolation, uint16_t initializer,
-                             rp_bytes init_arg, void (*finalizer)(void *worker_data))
+rp_status rpi_serve_isolate(struct rpi_serve *server, const struct rpi_isolation *isolation, uint16_t initializer,
+                            rp_bytes init_arg, void (*finalizer)(void *worker_data))
 {
-    const struct rpi_executor *executor = &server->executor;
+    const struct rpi_inline *executor = &server->executor;
     const struct rpi_fork_config config = { .child = { .alloc = executor->alloc,
                                                        .registry = executor->registry,
                                                        .room = executor->room,
@@ -134,7 +134,7 @@ rp_status rpi_server_isolate(struct rpi_server *server, const struct rpi_isolati
     return rpi_fork_open(&config, &server->resident);
 }
 
-static void finalise(struct rpi_server *server)
+static void finalise(struct rpi_serve *server)
 {
     pid_t self = getpid();
     server->finalizer(server->executor.worker_data);
@@ -142,22 +142,22 @@ static void finalise(struct rpi_server *server)
         rpi_call_came_back("the finalizer", "of a worker's");
 }
 
-void rpi_server_fini(struct rpi_server *server)
+void rpi_serve_fini(struct rpi_serve *server)
 {
     if (server->resident)
         rpi_fork_close(server->resident, server->broken != RP_OK || server->worker.alone);
     else if (server->finalizer)
         finalise(server);
-    rpi_supply_end(&server->worker);
+    rpi_shared_io_end(&server->worker);
     rpi_worker_fini(&server->worker);
-    rpi_executor_fini(&server->executor);
+    rpi_inline_fini(&server->executor);
 }
 
 /* ---- what the transport reports */
 
 static bool on_batch(void *context, int peer, const void *data, size_t size)
 {
-    struct rpi_server *server = context;
+    struct rpi_serve *server = context;
     (void)peer;
     server->came++;
     rp_status status = rpi_worker_receive(&server->worker, data, size);
@@ -167,18 +167,18 @@ static bool on_batch(void *context, int peer, const void *data, size_t size)
 
 static void on_sent(void *context, void *cookie)
 {
-    struct rpi_server *server = context;
+    struct rpi_serve *server = context;
     rpi_worker_sent(&server->worker, cookie);
 }
 
 static bool on_received(void *context, void *cookie)
 {
-    struct rpi_server *server = context;
+    struct rpi_serve *server = context;
     rpi_worker_arrived(&server->worker, cookie);
     return true;
 }
 
-struct rpi_events rpi_server_events(struct rpi_server *server)
+struct rpi_events rpi_serve_events(struct rpi_serve *server)
 {
     return (struct rpi_events){ .batch = on_batch, .sent = on_sent, .received = on_received, .context = server };
 }
@@ -194,7 +194,7 @@ struct turn {
     uint32_t glanced;   /* so many of them had passed at the last glance */
 };
 
-static void look(struct rpi_server *server, struct turn *turn)
+static void look(struct rpi_serve *server, struct turn *turn)
 {
     uint64_t ticks = rpi_ticks();
     double now = rpi_watch_at(&server->watch, ticks);
@@ -208,7 +208,7 @@ static void look(struct rpi_server *server, struct turn *turn)
 }
 
 /* Short tasks share a look: a count of ticks tells when it is due, for a quarter of its price. */
-static void glance(struct rpi_server *server, struct turn *turn)
+static void glance(struct rpi_serve *server, struct turn *turn)
 {
     if (turn->untimed - turn->glanced < BRIEF_TASKS)
         return;
@@ -217,15 +217,15 @@ static void glance(struct rpi_server *server, struct turn *turn)
         look(server, turn);
 }
 
-static void flush(struct rpi_server *server, struct turn *turn)
+static void flush(struct rpi_serve *server, struct turn *turn)
 {
     rpi_worker_flush(&server->worker);
-    (void)rpi_server_pump(server); /* an error is kept in server->broken */
+    (void)rpi_serve_pump(server); /* an error is kept in server->broken */
     turn->sent = turn->last;
 }
 
 /* A task's children go before its result, which says that they are to be. */
-static bool put_children(struct rpi_server *server, struct turn *turn, const struct rpi_result *result)
+static bool put_children(struct rpi_serve *server, struct turn *turn, const struct rpi_result *result)
 {
     const uint8_t *at = result->children;
     for (uint32_t i = 0; i < result->children_count; i++) {
@@ -243,12 +243,12 @@ static bool put_children(struct rpi_server *server, struct turn *turn, const str
 }
 
 /* With the next one: a process has done both since it was last waited for. */
-static bool came_together(const struct rpi_server *server)
+static bool came_together(const struct rpi_serve *server)
 {
-    return server->resident && rpi_resident_is_next_done(server->resident);
+    return server->resident && rpi_child_is_next_done(server->resident);
 }
 
-static void finish(struct rpi_server *server, struct turn *turn, const struct rpi_task *task, struct rpi_result *result)
+static void finish(struct rpi_serve *server, struct turn *turn, const struct rpi_task *task, struct rpi_result *result)
 {
     if (result->status == RP_OK && result->children_count && !put_children(server, turn, result)) {
         rpi_buffer_free(result->owned);
@@ -281,7 +281,7 @@ static void finish(struct rpi_server *server, struct turn *turn, const struct rp
 }
 
 /* Data that the task was promised cannot be had on this host. */
-static void refuse(struct rpi_server *server, const struct rpi_task *task, struct rpi_result *result)
+static void refuse(struct rpi_serve *server, const struct rpi_task *task, struct rpi_result *result)
 {
     char *text = server->executor.call.message;
     (void)snprintf(text, sizeof server->executor.call.message, "the worker has no memory for the shared data \"%s\"",
@@ -289,7 +289,7 @@ static void refuse(struct rpi_server *server, const struct rpi_task *task, struc
     *result = (struct rpi_result){ .status = RP_ERR_TASK, .code = RP_ERR_NOMEM, .message = text };
 }
 
-static void execute(struct rpi_server *server, const struct rpi_task *task, struct rpi_result *result)
+static void execute(struct rpi_serve *server, const struct rpi_task *task, struct rpi_result *result)
 {
     if (task->cancelled) {
         *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
@@ -299,50 +299,50 @@ static void execute(struct rpi_server *server, const struct rpi_task *task, stru
         refuse(server, task, result);
         return;
     }
-    rpi_executor_expect(&server->executor, task);
+    rpi_inline_expect(&server->executor, task);
     if (server->pause)
         server->pause(server->context);
-    rpi_loan_out(&server->loan);
+    rpi_handoff_out(&server->loan);
     if (server->resident)
-        rpi_execute_fork(server->resident, task, &server->worker.catalogue, result);
+        rpi_fork_execute(server->resident, task, &server->worker.catalogue, result);
     else
-        rpi_execute_inline(&server->executor, task, result);
-    rpi_loan_back(&server->loan);
+        rpi_inline_execute(&server->executor, task, result);
+    rpi_handoff_back(&server->loan);
     if (server->resume)
         server->resume(server->context);
 }
 
 /* The next task; the shared data it needs are seen to. */
-static bool next(struct rpi_server *server, struct rpi_task *task)
+static bool next(struct rpi_serve *server, struct rpi_task *task)
 {
     if (rpi_worker_next(&server->worker, task))
         return true;
     if (!server->worker.catalogue.work)
         return false;
-    rpi_supply(&server->worker, server->resident);
+    rpi_shared_io(&server->worker, server->resident);
     if (server->worker.catalogue.work) /* it would be done, but for memory for the word about it */
         note(server, RP_ERR_NOMEM);
-    (void)rpi_server_pump(server); /* an error is kept in server->broken */
+    (void)rpi_serve_pump(server); /* an error is kept in server->broken */
     return rpi_worker_next(&server->worker, task);
 }
 
 /* Whether results wait to be sent, or the transport to be looked at. */
-static bool is_due(const struct rpi_server *server, const struct turn *turn)
+static bool is_due(const struct rpi_serve *server, const struct turn *turn)
 {
     return turn->last - turn->sent > STALE || turn->last - turn->began >= (server->brief ? TURN : STALE);
 }
 
 /* Nearly all tasks, one behind the other, up to the first that is not plain in itself or in its outcome; returns how many ran. */
-static uint32_t run_plain(struct rpi_server *server, struct turn *turn, uint32_t most)
+static uint32_t run_plain(struct rpi_serve *server, struct turn *turn, uint32_t most)
 {
     struct rpi_task *task = &server->plain;
     struct rpi_result result = { .status = RP_OK };
     uint32_t count = 0;
     *task = (struct rpi_task){ 0 };
     while (count < most && !is_due(server, turn) && rpi_worker_next_plain(&server->worker, task)) {
-        rpi_loan_out(&server->loan);
-        const void *plain = rpi_execute_plain(&server->executor, task, &result);
-        rpi_loan_back(&server->loan);
+        rpi_handoff_out(&server->loan);
+        const void *plain = rpi_inline_execute_plain(&server->executor, task, &result);
+        rpi_handoff_back(&server->loan);
         count++;
         if (!plain) {
             finish(server, turn, task, &result);
@@ -356,14 +356,14 @@ static uint32_t run_plain(struct rpi_server *server, struct turn *turn, uint32_t
 }
 
 /* What its process has been given is awaited before anything is taken in that may mean it. */
-static bool goes_on(const struct rpi_server *server, const struct turn *turn, bool more)
+static bool goes_on(const struct rpi_serve *server, const struct turn *turn, bool more)
 {
-    if (server->resident && rpi_resident_has_next(server->resident))
+    if (server->resident && rpi_child_has_next(server->resident))
         return true;
     return more && turn->last - turn->began < (server->brief ? TURN : STALE);
 }
 
-uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
+uint32_t rpi_serve_run(struct rpi_serve *server, uint32_t most)
 {
     struct rpi_task *const task = &server->task;
     struct rpi_result result;
@@ -392,7 +392,7 @@ uint32_t rpi_server_run(struct rpi_server *server, uint32_t most)
     return count;
 }
 
-rp_status rpi_server_pump(struct rpi_server *server)
+rp_status rpi_serve_pump(struct rpi_serve *server)
 {
     struct rpi_transport *transport = server->transport;
     struct rpi_worker *worker = &server->worker;
@@ -416,7 +416,7 @@ rp_status rpi_server_pump(struct rpi_server *server)
     return server->broken;
 }
 
-static rp_status say_goodbye(struct rpi_server *server)
+static rp_status say_goodbye(struct rpi_serve *server)
 {
     uint8_t bytes[RPI_BATCH_HEADER];
     struct rpi_writer writer;
@@ -439,13 +439,13 @@ static rp_status say_goodbye(struct rpi_server *server)
 
 /* Nothing was found.  Some tens of microseconds of looking again, then short sleeps; behind RPI_DROWSY seconds, and one more look (`dozing`), a long
  * one, until rank 0 rings. */
-static void wait_for_news(struct rpi_server *server, struct rpi_patience *patience, bool *dozing)
+static void wait_for_news(struct rpi_serve *server, struct rpi_patience *patience, bool *dozing)
 {
     struct rpi_transport *transport = server->transport;
     if (*dozing) {
         double began = rpi_now(), limit = rpi_patience_rest(patience);
-        if (limit >= RPI_REST_MOST)
-            rpi_spares_trim(server->worker.config.alloc.spares);
+        if (limit >= RPI_IDLE_MOST)
+            rpi_bufcache_trim(server->worker.config.alloc.spares);
         transport->ops->park(transport, limit);
         if (rpi_now() < began + limit)
             rpi_patience_rouse(patience);
@@ -459,17 +459,17 @@ static void wait_for_news(struct rpi_server *server, struct rpi_patience *patien
     }
 }
 
-rp_status rpi_server_loop(struct rpi_server *server)
+rp_status rpi_serve_loop(struct rpi_serve *server)
 {
     struct rpi_transport *transport = server->transport;
-    struct rpi_events events = rpi_server_events(server);
+    struct rpi_events events = rpi_serve_events(server);
     struct rpi_patience patience = { .crowded = transport->crowd > 1 };
     bool said = false, dozing = false;
     while (!said || !rpi_worker_finished(&server->worker)) {
         bool any = false;
         rp_status status = RP_OK;
         if (server->resident) /* some are left only where there was no memory for their results */
-            server->worker.ahead = (uint16_t)rpi_resident_hold(server->resident);
+            server->worker.ahead = (uint16_t)rpi_child_hold(server->resident);
         transport->hasty = rpi_patience_spins(&patience);
         do {
             server->came = 0;
@@ -478,11 +478,11 @@ rp_status rpi_server_loop(struct rpi_server *server)
         server->worker.ahead = 0;
         if (status != RP_OK)
             return status;
-        if (rpi_server_pump(server) != RP_OK)
+        if (rpi_serve_pump(server) != RP_OK)
             return server->broken;
         if (server->worker.alone)
             return rpi_error(RP_ERR_BROKEN, "rank 0 says that the pool has failed; its own message tells why");
-        if (rpi_server_run(server, UINT32_MAX) || any) {
+        if (rpi_serve_run(server, UINT32_MAX) || any) {
             rpi_patience_reset(&patience);
             dozing = false;
         } else if (!said && rpi_worker_finished(&server->worker)) {
@@ -492,7 +492,7 @@ rp_status rpi_server_loop(struct rpi_server *server)
             said = status == RP_OK;
         } else {
             if (server->resident)
-                rpi_tail_forward(&server->resident->tail);
+                rpi_postmortem_tail_forward(&server->resident->tail);
             wait_for_news(server, &patience, &dozing);
         }
     }

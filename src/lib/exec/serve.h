@@ -9,11 +9,11 @@
 #include "proto/transport.h"
 #include "worker/worker.h"
 
-struct rpi_server {
+struct rpi_serve {
     struct rpi_worker worker;
-    struct rpi_executor executor;
-    struct rpi_task task, plain;   /* what runs: here, for it is read when a task ends its thread, and with it the frames */
-    struct rpi_resident *resident; /* where tasks run instead; NULL: here */
+    struct rpi_inline executor;
+    struct rpi_task task, plain; /* what runs: here, for it is read when a task ends its thread, and with it the frames */
+    struct rpi_child *resident;  /* where tasks run instead; NULL: here */
     struct rpi_transport *transport; /* borrowed; peer 0 is the master */
     rp_status broken;                /* RP_OK while it can go on */
     rp_status shortage;              /* RP_ERR_NOMEM: something waits for memory; set back by who asks */
@@ -22,15 +22,15 @@ struct rpi_server {
     bool (*hurries)(
         void *context); /* NULL, or asked in between: what has not begun goes back, and the thread is free soon */
     void *context;
-    struct rpi_loan loan; /* of all that is here but the executor: out on loan while a task's function runs */
-    struct rpi_attendant attendant;
+    struct rpi_handoff loan; /* of all that is here but the executor: out on loan while a task's function runs */
+    struct rpi_answer_thread attendant;
     void (*finalizer)(void *worker_data); /* NULL, or called at the end */
     uint32_t came;                        /* messages, in the last look */
     struct rpi_watch watch;
     bool brief; /* the last tasks were so short that a look at the clock is shared by several */
 };
 
-struct rpi_server_config {
+struct rpi_serve_config {
     struct rpi_alloc alloc;
     const struct rpi_registry *registry; /* borrowed */
     struct rpi_transport *transport;     /* borrowed */
@@ -40,32 +40,32 @@ struct rpi_server_config {
     const char *host;                    /* borrowed */
 };
 
-RP_MUST_USE rp_status rpi_server_init(struct rpi_server *server, const struct rpi_server_config *config);
-void rpi_server_fini(struct rpi_server *server);
+RP_MUST_USE rp_status rpi_serve_init(struct rpi_serve *server, const struct rpi_serve_config *config);
+void rpi_serve_fini(struct rpi_serve *server);
 
 /* Runs the pool's initializer, which has this number.  RP_ERR_BROKEN: it failed; the message says where and how. */
-RP_MUST_USE rp_status rpi_server_initialise(struct rpi_server *server, uint16_t function, const void *arg, size_t size);
+RP_MUST_USE rp_status rpi_serve_initialise(struct rpi_serve *server, uint16_t function, const void *arg, size_t size);
 
 /* Has tasks run in a process of their own from now on, with the initializer (or RPI_NO_FUNCTION) and the finalizer (or NULL) in each
  * such process. RP_ERR_BROKEN: the initializer failed; RP_ERR_FULL, RP_ERR_NOMEM: no process can be had. */
-RP_MUST_USE rp_status rpi_server_isolate(struct rpi_server *server, const struct rpi_isolation *isolation,
-                                         uint16_t initializer, rp_bytes init_arg, void (*finalizer)(void *worker_data));
+RP_MUST_USE rp_status rpi_serve_isolate(struct rpi_serve *server, const struct rpi_isolation *isolation,
+                                        uint16_t initializer, rp_bytes init_arg, void (*finalizer)(void *worker_data));
 
 /* How the transport reports to this server. */
-struct rpi_events rpi_server_events(struct rpi_server *server);
+struct rpi_events rpi_serve_events(struct rpi_serve *server);
 
 /* Runs tasks until none is there, `most` have run, or a while has passed; their results are sent where that is due.  Returns how
  * many ran. */
-uint32_t rpi_server_run(struct rpi_server *server, uint32_t most);
+uint32_t rpi_serve_run(struct rpi_serve *server, uint32_t most);
 
 /* While a task runs: takes in what has come, answers, and sends what is ready.  For who has borrowed the server, or waits for a task that
  * runs elsewhere.  Whether anything had come. */
-bool rpi_server_news(struct rpi_server *server);
+bool rpi_serve_news(struct rpi_serve *server);
 
 /* Hands the transport what the engine has for it. */
-rp_status rpi_server_pump(struct rpi_server *server);
+rp_status rpi_serve_pump(struct rpi_serve *server);
 
 /* A worker rank's life: serves until rank 0 says stop, then says goodbye.  RP_ERR_BROKEN, RP_ERR_MPI: it could not go on. */
-RP_MUST_USE rp_status rpi_server_loop(struct rpi_server *server);
+RP_MUST_USE rp_status rpi_serve_loop(struct rpi_serve *server);
 
 #endif

@@ -5,8 +5,8 @@
 #include "worker/worker.h"
 
 /* `keep`: a process of its own will map them too. */
-void rpi_supply(struct rpi_worker *worker, bool keep);
+void rpi_shared_io(struct rpi_worker *worker, bool keep);
 /* Frees all that is mapped: for the worker's end. */
-void rpi_supply_end(struct rpi_worker *worker);
+void rpi_shared_io_end(struct rpi_worker *worker);
 
 #endif

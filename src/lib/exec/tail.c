@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-rp_status rpi_tail_open(struct rpi_tail *tail)
+rp_status rpi_postmortem_tail_open(struct rpi_postmortem_tail *tail)
 {
     int ends[2];
-    *tail = (struct rpi_tail){ .source = -1, .sink = -1 };
+    *tail = (struct rpi_postmortem_tail){ .source = -1, .sink = -1 };
     if (pipe2(ends, O_CLOEXEC) != 0)
         return rpi_error(RP_ERR_FULL, "no pipe for the standard error of tasks: %s", strerror(errno));
     tail->source = ends[0];
@@ -19,17 +19,17 @@ rp_status rpi_tail_open(struct rpi_tail *tail)
     return RP_OK;
 }
 
-void rpi_tail_close(struct rpi_tail *tail)
+void rpi_postmortem_tail_close(struct rpi_postmortem_tail *tail)
 {
     if (tail->source < 0)
         return;
-    rpi_tail_forward(tail);
+    rpi_postmortem_tail_forward(tail);
     (void)close(tail->source);
     (void)close(tail->sink);
     tail->source = tail->sink = -1;
 }
 
-static void keep(struct rpi_tail *tail, const char *text, size_t size)
+static void keep(struct rpi_postmortem_tail *tail, const char *text, size_t size)
 {
     if (size > sizeof tail->text) {
         text += size - sizeof tail->text;
@@ -55,7 +55,7 @@ static void pass_on(const char *text, size_t size)
     }
 }
 
-void rpi_tail_forward(struct rpi_tail *tail)
+void rpi_postmortem_tail_forward(struct rpi_postmortem_tail *tail)
 {
     char text[4096];
     ssize_t size;
@@ -67,7 +67,7 @@ void rpi_tail_forward(struct rpi_tail *tail)
     }
 }
 
-size_t rpi_tail_lines(const struct rpi_tail *tail, char *to, size_t size)
+size_t rpi_postmortem_tail_lines(const struct rpi_postmortem_tail *tail, char *to, size_t size)
 {
     const char *from = tail->text, *end = tail->text + tail->used;
     size_t used = 0;

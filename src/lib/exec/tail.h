@@ -4,28 +4,28 @@
 
 #include <rankpool.h>
 
-#define RPI_TAIL_BYTES 400
+#define RPI_POSTMORTEM_TAIL_BYTES 400
 
-struct rpi_tail {
+struct rpi_postmortem_tail {
     int source; /* read end, or -1 */
     int sink;   /* write end, for the processes */
     size_t used;
     bool cut; /* more has been said than `text` has */
-    char text[RPI_TAIL_BYTES];
+    char text[RPI_POSTMORTEM_TAIL_BYTES];
 };
 
 /* RP_ERR_FULL: no descriptor is free. */
-RP_MUST_USE rp_status rpi_tail_open(struct rpi_tail *tail);
-void rpi_tail_close(struct rpi_tail *tail);
+RP_MUST_USE rp_status rpi_postmortem_tail_open(struct rpi_postmortem_tail *tail);
+void rpi_postmortem_tail_close(struct rpi_postmortem_tail *tail);
 /* Passes on what has come; never waits for it. */
-void rpi_tail_forward(struct rpi_tail *tail);
+void rpi_postmortem_tail_forward(struct rpi_postmortem_tail *tail);
 /* Forgets what is kept. */
-static inline void rpi_tail_begin(struct rpi_tail *tail)
+static inline void rpi_postmortem_tail_begin(struct rpi_postmortem_tail *tail)
 {
     tail->used = 0;
     tail->cut = false;
 }
 /* The last lines in one, for a message: whole ones, where there is room.  Returns their length. */
-size_t rpi_tail_lines(const struct rpi_tail *tail, char *to, size_t size);
+size_t rpi_postmortem_tail_lines(const struct rpi_postmortem_tail *tail, char *to, size_t size);
 
 #endif

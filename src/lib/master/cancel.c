@@ -71,7 +71,7 @@ static rp_status cancel_queued(struct rpi_master *master, uint64_t id, struct rp
     uint32_t size = rpi_future_size(future);
     rp_status status = rpi_settle_failure(master, id, future, &how);
     if (status == RP_OK)
-        rpi_master_void(master, &options, size);
+        rpi_ready_void(master, &options, size);
     return status;
 }
 

@@ -11,32 +11,32 @@
 
 /* ---- the table of inputs */
 
-static struct rpi_link *bucket_of(const struct rpi_inputs *inputs, uint64_t id)
+static struct rpi_link *bucket_of(const struct rpi_deps *inputs, uint64_t id)
 {
     return &inputs->buckets[(id * 0x9E3779B97F4A7C15U) >> 32 & (BUCKETS - 1)];
 }
 
-static struct rpi_input *find(const struct rpi_inputs *inputs, uint64_t id)
+static struct rpi_deps_input *find(const struct rpi_deps *inputs, uint64_t id)
 {
     if (inputs->count == 0)
         return NULL;
     const struct rpi_link *head = bucket_of(inputs, id);
     for (struct rpi_link *link = head->next; link != head; link = link->next) {
-        struct rpi_input *input = RPI_MEMBER(link, struct rpi_input, link);
+        struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
         if (input->id == id)
             return input;
     }
     return NULL;
 }
 
-bool rpi_inputs_hold(const struct rpi_inputs *inputs, uint64_t id)
+bool rpi_deps_hold(const struct rpi_deps *inputs, uint64_t id)
 {
     return find(inputs, id);
 }
 
 static bool make_buckets(struct rpi_master *master)
 {
-    struct rpi_inputs *inputs = &master->inputs;
+    struct rpi_deps *inputs = &master->inputs;
     if (inputs->buckets)
         return true;
     inputs->buckets = rpi_reserve(&master->config.alloc, BUCKETS * sizeof *inputs->buckets);
@@ -45,10 +45,10 @@ static bool make_buckets(struct rpi_master *master)
     return inputs->buckets;
 }
 
-static struct rpi_input *find_or_make(struct rpi_master *master, uint64_t id)
+static struct rpi_deps_input *find_or_make(struct rpi_master *master, uint64_t id)
 {
-    struct rpi_inputs *inputs = &master->inputs;
-    struct rpi_input *input = find(inputs, id);
+    struct rpi_deps *inputs = &master->inputs;
+    struct rpi_deps_input *input = find(inputs, id);
     if (input || !make_buckets(master))
         return input;
     input = rpi_zeroed(&master->config.alloc, sizeof *input);
@@ -81,7 +81,7 @@ static void send_message(struct rpi_master *master, struct rpi_batch *batch, str
 
 /* Workers that have it may forget it; for want of memory they keep it until the pool's end.  So does one that still has tasks nobody waits
  * for: one of them may need it, and would wait for it for ever. */
-static void forget_at_workers(struct rpi_master *master, const struct rpi_input *input)
+static void forget_at_workers(struct rpi_master *master, const struct rpi_deps_input *input)
 {
     for (int worker = 0; input->sent && worker <= master->roster.workers; worker++) {
         struct rpi_writer writer;
@@ -97,19 +97,19 @@ static void forget_at_workers(struct rpi_master *master, const struct rpi_input 
     }
 }
 
-void rpi_inputs_replaced(struct rpi_master *master, int worker)
+void rpi_deps_replaced(struct rpi_master *master, int worker)
 {
     struct rpi_link *buckets = master->inputs.buckets;
     for (size_t i = 0; buckets && i < BUCKETS; i++)
         for (struct rpi_link *link = buckets[i].next; link != &buckets[i]; link = link->next) {
-            struct rpi_input *input = RPI_MEMBER(link, struct rpi_input, link);
+            struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
             if (input->sent)
                 input->sent[worker / 8] &= (uint8_t) ~(1 << worker % 8);
         }
 }
 
 /* One dependent less; with the last one the outcome is the application's alone again. */
-static void drop_input(struct rpi_master *master, struct rpi_input *input)
+static void drop_input(struct rpi_master *master, struct rpi_deps_input *input)
 {
     if (--input->dependents)
         return;
@@ -124,9 +124,9 @@ static void drop_input(struct rpi_master *master, struct rpi_input *input)
         rpi_master_release(master, id, future);
 }
 
-void rpi_inputs_unpin(struct rpi_master *master, uint64_t id)
+void rpi_deps_unpin(struct rpi_master *master, uint64_t id)
 {
-    struct rpi_input *input = find(&master->inputs, id);
+    struct rpi_deps_input *input = find(&master->inputs, id);
     if (input)
         drop_input(master, input);
 }
@@ -138,11 +138,11 @@ static bool failed(const struct rpi_future *future)
     return future->state == RP_DONE && future->status != RP_OK;
 }
 
-static bool add_edge(struct rpi_master *master, struct rpi_dependent *dependent, uint64_t id,
+static bool add_edge(struct rpi_master *master, struct rpi_deps_dependent *dependent, uint64_t id,
                      const struct rpi_future *future)
 {
-    struct rpi_edge *edge = &dependent->edges[dependent->count];
-    struct rpi_input *input = find_or_make(master, id);
+    struct rpi_deps_edge *edge = &dependent->edges[dependent->count];
+    struct rpi_deps_input *input = find_or_make(master, id);
     rpi_list_init(&edge->link);
     if (!input)
         return false;
@@ -159,13 +159,13 @@ static bool add_edge(struct rpi_master *master, struct rpi_dependent *dependent,
     return true;
 }
 
-rp_status rpi_inputs_gather(struct rpi_master *master, const rp_future *after, size_t count,
-                            struct rpi_dependent **dependent)
+rp_status rpi_deps_gather(struct rpi_master *master, const rp_future *after, size_t count,
+                          struct rpi_deps_dependent **dependent)
 {
     for (size_t i = 0; i < count; i++)
         if (!rpi_master_future(master, after[i].id))
             return rpi_error(RP_ERR_STALE, "options.after[%zu] was released, or is of another pool", i);
-    struct rpi_dependent *new = rpi_zeroed(&master->config.alloc, sizeof *new + count * sizeof *new->edges);
+    struct rpi_deps_dependent *new = rpi_zeroed(&master->config.alloc, sizeof *new + count * sizeof *new->edges);
     if (!new)
         return rpi_no_memory("a task's inputs");
     rpi_list_init(&new->link);
@@ -174,16 +174,16 @@ rp_status rpi_inputs_gather(struct rpi_master *master, const rp_future *after, s
     for (size_t i = 0; i < count; i++) {
         if (add_edge(master, new, after[i].id, rpi_master_future(master, after[i].id)))
             continue;
-        rpi_inputs_let_go(master, new);
+        rpi_deps_let_go(master, new);
         return rpi_no_memory("a task's inputs");
     }
     *dependent = new;
     return RP_OK;
 }
 
-rp_status rpi_inputs_follow(struct rpi_master *master, uint64_t id, struct rpi_dependent **dependent)
+rp_status rpi_deps_follow(struct rpi_master *master, uint64_t id, struct rpi_deps_dependent **dependent)
 {
-    struct rpi_dependent *new = rpi_zeroed(&master->config.alloc, sizeof *new + sizeof *new->edges);
+    struct rpi_deps_dependent *new = rpi_zeroed(&master->config.alloc, sizeof *new + sizeof *new->edges);
     if (!new)
         return rpi_no_memory("a task that shares an outcome");
     new->follows = true;
@@ -194,18 +194,18 @@ rp_status rpi_inputs_follow(struct rpi_master *master, uint64_t id, struct rpi_d
         *dependent = new;
         return RP_OK;
     }
-    rpi_inputs_let_go(master, new);
+    rpi_deps_let_go(master, new);
     return rpi_no_memory("a task that shares an outcome");
 }
 
-static void move_on(struct rpi_master *master, struct rpi_dependent *dependent)
+static void move_on(struct rpi_master *master, struct rpi_deps_dependent *dependent)
 {
     rpi_list_remove(&dependent->link);
     rpi_list_append(&master->inputs.moved, &dependent->link);
 }
 
-void rpi_inputs_submitted(struct rpi_master *master, struct rpi_dependent *dependent, uint64_t id,
-                          const struct rpi_entry *entry)
+void rpi_deps_submitted(struct rpi_master *master, struct rpi_deps_dependent *dependent, uint64_t id,
+                        const struct rpi_entry *entry)
 {
     dependent->id = id;
     dependent->entry = *entry;
@@ -216,13 +216,13 @@ void rpi_inputs_submitted(struct rpi_master *master, struct rpi_dependent *depen
         rpi_urgency_note(master, dependent);
 }
 
-void rpi_inputs_settled(struct rpi_master *master, uint64_t id, const struct rpi_future *future)
+void rpi_deps_settled(struct rpi_master *master, uint64_t id, const struct rpi_future *future)
 {
-    struct rpi_input *input = find(&master->inputs, id);
+    struct rpi_deps_input *input = find(&master->inputs, id);
     if (!input)
         return;
     for (struct rpi_link *link; (link = rpi_list_pop(&input->edges));) {
-        struct rpi_dependent *dependent = RPI_MEMBER(link, struct rpi_edge, link)->owner;
+        struct rpi_deps_dependent *dependent = RPI_MEMBER(link, struct rpi_deps_edge, link)->owner;
         dependent->unmet--;
         if (failed(future))
             dependent->failed = id;
@@ -231,7 +231,7 @@ void rpi_inputs_settled(struct rpi_master *master, uint64_t id, const struct rpi
     }
 }
 
-void rpi_inputs_let_go(struct rpi_master *master, struct rpi_dependent *dependent)
+void rpi_deps_let_go(struct rpi_master *master, struct rpi_deps_dependent *dependent)
 {
     for (uint32_t i = 0; i < dependent->count; i++) {
         rpi_list_remove(&dependent->edges[i].link);
@@ -263,7 +263,7 @@ static void tell_chain(char *text, size_t size, const char *chain)
 }
 
 /* The failure says whose it is; that one's own failure says the same of the one before it. */
-static rp_status fail(struct rpi_master *master, struct rpi_dependent *dependent, struct rpi_future *future)
+static rp_status fail(struct rpi_master *master, struct rpi_deps_dependent *dependent, struct rpi_future *future)
 {
     char message[RPI_MESSAGE_MAX + 1];
     const struct rpi_future *culprit = rpi_future_of(&master->futures, dependent->failed);
@@ -308,7 +308,7 @@ static void count_outcome(struct rpi_counts *counts, rp_status status)
 }
 
 /* Settles it as the one that it follows was settled. */
-static rp_status share(struct rpi_master *master, struct rpi_dependent *dependent, struct rpi_future *future)
+static rp_status share(struct rpi_master *master, struct rpi_deps_dependent *dependent, struct rpi_future *future)
 {
     const struct rpi_future *from = rpi_future_of(&master->futures, dependent->edges[0].input->id);
     struct rpi_settled how = { .status = (rp_status)from->status,
@@ -334,10 +334,10 @@ static rp_status share(struct rpi_master *master, struct rpi_dependent *dependen
 }
 
 /* Its arguments move into the queue. */
-static rp_status queue(struct rpi_master *master, struct rpi_dependent *dependent, struct rpi_future *future)
+static rp_status queue(struct rpi_master *master, struct rpi_deps_dependent *dependent, struct rpi_future *future)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    rp_status status = rpi_master_enqueue(master, &dependent->entry, options, false, future->pending.number);
+    rp_status status = rpi_ready_enqueue(master, &dependent->entry, options, false, future->pending.number);
     if (status != RP_OK)
         return status;
     if (dependent->entry.flags & RPI_ENTRY_OWNED)
@@ -350,10 +350,10 @@ static rp_status queue(struct rpi_master *master, struct rpi_dependent *dependen
     return RP_OK;
 }
 
-void rpi_inputs_advance(struct rpi_master *master)
+void rpi_deps_advance(struct rpi_master *master)
 {
     for (struct rpi_link *link; (link = rpi_list_first(&master->inputs.moved));) {
-        struct rpi_dependent *dependent = RPI_MEMBER(link, struct rpi_dependent, link);
+        struct rpi_deps_dependent *dependent = RPI_MEMBER(link, struct rpi_deps_dependent, link);
         struct rpi_future *future = rpi_future_of(&master->futures, dependent->id);
         bool ends = dependent->follows || dependent->failed;
         rp_status status = dependent->follows  ? share(master, dependent, future)
@@ -366,17 +366,17 @@ void rpi_inputs_advance(struct rpi_master *master)
     }
 }
 
-void rpi_inputs_fini(struct rpi_master *master)
+void rpi_deps_fini(struct rpi_master *master)
 {
-    struct rpi_inputs *inputs = &master->inputs;
+    struct rpi_deps *inputs = &master->inputs;
     for (struct rpi_link *link; (link = rpi_list_pop(&inputs->all));) {
-        struct rpi_dependent *dependent = RPI_MEMBER(link, struct rpi_dependent, all);
+        struct rpi_deps_dependent *dependent = RPI_MEMBER(link, struct rpi_deps_dependent, all);
         rpi_buffer_free(dependent->arg);
         rpi_free(&master->config.alloc, dependent);
     }
     for (size_t i = 0; inputs->buckets && i < BUCKETS; i++)
         for (struct rpi_link *link; (link = rpi_list_pop(&inputs->buckets[i]));) {
-            struct rpi_input *input = RPI_MEMBER(link, struct rpi_input, link);
+            struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
             rpi_free(&master->config.alloc, input->sent);
             rpi_free(&master->config.alloc, input);
         }
@@ -388,7 +388,7 @@ void rpi_inputs_fini(struct rpi_master *master)
 /* ---- to workers */
 
 /* The outcome itself; it stays where it is while somebody depends on it. */
-static bool put_outcome(struct rpi_master *master, struct rpi_input *input, struct rpi_batch *batch,
+static bool put_outcome(struct rpi_master *master, struct rpi_deps_input *input, struct rpi_batch *batch,
                         struct rpi_writer *writer)
 {
     const struct rpi_future *future = rpi_future_of(&master->futures, input->id);
@@ -410,7 +410,7 @@ static bool put_outcome(struct rpi_master *master, struct rpi_input *input, stru
     return true;
 }
 
-static bool send_outcome(struct rpi_master *master, struct rpi_input *input, int worker)
+static bool send_outcome(struct rpi_master *master, struct rpi_deps_input *input, int worker)
 {
     size_t bytes = (size_t)master->roster.workers / 8 + 1;
     struct rpi_writer writer;
@@ -433,7 +433,7 @@ static bool send_outcome(struct rpi_master *master, struct rpi_input *input, int
 }
 
 /* Which outcomes the task needs, in the order of `after`, in as many frames as it takes. */
-static bool send_list(struct rpi_master *master, const struct rpi_dependent *dependent, int worker)
+static bool send_list(struct rpi_master *master, const struct rpi_deps_dependent *dependent, int worker)
 {
     uint32_t most = rpi_inline_limit(master->batches.limit) / 8;
     for (uint32_t from = 0; from < dependent->count; from += most) {
@@ -451,7 +451,7 @@ static bool send_list(struct rpi_master *master, const struct rpi_dependent *dep
     return true;
 }
 
-bool rpi_inputs_send(struct rpi_master *master, const struct rpi_dependent *dependent, int worker)
+bool rpi_deps_send(struct rpi_master *master, const struct rpi_deps_dependent *dependent, int worker)
 {
     for (uint32_t i = 0; i < dependent->count; i++)
         if (!send_outcome(master, dependent->edges[i].input, worker))

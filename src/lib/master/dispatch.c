@@ -51,7 +51,7 @@ bool rpi_master_gathers(struct rpi_master *master)
 {
     const struct rpi_taskq *queue = &master->queue;
     struct rpi_entry entry;
-    if (!rpi_queue_peek(master, &master->queue, &entry) || entry.flags & RPI_ENTRY_POINTS || master->own_tasks)
+    if (!rpi_ready_peek(master, &master->queue, &entry) || entry.flags & RPI_ENTRY_POINTS || master->own_tasks)
         return false;
     double mean = master->times[entry.function].mean;
     return mean >= 0 && mean < master->round_trip && !fills(master, queue);
@@ -60,7 +60,7 @@ bool rpi_master_gathers(struct rpi_master *master)
 static const struct rpi_grant one = { .tasks = 1, .seconds = DBL_MAX };
 
 /* What only a lost worker may run. */
-static rp_status fail_own(struct rpi_master *master, struct rpi_own *own)
+static rp_status fail_own(struct rpi_master *master, struct rpi_ready_own *own)
 {
     struct rpi_entry entry;
     struct rpi_settled how = { .status = RP_ERR_LOST, .worker = own->worker };
@@ -68,13 +68,13 @@ static rp_status fail_own(struct rpi_master *master, struct rpi_own *own)
     (void)snprintf(message, sizeof message, "it may run on worker %d (%s) only, which is lost", own->worker,
                    master->roster.seats[own->worker].host);
     how.message = message;
-    for (struct rpi_future *future; (future = rpi_queue_peek(master, &own->queue, &entry));) {
+    for (struct rpi_future *future; (future = rpi_ready_peek(master, &own->queue, &entry));) {
         how.function = entry.function;
         rp_status status = rpi_settle_failure(master, entry.id, future, &how);
         if (status != RP_OK)
             return status;
-        rpi_entry_drop(&entry);
-        rpi_queue_count(master, &own->queue, -1, -(int64_t)entry.size);
+        rpi_ready_drop_entry(&entry);
+        rpi_ready_count(master, &own->queue, -1, -(int64_t)entry.size);
         rpi_taskq_pop(&own->queue);
     }
     return RP_OK;
@@ -87,11 +87,11 @@ static uint64_t number_of(const struct rpi_future *future)
 }
 
 /* Whether the first of these tasks goes before the first of the common ones: by rank, then by submission. */
-static bool goes_first(struct rpi_master *master, struct rpi_own *own)
+static bool goes_first(struct rpi_master *master, struct rpi_ready_own *own)
 {
     struct rpi_entry entry;
-    const struct rpi_future *mine = rpi_queue_peek(master, &own->queue, &entry);
-    const struct rpi_future *common = rpi_queue_peek(master, &master->queue, &entry);
+    const struct rpi_future *mine = rpi_ready_peek(master, &own->queue, &entry);
+    const struct rpi_future *common = rpi_ready_peek(master, &master->queue, &entry);
     if (!mine || !common)
         return mine;
     struct rpi_rank a = rpi_taskq_rank(&own->queue), b = rpi_taskq_rank(&master->queue);
@@ -106,17 +106,17 @@ static bool goes_first(struct rpi_master *master, struct rpi_own *own)
 
 /* Tasks that one worker alone may run: as long as it has credit.  (None of them goes alone: lost once, they are lost.)  false: for want
  * of memory not all that could go went. */
-static bool dispatch_own(struct rpi_master *master, struct rpi_own *own, double now)
+static bool dispatch_own(struct rpi_master *master, struct rpi_ready_own *own, double now)
 {
     struct rpi_entry entry;
     if (master->roster.seats[own->worker].presence == RPI_LOST)
         return fail_own(master, own) == RP_OK;
-    while (rpi_roster_has_credit(&master->roster, own->worker) && rpi_queue_peek(master, &own->queue, &entry)) {
+    while (rpi_roster_has_credit(&master->roster, own->worker) && rpi_ready_peek(master, &own->queue, &entry)) {
         struct rpi_grant grant = grant_for(master, &own->queue, &entry, own->worker);
         bool has_some = master->roster.seats[own->worker].in_flight > 0;
         if (!grant.tasks || (has_some && !goes_first(master, own)))
             return true; /* a batch that it finishes wakes this queue again, or rpi_master_back */
-        if (!rpi_fill_send(master, &own->queue, own->worker, grant, now))
+        if (!rpi_pack_send(master, &own->queue, own->worker, grant, now))
             return false;
     }
     return true;
@@ -126,11 +126,11 @@ static bool dispatch_own(struct rpi_master *master, struct rpi_own *own, double 
  * common ones, which are granted this already. */
 static struct rpi_taskq *queue_for(struct rpi_master *master, int worker, struct rpi_grant *grant)
 {
-    struct rpi_own *own = master->own ? master->own[worker] : NULL;
+    struct rpi_ready_own *own = master->own ? master->own[worker] : NULL;
     struct rpi_entry entry;
     if (!own || !own->queue.tasks || !goes_first(master, own))
         return &master->queue;
-    (void)rpi_queue_peek(master, &own->queue, &entry);
+    (void)rpi_ready_peek(master, &own->queue, &entry);
     struct rpi_grant mine = grant_for(master, &own->queue, &entry, worker);
     if (!mine.tasks)
         return &master->queue;
@@ -143,7 +143,7 @@ static void dispatch_awake(struct rpi_master *master, double now)
     struct rpi_link again;
     rpi_list_init(&again);
     for (struct rpi_link *link; (link = rpi_list_pop(&master->awake));)
-        if (!dispatch_own(master, RPI_MEMBER(link, struct rpi_own, link), now))
+        if (!dispatch_own(master, RPI_MEMBER(link, struct rpi_ready_own, link), now))
             rpi_list_append(&again, link);
     for (struct rpi_link *link; (link = rpi_list_pop(&again));)
         rpi_list_append(&master->awake, link);
@@ -164,7 +164,7 @@ static int choose(const struct rpi_master *master, const struct rpi_entry *entry
                   struct rpi_grant *grant)
 {
     int least = rpi_roster_least(&master->roster);
-    int worker = future->options ? rpi_fill_wanted(master, entry, future, least) : least;
+    int worker = future->options ? rpi_pack_wanted(master, entry, future, least) : least;
     if (entry->flags & RPI_ENTRY_SOLO)
         return choose_idle(master, worker, least, grant);
     if (worker && worker != least && rpi_roster_has_credit(&master->roster, worker)) {
@@ -183,12 +183,12 @@ static bool dispatch_once(struct rpi_master *master, double now)
     struct rpi_entry entry;
     struct rpi_grant grant;
     const struct rpi_future *future;
-    while ((future = rpi_queue_peek(master, &master->queue, &entry))) {
+    while ((future = rpi_ready_peek(master, &master->queue, &entry))) {
         int worker = choose(master, &entry, future, &grant);
         if (!worker)
             break;
         struct rpi_taskq *queue = queue_for(master, worker, &grant);
-        if (!rpi_fill_send(master, queue, worker, grant, now))
+        if (!rpi_pack_send(master, queue, worker, grant, now))
             break;
     }
     dispatch_awake(master, now);
@@ -200,20 +200,20 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
     bool all, more;
     master->now = now;
     master->look_again = -1;
-    if (!rpi_list_empty(&master->versions.dying) && !rpi_sharing_sweep(master))
+    if (!rpi_list_empty(&master->versions.dying) && !rpi_shared_sweep(master))
         return;
     if (!rpi_list_empty(&master->inputs.urgent) && !master->dropped)
         rpi_urgency_spread(master);
     do {
         if (!rpi_list_empty(&master->inputs.moved) && !master->dropped)
-            rpi_inputs_advance(master);
+            rpi_deps_advance(master);
         more = rpi_list_empty(&master->inputs.moved);
         all = dispatch_once(master, now);
         /* what only a lost worker might have run has failed, and others came after it: nothing else may ever wake them */
         more = more && !rpi_list_empty(&master->inputs.moved) && !master->dropped;
     } while (more);
     if (all && !master->dropped)
-        rpi_recall_look(master);
+        rpi_rebalance_look(master);
 }
 
 /* The first task may be one chunk of a map, of a size that the application has chosen. */
@@ -230,16 +230,16 @@ bool rpi_master_dispatch_here(struct rpi_master *master, double most, double now
 {
     struct rpi_entry entry;
     struct rpi_grant grant;
-    const struct rpi_future *future = rpi_queue_peek(master, &master->queue, &entry);
+    const struct rpi_future *future = rpi_ready_peek(master, &master->queue, &entry);
     if (!future || entry.flags & (RPI_ENTRY_SOLO | RPI_ENTRY_CHUNK) || /* it may be what ended its worker */
-        master->roster.seats[0].in_flight || rpi_fill_wanted(master, &entry, future, 0) ||
+        master->roster.seats[0].in_flight || rpi_pack_wanted(master, &entry, future, 0) ||
         choose(master, &entry, future, &grant))
         return false;
     double seconds = expected(master, &entry);
     if (seconds < 0 || seconds >= most)
         return false;
     grant = rpi_policy_grant_here(seconds);
-    return rpi_fill_send(master, &master->queue, 0, grant, now);
+    return rpi_pack_send(master, &master->queue, 0, grant, now);
 }
 
 bool rpi_master_starves(struct rpi_master *master)
@@ -247,11 +247,11 @@ bool rpi_master_starves(struct rpi_master *master)
     struct rpi_entry entry;
     struct rpi_grant grant;
     for (int worker = 1; master->own && worker <= master->roster.workers; worker++) {
-        struct rpi_own *own = master->own[worker];
+        struct rpi_ready_own *own = master->own[worker];
         const struct rpi_seat *seat = &master->roster.seats[worker];
-        if (own && seat->in_flight == 0 && seat->presence != RPI_SUSPECT && rpi_queue_peek(master, &own->queue, &entry))
+        if (own && seat->in_flight == 0 && seat->presence != RPI_SUSPECT && rpi_ready_peek(master, &own->queue, &entry))
             return true; /* one that has something is looked at again when it has done it */
     }
-    const struct rpi_future *future = rpi_queue_peek(master, &master->queue, &entry);
+    const struct rpi_future *future = rpi_ready_peek(master, &master->queue, &entry);
     return future && choose(master, &entry, future, &grant);
 }

@@ -14,7 +14,7 @@ static bool same(const struct rpi_keyed *keyed, uint16_t function, const struct 
 {
     return keyed->key.hash == key->hash && keyed->function == function && keyed->key.bytes.size == key->bytes.size &&
            memcmp(keyed->key.bytes.data, key->bytes.data, key->bytes.size) == 0 &&
-           memcmp(keyed->key.argument, key->argument, RPI_DIGEST) == 0;
+           memcmp(keyed->key.argument, key->argument, RPI_SHA256) == 0;
 }
 
 struct rpi_keyed *rpi_keyed_find(const struct rpi_master *master, uint16_t function, const struct rpi_key *key)

@@ -152,9 +152,9 @@ void rpi_map_settle_empty(struct rpi_master *master, struct rpi_map *map)
 
 /* A chunk of the map that waits to go again, behind `loss` (NULL: the first), or NULL; its id is in *loss. */
 static struct rpi_future *next_waiting(const struct rpi_master *master, const struct rpi_map *map,
-                                       const struct rpi_loss **loss)
+                                       const struct rpi_attempt **loss)
 {
-    while ((*loss = rpi_losses_next(&master->losses, *loss))) {
+    while ((*loss = rpi_attempts_next(&master->losses, *loss))) {
         struct rpi_future *future = rpi_future_of(&master->futures, (*loss)->id);
         if (future->flags & RPI_FUTURE_CHUNK && future->state == RP_QUEUED && future->pending.map == map)
             return future;
@@ -165,7 +165,7 @@ static struct rpi_future *next_waiting(const struct rpi_master *master, const st
 static uint64_t waiting_again(const struct rpi_master *master, const struct rpi_map *map)
 {
     uint64_t items = 0;
-    const struct rpi_loss *loss = NULL;
+    const struct rpi_attempt *loss = NULL;
     for (const struct rpi_future *chunk; (chunk = next_waiting(master, map, &loss));)
         items += chunk->pending.items;
     return items;
@@ -180,7 +180,7 @@ static void note_cancelled(struct rpi_map *map, uint64_t from, uint64_t to)
 
 static void drop_waiting_again(struct rpi_master *master, struct rpi_map *map)
 {
-    const struct rpi_loss *loss = NULL;
+    const struct rpi_attempt *loss = NULL;
     for (struct rpi_future *chunk; (chunk = next_waiting(master, map, &loss)); loss = NULL) {
         uint64_t id = loss->id;
         note_cancelled(map, chunk->pending.number, chunk->pending.number + chunk->pending.items);

@@ -17,7 +17,7 @@ rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_con
     rpi_taskq_init(&master->queue, &config->alloc);
     master->places.alloc = config->alloc;
     rpi_options_init(&master->options, &config->alloc);
-    rpi_versions_init(&master->versions, &config->alloc, config->workers);
+    rpi_shared_versions_init(&master->versions, &config->alloc, config->workers);
     rpi_batches_init(&master->batches, &config->alloc, config->batch_limit);
     rpi_list_init(&master->outgoing);
     rpi_list_init(&master->incoming);
@@ -27,7 +27,7 @@ rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_con
     rpi_list_init(&master->awake);
     rpi_list_init(&master->inputs.all);
     rpi_list_init(&master->keys.due);
-    rpi_losses_init(&master->losses, &config->alloc);
+    rpi_attempts_init(&master->losses, &config->alloc);
     rpi_list_init(&master->inputs.moved);
     rpi_list_init(&master->inputs.urgent);
     rp_status status = rpi_roster_init(&master->roster, &config->alloc, config->workers);
@@ -51,21 +51,21 @@ static void drop_arrivals(struct rpi_master *master, struct rpi_link *list)
 
 void rpi_master_fini(struct rpi_master *master)
 {
-    rpi_spawned_fini(master);
-    rpi_inputs_fini(master);
+    rpi_subtasks_fini(master);
+    rpi_deps_fini(master);
     rpi_keyed_fini(master);
     drop_arrivals(master, &master->incoming);
     drop_arrivals(master, &master->arriving);
     drop_arrivals(master, &master->aside);
-    rpi_queues_fini(master);
+    rpi_ready_fini(master);
     rpi_places_fini(&master->places);
     for (struct rpi_link *link; (link = rpi_list_first(&master->maps));)
         rpi_map_free(master, RPI_MEMBER(link, struct rpi_map, link));
-    rpi_ring_fini(&master->called, &master->config.alloc);
+    rpi_idqueue_fini(&master->called, &master->config.alloc);
     rpi_futures_fini(&master->futures);
-    rpi_losses_fini(&master->losses);
+    rpi_attempts_fini(&master->losses);
     rpi_options_fini(&master->options);
-    rpi_versions_fini(&master->versions);
+    rpi_shared_versions_fini(&master->versions);
     rpi_batches_fini(&master->batches);
     for (int worker = 0; worker <= master->roster.workers; worker++)
         rpi_copies_drop(&master->roster, worker);
@@ -120,7 +120,7 @@ struct rpi_arrival *rpi_master_incoming(struct rpi_master *master)
 
 void rpi_master_drop_queued(struct rpi_master *master)
 {
-    rpi_queues_drop(master);
+    rpi_ready_drop(master);
     master->dropped = true;
 }
 
@@ -138,12 +138,12 @@ void rpi_master_forget_options(struct rpi_master *master, struct rpi_future *fut
     rpi_options_release(&master->options, future->options);
     future->options = 0;
     if (epoch)
-        rpi_versions_release(&master->versions, epoch);
+        rpi_shared_versions_release(&master->versions, epoch);
 }
 
 bool rpi_master_needs(const struct rpi_master *master, uint64_t id, const struct rpi_future *future)
 {
-    return future->options || future->flags & RPI_FUTURE_STREAMED || rpi_inputs_hold(&master->inputs, id);
+    return future->options || future->flags & RPI_FUTURE_STREAMED || rpi_deps_hold(&master->inputs, id);
 }
 
 void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future)

@@ -34,7 +34,7 @@ struct rpi_function_time {
 };
 
 /* Tasks that come after others; deps.h. */
-struct rpi_inputs {
+struct rpi_deps {
     struct rpi_link *buckets; /* of inputs; NULL before the first */
     uint64_t bucket_count, count;
     struct rpi_link all;    /* dependents */
@@ -46,7 +46,7 @@ struct rpi_inputs {
 /* What names a task in the journal. */
 struct rpi_key {
     rp_bytes bytes;
-    uint8_t argument[RPI_DIGEST];
+    uint8_t argument[RPI_SHA256];
     uint64_t hash; /* of the two */
 };
 
@@ -72,12 +72,12 @@ struct rpi_master {
     struct rpi_master_config config;
     struct rpi_futures futures;
     struct rpi_taskq queue;
-    struct rpi_places places; /* of what is queued, here and there */
-    struct rpi_own **own;     /* by worker: tasks for that one only; NULL: none yet */
-    struct rpi_link awake;    /* of these, those whose worker may have credit */
+    struct rpi_places places;   /* of what is queued, here and there */
+    struct rpi_ready_own **own; /* by worker: tasks for that one only; NULL: none yet */
+    struct rpi_link awake;      /* of these, those whose worker may have credit */
     uint64_t own_tasks, own_bytes;
     struct rpi_option_table options;
-    struct rpi_versions versions; /* of shared data */
+    struct rpi_shared_versions versions; /* of shared data */
     struct rpi_roster roster;
     struct rpi_batches batches;
     struct rpi_link outgoing; /* batches to send */
@@ -85,12 +85,12 @@ struct rpi_master {
     struct rpi_link arriving; /* posted */
     struct rpi_link
         aside; /* posted, from workers that are lost: they never come, but MPI may write into them until its end */
-    struct rpi_held *spare_held;
-    struct rpi_ring called; /* settled futures whose on_done is due */
-    size_t calls_due;       /* futures with on_done, not delivered */
-    struct rpi_inputs inputs;
+    struct rpi_subtasks_held *spare_held;
+    struct rpi_idqueue called; /* settled futures whose on_done is due */
+    size_t calls_due;          /* futures with on_done, not delivered */
+    struct rpi_deps inputs;
     struct rpi_keys keys;
-    struct rpi_losses losses;
+    struct rpi_attempts losses;
     struct rpi_link maps;            /* unfinished */
     struct rpi_function_time *times; /* by function */
     double round_trip;               /* seconds, measured */

@@ -69,8 +69,8 @@ static void tell_options(const struct rpi_master *master, struct rpi_frame *fram
 
 static bool send_inputs(struct rpi_master *master, const struct rpi_future *future, int worker)
 {
-    const struct rpi_dependent *dependent = rpi_options_at(&master->options, future->options)->dependent;
-    return !dependent || rpi_inputs_send(master, dependent, worker);
+    const struct rpi_deps_dependent *dependent = rpi_options_at(&master->options, future->options)->dependent;
+    return !dependent || rpi_deps_send(master, dependent, worker);
 }
 
 static bool put_task(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry,
@@ -92,7 +92,7 @@ static bool put_task(struct rpi_master *master, struct filling *filling, const s
     mark_sent(filling, future);
     filling->tasks++;
     rpi_taskq_pop(filling->queue);
-    rpi_queue_count(master, filling->queue, -1, -(int64_t)entry->size);
+    rpi_ready_count(master, filling->queue, -1, -(int64_t)entry->size);
     return true;
 }
 
@@ -144,7 +144,7 @@ static bool put_run(struct rpi_master *master, struct filling *filling, double m
     filling->batch->remaining += count;
     filling->tasks += count;
     rpi_taskq_skip(filling->queue, used);
-    rpi_queue_count(master, filling->queue, -(int64_t)count, -(int64_t)count * length);
+    rpi_ready_count(master, filling->queue, -(int64_t)count, -(int64_t)count * length);
     return true;
 }
 
@@ -181,7 +181,7 @@ static bool put_items(struct rpi_master *master, struct filling *filling, uint64
     put_frame(filling, &frame, request->in_size ? (const uint8_t *)request->in + first * request->in_size : NULL, NULL);
     filling->tasks += frame.chunk.count;
     filling->batch->divisible = filling->batch->divisible || frame.chunk.count > 1;
-    rpi_queue_count(master, filling->queue, -(int64_t)frame.chunk.count, -(int64_t)frame.length);
+    rpi_ready_count(master, filling->queue, -(int64_t)frame.chunk.count, -(int64_t)frame.length);
     mark_sent(filling, chunk);
     return true;
 }
@@ -212,13 +212,13 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling, const 
 }
 
 /* Cuts a piece from a chunk that comes again; it is lost as often as that. */
-static struct rpi_future *cut_piece(struct rpi_master *master, const struct rpi_loss *whole, const struct rpi_future *chunk,
-                                    uint64_t *id)
+static struct rpi_future *cut_piece(struct rpi_master *master, const struct rpi_attempt *whole,
+                                    const struct rpi_future *chunk, uint64_t *id)
 {
     struct rpi_future *piece = rpi_map_new_chunk(master, chunk->pending.map, chunk->pending.number, whole->piece, id);
     if (!piece)
         return NULL;
-    struct rpi_loss *loss = rpi_losses_of(&master->losses, *id);
+    struct rpi_attempt *loss = rpi_attempts_of(&master->losses, *id);
     if (!loss) {
         rpi_future_free(&master->futures, *id, piece);
         return NULL;
@@ -233,7 +233,7 @@ static struct rpi_future *cut_piece(struct rpi_master *master, const struct rpi_
 static bool put_chunk_again(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry,
                             struct rpi_future *chunk)
 {
-    const struct rpi_loss *loss = rpi_losses_find(&master->losses, entry->id);
+    const struct rpi_attempt *loss = rpi_attempts_find(&master->losses, entry->id);
     if (!chunk_fits(filling))
         return false;
     if (!loss->piece || loss->piece >= chunk->pending.items) {
@@ -251,7 +251,7 @@ static bool put_chunk_again(struct rpi_master *master, struct filling *filling, 
     return put_items(master, filling, id, piece); /* alone, so that it fits in any way */
 }
 
-int rpi_fill_wanted(const struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_future *future,
+int rpi_pack_wanted(const struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_future *future,
                     int otherwise)
 {
     int worker = rpi_options_at(&master->options, future->options)->worker;
@@ -269,11 +269,11 @@ static uint64_t epoch_of(const struct rpi_master *master, const struct rpi_futur
 static bool begin_epoch(struct rpi_master *master, struct filling *filling)
 {
     struct rpi_entry entry;
-    const struct rpi_future *future = rpi_queue_peek(master, filling->queue, &entry);
+    const struct rpi_future *future = rpi_ready_peek(master, filling->queue, &entry);
     filling->epoch = future ? epoch_of(master, future) : 0;
     if (!filling->epoch)
         return true;
-    if (!rpi_sharing_tell(master, filling->worker, filling->epoch))
+    if (!rpi_shared_tell(master, filling->worker, filling->epoch))
         return false;
     rpi_writer_epoch(&filling->writer, filling->epoch);
     return true;
@@ -292,14 +292,14 @@ static void fill(struct rpi_master *master, struct filling *filling)
 {
     struct rpi_entry entry;
     for (struct rpi_future *future;
-         filling->tasks < filling->grant.tasks && (future = rpi_queue_peek(master, filling->queue, &entry));) {
+         filling->tasks < filling->grant.tasks && (future = rpi_ready_peek(master, filling->queue, &entry));) {
         double mean = master->times[entry.function].mean;
         uint64_t before = filling->tasks;
         if (before > 0 && (mean < 0 || filling->predicted + mean > filling->grant.seconds))
             break;
         if (before > 0 && (entry.flags & RPI_ENTRY_SOLO || (filling->worker == 0 && entry.flags & RPI_ENTRY_MAP)))
             break; /* it goes alone, or its chunk may be long */
-        if (before > 0 && future->options && rpi_fill_wanted(master, &entry, future, filling->worker) != filling->worker)
+        if (before > 0 && future->options && rpi_pack_wanted(master, &entry, future, filling->worker) != filling->worker)
             break;
         if (before > 0 && epoch_of(master, future) != filling->epoch)
             break;
@@ -314,7 +314,7 @@ static void fill(struct rpi_master *master, struct filling *filling)
     }
 }
 
-bool rpi_fill_send(struct rpi_master *master, struct rpi_taskq *queue, int worker, struct rpi_grant grant, double now)
+bool rpi_pack_send(struct rpi_master *master, struct rpi_taskq *queue, int worker, struct rpi_grant grant, double now)
 {
     struct filling filling = { .batch = rpi_batch_get(&master->batches), .grant = grant, .queue = queue, .worker = worker };
     struct rpi_batch *batch = filling.batch;

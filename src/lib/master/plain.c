@@ -13,7 +13,7 @@ rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function, con
     struct rpi_future *future = rpi_future_next(&master->futures, &entry.id);
     if (!future)
         return rpi_no_memory("a future");
-    rp_status status = rpi_queue_plain(master, &entry);
+    rp_status status = rpi_ready_push_plain(master, &entry);
     if (status != RP_OK) {
         rpi_future_free(&master->futures, entry.id, future);
         return status;
@@ -31,7 +31,7 @@ static bool is_awaited(const struct rpi_future *future, uint8_t attempt)
 /* Where the results of tasks with these options go; NULL: not to a stream alone. */
 struct way {
     uint32_t options;
-    struct rpi_outbox *outbox;
+    struct rpi_completions *outbox;
 };
 
 static bool find_way(const struct rpi_master *master, uint32_t number, struct way *way)
@@ -68,12 +68,12 @@ static void settle(struct rpi_future *future, double now, double ran, int worker
     future->done.ran = (float)ran;
 }
 
-static void tell_stream(struct rpi_master *master, uint64_t id, struct rpi_future *future, struct rpi_outbox *outbox)
+static void tell_stream(struct rpi_master *master, uint64_t id, struct rpi_future *future, struct rpi_completions *outbox)
 {
     rpi_options_release(&master->options, future->options);
     future->options = 0;
     if (outbox && !outbox->ordered)
-        rpi_ring_push(&outbox->ready, id);
+        rpi_idqueue_push(&outbox->ready, id);
 }
 
 uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_reader *reader, double ran, uint16_t *function)

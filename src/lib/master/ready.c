@@ -2,15 +2,15 @@
 
 #include "base/status.h"
 
-static struct rpi_own *own_of(struct rpi_master *master, int worker)
+static struct rpi_ready_own *own_of(struct rpi_master *master, int worker)
 {
     const struct rpi_alloc *alloc = &master->config.alloc;
     if (!master->own)
-        master->own = rpi_zeroed(alloc, ((size_t)master->roster.workers + 1) * sizeof(struct rpi_own *));
+        master->own = rpi_zeroed(alloc, ((size_t)master->roster.workers + 1) * sizeof(struct rpi_ready_own *));
     if (!master->own)
         return NULL;
     if (!master->own[worker]) {
-        struct rpi_own *own = rpi_reserve(alloc, sizeof *own);
+        struct rpi_ready_own *own = rpi_reserve(alloc, sizeof *own);
         if (!own)
             return NULL;
         rpi_taskq_init(&own->queue, alloc);
@@ -21,34 +21,34 @@ static struct rpi_own *own_of(struct rpi_master *master, int worker)
     return master->own[worker];
 }
 
-static void wake(struct rpi_master *master, struct rpi_own *own)
+static void wake(struct rpi_master *master, struct rpi_ready_own *own)
 {
     rpi_list_remove(&own->link);
     rpi_list_append(&master->awake, &own->link);
 }
 
-void rpi_master_wake(struct rpi_master *master, int worker)
+void rpi_ready_wake(struct rpi_master *master, int worker)
 {
     if (master->own && master->own[worker])
         wake(master, master->own[worker]);
 }
 
-void rpi_master_void(struct rpi_master *master, const struct rpi_options *options, uint32_t size)
+void rpi_ready_void(struct rpi_master *master, const struct rpi_options *options, uint32_t size)
 {
-    rpi_queue_count(master, options->hard ? &master->own[options->worker]->queue : &master->queue, -1, -(int64_t)size);
+    rpi_ready_count(master, options->hard ? &master->own[options->worker]->queue : &master->queue, -1, -(int64_t)size);
 }
 
-rp_status rpi_master_enqueue(struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_options *options,
-                             bool back, uint64_t order)
+rp_status rpi_ready_enqueue(struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_options *options,
+                            bool back, uint64_t order)
 {
     const struct rpi_rank rank = { .priority = options->priority, .cost = options->cost, .order = order, .back = back };
-    struct rpi_own *own = options->hard ? own_of(master, options->worker) : NULL;
+    struct rpi_ready_own *own = options->hard ? own_of(master, options->worker) : NULL;
     if (options->hard && !own)
         return rpi_no_memory("a worker's own queue");
     rp_status status = rpi_taskq_push(own ? &own->queue : &master->queue, entry, &rank);
     if (status != RP_OK)
         return status;
-    rpi_queue_count(master, own ? &own->queue : &master->queue, 1, (int64_t)entry->size);
+    rpi_ready_count(master, own ? &own->queue : &master->queue, 1, (int64_t)entry->size);
     if (own)
         wake(master, own);
     return RP_OK;
@@ -58,13 +58,13 @@ static void drop_queue(struct rpi_taskq *queue)
 {
     struct rpi_entry entry;
     while (rpi_taskq_peek(queue, &entry)) {
-        rpi_entry_drop(&entry);
+        rpi_ready_drop_entry(&entry);
         rpi_taskq_pop(queue);
     }
     queue->tasks = queue->bytes = 0;
 }
 
-void rpi_queues_drop(struct rpi_master *master)
+void rpi_ready_drop(struct rpi_master *master)
 {
     drop_queue(&master->queue);
     for (int worker = 1; master->own && worker <= master->roster.workers; worker++)
@@ -76,10 +76,10 @@ void rpi_queues_drop(struct rpi_master *master)
 static void drop_entry(void *context, const struct rpi_entry *entry)
 {
     (void)context;
-    rpi_entry_drop(entry);
+    rpi_ready_drop_entry(entry);
 }
 
-void rpi_queues_fini(struct rpi_master *master)
+void rpi_ready_fini(struct rpi_master *master)
 {
     rpi_taskq_fini(&master->queue, drop_entry, NULL);
     for (int worker = 1; master->own && worker <= master->roster.workers; worker++) {

@@ -5,24 +5,24 @@
 #include "master/master.h"
 
 /* The tasks that one worker alone may run. */
-struct rpi_own {
+struct rpi_ready_own {
     struct rpi_taskq queue;
     struct rpi_link link; /* in master->awake, or alone */
     int worker;
 };
 
 /* Queues a task where its options want it; `back`: it was queued before.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_master_enqueue(struct rpi_master *master, const struct rpi_entry *entry,
-                                         const struct rpi_options *options, bool back, uint64_t order);
+RP_MUST_USE rp_status rpi_ready_enqueue(struct rpi_master *master, const struct rpi_entry *entry,
+                                        const struct rpi_options *options, bool back, uint64_t order);
 /* A queued task with these options and an argument of `size` bytes is void: it counts no more, and its entry is dropped when it comes up. */
-void rpi_master_void(struct rpi_master *master, const struct rpi_options *options, uint32_t size);
+void rpi_ready_void(struct rpi_master *master, const struct rpi_options *options, uint32_t size);
 /* A worker has credit again: the tasks that only it may run are looked at. */
-void rpi_master_wake(struct rpi_master *master, int worker);
+void rpi_ready_wake(struct rpi_master *master, int worker);
 /* Drops all that is queued. */
-void rpi_queues_drop(struct rpi_master *master);
-void rpi_queues_fini(struct rpi_master *master);
+void rpi_ready_drop(struct rpi_master *master);
+void rpi_ready_fini(struct rpi_master *master);
 
-static inline void rpi_queue_count(struct rpi_master *master, struct rpi_taskq *queue, int64_t tasks, int64_t bytes)
+static inline void rpi_ready_count(struct rpi_master *master, struct rpi_taskq *queue, int64_t tasks, int64_t bytes)
 {
     queue->tasks += (uint64_t)tasks;
     queue->bytes += (uint64_t)bytes;
@@ -33,7 +33,7 @@ static inline void rpi_queue_count(struct rpi_master *master, struct rpi_taskq *
 }
 
 /* Nearly every task: behind the others. */
-RP_MUST_USE static inline rp_status rpi_queue_plain(struct rpi_master *master, const struct rpi_entry *entry)
+RP_MUST_USE static inline rp_status rpi_ready_push_plain(struct rpi_master *master, const struct rpi_entry *entry)
 {
     static const struct rpi_rank last;
     rp_status status = rpi_taskq_push(&master->queue, entry, &last);
@@ -45,20 +45,20 @@ RP_MUST_USE static inline rp_status rpi_queue_plain(struct rpi_master *master, c
 }
 
 /* Frees the argument of an entry that is taken out. */
-static inline void rpi_entry_drop(const struct rpi_entry *entry)
+static inline void rpi_ready_drop_entry(const struct rpi_entry *entry)
 {
     if (entry->flags & RPI_ENTRY_OWNED)
         rpi_buffer_free((void *)(uintptr_t)entry->data);
 }
 
 /* The first entry that is still wanted; NULL: none. */
-static inline struct rpi_future *rpi_queue_peek(struct rpi_master *master, struct rpi_taskq *queue, struct rpi_entry *entry)
+static inline struct rpi_future *rpi_ready_peek(struct rpi_master *master, struct rpi_taskq *queue, struct rpi_entry *entry)
 {
     while (rpi_taskq_peek(queue, entry)) {
         struct rpi_future *future = rpi_future_of(&master->futures, entry->id);
         if (future && future->state == RP_QUEUED)
             return future;
-        rpi_entry_drop(entry);
+        rpi_ready_drop_entry(entry);
         rpi_taskq_pop(queue);
     }
     return NULL;

@@ -24,7 +24,7 @@ static bool ask(struct rpi_master *master, int worker)
     return true;
 }
 
-void rpi_recall_look(struct rpi_master *master)
+void rpi_rebalance_look(struct rpi_master *master)
 {
     struct rpi_roster *roster = &master->roster;
     while (roster->idle > roster->asked && !rpi_list_empty(&roster->loaded)) {
@@ -61,16 +61,16 @@ static rp_status settle_cancelled(struct rpi_master *master, uint64_t id, struct
 }
 
 static rp_status take(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
-                      struct rpi_retained_reader *place)
+                      struct rpi_retry_retained_reader *place)
 {
     struct rpi_batch *batch = master->batches.table[future->pending.batch];
     batch->to_idle = false; /* its time says nothing */
     bool chunk = future->flags & RPI_FUTURE_CHUNK;
-    if (chunk && (future->pending.map->stopped || !rpi_losses_find(&master->losses, frame->id)))
+    if (chunk && (future->pending.map->stopped || !rpi_attempts_find(&master->losses, frame->id)))
         return rpi_map_chunk_back(master, frame->id, future);
     if (!chunk && future->pending.retried == RPI_NEVER_AGAIN)
         return settle_cancelled(master, frame->id, future);
-    return rpi_requeue_at(master, frame->id, future, 0, RPI_ENTRY_SPENT, place);
+    return rpi_retry_at(master, frame->id, future, 0, RPI_ENTRY_SPENT, place);
 }
 
 /* Of a chunk that stays it keeps some items.  Once nothing is queued any more the others are forgotten, as what is queued is. */
@@ -91,7 +91,7 @@ static rp_status take_cut(struct rpi_master *master, int worker, const struct rp
 
 /* A task that it will not run. */
 static rp_status take_back(struct rpi_master *master, int worker, const struct rpi_frame *frame,
-                           struct rpi_retained_reader *place)
+                           struct rpi_retry_retained_reader *place)
 {
     struct rpi_future *future = rpi_settle_awaited(master, worker, frame);
     uint32_t batch;
@@ -106,10 +106,10 @@ static rp_status take_back(struct rpi_master *master, int worker, const struct r
     return status;
 }
 
-rp_status rpi_recall_returned(struct rpi_master *master, int worker, struct rpi_reader *reader)
+rp_status rpi_rebalance_returned(struct rpi_master *master, int worker, struct rpi_reader *reader)
 {
     struct rpi_seat *seat = &master->roster.seats[worker];
-    struct rpi_retained_reader place = { 0 };
+    struct rpi_retry_retained_reader place = { 0 };
     struct rpi_frame frame = { 0 };
     rp_status status = RP_OK;
     master->doubtful = seat->overdue;

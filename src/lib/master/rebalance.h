@@ -8,9 +8,9 @@
 #include "master/master.h"
 
 /* When no task is queued.  Sets master->look_again. */
-void rpi_recall_look(struct rpi_master *master);
+void rpi_rebalance_look(struct rpi_master *master);
 
 /* A RETURNED message: what it names is queued again, before others, and no start of it is counted.  RP_ERR_NOMEM: give it again. */
-RP_MUST_USE rp_status rpi_recall_returned(struct rpi_master *master, int worker, struct rpi_reader *reader);
+RP_MUST_USE rp_status rpi_rebalance_returned(struct rpi_master *master, int worker, struct rpi_reader *reader);
 
 #endif

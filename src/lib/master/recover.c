@@ -40,9 +40,9 @@ static size_t append(char *text, size_t used, const char *more, int worker, cons
     return now < RPI_MESSAGE_MAX ? now : RPI_MESSAGE_MAX - 1;
 }
 
-static void tell_places(const struct rpi_master *master, const struct rpi_loss *loss, char *text, size_t used)
+static void tell_places(const struct rpi_master *master, const struct rpi_attempt *loss, char *text, size_t used)
 {
-    uint32_t known = loss->times < RPI_LOSS_PLACES ? loss->times : RPI_LOSS_PLACES;
+    uint32_t known = loss->times < RPI_ATTEMPT_PLACES ? loss->times : RPI_ATTEMPT_PLACES;
     for (uint32_t i = 0; i < known; i++)
         used = append(text, used, i ? ", " : " before that ", loss->workers[i],
                       master->roster.seats[loss->workers[i]].host);
@@ -53,7 +53,7 @@ static void tell_places(const struct rpi_master *master, const struct rpi_loss *
 }
 
 /* Behind "task NAME (number N) was lost on worker W (HOST): ". */
-static void tell_lost(const struct rpi_master *master, const struct rpi_options *options, const struct rpi_loss *loss,
+static void tell_lost(const struct rpi_master *master, const struct rpi_options *options, const struct rpi_attempt *loss,
                       char *text)
 {
     uint32_t starts = 1 + (loss ? loss->times : 0);
@@ -90,7 +90,7 @@ static rp_status fail_chunk(struct rpi_master *master, uint64_t id, struct rpi_f
 }
 
 /* `leaves`: its batch counts it no more, its worker being gone or having answered it.  Else it is a copy now. */
-static rp_status settle(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future,
+static rp_status settle(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *future,
                         const struct rpi_settled *how, bool leaves)
 {
     uint64_t id = retained->frame.id;
@@ -112,8 +112,8 @@ static rp_status settle(struct rpi_master *master, const struct rpi_retained *re
     return status;
 }
 
-static rp_status settle_lost(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future,
-                             const struct rpi_options *options)
+static rp_status settle_lost(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                             struct rpi_future *future, const struct rpi_options *options)
 {
     char message[RPI_MESSAGE_MAX] = "";
     struct rpi_settled how = { .status = RP_ERR_LOST,
@@ -121,12 +121,12 @@ static rp_status settle_lost(struct rpi_master *master, const struct rpi_retaine
                                .worker = retained->batch->peer,
                                .at_worker = true,
                                .function = retained->frame.function };
-    tell_lost(master, options, rpi_losses_find(&master->losses, retained->frame.id), message);
+    tell_lost(master, options, rpi_attempts_find(&master->losses, retained->frame.id), message);
     return settle(master, retained, future, &how, true);
 }
 
-static rp_status settle_cancelled(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future,
-                                  bool gone, bool leaves)
+static rp_status settle_cancelled(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                                  struct rpi_future *future, bool gone, bool leaves)
 {
     struct rpi_settled how = { .status = RP_ERR_CANCELLED,
                                .code = RP_ERR_CANCELLED,
@@ -151,19 +151,19 @@ static uint32_t piece_of(uint32_t items, uint32_t starts)
     return (items + pieces - 1) / pieces;
 }
 
-static rp_status start_again(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future,
-                             uint32_t attempts, bool leaves)
+static rp_status start_again(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                             struct rpi_future *future, uint32_t attempts, bool leaves)
 {
     uint32_t batch = future->pending.batch, items = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
     int worker = retained->batch->peer;
     uint64_t id = retained->frame.id;
-    struct rpi_loss *loss = rpi_losses_of(&master->losses, id);
+    struct rpi_attempt *loss = rpi_attempts_of(&master->losses, id);
     if (!loss || (!leaves && !rpi_copies_add(&master->roster, worker, id, future->attempts, batch)))
         return rpi_no_memory("a task that was lost");
-    struct rpi_loss before = *loss;
-    rpi_loss_note(loss, worker);
+    struct rpi_attempt before = *loss;
+    rpi_attempt_note(loss, worker);
     loss->piece = piece_of(items, attempts - starts_of(future));
-    rp_status status = rpi_requeue(master, retained, future, 0);
+    rp_status status = rpi_retry(master, retained, future, 0);
     if (status != RP_OK) {
         loss->times = before.times;
         loss->piece = before.piece;
@@ -194,7 +194,7 @@ static bool is_cancelled(const struct rpi_future *future)
 }
 
 /* A task that may have started at a worker that is gone, or (not `gone`) silent, where it may stay. */
-static rp_status give_up(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future,
+static rp_status give_up(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *future,
                          bool gone)
 {
     bool leaves = gone || future->flags & RPI_FUTURE_ARRIVING;
@@ -215,14 +215,15 @@ static rp_status give_up(struct rpi_master *master, const struct rpi_retained *r
 }
 
 /* One that cannot have started goes back as it was. */
-static rp_status take_one_back(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future)
+static rp_status take_one_back(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                               struct rpi_future *future)
 {
     uint32_t batch = future->pending.batch;
     if (is_cancelled(future))
         return settle_cancelled(master, retained, future, true, true);
-    if (future->flags & RPI_FUTURE_CHUNK && !rpi_losses_find(&master->losses, retained->frame.id))
+    if (future->flags & RPI_FUTURE_CHUNK && !rpi_attempts_find(&master->losses, retained->frame.id))
         return rpi_map_chunk_back(master, retained->frame.id, future);
-    rp_status status = rpi_requeue(master, retained, future, 0);
+    rp_status status = rpi_retry(master, retained, future, 0);
     if (status != RP_OK)
         return status;
     future->attempts--;
@@ -232,7 +233,7 @@ static rp_status take_one_back(struct rpi_master *master, const struct rpi_retai
 
 /* ---- the task that ended its worker, by the worker's own words */
 
-static bool is_culprit(const struct rpi_master *master, const struct rpi_retained *retained,
+static bool is_culprit(const struct rpi_master *master, const struct rpi_retry_retained *retained,
                        const struct rpi_future *future)
 {
     const struct rpi_death *death = &master->roster.deaths[retained->batch->peer];
@@ -256,7 +257,8 @@ static void tell_crashed(const struct rpi_master *master, int worker, char *text
         (long long)seat->pid, how, master->roster.workers - master->roster.lost);
 }
 
-static rp_status settle_crashed(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future)
+static rp_status settle_crashed(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                                struct rpi_future *future)
 {
     int worker = retained->batch->peer;
     char message[RPI_MESSAGE_MAX] = "";
@@ -273,10 +275,10 @@ static rp_status settle_crashed(struct rpi_master *master, const struct rpi_reta
 
 /* The items of a chunk before the one that ended the worker ran there, and are given up in a
  * chunk of their own. */
-static rp_status give_up_before(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *chunk,
-                                uint32_t items)
+static rp_status give_up_before(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                                struct rpi_future *chunk, uint32_t items)
 {
-    struct rpi_retained part = *retained;
+    struct rpi_retry_retained part = *retained;
     struct rpi_batch *batch = retained->batch;
     uint32_t *movable = &master->roster.seats[batch->peer].movable;
     struct rpi_future *before = rpi_map_new_chunk(master, chunk->pending.map, chunk->pending.number, items, &part.frame.id);
@@ -301,7 +303,7 @@ static rp_status give_up_before(struct rpi_master *master, const struct rpi_reta
 }
 
 /* The items after it were not begun: they go back, unless the pool is ending. */
-static rp_status crash_item(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *chunk)
+static rp_status crash_item(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *chunk)
 {
     int worker = retained->batch->peer;
     struct rpi_death *death = &master->roster.deaths[worker];
@@ -322,7 +324,7 @@ static rp_status crash_item(struct rpi_master *master, const struct rpi_retained
     return master->dropped ? give_up(master, retained, chunk, true) : take_one_back(master, retained, chunk);
 }
 
-static rp_status crash(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future)
+static rp_status crash(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *future)
 {
     if (future->flags & RPI_FUTURE_CHUNK)
         return crash_item(master, retained, future);
@@ -334,7 +336,7 @@ static rp_status crash(struct rpi_master *master, const struct rpi_retained *ret
 
 /* ---- what the worker has */
 
-static struct rpi_future *current(const struct rpi_master *master, const struct rpi_retained *retained)
+static struct rpi_future *current(const struct rpi_master *master, const struct rpi_retry_retained *retained)
 {
     struct rpi_future *future = rpi_future_of(&master->futures, retained->frame.id);
     if (!future || future->state != RP_SENT || future->flags & RPI_FUTURE_MAP)
@@ -345,11 +347,11 @@ static struct rpi_future *current(const struct rpi_master *master, const struct 
 /* Each task of the batch that is waited for there.  Once the last has left it, its bytes may be another message's. */
 static rp_status give_up_batch(struct rpi_master *master, struct rpi_batch *batch, bool gone)
 {
-    struct rpi_retained_reader reader;
+    struct rpi_retry_retained_reader reader;
     rp_status status = RP_OK;
     batch->to_idle = false; /* what it took is no round trip */
-    for (bool more = rpi_retained_open(&reader, batch);
-         more && status == RP_OK && batch->remaining && rpi_retained_next(&reader);) {
+    for (bool more = rpi_retry_retained_open(&reader, batch);
+         more && status == RP_OK && batch->remaining && rpi_retry_retained_next(&reader);) {
         struct rpi_future *future = current(master, &reader.now);
         if (future && gone && is_culprit(master, &reader.now, future))
             status = crash(master, &reader.now, future);
@@ -362,11 +364,11 @@ static rp_status give_up_batch(struct rpi_master *master, struct rpi_batch *batc
 /* It was never handed to the transport.  With its last task the batch is free. */
 static rp_status take_back(struct rpi_master *master, struct rpi_batch *batch)
 {
-    struct rpi_retained_reader reader;
+    struct rpi_retry_retained_reader reader;
     rp_status status = RP_OK;
     batch->to_idle = false;
-    for (bool more = rpi_retained_open(&reader, batch);
-         more && status == RP_OK && batch->remaining && rpi_retained_next(&reader);) {
+    for (bool more = rpi_retry_retained_open(&reader, batch);
+         more && status == RP_OK && batch->remaining && rpi_retry_retained_next(&reader);) {
         struct rpi_future *future = current(master, &reader.now);
         if (future)
             status = take_one_back(master, &reader.now, future);
@@ -450,24 +452,24 @@ rp_status rpi_master_lost(struct rpi_master *master, int worker, double now)
     master->now = now;
     if (master->roster.seats[worker].presence != RPI_LOST)
         rpi_roster_set(&master->roster, worker, RPI_LOST);
-    rpi_spawned_lost(master, worker);
+    rpi_subtasks_lost(master, worker);
     drop_copies(master, worker);
     set_arrivals_aside(master, worker);
     clear_outgoing(master, worker, true);
     rp_status status = give_up_batches(master, worker, true);
-    if (status == RP_OK && !rpi_sharing_lost(master, worker))
+    if (status == RP_OK && !rpi_shared_lost(master, worker))
         status = rpi_no_memory("an answer about shared data");
-    rpi_master_wake(master, worker); /* what it alone may run fails */
+    rpi_ready_wake(master, worker); /* what it alone may run fails */
     return status;
 }
 
 void rpi_master_replaced(struct rpi_master *master, int worker, int64_t pid, double now)
 {
     master->now = now;
-    rpi_sharing_replaced(master, worker);
-    rpi_inputs_replaced(master, worker);
+    rpi_shared_replaced(master, worker);
+    rpi_deps_replaced(master, worker);
     rpi_roster_replace(&master->roster, worker, pid);
-    rpi_master_wake(master, worker);
+    rpi_ready_wake(master, worker);
 }
 
 rp_status rpi_master_suspect(struct rpi_master *master, int worker, double now)
@@ -479,7 +481,7 @@ rp_status rpi_master_suspect(struct rpi_master *master, int worker, double now)
         rpi_roster_set(&master->roster, worker, RPI_SUSPECT);
     clear_outgoing(master, worker, false);
     rp_status status = give_up_batches(master, worker, false);
-    if (status == RP_OK && !rpi_sharing_lost(master, worker))
+    if (status == RP_OK && !rpi_shared_lost(master, worker))
         status = rpi_no_memory("an answer about shared data");
     return status;
 }
@@ -490,5 +492,5 @@ void rpi_master_back(struct rpi_master *master, int worker, double now)
     if (master->roster.seats[worker].presence != RPI_SUSPECT)
         return;
     rpi_roster_set(&master->roster, worker, RPI_PRESENT);
-    rpi_master_wake(master, worker);
+    rpi_ready_wake(master, worker);
 }

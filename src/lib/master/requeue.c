@@ -6,13 +6,13 @@
 
 /* ---- frames of a batch */
 
-bool rpi_retained_open(struct rpi_retained_reader *reader, struct rpi_batch *batch)
+bool rpi_retry_retained_open(struct rpi_retry_retained_reader *reader, struct rpi_batch *batch)
 {
-    *reader = (struct rpi_retained_reader){ .now = { .batch = batch } };
+    *reader = (struct rpi_retry_retained_reader){ .now = { .batch = batch } };
     return rpi_reader_open(&reader->reader, batch->bytes, batch->size) == RP_OK;
 }
 
-bool rpi_retained_next(struct rpi_retained_reader *reader)
+bool rpi_retry_retained_next(struct rpi_retry_retained_reader *reader)
 {
     if (!reader->reader.left || rpi_reader_frame(&reader->reader, &reader->now.frame) != RP_OK)
         return false;
@@ -23,12 +23,12 @@ bool rpi_retained_next(struct rpi_retained_reader *reader)
 }
 
 /* Looks on from where the place is, then from the batch's beginning. */
-static bool find(struct rpi_retained_reader *place, struct rpi_batch *batch, uint64_t id)
+static bool find(struct rpi_retry_retained_reader *place, struct rpi_batch *batch, uint64_t id)
 {
     for (int round = 0; round < 2; round++) {
-        if ((place->now.batch != batch || round) && !rpi_retained_open(place, batch))
+        if ((place->now.batch != batch || round) && !rpi_retry_retained_open(place, batch))
             return false;
-        while (rpi_retained_next(place))
+        while (rpi_retry_retained_next(place))
             if (place->now.frame.id == id)
                 return true;
     }
@@ -55,7 +55,7 @@ static rp_status reuse_piece(struct rpi_master *master, const struct rpi_batch *
 
 static bool was_lost(const struct rpi_master *master, uint64_t id)
 {
-    const struct rpi_loss *loss = rpi_losses_find(&master->losses, id);
+    const struct rpi_attempt *loss = rpi_attempts_find(&master->losses, id);
     return loss && loss->times > 0;
 }
 
@@ -65,8 +65,8 @@ static void become_queued(struct rpi_future *future)
     future->flags &= (uint8_t)~RPI_FUTURE_ARRIVING;
 }
 
-static rp_status requeue_task(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future,
-                              uint16_t flags)
+static rp_status requeue_task(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                              struct rpi_future *future, uint16_t flags)
 {
     const struct rpi_frame *frame = &retained->frame;
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
@@ -81,7 +81,7 @@ static rp_status requeue_task(struct rpi_master *master, const struct rpi_retain
     entry.flags |= flags;
     if (was_lost(master, frame->id))
         entry.flags |= RPI_ENTRY_SOLO;
-    status = rpi_master_enqueue(master, &entry, options, true, future->pending.number);
+    status = rpi_ready_enqueue(master, &entry, options, true, future->pending.number);
     if (status != RP_OK) {
         if (copied)
             rpi_buffer_free((void *)(uintptr_t)entry.data);
@@ -103,33 +103,33 @@ static rp_status requeue_chunk(struct rpi_master *master, const struct rpi_frame
     const struct rpi_rank rank = {
         .priority = options->priority, .cost = options->cost, .order = map->number, .back = true
     };
-    if (!rpi_losses_of(&master->losses, frame->id))
+    if (!rpi_attempts_of(&master->losses, frame->id))
         return rpi_no_memory("a map's chunk");
     if (was_lost(master, frame->id))
         entry.flags |= RPI_ENTRY_SOLO;
     rp_status status = rpi_taskq_push(&master->queue, &entry, &rank);
     if (status != RP_OK)
         return status;
-    rpi_queue_count(master, &master->queue, future->pending.items, (int64_t)future->pending.items * map->request.in_size);
+    rpi_ready_count(master, &master->queue, future->pending.items, (int64_t)future->pending.items * map->request.in_size);
     become_queued(future);
     future->pending.function = entry.function;
     return RP_OK;
 }
 
-rp_status rpi_requeue(struct rpi_master *master, const struct rpi_retained *retained, struct rpi_future *future,
-                      uint16_t flags)
+rp_status rpi_retry(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *future,
+                    uint16_t flags)
 {
     return future->flags & RPI_FUTURE_CHUNK ? requeue_chunk(master, &retained->frame, future)
                                             : requeue_task(master, retained, future, flags);
 }
 
-rp_status rpi_requeue_at(struct rpi_master *master, uint64_t id, struct rpi_future *future, double ran, uint16_t flags,
-                         struct rpi_retained_reader *place)
+rp_status rpi_retry_at(struct rpi_master *master, uint64_t id, struct rpi_future *future, double ran, uint16_t flags,
+                       struct rpi_retry_retained_reader *place)
 {
     uint32_t batch = future->pending.batch;
     if (!find(place, master->batches.table[batch], id))
         return rpi_reader_bad("it answers a task that its batch has not");
-    rp_status status = rpi_requeue(master, &place->now, future, flags);
+    rp_status status = rpi_retry(master, &place->now, future, flags);
     if (status == RP_OK)
         rpi_settle_leave(master, batch, 1, ran);
     return status;

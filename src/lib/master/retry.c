@@ -71,8 +71,8 @@ static rp_status try_again(struct rpi_master *master, uint64_t id, struct rpi_fu
               (how->status == RP_ERR_CRASHED && may_crash_again(future, options)));
     if (!*again)
         return RP_OK;
-    struct rpi_retained_reader place = { 0 };
-    rp_status status = rpi_requeue_at(master, id, future, how->ran, 0, &place);
+    struct rpi_retry_retained_reader place = { 0 };
+    rp_status status = rpi_retry_at(master, id, future, how->ran, 0, &place);
     if (status != RP_OK)
         return status;
     master->counts.retried++;

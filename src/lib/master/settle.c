@@ -51,9 +51,9 @@ static void retire(struct rpi_master *master, struct rpi_batch *batch)
 static void let_bytes_go(struct rpi_master *master, struct rpi_batch *batch)
 {
     if (batch->version)
-        rpi_sharing_sent(master, batch->version);
+        rpi_shared_sent(master, batch->version);
     if (batch->input)
-        rpi_inputs_unpin(master, batch->input);
+        rpi_deps_unpin(master, batch->input);
 }
 
 void rpi_master_sent(struct rpi_master *master, struct rpi_batch *batch)
@@ -77,7 +77,7 @@ void rpi_settle_leave(struct rpi_master *master, uint32_t index, uint32_t tasks,
     if (batch->to_idle)
         measured_round_trip(master, batch);
     rpi_roster_done(&master->roster, batch->peer);
-    rpi_master_wake(master, batch->peer);
+    rpi_ready_wake(master, batch->peer);
     retire(master, batch);
 }
 
@@ -115,18 +115,18 @@ void rpi_settle_done(struct rpi_master *master, struct rpi_future *future, const
 static bool tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
     const struct rpi_options options = *rpi_options_at(&master->options, future->options);
-    struct rpi_outbox *outbox = options.outbox;
+    struct rpi_completions *outbox = options.outbox;
     if (options.dependent)
-        rpi_inputs_let_go(master, options.dependent);
+        rpi_deps_let_go(master, options.dependent);
     if (outbox && outbox->skip_empty && future->status == RP_OK && future->done.size == 0) {
         outbox->open--;
         outbox = NULL;
         future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
     }
     if (outbox && !outbox->ordered)
-        rpi_ring_push(&outbox->ready, id);
+        rpi_idqueue_push(&outbox->ready, id);
     if (options.on_done)
-        rpi_ring_push(&master->called, id);
+        rpi_idqueue_push(&master->called, id);
     else
         rpi_master_forget_options(master, future);
     return options.on_done || future->flags & RPI_FUTURE_STREAMED;
@@ -137,8 +137,8 @@ void rpi_settle_tell(struct rpi_master *master, uint64_t id, struct rpi_future *
     bool needed = future->options ? tell_waiting(master, id, future) : future->flags & RPI_FUTURE_STREAMED;
     rpi_settle_losses(master, id);
     if (master->inputs.count) {
-        rpi_inputs_settled(master, id, future);
-        needed = needed || rpi_inputs_hold(&master->inputs, id);
+        rpi_deps_settled(master, id, future);
+        needed = needed || rpi_deps_hold(&master->inputs, id);
     }
     if (future->flags & RPI_FUTURE_RELEASED && !needed)
         rpi_future_free(&master->futures, id, future);
@@ -309,12 +309,12 @@ static rp_status settle_parent(struct rpi_master *master, const struct rpi_frame
 {
     void *buffer = NULL;
     if (frame->flags & RPI_FRAME_FAILED) {
-        rpi_spawned_drop(master, how->worker, frame);
+        rpi_subtasks_drop(master, how->worker, frame);
         return settle_frame(master, frame, future, frame->payload, how);
     }
     rp_status status = rpi_settle_room(master, frame->payload, frame->length, &buffer);
     if (status == RP_OK)
-        status = rpi_spawned_commit(master, how->worker, frame, future);
+        status = rpi_subtasks_commit(master, how->worker, frame, future);
     if (status != RP_OK) {
         rpi_buffer_free(buffer);
         return status;
@@ -388,7 +388,7 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
     if (status != RP_OK || master->roster.seats[worker].presence == RPI_LOST)
         return status; /* who is lost has nothing to say */
     if (reader.kind == RPI_SHARE)
-        return rpi_sharing_receive(master, worker, &reader);
+        return rpi_shared_receive(master, worker, &reader);
     if (reader.kind != RPI_RESULTS && reader.kind != RPI_RETURNED)
         return rpi_reader_bad("a worker sends results only");
     double mean = 1e-9 * (double)reader.word;
@@ -396,7 +396,7 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
     master->counts.messages_in++;
     master->counts.bytes_in += size;
     if (reader.kind == RPI_RETURNED)
-        return rpi_recall_returned(master, worker, &reader);
+        return rpi_rebalance_returned(master, worker, &reader);
     if (reader.left)
         rpi_roster_heard(&master->roster, worker);
     while (reader.left && status == RP_OK) {
@@ -413,7 +413,7 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
             break;
         how.ran = frame.flags & RPI_FRAME_RAN ? 1e-9 * (double)frame.ran : mean;
         if (frame.flags & RPI_FRAME_SPAWNED)
-            status = is_out(master, worker, &frame) ? rpi_spawned_hold(master, worker, &frame, from, reader.at)
+            status = is_out(master, worker, &frame) ? rpi_subtasks_hold(master, worker, &frame, from, reader.at)
                                                     : rpi_settle_strange(master, worker);
         else
             status = take_frame(master, &frame, &how, &run);
@@ -449,7 +449,7 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
     if (!future || !(future->flags & RPI_FUTURE_ARRIVING) || !is_at(master, future, arrival->peer, frame->attempt))
         goto drop; /* nobody waits for it any more */
     if (!(future->flags & RPI_FUTURE_CHUNK) && !(frame->flags & RPI_FRAME_FAILED)) {
-        rp_status status = rpi_spawned_commit(master, arrival->peer, frame, future);
+        rp_status status = rpi_subtasks_commit(master, arrival->peer, frame, future);
         if (status != RP_OK)
             return status;
         rpi_settle_buffer(master, frame->id, future, arrival->buffer, (uint32_t)arrival->size, &how);

@@ -76,7 +76,7 @@ void rpi_arrival_free(struct rpi_master *master, struct rpi_arrival *arrival);
 static inline void rpi_settle_losses(struct rpi_master *master, uint64_t id)
 {
     if (master->losses.count)
-        (void)rpi_losses_forget(&master->losses, id);
+        (void)rpi_attempts_forget(&master->losses, id);
 }
 /* The end of settling: who waits for it is told, and what nobody holds is freed. */
 void rpi_settle_tell(struct rpi_master *master, uint64_t id, struct rpi_future *future);

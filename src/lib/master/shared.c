@@ -23,7 +23,7 @@ static bool say(struct rpi_master *master, int worker, enum rpi_share_what what,
 }
 
 /* Which process has it, and as what. */
-static bool point(struct rpi_master *master, int worker, enum rpi_share_what what, const struct rpi_version *version,
+static bool point(struct rpi_master *master, int worker, enum rpi_share_what what, const struct rpi_shared_version *version,
                   int owner, int32_t fd)
 {
     const struct rpi_share_message message = { .what = what,
@@ -37,15 +37,15 @@ static bool point(struct rpi_master *master, int worker, enum rpi_share_what wha
     return message_to(master, worker, &message);
 }
 
-static struct rpi_version *version_of(struct rpi_link *link)
+static struct rpi_shared_version *version_of(struct rpi_link *link)
 {
-    return RPI_MEMBER(link, struct rpi_version, link);
+    return RPI_MEMBER(link, struct rpi_shared_version, link);
 }
 
 /* Who waits for a neighbour has a task of it in its hand that was done elsewhere meanwhile, and is to go on. */
-static bool drop_everywhere(struct rpi_master *master, struct rpi_version *version)
+static bool drop_everywhere(struct rpi_master *master, struct rpi_shared_version *version)
 {
-    const struct rpi_versions *versions = &master->versions;
+    const struct rpi_shared_versions *versions = &master->versions;
     for (; !versions->closed && version->dropped <= versions->workers; version->dropped++) {
         int worker = version->dropped;
         struct rpi_holder *holder = version->holders ? &version->holders[worker] : NULL;
@@ -60,9 +60,9 @@ static bool drop_everywhere(struct rpi_master *master, struct rpi_version *versi
     return true;
 }
 
-bool rpi_sharing_sweep(struct rpi_master *master)
+bool rpi_shared_sweep(struct rpi_master *master)
 {
-    struct rpi_versions *versions = &master->versions;
+    struct rpi_shared_versions *versions = &master->versions;
     for (struct rpi_link *link = versions->dying.next, *next; link != &versions->dying; link = next) {
         next = link->next;
         if (!drop_everywhere(master, version_of(link)))
@@ -75,18 +75,18 @@ bool rpi_sharing_sweep(struct rpi_master *master)
     return true;
 }
 
-bool rpi_sharing_tell(struct rpi_master *master, int worker, uint64_t epoch)
+bool rpi_shared_tell(struct rpi_master *master, int worker, uint64_t epoch)
 {
-    struct rpi_versions *versions = &master->versions;
+    struct rpi_shared_versions *versions = &master->versions;
     if (!versions->told)
         return true; /* nothing was ever shared */
     uint64_t *told = &versions->told[worker];
-    if (!rpi_list_empty(&versions->dying) && !rpi_sharing_sweep(master))
+    if (!rpi_list_empty(&versions->dying) && !rpi_shared_sweep(master))
         return false; /* died since this dispatch began: a removal is told no more, and what it removed might be seen */
     if (*told >= epoch)
         return true;
     for (struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next) {
-        const struct rpi_version *version = version_of(link);
+        const struct rpi_shared_version *version = version_of(link);
         if (version->number > epoch)
             break;
         if (version->number <= *told)
@@ -99,15 +99,15 @@ bool rpi_sharing_tell(struct rpi_master *master, int worker, uint64_t epoch)
     return true;
 }
 
-void rpi_sharing_sent(struct rpi_master *master, struct rpi_version *version)
+void rpi_shared_sent(struct rpi_master *master, struct rpi_shared_version *version)
 {
     (void)master;
     version->sending--;
 }
 
-rp_status rpi_master_share(struct rpi_master *master, const char *name, const struct rpi_segment *segment)
+rp_status rpi_master_share(struct rpi_master *master, const char *name, const struct rpi_shm *segment)
 {
-    return rpi_versions_add(&master->versions, name, segment);
+    return rpi_shared_versions_add(&master->versions, name, segment);
 }
 
 /* ---- from workers */
@@ -129,7 +129,8 @@ static bool counts(const struct rpi_master *master, int worker, const struct rpi
 }
 
 /* A worker (rank 0 itself too, where it works) on this one's host in this state; NOBODY.  What others cannot map does not count. */
-static int neighbour(const struct rpi_master *master, const struct rpi_version *version, int worker, enum rpi_holding state)
+static int neighbour(const struct rpi_master *master, const struct rpi_shared_version *version, int worker,
+                     enum rpi_holding state)
 {
     for (int i = 0; i <= master->roster.workers; i++) {
         const struct rpi_holder *holder = &version->holders[i];
@@ -139,7 +140,7 @@ static int neighbour(const struct rpi_master *master, const struct rpi_version *
     return NOBODY;
 }
 
-static bool tell_to_fill(struct rpi_master *master, const struct rpi_version *version, int worker)
+static bool tell_to_fill(struct rpi_master *master, const struct rpi_shared_version *version, int worker)
 {
     if (!say(master, worker, RPI_SHARE_FILL, version->number))
         return false;
@@ -148,7 +149,7 @@ static bool tell_to_fill(struct rpi_master *master, const struct rpi_version *ve
 }
 
 /* `alone`: it has tried what its neighbours have, in vain: another kernel behind the same name, or another user. */
-static bool answer(struct rpi_master *master, const struct rpi_version *version, int worker, bool alone)
+static bool answer(struct rpi_master *master, const struct rpi_shared_version *version, int worker, bool alone)
 {
     int owner = alone ? NOBODY : neighbour(master, version, worker, RPI_HOLDS);
     if (owner != NOBODY)
@@ -159,7 +160,7 @@ static bool answer(struct rpi_master *master, const struct rpi_version *version,
     return true;
 }
 
-static bool send_bytes(struct rpi_master *master, struct rpi_version *version, int worker)
+static bool send_bytes(struct rpi_master *master, struct rpi_shared_version *version, int worker)
 {
     const struct rpi_share_message message = { .what = RPI_SHARE_DATA, .version = version->number, .fd = -1 };
     if (version->holders[worker].state != RPI_FILLS)
@@ -177,7 +178,7 @@ static bool send_bytes(struct rpi_master *master, struct rpi_version *version, i
 }
 
 /* Those of its host that wait for it go on: they map what it has, or the next of them fills. */
-static bool release_waiting(struct rpi_master *master, const struct rpi_version *version, int worker)
+static bool release_waiting(struct rpi_master *master, const struct rpi_shared_version *version, int worker)
 {
     for (int i; (i = neighbour(master, version, worker, RPI_WAITS)) != NOBODY;) {
         version->holders[i].state = RPI_HOLDS_NOTHING;
@@ -191,11 +192,11 @@ static bool release_waiting(struct rpi_master *master, const struct rpi_version 
     return true;
 }
 
-bool rpi_sharing_lost(struct rpi_master *master, int worker)
+bool rpi_shared_lost(struct rpi_master *master, int worker)
 {
     bool lost = master->roster.seats[worker].presence == RPI_LOST;
     for (struct rpi_link *link = master->versions.live.next; link != &master->versions.live; link = link->next) {
-        struct rpi_version *version = version_of(link);
+        struct rpi_shared_version *version = version_of(link);
         struct rpi_holder *holder = version->holders ? &version->holders[worker] : NULL;
         if (holder && holder->state == RPI_FILLS && !release_waiting(master, version, worker))
             return false;
@@ -205,9 +206,9 @@ bool rpi_sharing_lost(struct rpi_master *master, int worker)
     return true;
 }
 
-void rpi_sharing_replaced(struct rpi_master *master, int worker)
+void rpi_shared_replaced(struct rpi_master *master, int worker)
 {
-    struct rpi_versions *versions = &master->versions;
+    struct rpi_shared_versions *versions = &master->versions;
     if (versions->told)
         versions->told[worker] = 0;
     for (struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next)
@@ -215,7 +216,7 @@ void rpi_sharing_replaced(struct rpi_master *master, int worker)
             version_of(link)->holders[worker] = (struct rpi_holder){ 0 };
 }
 
-static bool take(struct rpi_master *master, struct rpi_version *version, int worker,
+static bool take(struct rpi_master *master, struct rpi_shared_version *version, int worker,
                  const struct rpi_share_message *message)
 {
     struct rpi_holder *holder = &version->holders[worker];
@@ -243,18 +244,18 @@ static bool take(struct rpi_master *master, struct rpi_version *version, int wor
     return true;
 }
 
-rp_status rpi_sharing_receive(struct rpi_master *master, int worker, const struct rpi_reader *reader)
+rp_status rpi_shared_receive(struct rpi_master *master, int worker, const struct rpi_reader *reader)
 {
     struct rpi_share_message message;
-    struct rpi_versions *versions = &master->versions;
+    struct rpi_shared_versions *versions = &master->versions;
     rp_status status = rpi_share_get(reader, &message);
     if (status != RP_OK || versions->closed)
         return status;
-    struct rpi_version *version = rpi_versions_find(versions, message.version);
+    struct rpi_shared_version *version = rpi_shared_versions_find(versions, message.version);
     bool taken;
     if (!version || version->segment.size == 0)
         taken = say(master, worker, RPI_SHARE_GONE, message.version);
     else
-        taken = rpi_version_holders(versions, version) && take(master, version, worker, &message);
+        taken = rpi_shared_version_holders(versions, version) && take(master, version, worker, &message);
     return taken ? RP_OK : rpi_no_memory("an answer about shared data");
 }

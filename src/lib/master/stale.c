@@ -26,7 +26,7 @@ static rp_status settle_chunk(struct rpi_master *master, const struct rpi_frame 
     int64_t items = chunk->pending.items, bytes = items * chunk->pending.map->request.in_size;
     rp_status status = rpi_map_chunk_done(master, frame, chunk, payload, worker);
     if (status == RP_OK && queued)
-        rpi_queue_count(master, &master->queue, -items, -bytes);
+        rpi_ready_count(master, &master->queue, -items, -bytes);
     return status;
 }
 
@@ -41,7 +41,7 @@ static rp_status settle_task(struct rpi_master *master, const struct rpi_frame *
     void *data = buffer;
     rp_status status = buffer ? RP_OK : rpi_settle_room(master, payload, frame->length, &data);
     if (status == RP_OK)
-        status = rpi_spawned_commit(master, how->worker, frame, future);
+        status = rpi_subtasks_commit(master, how->worker, frame, future);
     if (status != RP_OK) {
         if (!buffer)
             rpi_buffer_free(data);
@@ -54,7 +54,7 @@ static rp_status settle_task(struct rpi_master *master, const struct rpi_frame *
         status = rpi_settle_result(master, frame->id, future, payload, frame->length,
                                    how); /* in its place: it cannot fail */
     if (queued)
-        rpi_master_void(master, &options, size);
+        rpi_ready_void(master, &options, size);
     return status;
 }
 
@@ -92,7 +92,7 @@ rp_status rpi_late_frame(struct rpi_master *master, const struct rpi_frame *fram
     else if (future)
         status = settle(master, frame, future, frame->payload, NULL, &late);
     else
-        rpi_spawned_drop(master, how->worker, frame);
+        rpi_subtasks_drop(master, how->worker, frame);
     if (status == RP_OK && rpi_copies_take(&master->roster, how->worker, frame->id, frame->attempt, &batch))
         rpi_settle_leave(master, batch, 1, how->ran);
     return status;
@@ -103,7 +103,7 @@ rp_status rpi_late_arrived(struct rpi_master *master, struct rpi_arrival *arriva
     const struct rpi_frame *frame = &arrival->frame;
     struct rpi_future *future = wanted(master, frame);
     if (!future) {
-        rpi_spawned_drop(master, arrival->peer, frame);
+        rpi_subtasks_drop(master, arrival->peer, frame);
         return RP_OK;
     }
     bool chunk = frame->flags & RPI_FRAME_CHUNK;

@@ -28,8 +28,8 @@ static rp_status set_data(struct rpi_master *master, const struct rpi_request *r
 static rp_status come_after(struct rpi_master *master, const struct rpi_request *request, struct rpi_entry *entry,
                             struct rpi_options *with)
 {
-    struct rpi_dependent *dependent;
-    rp_status status = rpi_inputs_gather(master, request->after, request->after_count, &dependent);
+    struct rpi_deps_dependent *dependent;
+    rp_status status = rpi_deps_gather(master, request->after, request->after_count, &dependent);
     if (status != RP_OK)
         return status;
     with->dependent = dependent;
@@ -69,7 +69,7 @@ static rp_status take_special(struct rpi_master *master, const struct rpi_reques
     if (request->key)
         first = rpi_keyed_find(master, request->function, request->key);
     if (first)
-        return rpi_inputs_follow(master, first->id, &with->dependent);
+        return rpi_deps_follow(master, first->id, &with->dependent);
     rp_status status = set_data(master, request, entry);
     if (status == RP_OK && request->after_count)
         status = come_after(master, request, entry, with);
@@ -92,9 +92,9 @@ static void drop_draft(struct rpi_master *master, const struct draft *draft)
     if (draft->with.keyed)
         rpi_keyed_free(master, draft->with.keyed);
     if (draft->with.dependent)
-        rpi_inputs_let_go(master, draft->with.dependent); /* and the argument with it */
+        rpi_deps_let_go(master, draft->with.dependent); /* and the argument with it */
     else
-        rpi_entry_drop(&draft->entry);
+        rpi_ready_drop_entry(&draft->entry);
 }
 
 /* On failure nothing is left of it. */
@@ -109,7 +109,7 @@ static rp_status make_draft(struct rpi_master *master, const struct rpi_request 
         status = set_data(master, request, &draft->entry);
     }
     if (status == RP_OK && draft->given && draft->given->on_done)
-        status = rpi_ring_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
+        status = rpi_idqueue_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
     if (status == RP_OK && draft->given)
         status = rpi_options_intern(&master->options, draft->given, &draft->options);
     if (status != RP_OK)
@@ -123,9 +123,9 @@ static rp_status enqueue(struct rpi_master *master, const struct rpi_request *re
     if (draft->with.dependent || request->stored)
         return RP_OK;
     if (!draft->given)
-        return rpi_queue_plain(master, &draft->entry);
-    return rpi_master_enqueue(master, &draft->entry, draft->given, request->spawned,
-                              request->spawned ? UINT64_MAX - master->spawned : master->next_number);
+        return rpi_ready_push_plain(master, &draft->entry);
+    return rpi_ready_enqueue(master, &draft->entry, draft->given, request->spawned,
+                             request->spawned ? UINT64_MAX - master->spawned : master->next_number);
 }
 
 static void begin_future(struct rpi_master *master, const struct rpi_request *request, const struct draft *draft,
@@ -159,12 +159,12 @@ static void count_in(struct rpi_master *master, const struct draft *draft, struc
         return;
     master->calls_due += draft->given->on_done != NULL;
     if (draft->given->epoch)
-        rpi_versions_hold(&master->versions, draft->given->epoch);
+        rpi_shared_versions_hold(&master->versions, draft->given->epoch);
     if (draft->with.keyed)
         draft->with.keyed->id = id;
     if (draft->with.dependent) {
         future->state = RP_WAITING;
-        rpi_inputs_submitted(master, draft->with.dependent, id, &draft->entry);
+        rpi_deps_submitted(master, draft->with.dependent, id, &draft->entry);
     }
 }
 
@@ -211,7 +211,7 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     uint32_t options = 0;
     rp_status status = RP_OK;
     if (request->options.on_done)
-        status = rpi_ring_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
+        status = rpi_idqueue_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
     map->request = *request;
     map->request.options.epoch = master->versions.current;
     if (status == RP_OK)
@@ -244,7 +244,7 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     master->counts.submitted += request->count;
     master->calls_due += request->options.on_done != NULL;
     if (master->versions.current)
-        rpi_versions_hold(&master->versions, master->versions.current);
+        rpi_shared_versions_hold(&master->versions, master->versions.current);
     *id = map->id;
     if (!request->count)
         rpi_map_settle_empty(master, map);

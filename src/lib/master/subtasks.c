@@ -5,11 +5,11 @@
 #include "master/settle.h"
 #include "base/status.h"
 
-static struct rpi_held *held_of(const struct rpi_master *master, int worker, uint64_t id, uint8_t attempt)
+static struct rpi_subtasks_held *held_of(const struct rpi_master *master, int worker, uint64_t id, uint8_t attempt)
 {
     const struct rpi_link *head = &master->roster.seats[worker].held;
     for (struct rpi_link *link = head->next; link != head; link = link->next) {
-        struct rpi_held *held = RPI_MEMBER(link, struct rpi_held, link);
+        struct rpi_subtasks_held *held = RPI_MEMBER(link, struct rpi_subtasks_held, link);
         if (held->parent == id && held->attempt == attempt)
             return held;
     }
@@ -17,9 +17,9 @@ static struct rpi_held *held_of(const struct rpi_master *master, int worker, uin
 }
 
 /* One is kept for the next parent: a tree of millions of tasks needs no more. */
-static struct rpi_held *new_held(struct rpi_master *master, int worker, uint64_t id, uint8_t attempt)
+static struct rpi_subtasks_held *new_held(struct rpi_master *master, int worker, uint64_t id, uint8_t attempt)
 {
-    struct rpi_held *held = master->spare_held;
+    struct rpi_subtasks_held *held = master->spare_held;
     if (!held)
         held = rpi_zeroed(&master->config.alloc, sizeof *held);
     if (!held)
@@ -32,7 +32,7 @@ static struct rpi_held *new_held(struct rpi_master *master, int worker, uint64_t
     return held;
 }
 
-static void free_held(struct rpi_master *master, struct rpi_held *held)
+static void free_held(struct rpi_master *master, struct rpi_subtasks_held *held)
 {
     if (!held)
         return;
@@ -40,7 +40,7 @@ static void free_held(struct rpi_master *master, struct rpi_held *held)
     rpi_free(&master->config.alloc, held);
 }
 
-static void put_held(struct rpi_master *master, struct rpi_held *held)
+static void put_held(struct rpi_master *master, struct rpi_subtasks_held *held)
 {
     rpi_list_remove(&held->link);
     if (master->spare_held)
@@ -49,7 +49,7 @@ static void put_held(struct rpi_master *master, struct rpi_held *held)
         master->spare_held = held;
 }
 
-static bool make_room(const struct rpi_master *master, struct rpi_held *held, uint32_t size)
+static bool make_room(const struct rpi_master *master, struct rpi_subtasks_held *held, uint32_t size)
 {
     if (size <= held->capacity - held->used)
         return true;
@@ -70,8 +70,8 @@ static double cost_of(const struct rpi_frame *frame)
     return cost;
 }
 
-rp_status rpi_spawned_hold(struct rpi_master *master, int worker, const struct rpi_frame *frame, const uint8_t *from,
-                           const uint8_t *to)
+rp_status rpi_subtasks_hold(struct rpi_master *master, int worker, const struct rpi_frame *frame, const uint8_t *from,
+                            const uint8_t *to)
 {
     uint32_t size = (uint32_t)(to - from);
     if (frame->function >= master->config.registry->count || frame->flags & RPI_FRAME_LARGE)
@@ -81,7 +81,7 @@ rp_status rpi_spawned_hold(struct rpi_master *master, int worker, const struct r
         return rpi_reader_bad("a spawned task's cost is no cost");
     if (frame->flags & RPI_FRAME_CHUNK && !rpi_starts_fit(frame->chunk.in_size, frame->failures))
         return rpi_reader_bad("a spawned task is to start too often");
-    struct rpi_held *held = held_of(master, worker, frame->id, frame->attempt);
+    struct rpi_subtasks_held *held = held_of(master, worker, frame->id, frame->attempt);
     if (frame->number > (held ? held->count : 0))
         return rpi_reader_bad("a spawned task is missing before another");
     if (!held)
@@ -97,7 +97,7 @@ rp_status rpi_spawned_hold(struct rpi_master *master, int worker, const struct r
 }
 
 /* The multiplier is that of splitmix64. */
-uint64_t rpi_child_number(uint64_t parent, uint64_t ordinal)
+uint64_t rpi_subtasks_number(uint64_t parent, uint64_t ordinal)
 {
     uint64_t x = (parent ^ 0x9E3779B97F4A7C15U) * 0xBF58476D1CE4E5B9U + ordinal + 1;
     x = (x ^ x >> 27) * 0x94D049BB133111EBU;
@@ -117,7 +117,7 @@ static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *
                                    .released = true,
                                    .spawned = true };
     request.depth = 1 + (parent->flags & RPI_FUTURE_SPAWNED ? parent->pending.depth : 0);
-    request.number = rpi_child_number(parent->pending.number, frame->number);
+    request.number = rpi_subtasks_number(parent->pending.number, frame->number);
     if (frame->flags & RPI_FRAME_RAN)
         options.time_limit = 1e-9 * (double)frame->ran;
     if (frame->flags & RPI_FRAME_CHUNK) {
@@ -134,7 +134,7 @@ static void take_child_back(struct rpi_master *master, uint64_t id)
 {
     struct rpi_future *future = rpi_future_of(&master->futures, id);
     const struct rpi_options options = *rpi_options_at(&master->options, future->options);
-    rpi_master_void(master, &options, rpi_future_size(future));
+    rpi_ready_void(master, &options, rpi_future_size(future));
     rpi_master_forget_options(master, future);
     rpi_future_free(&master->futures, id, future);
     master->counts.submitted--;
@@ -142,7 +142,7 @@ static void take_child_back(struct rpi_master *master, uint64_t id)
 }
 
 /* All of them or none; each one's frame has its id then. */
-static rp_status queue_children(struct rpi_master *master, struct rpi_held *held, const struct rpi_future *parent)
+static rp_status queue_children(struct rpi_master *master, struct rpi_subtasks_held *held, const struct rpi_future *parent)
 {
     struct rpi_reader reader = { .at = held->frames, .end = held->frames + held->used };
     struct rpi_frame frame = { 0 };
@@ -170,18 +170,18 @@ static rp_status queue_children(struct rpi_master *master, struct rpi_held *held
     return status;
 }
 
-rp_status rpi_spawned_commit(struct rpi_master *master, int worker, const struct rpi_frame *answer,
-                             const struct rpi_future *parent)
+rp_status rpi_subtasks_commit(struct rpi_master *master, int worker, const struct rpi_frame *answer,
+                              const struct rpi_future *parent)
 {
-    struct rpi_held *held = held_of(master, worker, answer->id, answer->attempt);
-    struct rpi_outbox *outbox = rpi_options_at(&master->options, parent->options)->outbox;
+    struct rpi_subtasks_held *held = held_of(master, worker, answer->id, answer->attempt);
+    struct rpi_completions *outbox = rpi_options_at(&master->options, parent->options)->outbox;
     struct rpi_keyed *keyed = rpi_options_at(&master->options, parent->options)->keyed;
     if (!held)
         return RP_OK;
     if (keyed)
         keyed->spawns = true;
     if (outbox && !master->dropped) { /* dropped: the workers are told to stop */
-        rp_status status = rpi_ring_reserve(&outbox->ready, &master->config.alloc, outbox->open + held->count);
+        rp_status status = rpi_idqueue_reserve(&outbox->ready, &master->config.alloc, outbox->open + held->count);
         if (status == RP_OK)
             status = queue_children(master, held, parent);
         if (status != RP_OK)
@@ -192,24 +192,24 @@ rp_status rpi_spawned_commit(struct rpi_master *master, int worker, const struct
     return RP_OK;
 }
 
-void rpi_spawned_drop(struct rpi_master *master, int worker, const struct rpi_frame *answer)
+void rpi_subtasks_drop(struct rpi_master *master, int worker, const struct rpi_frame *answer)
 {
-    struct rpi_held *held = held_of(master, worker, answer->id, answer->attempt);
+    struct rpi_subtasks_held *held = held_of(master, worker, answer->id, answer->attempt);
     if (held)
         put_held(master, held);
 }
 
-void rpi_spawned_lost(struct rpi_master *master, int worker)
+void rpi_subtasks_lost(struct rpi_master *master, int worker)
 {
     for (struct rpi_link *link; (link = rpi_list_first(&master->roster.seats[worker].held));)
-        put_held(master, RPI_MEMBER(link, struct rpi_held, link));
+        put_held(master, RPI_MEMBER(link, struct rpi_subtasks_held, link));
 }
 
-void rpi_spawned_fini(struct rpi_master *master)
+void rpi_subtasks_fini(struct rpi_master *master)
 {
     for (int worker = 0; worker <= master->roster.workers; worker++)
         for (struct rpi_link *link; (link = rpi_list_pop(&master->roster.seats[worker].held));)
-            free_held(master, RPI_MEMBER(link, struct rpi_held, link));
+            free_held(master, RPI_MEMBER(link, struct rpi_subtasks_held, link));
     free_held(master, master->spare_held);
     master->spare_held = NULL;
 }

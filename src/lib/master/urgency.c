@@ -18,13 +18,13 @@ static bool is_less(const struct rpi_master *master, const struct rpi_future *fu
     return open && priority_of(master, future) < priority;
 }
 
-static void list(struct rpi_master *master, struct rpi_dependent *dependent)
+static void list(struct rpi_master *master, struct rpi_deps_dependent *dependent)
 {
     rpi_list_remove(&dependent->urgent);
     rpi_list_prepend(&master->inputs.urgent, &dependent->urgent);
 }
 
-void rpi_urgency_note(struct rpi_master *master, struct rpi_dependent *dependent)
+void rpi_urgency_note(struct rpi_master *master, struct rpi_deps_dependent *dependent)
 {
     int32_t priority = priority_of(master, rpi_future_of(&master->futures, dependent->id));
     for (uint32_t i = 0; i < dependent->count; i++)
@@ -43,7 +43,7 @@ static rp_status move_up(struct rpi_master *master, uint64_t id, const struct rp
     struct rpi_taskq *queue = options->hard ? &master->own[options->worker]->queue : &master->queue;
     rp_status status = rpi_taskq_raise(queue, &master->places, &master->futures, id, &rank);
     if (status == RP_OK && options->hard)
-        rpi_master_wake(master, options->worker);
+        rpi_ready_wake(master, options->worker);
     return status;
 }
 
@@ -68,7 +68,7 @@ static rp_status raise_map(struct rpi_master *master, struct rpi_map *map, int32
     rp_status status = RP_OK;
     if (future->state == RP_QUEUED)
         status = rpi_taskq_raise(&master->queue, &master->places, &master->futures, map->id, &rank);
-    for (const struct rpi_loss *loss = NULL; status == RP_OK && (loss = rpi_losses_next(&master->losses, loss));) {
+    for (const struct rpi_attempt *loss = NULL; status == RP_OK && (loss = rpi_attempts_next(&master->losses, loss));) {
         const struct rpi_future *chunk = rpi_future_of(&master->futures, loss->id);
         if (chunk && chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED && chunk->pending.map == map)
             status = rpi_taskq_raise(&master->queue, &master->places, &master->futures, loss->id, &rank);
@@ -89,7 +89,7 @@ static rp_status raise_any(struct rpi_master *master, uint64_t id, struct rpi_fu
 void rpi_urgency_spread(struct rpi_master *master)
 {
     for (struct rpi_link *link; (link = rpi_list_pop(&master->inputs.urgent));) {
-        struct rpi_dependent *dependent = RPI_MEMBER(link, struct rpi_dependent, urgent);
+        struct rpi_deps_dependent *dependent = RPI_MEMBER(link, struct rpi_deps_dependent, urgent);
         int32_t priority = priority_of(master, rpi_future_of(&master->futures, dependent->id));
         for (uint32_t i = 0; i < dependent->count; i++) {
             uint64_t id = dependent->edges[i].input->id;

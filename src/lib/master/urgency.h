@@ -6,7 +6,7 @@
 #include "master/master.h"
 
 /* A task has begun to wait: what it waits for is looked at by the next rpi_urgency_spread. */
-void rpi_urgency_note(struct rpi_master *master, struct rpi_dependent *dependent);
+void rpi_urgency_note(struct rpi_master *master, struct rpi_deps_dependent *dependent);
 /* Raises what more urgent tasks wait for.  What memory does not suffice for stays for the next
  * time. */
 void rpi_urgency_spread(struct rpi_master *master);

@@ -23,11 +23,11 @@ static rp_status failed(const char *what)
     return rpi_error(RP_ERR_BROKEN, "rank 0's side channel: %s failed: %s", what, strerror(errno));
 }
 
-rp_status rpi_gate_open(struct rpi_gate *gate, uint32_t ip)
+rp_status rpi_oob_listener_open(struct rpi_oob_listener *gate, uint32_t ip)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(ip) };
     socklen_t size = sizeof address;
-    *gate = (struct rpi_gate){ .listener = -1, .ip = ip };
+    *gate = (struct rpi_oob_listener){ .listener = -1, .ip = ip };
     for (int i = 0; i < RPI_VISITORS; i++)
         gate->visitors[i].file = -1;
     if (getrandom(gate->token, sizeof gate->token, 0) != (ssize_t)sizeof gate->token)
@@ -51,7 +51,7 @@ rp_status rpi_gate_open(struct rpi_gate *gate, uint32_t ip)
     return RP_OK;
 }
 
-static void refuse(struct rpi_gate *gate, struct rpi_visitor *visitor)
+static void refuse(struct rpi_oob_listener *gate, struct rpi_oob_listener_visitor *visitor)
 {
     rpi_private_close(visitor->file);
     visitor->file = -1;
@@ -59,27 +59,28 @@ static void refuse(struct rpi_gate *gate, struct rpi_visitor *visitor)
 }
 
 /* Reads what a visitor has said; true: it has proven itself, and is nobody's. */
-static bool hear(struct rpi_gate *gate, struct rpi_visitor *visitor, double now, int most, int *worker, int *file)
+static bool hear(struct rpi_oob_listener *gate, struct rpi_oob_listener_visitor *visitor, double now, int most, int *worker,
+                 int *file)
 {
-    uint8_t bytes[RPI_PROOF_BYTES];
-    int got = rpi_socket_read(visitor->file, bytes, RPI_PROOF_BYTES - visitor->proof.used);
-    enum rpi_proof_state state = RPI_PROOF_WRONG;
+    uint8_t bytes[RPI_OOB_PROOF_BYTES];
+    int got = rpi_oob_socket_read(visitor->file, bytes, RPI_OOB_PROOF_BYTES - visitor->proof.used);
+    enum rpi_oob_proof_state state = RPI_OOB_PROOF_WRONG;
     if (got >= 0)
-        state = rpi_proof_take(&visitor->proof, gate->token, most, bytes, (size_t)got, worker);
-    if (state == RPI_PROOF_RIGHT) {
+        state = rpi_oob_proof_take(&visitor->proof, gate->token, most, bytes, (size_t)got, worker);
+    if (state == RPI_OOB_PROOF_RIGHT) {
         *file = visitor->file;
         visitor->file = -1;
         return true;
     }
-    if (state == RPI_PROOF_WRONG || now - visitor->since > PROVING)
+    if (state == RPI_OOB_PROOF_WRONG || now - visitor->since > PROVING)
         refuse(gate, visitor);
     return false;
 }
 
 /* A free place, or the oldest visitor's: who has the token shows it at once, and comes again if it was in a crowd. */
-static struct rpi_visitor *make_place(struct rpi_gate *gate)
+static struct rpi_oob_listener_visitor *make_place(struct rpi_oob_listener *gate)
 {
-    struct rpi_visitor *place = &gate->visitors[0];
+    struct rpi_oob_listener_visitor *place = &gate->visitors[0];
     for (int i = 0; i < RPI_VISITORS; i++) {
         if (gate->visitors[i].file < 0)
             return &gate->visitors[i];
@@ -90,7 +91,7 @@ static struct rpi_visitor *make_place(struct rpi_gate *gate)
     return place;
 }
 
-bool rpi_gate_next(struct rpi_gate *gate, double now, int most, int *worker, int *file)
+bool rpi_oob_listener_next(struct rpi_oob_listener *gate, double now, int most, int *worker, int *file)
 {
     for (int i = 0; i < RPI_VISITORS; i++)
         if (gate->visitors[i].file >= 0 && hear(gate, &gate->visitors[i], now, most, worker, file))
@@ -101,17 +102,17 @@ bool rpi_gate_next(struct rpi_gate *gate, double now, int most, int *worker, int
             gate->error = errno;
         if (new < 0)
             return false;
-        struct rpi_visitor *visitor = make_place(gate);
-        *visitor = (struct rpi_visitor){ .file = new, .since = now };
+        struct rpi_oob_listener_visitor *visitor = make_place(gate);
+        *visitor = (struct rpi_oob_listener_visitor){ .file = new, .since = now };
         if (hear(gate, visitor, now, most, worker, file))
             return true;
     }
     return false;
 }
 
-void rpi_gate_close(struct rpi_gate *gate, const struct rpi_log *log)
+void rpi_oob_listener_close(struct rpi_oob_listener *gate, const struct rpi_log *log)
 {
-    char text[RPI_ADDRESS_BYTES];
+    char text[RPI_OOB_ADDRESS_BYTES];
     if (gate->listener < 0)
         return;
     for (int i = 0; i < RPI_VISITORS; i++)
@@ -119,7 +120,7 @@ void rpi_gate_close(struct rpi_gate *gate, const struct rpi_log *log)
             refuse(gate, &gate->visitors[i]);
     rpi_private_close(gate->listener);
     gate->listener = -1;
-    rpi_address_text(gate->ip, gate->port, text);
+    rpi_oob_address_text(gate->ip, gate->port, text);
     if (gate->refused)
         rpi_say(log, RP_LOG_WARNING, "%llu connections to %s that did not show the pool's token were closed",
                 (unsigned long long)gate->refused, text);

@@ -8,27 +8,27 @@
 
 #define RPI_VISITORS 16 /* connections that have not proven themselves; of more, the oldest is closed */
 
-struct rpi_visitor {
+struct rpi_oob_listener_visitor {
     int file; /* -1: none */
     double since;
-    struct rpi_proof proof;
+    struct rpi_oob_proof proof;
 };
 
-struct rpi_gate {
+struct rpi_oob_listener {
     int listener; /* -1: closed */
     uint32_t ip;  /* host byte order */
     uint16_t port;
     uint8_t token[RPI_TOKEN_BYTES];
-    struct rpi_visitor visitors[RPI_VISITORS];
+    struct rpi_oob_listener_visitor visitors[RPI_VISITORS];
     uint64_t refused;
     int error; /* no more come in, for want of a descriptor; 0: they do */
 };
 
 /* Makes the token and listens on that one address.  RP_ERR_BROKEN: it cannot. */
-RP_MUST_USE rp_status rpi_gate_open(struct rpi_gate *gate, uint32_t ip);
+RP_MUST_USE rp_status rpi_oob_listener_open(struct rpi_oob_listener *gate, uint32_t ip);
 /* A proven connection: its file and the number, from 1 to `most`, that it gave.  False: none now.  Never waits. */
-bool rpi_gate_next(struct rpi_gate *gate, double now, int most, int *worker, int *file);
+bool rpi_oob_listener_next(struct rpi_oob_listener *gate, double now, int most, int *worker, int *file);
 /* No one comes in any more; one line tells how many were refused. */
-void rpi_gate_close(struct rpi_gate *gate, const struct rpi_log *log);
+void rpi_oob_listener_close(struct rpi_oob_listener *gate, const struct rpi_log *log);
 
 #endif

@@ -16,7 +16,7 @@
 
 #define EVENTS 64 /* looked at in one hearing */
 
-struct rpi_channel_end {
+struct rpi_oob_master_end {
     int file; /* -1: none, or it has ended */
     bool parked, owed;
     bool lost; /* and not told yet */
@@ -25,10 +25,10 @@ struct rpi_channel_end {
     struct rpi_words words;
 };
 
-rp_status rpi_channel_init(struct rpi_channel *channel, const struct rpi_alloc *alloc, int workers)
+rp_status rpi_oob_master_init(struct rpi_oob_master *channel, const struct rpi_alloc *alloc, int workers)
 {
     struct epoll_event event = { .events = EPOLLIN, .data = { .u32 = 0 } };
-    *channel = (struct rpi_channel){
+    *channel = (struct rpi_oob_master){
         .alloc = *alloc, .workers = workers, .host_timeout = RPI_HOST_TIMEOUT, .epoll = -1, .bell = -1
     };
     channel->ends = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *channel->ends);
@@ -43,17 +43,17 @@ rp_status rpi_channel_init(struct rpi_channel *channel, const struct rpi_alloc *
     rp_status status = rpi_files_are_short(errno)
                            ? rpi_files_error("rank 0's side channel", errno)
                            : rpi_error(RP_ERR_BROKEN, "rank 0's side channel: no file descriptor: %s", strerror(errno));
-    rpi_channel_fini(channel, false);
+    rpi_oob_master_fini(channel, false);
     return status;
 }
 
-static void unpark(struct rpi_channel *channel, struct rpi_channel_end *end)
+static void unpark(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
 {
     channel->parked -= end->parked;
     end->parked = false;
 }
 
-static void close_end(struct rpi_channel *channel, struct rpi_channel_end *end)
+static void close_end(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
 {
     if (end->file >= 0)
         rpi_private_close(end->file); /* leaves the epoll set: there is no second descriptor of it */
@@ -63,17 +63,17 @@ static void close_end(struct rpi_channel *channel, struct rpi_channel_end *end)
     unpark(channel, end);
 }
 
-void rpi_channel_part(struct rpi_channel *channel)
+void rpi_oob_master_part(struct rpi_oob_master *channel)
 {
     for (int i = 1; channel->ends && i <= channel->workers; i++)
         if (channel->ends[i].file >= 0)
-            rpi_socket_say(channel->ends[i].file, RPI_SIGNAL_PARTED);
+            rpi_oob_socket_say(channel->ends[i].file, RPI_OOB_SIGNAL_PARTED);
 }
 
-void rpi_channel_fini(struct rpi_channel *channel, bool parted)
+void rpi_oob_master_fini(struct rpi_oob_master *channel, bool parted)
 {
     if (parted)
-        rpi_channel_part(channel);
+        rpi_oob_master_part(channel);
     for (int i = 1; channel->ends && i <= channel->workers; i++)
         close_end(channel, &channel->ends[i]);
     if (channel->bell >= 0)
@@ -85,27 +85,28 @@ void rpi_channel_fini(struct rpi_channel *channel, bool parted)
     channel->ends = NULL;
 }
 
-bool rpi_channel_add(struct rpi_channel *channel, int worker, int file)
+bool rpi_oob_master_add(struct rpi_oob_master *channel, int worker, int file)
 {
-    struct rpi_channel_end *end = &channel->ends[worker];
+    struct rpi_oob_master_end *end = &channel->ends[worker];
     struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data = { .u32 = (uint32_t)worker } };
     if (end->file >= 0 || end->lost || epoll_ctl(channel->epoll, EPOLL_CTL_ADD, file, &event) != 0) {
         rpi_private_close(file);
         return false;
     }
-    *end = (struct rpi_channel_end){ .file = rpi_private(file), .far = rpi_socket_is_far(file) };
+    *end = (struct rpi_oob_master_end){ .file = rpi_private(file), .far = rpi_oob_socket_is_far(file) };
     channel->far += end->far;
-    rpi_socket_prepare(file, RPI_SOCKET_MASTER, channel->host_timeout);
-    rpi_socket_say(file, RPI_SIGNAL_RING); /* the greeting */
+    rpi_oob_socket_prepare(file, RPI_OOB_SOCKET_MASTER, channel->host_timeout);
+    rpi_oob_socket_say(file, RPI_OOB_SIGNAL_RING); /* the greeting */
     channel->joined++;
     return true;
 }
 
-bool rpi_channel_move(struct rpi_channel *channel, int worker, struct rpi_channel *from)
+bool rpi_oob_master_move(struct rpi_oob_master *channel, int worker, struct rpi_oob_master *from)
 {
-    struct rpi_channel_end *end = &channel->ends[worker], *old = &from->ends[1];
+    struct rpi_oob_master_end *end = &channel->ends[worker], *old = &from->ends[1];
     struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data = { .u32 = (uint32_t)worker } };
-    if (old->file < 0 || rpi_socket_ended(old->file) || epoll_ctl(channel->epoll, EPOLL_CTL_ADD, old->file, &event) != 0)
+    if (old->file < 0 || rpi_oob_socket_ended(old->file) ||
+        epoll_ctl(channel->epoll, EPOLL_CTL_ADD, old->file, &event) != 0)
         return false;
     *end = *old;
     channel->parked += end->parked;
@@ -117,25 +118,25 @@ bool rpi_channel_move(struct rpi_channel *channel, int worker, struct rpi_channe
     return true;
 }
 
-bool rpi_channel_has(const struct rpi_channel *channel, int worker)
+bool rpi_oob_master_has(const struct rpi_oob_master *channel, int worker)
 {
     return channel->ends[worker].file >= 0 || channel->ends[worker].lost;
 }
 
 /* ---- hearing */
 
-static void lose(struct rpi_channel *channel, struct rpi_channel_end *end)
+static void lose(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
 {
     close_end(channel, end);
     end->lost = true;
     channel->lost++;
 }
 
-static void park(struct rpi_channel *channel, struct rpi_channel_end *end)
+static void park(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
 {
     if (end->owed) {
         end->owed = false;
-        rpi_socket_say(end->file, RPI_SIGNAL_RING);
+        rpi_oob_socket_say(end->file, RPI_OOB_SIGNAL_RING);
     } else {
         end->parked = true;
         channel->parked++;
@@ -143,11 +144,11 @@ static void park(struct rpi_channel *channel, struct rpi_channel_end *end)
 }
 
 /* At most so many bytes of one worker at a time: who floods the channel keeps nobody else from being heard. */
-static bool hear(struct rpi_channel *channel, struct rpi_channel_end *end)
+static bool hear(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
 {
-    uint8_t bytes[RPI_CHANNEL_READ];
-    struct rpi_signals signals = { .parked = end->parked };
-    int got = rpi_socket_read(end->file, bytes, sizeof bytes);
+    uint8_t bytes[RPI_OOB_MASTER_READ];
+    struct rpi_oob_protocol signals = { .parked = end->parked };
+    int got = rpi_oob_socket_read(end->file, bytes, sizeof bytes);
     if (got < 0) {
         lose(channel, end);
         return false;
@@ -163,22 +164,22 @@ static bool hear(struct rpi_channel *channel, struct rpi_channel_end *end)
     return got > 0;
 }
 
-static void beat(struct rpi_channel *channel)
+static void beat(struct rpi_oob_master *channel)
 {
     double now = rpi_now();
     if (now < channel->next_beat)
         return;
-    channel->next_beat = now + rpi_host_beat(channel->host_timeout) * (1 + channel->far / RPI_CHANNEL_MANY);
+    channel->next_beat = now + rpi_host_beat(channel->host_timeout) * (1 + channel->far / RPI_OOB_MASTER_MANY);
     for (int i = 1; i <= channel->workers; i++) {
-        struct rpi_channel_end *end = &channel->ends[i];
-        if (!end->far || end->beats >= RPI_CHANNEL_BEATS)
+        struct rpi_oob_master_end *end = &channel->ends[i];
+        if (!end->far || end->beats >= RPI_OOB_MASTER_BEATS)
             continue;
         end->beats++;
-        rpi_socket_say(end->file, RPI_SIGNAL_ALIVE);
+        rpi_oob_socket_say(end->file, RPI_OOB_SIGNAL_ALIVE);
     }
 }
 
-void rpi_channel_hear(struct rpi_channel *channel, void (*alive)(void *context, int worker), void *context)
+void rpi_oob_master_hear(struct rpi_oob_master *channel, void (*alive)(void *context, int worker), void *context)
 {
     struct epoll_event events[EVENTS];
     int count = epoll_wait(channel->epoll, events, EVENTS, 0);
@@ -191,7 +192,7 @@ void rpi_channel_hear(struct rpi_channel *channel, void (*alive)(void *context, 
         beat(channel);
 }
 
-int rpi_channel_next_lost(struct rpi_channel *channel)
+int rpi_oob_master_next_lost(struct rpi_oob_master *channel)
 {
     for (int i = 1; channel->lost && i <= channel->workers; i++) {
         if (!channel->ends[i].lost)
@@ -203,10 +204,10 @@ int rpi_channel_next_lost(struct rpi_channel *channel)
     return 0;
 }
 
-bool rpi_channel_lives(struct rpi_channel *channel, int worker)
+bool rpi_oob_master_lives(struct rpi_oob_master *channel, int worker)
 {
-    struct rpi_channel_end *end = &channel->ends[worker];
-    if (end->file >= 0 && rpi_socket_ended(end->file)) {
+    struct rpi_oob_master_end *end = &channel->ends[worker];
+    if (end->file >= 0 && rpi_oob_socket_ended(end->file)) {
         bool more = true;
         while (more)
             more = hear(channel, end); /* its last words */
@@ -216,19 +217,19 @@ bool rpi_channel_lives(struct rpi_channel *channel, int worker)
     return end->file >= 0;
 }
 
-const struct rpi_death *rpi_channel_words(const struct rpi_channel *channel, int worker)
+const struct rpi_death *rpi_oob_master_words(const struct rpi_oob_master *channel, int worker)
 {
     return &channel->ends[worker].words.death;
 }
 
-uint32_t rpi_channel_count(const struct rpi_channel *channel, int worker)
+uint32_t rpi_oob_master_count(const struct rpi_oob_master *channel, int worker)
 {
     return channel->ends[worker].words.sent;
 }
 
-void rpi_channel_drop(struct rpi_channel *channel, int worker)
+void rpi_oob_master_drop(struct rpi_oob_master *channel, int worker)
 {
-    struct rpi_channel_end *end = &channel->ends[worker];
+    struct rpi_oob_master_end *end = &channel->ends[worker];
     close_end(channel, end);
     channel->lost -= end->lost;
     end->lost = false;
@@ -236,17 +237,17 @@ void rpi_channel_drop(struct rpi_channel *channel, int worker)
 
 /* ---- sleeping and waking */
 
-void rpi_channel_sent(struct rpi_channel *channel, int worker)
+void rpi_oob_master_sent(struct rpi_oob_master *channel, int worker)
 {
-    struct rpi_channel_end *end = &channel->ends[worker];
+    struct rpi_oob_master_end *end = &channel->ends[worker];
     end->owed = true;
     if (!end->parked)
         return;
     unpark(channel, end);
-    rpi_socket_say(end->file, RPI_SIGNAL_RING);
+    rpi_oob_socket_say(end->file, RPI_OOB_SIGNAL_RING);
 }
 
-void rpi_channel_wait(const struct rpi_channel *channel, double seconds)
+void rpi_oob_master_wait(const struct rpi_oob_master *channel, double seconds)
 {
     struct pollfd look = { .fd = channel->epoll, .events = POLLIN };
     const struct timespec limit = rpi_timespec(seconds);
@@ -255,7 +256,7 @@ void rpi_channel_wait(const struct rpi_channel *channel, double seconds)
     (void)!read(channel->bell, &rings, sizeof rings);
 }
 
-void rpi_channel_ring(const struct rpi_channel *channel)
+void rpi_oob_master_ring(const struct rpi_oob_master *channel)
 {
     uint64_t one = 1;
     (void)!write(channel->bell, &one, sizeof one);

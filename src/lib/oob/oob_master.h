@@ -19,68 +19,68 @@
 
 #include <stdint.h>
 
-struct rpi_channel_end; /* one worker's */
+struct rpi_oob_master_end; /* one worker's */
 
-struct rpi_channel {
+struct rpi_oob_master {
     struct rpi_alloc alloc;
-    struct rpi_channel_end *ends; /* by worker */
-    int workers;                  /* there is room for */
-    int joined;                   /* ever */
-    int parked;                   /* workers that sleep */
-    int lost;                     /* workers whose end is not told yet */
-    int far;                      /* workers on other hosts */
-    double host_timeout;          /* seconds: their hosts are given up then; the default, until it is set */
-    double next_beat;             /* when these get one */
-    int epoll;                    /* the sockets and the bell; -1: there is no channel */
-    int bell;                     /* an eventfd that ends a sleep */
+    struct rpi_oob_master_end *ends; /* by worker */
+    int workers;                     /* there is room for */
+    int joined;                      /* ever */
+    int parked;                      /* workers that sleep */
+    int lost;                        /* workers whose end is not told yet */
+    int far;                         /* workers on other hosts */
+    double host_timeout;             /* seconds: their hosts are given up then; the default, until it is set */
+    double next_beat;                /* when these get one */
+    int epoll;                       /* the sockets and the bell; -1: there is no channel */
+    int bell;                        /* an eventfd that ends a sleep */
 };
 
-/* Workers on other hosts get heartbeats (rpi_host_beat), by rpi_channel_hear, so that something is under
+/* Workers on other hosts get heartbeats (rpi_host_beat), by rpi_oob_master_hear, so that something is under
  * way, or soon will be, whenever a cable is cut: only then can that be seen in time.  The time
  * between them grows with the number of workers, so that sending them takes only some hundredths of
  * rank 0's time. */
-#define RPI_CHANNEL_MANY 1000.0
+#define RPI_OOB_MASTER_MANY 1000.0
 /* So many at the most to one that says nothing meanwhile: it is stopped and reads none of them, and a connection that takes no more would count as broken. */
-#define RPI_CHANNEL_BEATS 1000
+#define RPI_OOB_MASTER_BEATS 1000
 
-/* How much rpi_channel_hear reads at once. */
-#define RPI_CHANNEL_READ 256
+/* How much rpi_oob_master_hear reads at once. */
+#define RPI_OOB_MASTER_READ 256
 
-RP_MUST_USE rp_status rpi_channel_init(struct rpi_channel *channel, const struct rpi_alloc *alloc, int workers);
+RP_MUST_USE rp_status rpi_oob_master_init(struct rpi_oob_master *channel, const struct rpi_alloc *alloc, int workers);
 /* Closes every socket.  `parted`: tells the workers before that this is not rank 0's death. */
-void rpi_channel_fini(struct rpi_channel *channel, bool parted);
+void rpi_oob_master_fini(struct rpi_oob_master *channel, bool parted);
 
 /* Takes a worker's connected socket over, and greets it.  False: that worker has one already, and this one is closed. */
-bool rpi_channel_add(struct rpi_channel *channel, int worker, int file);
+bool rpi_oob_master_add(struct rpi_oob_master *channel, int worker, int file);
 
 /* Takes over the socket of the one worker of another channel, with what is known of it, for a worker whose own has ended.  False: that one
  * has ended as well. */
-bool rpi_channel_move(struct rpi_channel *channel, int worker, struct rpi_channel *from);
+bool rpi_oob_master_move(struct rpi_oob_master *channel, int worker, struct rpi_oob_master *from);
 
 /* Whether it has one, or had one until it ended. */
-bool rpi_channel_has(const struct rpi_channel *channel, int worker);
+bool rpi_oob_master_has(const struct rpi_oob_master *channel, int worker);
 
 /* Reads what the workers said.  alive(context, worker), unless NULL, is called for those that said anything. */
-void rpi_channel_hear(struct rpi_channel *channel, void (*alive)(void *context, int worker), void *context);
+void rpi_oob_master_hear(struct rpi_oob_master *channel, void (*alive)(void *context, int worker), void *context);
 /* A worker that has ended, each told once; 0: none. */
-int rpi_channel_next_lost(struct rpi_channel *channel);
+int rpi_oob_master_next_lost(struct rpi_oob_master *channel);
 /* Whether a worker has not ended, looked at right now. */
-bool rpi_channel_lives(struct rpi_channel *channel, int worker);
+bool rpi_oob_master_lives(struct rpi_oob_master *channel, int worker);
 /* What a worker that has ended said of it. */
-const struct rpi_death *rpi_channel_words(const struct rpi_channel *channel, int worker);
+const struct rpi_death *rpi_oob_master_words(const struct rpi_oob_master *channel, int worker);
 /* How many messages the worker has sent over MPI, as it said last. */
-uint32_t rpi_channel_count(const struct rpi_channel *channel, int worker);
+uint32_t rpi_oob_master_count(const struct rpi_oob_master *channel, int worker);
 /* A message was sent to the worker: it is rung if it sleeps. */
-void rpi_channel_sent(struct rpi_channel *channel, int worker);
+void rpi_oob_master_sent(struct rpi_oob_master *channel, int worker);
 /* Its socket is closed, by which the worker ends.  Not told as lost. */
-void rpi_channel_drop(struct rpi_channel *channel, int worker);
+void rpi_oob_master_drop(struct rpi_oob_master *channel, int worker);
 /* Rank 0 ends without the others: they hear it, and that its sockets' end will not be its death. */
-void rpi_channel_part(struct rpi_channel *channel);
+void rpi_oob_master_part(struct rpi_oob_master *channel);
 
 /* Blocks until a worker says something, the bell is rung, or `seconds` have passed.  By one thread; the others may use the channel
  * meanwhile. */
-void rpi_channel_wait(const struct rpi_channel *channel, double seconds);
+void rpi_oob_master_wait(const struct rpi_oob_master *channel, double seconds);
 /* From any thread. */
-void rpi_channel_ring(const struct rpi_channel *channel);
+void rpi_oob_master_ring(const struct rpi_oob_master *channel);
 
 #endif

@@ -6,15 +6,15 @@
 
 #define HIGHEST 64 /* a number of the system's signals */
 
-void rpi_signals_read(struct rpi_signals *signals, const uint8_t *bytes, size_t size)
+void rpi_oob_protocol_read(struct rpi_oob_protocol *signals, const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        if (bytes[i] == RPI_SIGNAL_RING) {
+        if (bytes[i] == RPI_OOB_SIGNAL_RING) {
             signals->rung = true;
             signals->parked = false;
-        } else if (bytes[i] == RPI_SIGNAL_PARKED) {
+        } else if (bytes[i] == RPI_OOB_SIGNAL_PARKED) {
             signals->parked = true;
-        } else if (bytes[i] == RPI_SIGNAL_PARTED) {
+        } else if (bytes[i] == RPI_OOB_SIGNAL_PARTED) {
             signals->parted = true;
         }
     }
@@ -24,7 +24,7 @@ void rpi_signals_read(struct rpi_signals *signals, const uint8_t *bytes, size_t 
 
 void rpi_words_write(uint8_t *bytes, const struct rpi_death *death)
 {
-    bytes[0] = RPI_SIGNAL_WORDS;
+    bytes[0] = RPI_OOB_SIGNAL_WORDS;
     rpi_put64(bytes + 1, death->id);
     rpi_put64(bytes + 9, death->item);
     rpi_put32(bytes + 17, (uint32_t)death->code);
@@ -34,7 +34,7 @@ void rpi_words_write(uint8_t *bytes, const struct rpi_death *death)
 
 void rpi_count_write(uint8_t *bytes, uint32_t sent)
 {
-    bytes[0] = RPI_SIGNAL_COUNT;
+    bytes[0] = RPI_OOB_SIGNAL_COUNT;
     rpi_put32(bytes + 1, sent);
 }
 
@@ -59,21 +59,21 @@ static void take_words(struct rpi_words *words)
 /* The length of the record that begins so; 0: none does. */
 static uint8_t record_of(uint8_t first)
 {
-    return first == RPI_SIGNAL_WORDS ? RPI_WORDS_BYTES : first == RPI_SIGNAL_COUNT ? RPI_COUNT_BYTES : 0;
+    return first == RPI_OOB_SIGNAL_WORDS ? RPI_WORDS_BYTES : first == RPI_OOB_SIGNAL_COUNT ? RPI_COUNT_BYTES : 0;
 }
 
-void rpi_words_read(struct rpi_words *words, struct rpi_signals *signals, const uint8_t *bytes, size_t size)
+void rpi_words_read(struct rpi_words *words, struct rpi_oob_protocol *signals, const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         if (!words->used && !record_of(bytes[i])) {
-            rpi_signals_read(signals, bytes + i, 1);
+            rpi_oob_protocol_read(signals, bytes + i, 1);
             continue;
         }
         words->bytes[words->used++] = bytes[i];
         if (words->used < record_of(words->bytes[0]))
             continue;
         words->used = 0;
-        if (words->bytes[0] == RPI_SIGNAL_WORDS)
+        if (words->bytes[0] == RPI_OOB_SIGNAL_WORDS)
             take_words(words);
         else
             words->sent = rpi_get32(words->bytes + 1);
@@ -82,7 +82,7 @@ void rpi_words_read(struct rpi_words *words, struct rpi_signals *signals, const 
 
 /* ---- proofs */
 
-void rpi_proof_write(uint8_t *bytes, const uint8_t *token, uint32_t worker)
+void rpi_oob_proof_write(uint8_t *bytes, const uint8_t *token, uint32_t worker)
 {
     memcpy(bytes, token, RPI_TOKEN_BYTES);
     rpi_put32(bytes + RPI_TOKEN_BYTES, worker);
@@ -97,20 +97,20 @@ static bool same(const uint8_t *a, const uint8_t *b)
     return different == 0;
 }
 
-enum rpi_proof_state rpi_proof_take(struct rpi_proof *proof, const uint8_t *token, int most, const uint8_t *bytes,
-                                    size_t size, int *worker)
+enum rpi_oob_proof_state rpi_oob_proof_take(struct rpi_oob_proof *proof, const uint8_t *token, int most,
+                                            const uint8_t *bytes, size_t size, int *worker)
 {
-    size_t lacking = RPI_PROOF_BYTES - proof->used;
+    size_t lacking = RPI_OOB_PROOF_BYTES - proof->used;
     if (size > lacking)
         size = lacking;
     if (size)
         memcpy(proof->bytes + proof->used, bytes, size);
     proof->used += (uint32_t)size;
-    if (proof->used < RPI_PROOF_BYTES)
-        return RPI_PROOF_INCOMPLETE;
+    if (proof->used < RPI_OOB_PROOF_BYTES)
+        return RPI_OOB_PROOF_INCOMPLETE;
     uint32_t number = rpi_get32(proof->bytes + RPI_TOKEN_BYTES);
     if (!same(proof->bytes, token) || number < 1 || number > (uint32_t)most)
-        return RPI_PROOF_WRONG;
+        return RPI_OOB_PROOF_WRONG;
     *worker = (int)number;
-    return RPI_PROOF_RIGHT;
+    return RPI_OOB_PROOF_RIGHT;
 }

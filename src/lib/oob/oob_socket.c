@@ -94,7 +94,7 @@ static uint32_t address_towards(const char *host)
     return ip >> 24 == IN_LOOPBACKNET ? 0 : ip; /* a name that every host has in its /etc/hosts for itself */
 }
 
-rp_status rpi_address_choose(const char *others, uint32_t *ip)
+rp_status rpi_oob_address_choose(const char *others, uint32_t *ip)
 {
     static const char *const settings[] = { "OMPI_MCA_btl_tcp_if_include", "OMPI_MCA_oob_tcp_if_include",
                                             "UCX_NET_DEVICES" };
@@ -111,22 +111,22 @@ rp_status rpi_address_choose(const char *others, uint32_t *ip)
     return rpi_error(RP_ERR_BROKEN, "rank 0's host has no IPv4 address that workers on other hosts could reach");
 }
 
-void rpi_address_text(uint32_t ip, uint16_t port, char *text)
+void rpi_oob_address_text(uint32_t ip, uint16_t port, char *text)
 {
-    (void)snprintf(text, RPI_ADDRESS_BYTES, "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, port);
+    (void)snprintf(text, RPI_OOB_ADDRESS_BYTES, "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, port);
 }
 
 /* ---- sockets */
 
 /* Milliseconds without an answer: 2.2 s of rank 0's 3, since the first question goes out up to a
  * heartbeat after the cut, and is repeated once or twice, 0.2 s apart, before the kernel counts. */
-static int patience_of(enum rpi_socket_end end, double timeout)
+static int patience_of(enum rpi_oob_socket_end end, double timeout)
 {
-    double seconds = end == RPI_SOCKET_WORKER ? timeout + 0.5 : timeout - rpi_host_beat(timeout) - 0.55;
+    double seconds = end == RPI_OOB_SOCKET_WORKER ? timeout + 0.5 : timeout - rpi_host_beat(timeout) - 0.55;
     return (int)(seconds * 1e3 + 0.5);
 }
 
-void rpi_socket_prepare(int file, enum rpi_socket_end end, double timeout)
+void rpi_oob_socket_prepare(int file, enum rpi_oob_socket_end end, double timeout)
 {
     int pause = 1 + (int)(timeout / 100), probes = (int)(timeout / pause) - 1; /* 127 is the kernel's most */
     const struct {
@@ -144,7 +144,7 @@ void rpi_socket_prepare(int file, enum rpi_socket_end end, double timeout)
     (void)setsockopt(file, IPPROTO_TCP, TCP_CONGESTION, "reno", sizeof "reno" - 1);
 }
 
-bool rpi_socket_is_far(int file)
+bool rpi_oob_socket_is_far(int file)
 {
     struct sockaddr_in mine = { .sin_family = AF_UNSPEC }, other = mine;
     socklen_t size = sizeof mine, other_size = sizeof other;
@@ -152,18 +152,18 @@ bool rpi_socket_is_far(int file)
            getpeername(file, (struct sockaddr *)&other, &other_size) == 0 && mine.sin_addr.s_addr != other.sin_addr.s_addr;
 }
 
-void rpi_socket_say(int file, uint8_t byte)
+void rpi_oob_socket_say(int file, uint8_t byte)
 {
     (void)send(file, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* an end shows when it is looked for */
 }
 
-bool rpi_socket_ended(int file)
+bool rpi_oob_socket_ended(int file)
 {
     struct pollfd look = { .fd = file, .events = POLLRDHUP };
     return poll(&look, 1, 0) == 1;
 }
 
-int rpi_socket_read(int file, uint8_t *bytes, size_t size)
+int rpi_oob_socket_read(int file, uint8_t *bytes, size_t size)
 {
     ssize_t got = recv(file, bytes, size, MSG_DONTWAIT);
     if (got > 0)
@@ -171,7 +171,7 @@ int rpi_socket_read(int file, uint8_t *bytes, size_t size)
     return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-int rpi_poll_ms(double seconds)
+int rpi_oob_socket_poll_ms(double seconds)
 {
     return (int)((seconds < 3600 ? seconds : 3600) * 1e3);
 }
@@ -182,13 +182,13 @@ static int wait_connected(int file, double seconds)
     struct pollfd look = { .fd = file, .events = POLLOUT };
     int error = 0;
     socklen_t size = sizeof error;
-    if (poll(&look, 1, rpi_poll_ms(seconds)) != 1)
+    if (poll(&look, 1, rpi_oob_socket_poll_ms(seconds)) != 1)
         return ETIMEDOUT;
     (void)getsockopt(file, SOL_SOCKET, SO_ERROR, &error, &size);
     return error;
 }
 
-int rpi_socket_connect(uint32_t ip, uint16_t port, double seconds, double timeout)
+int rpi_oob_socket_connect(uint32_t ip, uint16_t port, double seconds, double timeout)
 {
     struct sockaddr_in address = address_of(ip, port);
     int file = rpi_private(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -202,6 +202,6 @@ int rpi_socket_connect(uint32_t ip, uint16_t port, double seconds, double timeou
         errno = error;
         return -1;
     }
-    rpi_socket_prepare(file, RPI_SOCKET_WORKER, timeout);
+    rpi_oob_socket_prepare(file, RPI_OOB_SOCKET_WORKER, timeout);
     return file;
 }

@@ -6,10 +6,10 @@
 
 /* Which of this host's addresses the others reach: the one that MPI uses.  `others`: a host that is not this one; NULL: there is none, and
  * it is loopback's.  In host byte order.  RP_ERR_BROKEN: this host has none. */
-RP_MUST_USE rp_status rpi_address_choose(const char *others, uint32_t *ip);
+RP_MUST_USE rp_status rpi_oob_address_choose(const char *others, uint32_t *ip);
 /* "10.0.0.1:4242" */
-#define RPI_ADDRESS_BYTES 24
-void rpi_address_text(uint32_t ip, uint16_t port, char *text);
+#define RPI_OOB_ADDRESS_BYTES 24
+void rpi_oob_address_text(uint32_t ip, uint16_t port, char *text);
 
 /* Seconds after which a host that does not answer is given up, by default.  A cable that is mended
  * within half of it, where that is 3 s and more, costs no worker, and a host whose cable was out asks who has which address before
@@ -18,7 +18,7 @@ void rpi_address_text(uint32_t ip, uint16_t port, char *text);
 #define RPI_HOST_TIMEOUT_LEAST 1.0
 #define RPI_HOST_TIMEOUT_MOST  3600.0
 
-enum rpi_socket_end { RPI_SOCKET_MASTER, RPI_SOCKET_WORKER };
+enum rpi_oob_socket_end { RPI_OOB_SOCKET_MASTER, RPI_OOB_SOCKET_WORKER };
 
 /* Seconds between two heartbeats to a host. */
 static inline double rpi_host_beat(double timeout)
@@ -32,19 +32,19 @@ static inline double rpi_host_beat(double timeout)
  * ends itself, half a second more: not before rank 0 has given it up.  Where nothing is under way the
  * kernel asks once a second, and the first such moment after that time is the end.  A host answers for
  * its processes, be they busy or stopped. */
-void rpi_socket_prepare(int file, enum rpi_socket_end end, double timeout);
+void rpi_oob_socket_prepare(int file, enum rpi_oob_socket_end end, double timeout);
 /* Whether its other side is on another host, as far as addresses tell. */
-bool rpi_socket_is_far(int file);
+bool rpi_oob_socket_is_far(int file);
 /* Sends one byte, without waiting.  One that finds no room is not needed: so many are unread that the reader will look. */
-void rpi_socket_say(int file, uint8_t byte);
+void rpi_oob_socket_say(int file, uint8_t byte);
 /* Whether its other side has closed it, or is gone; unread bytes do not hide that. */
-bool rpi_socket_ended(int file);
+bool rpi_oob_socket_ended(int file);
 /* Reads what is there, at most `size` bytes: 0 where there is nothing, negative where it has ended. */
-int rpi_socket_read(int file, uint8_t *bytes, size_t size);
+int rpi_oob_socket_read(int file, uint8_t *bytes, size_t size);
 /* What poll() takes for so many seconds; an hour is as good as for ever. */
-int rpi_poll_ms(double seconds);
+int rpi_oob_socket_poll_ms(double seconds);
 /* A worker's connection, made within `seconds`; negative: none, and errno tells why.
- * `timeout`: of its host, as in rpi_socket_prepare. */
-int rpi_socket_connect(uint32_t ip, uint16_t port, double seconds, double timeout);
+ * `timeout`: of its host, as in rpi_oob_socket_prepare. */
+int rpi_oob_socket_connect(uint32_t ip, uint16_t port, double seconds, double timeout);
 
 #endif

@@ -23,15 +23,15 @@
 #define KNOWN_AT 0.2 /* seconds after which the length of a tick is known well enough */
 #define SELDOM   10  /* seconds between heartbeats that only answer */
 
-void rpi_lifeline_init(struct rpi_lifeline *lifeline)
+void rpi_oob_worker_init(struct rpi_oob_worker *lifeline)
 {
-    *lifeline = (struct rpi_lifeline){ .file = -1, .stop = -1, .host_timeout = RPI_HOST_TIMEOUT };
+    *lifeline = (struct rpi_oob_worker){ .file = -1, .stop = -1, .host_timeout = RPI_HOST_TIMEOUT };
 }
 
 /* ---- the thread */
 
 /* Rank 0 is gone, and with it whoever would want this worker's results, and whoever would end it. */
-static void end_process(const struct rpi_lifeline *lifeline)
+static void end_process(const struct rpi_oob_worker *lifeline)
 {
     char line[512], host[256] = "?";
     (void)gethostname(host, sizeof host - 1);
@@ -40,14 +40,14 @@ static void end_process(const struct rpi_lifeline *lifeline)
         "rankpool: worker %d (%s, pid %ld): rank 0 has ended without a word, or cannot be reached: this worker ends, and "
         "what it runs\n",
         lifeline->number, host, (long)getpid());
-    rpi_offspring_kill();
+    rpi_proctree_kill();
     (void)!write(STDERR_FILENO, line, (size_t)length);
     if (getpgrp() == getpid()) /* a launcher gave this rank a group, in which is what its tasks started */
         (void)kill(0, SIGKILL);
     _exit(1);
 }
 
-static bool is_over(struct rpi_lifeline *lifeline)
+static bool is_over(struct rpi_oob_worker *lifeline)
 {
     if (!atomic_load(&lifeline->leaving) && !atomic_load(&lifeline->parted))
         end_process(lifeline);
@@ -56,12 +56,12 @@ static bool is_over(struct rpi_lifeline *lifeline)
 }
 
 /* With `hearing` locked. */
-static bool take(struct rpi_lifeline *lifeline, struct rpi_signals *signals)
+static bool take(struct rpi_oob_worker *lifeline, struct rpi_oob_protocol *signals)
 {
     uint8_t bytes[256];
-    int got = rpi_socket_read(lifeline->file, bytes, sizeof bytes);
+    int got = rpi_oob_socket_read(lifeline->file, bytes, sizeof bytes);
     if (got > 0)
-        rpi_signals_read(signals, bytes, (size_t)got);
+        rpi_oob_protocol_read(signals, bytes, (size_t)got);
     if (got > 0)
         atomic_store(&lifeline->heard, true);
     if (signals->parted)
@@ -70,7 +70,7 @@ static bool take(struct rpi_lifeline *lifeline, struct rpi_signals *signals)
 }
 
 /* Takes what rank 0 said; true: nothing more comes.  One thread at a time: a word that one has read is known when the other sees the end. */
-static bool hear(struct rpi_lifeline *lifeline, struct rpi_signals *signals)
+static bool hear(struct rpi_oob_worker *lifeline, struct rpi_oob_protocol *signals)
 {
     (void)pthread_mutex_lock(&lifeline->hearing);
     bool over = take(lifeline, signals);
@@ -80,9 +80,9 @@ static bool hear(struct rpi_lifeline *lifeline, struct rpi_signals *signals)
 
 /* A worker that runs a long task reads nothing, and rank 0's heartbeats would fill its socket.  A ring among them is none that it needs: it has not said
  * yet that it sleeps. */
-static void empty(struct rpi_lifeline *lifeline)
+static void empty(struct rpi_oob_worker *lifeline)
 {
-    struct rpi_signals signals = { .rung = false };
+    struct rpi_oob_protocol signals = { .rung = false };
     (void)pthread_mutex_lock(&lifeline->hearing);
     if (!atomic_load(&lifeline->announced) && !atomic_load(&lifeline->gone))
         (void)take(lifeline, &signals);
@@ -92,9 +92,9 @@ static void empty(struct rpi_lifeline *lifeline)
 /* Rank 0's end, and now and then what nobody reads: what rank 0 says, the worker reads itself when it sleeps, so that a ring wakes one thread and not two. */
 static void *listen_to_rank_0(void *context)
 {
-    struct rpi_lifeline *lifeline = context;
+    struct rpi_oob_worker *lifeline = context;
     struct pollfd files[2] = { { .fd = lifeline->file, .events = POLLRDHUP }, { .fd = lifeline->stop, .events = POLLIN } };
-    struct rpi_signals signals = { .rung = false };
+    struct rpi_oob_protocol signals = { .rung = false };
     int limit = lifeline->beat > 0 ? (int)(lifeline->beat * 1e3) : -1;
     double next = rpi_now() + lifeline->beat;
     for (;;) {
@@ -107,7 +107,7 @@ static void *listen_to_rank_0(void *context)
             next = rpi_now() + lifeline->beat;
             empty(lifeline);
             if (atomic_exchange(&lifeline->heard, false) || !lifeline->answers)
-                rpi_socket_say(lifeline->file, RPI_SIGNAL_ALIVE);
+                rpi_oob_socket_say(lifeline->file, RPI_OOB_SIGNAL_ALIVE);
         }
     }
 }
@@ -121,14 +121,14 @@ static rp_status failed(const char *what, int error)
     return rpi_error(RP_ERR_BROKEN, "a worker's side channel: %s failed: %s", what, strerror(error));
 }
 
-rp_status rpi_lifeline_start(struct rpi_lifeline *lifeline, int file, double beat)
+rp_status rpi_oob_worker_start(struct rpi_oob_worker *lifeline, int file, double beat)
 {
     lifeline->file = rpi_private(file);
-    lifeline->answers = !(beat > 0) && rpi_socket_is_far(file);
+    lifeline->answers = !(beat > 0) && rpi_oob_socket_is_far(file);
     lifeline->beat = lifeline->answers ? SELDOM : beat;
     lifeline->opened = lifeline->said = lifeline->rung = rpi_ticks();
     lifeline->opened_at = rpi_now();
-    lifeline->quiet = (uint64_t)(RPI_TICKS_US * 1e6 * RPI_LIFELINE_QUIET) /
+    lifeline->quiet = (uint64_t)(RPI_TICKS_US * 1e6 * RPI_OOB_WORKER_QUIET) /
                       3; /* a tick may be so much longer than it should be */
     lifeline->stop = rpi_private(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     int error = lifeline->stop < 0 ? errno : 0;
@@ -140,19 +140,19 @@ rp_status rpi_lifeline_start(struct rpi_lifeline *lifeline, int file, double bea
         return RP_OK;
     (void)pthread_mutex_destroy(&lifeline->hearing);
     rp_status status = failed("a thread", error);
-    rpi_lifeline_close(lifeline);
+    rpi_oob_worker_close(lifeline);
     return status;
 }
 
-void rpi_lifeline_leave(struct rpi_lifeline *lifeline)
+void rpi_oob_worker_leave(struct rpi_oob_worker *lifeline)
 {
     atomic_store(&lifeline->leaving, true);
 }
 
-void rpi_lifeline_close(struct rpi_lifeline *lifeline)
+void rpi_oob_worker_close(struct rpi_oob_worker *lifeline)
 {
     uint64_t one = 1;
-    rpi_lifeline_leave(lifeline);
+    rpi_oob_worker_leave(lifeline);
     if (lifeline->live) {
         (void)!write(lifeline->stop, &one, sizeof one);
         (void)pthread_join(lifeline->thread, NULL);
@@ -169,30 +169,30 @@ void rpi_lifeline_close(struct rpi_lifeline *lifeline)
 /* Shows the token, and waits for the greeting; false: it was not let in. */
 static bool is_let_in(int file, const uint8_t *token, int number, double seconds)
 {
-    uint8_t proof[RPI_PROOF_BYTES], greeting;
+    uint8_t proof[RPI_OOB_PROOF_BYTES], greeting;
     struct pollfd look = { .fd = file, .events = POLLIN | POLLRDHUP };
-    rpi_proof_write(proof, token, (uint32_t)number);
+    rpi_oob_proof_write(proof, token, (uint32_t)number);
     if (send(file, proof, sizeof proof, MSG_NOSIGNAL) != (ssize_t)sizeof proof)
         return false;
     errno = ETIMEDOUT;
-    if (poll(&look, 1, rpi_poll_ms(seconds)) != 1)
+    if (poll(&look, 1, rpi_oob_socket_poll_ms(seconds)) != 1)
         return false;
     errno = ECONNRESET;
-    return rpi_socket_read(file, &greeting, 1) == 1;
+    return rpi_oob_socket_read(file, &greeting, 1) == 1;
 }
 
-rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t port, const uint8_t *token, int number,
-                            double beat, double timeout)
+rp_status rpi_oob_worker_open(struct rpi_oob_worker *lifeline, uint32_t ip, uint16_t port, const uint8_t *token, int number,
+                              double beat, double timeout)
 {
     double deadline = rpi_now() + timeout, left = timeout;
     int error;
     do {
-        int file = rpi_socket_connect(ip, port, left, lifeline->host_timeout);
+        int file = rpi_oob_socket_connect(ip, port, left, lifeline->host_timeout);
         if (file >= 0) {
             left = deadline - rpi_now();
             lifeline->number = number;
             if (is_let_in(file, token, number, left > 0 ? left : 0))
-                return rpi_lifeline_start(lifeline, file, beat);
+                return rpi_oob_worker_start(lifeline, file, beat);
         }
         error = errno;
         if (file >= 0)
@@ -202,8 +202,8 @@ rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t
         (void)poll(NULL, 0, AGAIN);
         left = deadline - rpi_now();
     } while (left > 0);
-    char text[RPI_ADDRESS_BYTES];
-    rpi_address_text(ip, port, text);
+    char text[RPI_OOB_ADDRESS_BYTES];
+    rpi_oob_address_text(ip, port, text);
     return rpi_error(
         RP_ERR_BROKEN,
         "rank 0 could not be reached at %s within %g s, as config.open_timeout has it (%s): %s that it listens on", text,
@@ -213,50 +213,50 @@ rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t
 /* ---- sleeping and waking */
 
 /* Ticks are of about a known length: measured once there was time for it. */
-static void learn_quiet(struct rpi_lifeline *lifeline, uint64_t ticks)
+static void learn_quiet(struct rpi_oob_worker *lifeline, uint64_t ticks)
 {
     double passed = rpi_now() - lifeline->opened_at;
     lifeline->is_quiet_known = passed > KNOWN_AT;
     if (lifeline->is_quiet_known)
-        lifeline->quiet = (uint64_t)((double)(ticks - lifeline->opened) / passed * (0.9 * RPI_LIFELINE_QUIET));
+        lifeline->quiet = (uint64_t)((double)(ticks - lifeline->opened) / passed * (0.9 * RPI_OOB_WORKER_QUIET));
 }
 
-void rpi_lifeline_sent(struct rpi_lifeline *lifeline, bool anew)
+void rpi_oob_worker_sent(struct rpi_oob_worker *lifeline, bool anew)
 {
     if (!lifeline->live)
         return;
     uint64_t now = rpi_ticks();
-    rpi_lifeline_came(lifeline);
+    rpi_oob_worker_came(lifeline);
     if (!lifeline->is_quiet_known)
         learn_quiet(lifeline, now);
     if (now - (anew ? lifeline->rung : lifeline->said) >= lifeline->quiet) {
-        rpi_socket_say(lifeline->file, RPI_SIGNAL_RING);
+        rpi_oob_socket_say(lifeline->file, RPI_OOB_SIGNAL_RING);
         lifeline->said = lifeline->rung = now;
     } else if (!anew)
         lifeline->said = now;
 }
 
-void rpi_lifeline_count(struct rpi_lifeline *lifeline, uint32_t sent)
+void rpi_oob_worker_count(struct rpi_oob_worker *lifeline, uint32_t sent)
 {
     uint8_t record[RPI_COUNT_BYTES];
     rpi_count_write(record, sent);
     (void)send(lifeline->file, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-void rpi_lifeline_doze(struct rpi_lifeline *lifeline)
+void rpi_oob_worker_doze(struct rpi_oob_worker *lifeline)
 {
     (void)pthread_mutex_lock(&lifeline->hearing); /* from here on the other thread takes no ring */
     bool before = atomic_exchange(&lifeline->announced, true);
     (void)pthread_mutex_unlock(&lifeline->hearing);
     if (!before)
-        rpi_socket_say(lifeline->file, RPI_SIGNAL_PARKED);
+        rpi_oob_socket_say(lifeline->file, RPI_OOB_SIGNAL_PARKED);
 }
 
 /* A sleep that ended by itself leaves what was said as it was: nothing has rung since.  So does a heartbeat, and ends no sleep. */
-void rpi_lifeline_park(struct rpi_lifeline *lifeline, double seconds)
+void rpi_oob_worker_park(struct rpi_oob_worker *lifeline, double seconds)
 {
     struct pollfd look = { .fd = atomic_load(&lifeline->gone) ? -1 : lifeline->file, .events = POLLIN | POLLRDHUP };
-    struct rpi_signals signals = { .rung = false };
+    struct rpi_oob_protocol signals = { .rung = false };
     double end = rpi_now() + seconds;
     bool over = false;
     do {
@@ -267,5 +267,5 @@ void rpi_lifeline_park(struct rpi_lifeline *lifeline, double seconds)
         seconds = end - rpi_now();
     } while (!over && !signals.rung && !signals.parted && seconds > 0);
     if (over || signals.rung || signals.parted)
-        rpi_lifeline_came(lifeline);
+        rpi_oob_worker_came(lifeline);
 }

@@ -2,7 +2,7 @@
  * noticed there, whatever the worker is busy with, and ends this process at once.  What rank 0 says, the worker itself reads when it sleeps.
  *
  * Why rank 0 is not left asleep.  Rank 0 sleeps only when it has found nothing for RPI_DROWSY seconds.  A worker rings it behind each message but
- * where the one before went out less than half of that ago (RPI_LIFELINE_QUIET).  Let rank 0 sleep while a message is there that its last look did not
+ * where the one before went out less than half of that ago (RPI_OOB_WORKER_QUIET).  Let rank 0 sleep while a message is there that its last look did not
  * see.  Were it rung for it, the byte is there and ends the sleep.  Was it not, the one before was sent less than QUIET earlier; if rank 0
  * has not seen that one either, the same holds for it, and the first of such a row was rung.  If it has, it looked at least
  * DROWSY - QUIET seconds behind the sending of this message: over shared memory it was there to be seen.  Over tcp it may be late, as
@@ -21,9 +21,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define RPI_LIFELINE_QUIET (RPI_DROWSY / 2)
+#define RPI_OOB_WORKER_QUIET (RPI_DROWSY / 2)
 
-struct rpi_lifeline {
+struct rpi_oob_worker {
     int file;            /* -1: there is none */
     int stop;            /* an eventfd that ends the thread */
     int number;          /* this worker's; 0: nobody has said it */
@@ -42,35 +42,35 @@ struct rpi_lifeline {
     uint64_t rung;           /* and when it was rung */
     uint64_t opened;         /* ticks, and */
     double opened_at;        /* seconds */
-    uint64_t quiet;          /* ticks that are at most RPI_LIFELINE_QUIET */
+    uint64_t quiet;          /* ticks that are at most RPI_OOB_WORKER_QUIET */
     bool is_quiet_known;     /* and not much less */
 };
 
-void rpi_lifeline_init(struct rpi_lifeline *lifeline);
+void rpi_oob_worker_init(struct rpi_oob_worker *lifeline);
 /* Connects to rank 0's gate as worker `number`, and starts the thread, which gives a sign of life each `beat` seconds; for 0 only where rank 0
  * is on another host and gives some, every 10 s.
  * RP_ERR_BROKEN: rank 0 could not be reached within `timeout` seconds, or there is no thread. */
-RP_MUST_USE rp_status rpi_lifeline_open(struct rpi_lifeline *lifeline, uint32_t ip, uint16_t port, const uint8_t *token,
-                                        int number, double beat, double timeout);
+RP_MUST_USE rp_status rpi_oob_worker_open(struct rpi_oob_worker *lifeline, uint32_t ip, uint16_t port, const uint8_t *token,
+                                          int number, double beat, double timeout);
 /* The same over a connected socket, which it takes over, also where it fails. */
-RP_MUST_USE rp_status rpi_lifeline_start(struct rpi_lifeline *lifeline, int file, double beat);
+RP_MUST_USE rp_status rpi_oob_worker_start(struct rpi_oob_worker *lifeline, int file, double beat);
 /* From now on rank 0's end does not end this process. */
-void rpi_lifeline_leave(struct rpi_lifeline *lifeline);
+void rpi_oob_worker_leave(struct rpi_oob_worker *lifeline);
 /* Ends the thread and closes the socket; none: no effect. */
-void rpi_lifeline_close(struct rpi_lifeline *lifeline);
+void rpi_oob_worker_close(struct rpi_oob_worker *lifeline);
 
 /* A message was sent to rank 0: rings it if it may sleep.  `anew`: it was sent before, but has only now left. */
-void rpi_lifeline_sent(struct rpi_lifeline *lifeline, bool anew);
+void rpi_oob_worker_sent(struct rpi_oob_worker *lifeline, bool anew);
 /* Something came from rank 0. */
-static inline void rpi_lifeline_came(struct rpi_lifeline *lifeline)
+static inline void rpi_oob_worker_came(struct rpi_oob_worker *lifeline)
 {
     atomic_store_explicit(&lifeline->announced, false, memory_order_relaxed);
 }
 /* Says how many messages have been sent to rank 0 so far. */
-void rpi_lifeline_count(struct rpi_lifeline *lifeline, uint32_t sent);
+void rpi_oob_worker_count(struct rpi_oob_worker *lifeline, uint32_t sent);
 /* Says that this worker is about to sleep. */
-void rpi_lifeline_doze(struct rpi_lifeline *lifeline);
+void rpi_oob_worker_doze(struct rpi_oob_worker *lifeline);
 /* Sleeps until rank 0 says something or ends, or `seconds` have passed. */
-void rpi_lifeline_park(struct rpi_lifeline *lifeline, double seconds);
+void rpi_oob_worker_park(struct rpi_oob_worker *lifeline, double seconds);
 
 #endif

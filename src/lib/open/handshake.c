@@ -48,7 +48,7 @@ static size_t close_message(uint8_t *bytes, const uint8_t *end, enum rpi_kind ki
 /* ---- sending, and waiting for what comes */
 
 struct talk {
-    struct rpi_opening *opening;
+    struct rpi_handshake *opening;
     int sending;      /* messages not reported sent */
     int heard;        /* rank 0: hellos; else: 1 with the verdict */
     bool *came;       /* rank 0: by rank */
@@ -101,7 +101,7 @@ static rp_status send(struct talk *talk, int peer, const uint8_t *bytes, size_t 
 static void on_lost(void *context, int peer)
 {
     struct talk *talk = context;
-    const struct rpi_opening *opening = talk->opening;
+    const struct rpi_handshake *opening = talk->opening;
     talk->lost = true;
     fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "rank %d (%s, pid %lld) has ended while the pool was being opened", peer,
                                    opening->hosts + (size_t)peer * RPI_HOST_BYTES, (long long)opening->pids[peer]));
@@ -167,7 +167,7 @@ static void name_difference(const struct rpi_registry *mine, int rank, const cha
 
 static void read_hello(struct talk *talk, int rank, const uint8_t *at, const uint8_t *end)
 {
-    struct rpi_opening *opening = talk->opening;
+    struct rpi_handshake *opening = talk->opening;
     char host[RPI_HOST_BYTES], message[1024];
     if (end - at < HELLO_FIXED - RPI_BATCH_HEADER) {
         fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
@@ -253,7 +253,7 @@ static bool get_isolation(const uint8_t *at, struct rpi_isolation *isolation)
     return isolation->cancel_grace >= 0;
 }
 
-static void put_gate(uint8_t *at, const struct rpi_gate_place *gate)
+static void put_gate(uint8_t *at, const struct rpi_handshake_gate_place *gate)
 {
     rpi_put32(at, gate->ip);
     rpi_put32(at + 4, gate->port);
@@ -262,7 +262,7 @@ static void put_gate(uint8_t *at, const struct rpi_gate_place *gate)
     memcpy(at + 16, gate->token, sizeof gate->token);
 }
 
-static bool get_gate(const uint8_t *at, struct rpi_gate_place *gate)
+static bool get_gate(const uint8_t *at, struct rpi_handshake_gate_place *gate)
 {
     gate->ip = rpi_get32(at);
     gate->port = (uint16_t)rpi_get32(at + 4);
@@ -294,9 +294,9 @@ static size_t write_verdict(const struct talk *talk, uint8_t *bytes, int rank, i
 /* To every rank that said hello, each from bytes of its own. */
 static rp_status send_verdicts(struct talk *talk)
 {
-    struct rpi_opening *opening = talk->opening;
+    struct rpi_handshake *opening = talk->opening;
     size_t most = VERDICT_FIXED + 2 + strlen(talk->message), room = (most + 7) & ~(size_t)7;
-    int *crowds = rpi_crowds(opening->hosts, (size_t)opening->transport->peers + 1, &opening->alloc);
+    int *crowds = rpi_hosts_crowds(opening->hosts, (size_t)opening->transport->peers + 1, &opening->alloc);
     uint8_t *bytes = crowds ? rpi_reserve(&opening->alloc, room * ((size_t)opening->transport->peers + 1)) : NULL;
     rp_status status = bytes ? RP_OK : rpi_no_memory("a pool's opening");
     if (status == RP_OK)
@@ -316,7 +316,7 @@ static rp_status send_verdicts(struct talk *talk)
 
 static rp_status send_arguments(struct talk *talk)
 {
-    const struct rpi_opening *opening = talk->opening;
+    const struct rpi_handshake *opening = talk->opening;
     struct rpi_transport *transport = opening->transport;
     rp_status status = RP_OK;
     for (int rank = 1; status == RP_OK && rank <= transport->peers; rank++) {
@@ -331,7 +331,7 @@ static rp_status send_arguments(struct talk *talk)
 /* The side channel's gate is named in the first verdict, ... */
 static void open_gate(struct talk *talk)
 {
-    struct rpi_opening *opening = talk->opening;
+    struct rpi_handshake *opening = talk->opening;
     if (talk->status != RP_OK || !opening->side || talk->rounds)
         return;
     rp_status status = opening->side->open(opening->side, &opening->gate);
@@ -355,7 +355,7 @@ static bool hear_meanwhile(void *context)
 /* ... and the ranks come to it before they say what they have come to. */
 static void gather(struct talk *talk)
 {
-    const struct rpi_opening *opening = talk->opening;
+    const struct rpi_handshake *opening = talk->opening;
     if (talk->rounds != 1 || !opening->side)
         return;
     rp_status status = opening->side->gather(opening->side, talk->came, hear_meanwhile, talk);
@@ -383,7 +383,7 @@ static rp_status round_of(struct talk *talk, double timeout)
 /* The rounds of an opening; a failure that the ranks have agreed on is in talk->status. */
 static rp_status go_round(struct talk *talk)
 {
-    const struct rpi_opening *opening = talk->opening;
+    const struct rpi_handshake *opening = talk->opening;
     bool argument = opening->initializer != RPI_NO_FUNCTION && opening->init_arg.size;
     double patience = opening->initializer != RPI_NO_FUNCTION && !opening->hasty
                           ? RP_FOREVER
@@ -399,7 +399,7 @@ static rp_status go_round(struct talk *talk)
     return status;
 }
 
-rp_status rpi_opening_master(struct rpi_opening *opening)
+rp_status rpi_handshake_master(struct rpi_handshake *opening)
 {
     int peers = opening->transport->peers;
     struct talk talk = { .opening = opening };
@@ -413,7 +413,7 @@ rp_status rpi_opening_master(struct rpi_opening *opening)
     if (status != RP_OK) {
         fail(&talk, status);
         opening->together = false;
-        rpi_opening_take_back(opening);
+        rpi_handshake_take_back(opening);
     }
     if (talk.status != RP_OK)
         status = rpi_error(talk.status, "%s", talk.message);
@@ -421,7 +421,7 @@ rp_status rpi_opening_master(struct rpi_opening *opening)
     return status;
 }
 
-void rpi_opening_take_back(struct rpi_opening *opening)
+void rpi_handshake_take_back(struct rpi_handshake *opening)
 {
     struct talk talk = { .opening = opening };
     uint8_t bytes[RPI_BATCH_HEADER];
@@ -486,7 +486,7 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
     return true;
 }
 
-static size_t write_hello(const struct rpi_opening *opening, uint8_t *bytes)
+static size_t write_hello(const struct rpi_handshake *opening, uint8_t *bytes)
 {
     char host[RPI_HOST_BYTES] = "";
     const struct rpi_registry *registry = opening->registry;
@@ -508,7 +508,7 @@ static size_t write_hello(const struct rpi_opening *opening, uint8_t *bytes)
     return close_message(bytes, at, RPI_HELLO);
 }
 
-static rp_status hello_and_verdict(struct rpi_opening *opening, double timeout)
+static rp_status hello_and_verdict(struct rpi_handshake *opening, double timeout)
 {
     struct talk talk = { .opening = opening };
     rp_status status = send(&talk, 0, opening->hello, write_hello(opening, opening->hello));
@@ -519,30 +519,30 @@ static rp_status hello_and_verdict(struct rpi_opening *opening, double timeout)
     return status;
 }
 
-rp_status rpi_opening_worker(struct rpi_opening *opening)
+rp_status rpi_handshake_worker(struct rpi_handshake *opening)
 {
     return hello_and_verdict(opening, 2 * opening->timeout); /* rank 0 waits for the last hello before it answers */
 }
 
-rp_status rpi_opening_join(struct rpi_opening *opening)
+rp_status rpi_handshake_join(struct rpi_handshake *opening)
 {
     return opening->side && opening->gate.port ? opening->side->join(opening->side, &opening->gate) : RP_OK;
 }
 
-rp_status rpi_opening_report(struct rpi_opening *opening, rp_status status)
+rp_status rpi_handshake_report(struct rpi_handshake *opening, rp_status status)
 {
     bool slow = opening->initializer != RPI_NO_FUNCTION; /* the slowest initializer decides */
     opening->status = status;
     return hello_and_verdict(opening, slow ? RP_FOREVER : 2 * opening->timeout);
 }
 
-rp_status rpi_opening_argument(struct rpi_opening *opening)
+rp_status rpi_handshake_argument(struct rpi_handshake *opening)
 {
     struct talk talk = { .opening = opening, .sending = 1 };
     struct rpi_transport *transport = opening->transport;
     size_t size = opening->init_arg.size;
     void *buffer = rpi_buffer_new(&opening->alloc, size);
-    rp_status status = rpi_opening_report(opening, buffer ? RP_OK : rpi_no_memory("the initializer's argument"));
+    rp_status status = rpi_handshake_report(opening, buffer ? RP_OK : rpi_no_memory("the initializer's argument"));
     opening->init_arg.data = buffer;
     if (status == RP_OK && opening->init_arg.size != size) /* the room is for what the first verdict said */
         status = rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged");

@@ -22,7 +22,7 @@
 #include "oob/oob_protocol.h"
 
 /* Where the side channel's connections come in. */
-struct rpi_gate_place {
+struct rpi_handshake_gate_place {
     uint32_t ip;           /* host byte order */
     uint16_t port;         /* 0: there is no side channel */
     uint32_t beat;         /* ms between heartbeats; 0: none */
@@ -31,23 +31,23 @@ struct rpi_gate_place {
 };
 
 /* What makes the side channel. */
-struct rpi_side {
+struct rpi_oob_setup {
     /* rank 0, before the verdict that lets all in */
-    rp_status (*open)(struct rpi_side *side, struct rpi_gate_place *place);
+    rp_status (*open)(struct rpi_oob_setup *side, struct rpi_handshake_gate_place *place);
     /* rank 0: until every rank has connected, or has said (came[rank]) what it has come to without that.  hear(context) takes what
      * they say; false: that failed.  A failure of one rank ends nothing here: the others are on their way. */
-    rp_status (*gather)(struct rpi_side *side, const bool *came, bool (*hear)(void *context), void *context);
+    rp_status (*gather)(struct rpi_oob_setup *side, const bool *came, bool (*hear)(void *context), void *context);
     /* a worker */
-    rp_status (*join)(struct rpi_side *side, const struct rpi_gate_place *place);
+    rp_status (*join)(struct rpi_oob_setup *side, const struct rpi_handshake_gate_place *place);
 };
 
 /* What a rank brings along. */
-struct rpi_opening {
+struct rpi_handshake {
     struct rpi_alloc alloc;
     struct rpi_log log;
     const struct rpi_registry *registry;
     struct rpi_transport *transport;
-    struct rpi_side *side; /* NULL: there is no side channel */
+    struct rpi_oob_setup *side; /* NULL: there is no side channel */
     int rank;
     double timeout;   /* seconds */
     rp_status status; /* what went wrong on this rank before; its message is rp_error_message() */
@@ -67,22 +67,22 @@ struct rpi_opening {
     struct rpi_isolation isolation; /* in at rank 0 */
     int crowd;                      /* ranks on this rank's host */
     bool attended;                  /* each worker may have a caretaker; in at rank 0 */
-    struct rpi_gate_place gate;
+    struct rpi_handshake_gate_place gate;
     bool together; /* of a failure: every rank has heard of it, so that they can end the transport together */
     uint8_t hello[RPI_BATCH_DEFAULT]; /* a worker's message: a shortage of memory can be told, too */
 };
 
-RP_MUST_USE rp_status rpi_opening_master(struct rpi_opening *opening);
-/* The first round; the side channel is up to the caller: rpi_opening_join. */
-RP_MUST_USE rp_status rpi_opening_worker(struct rpi_opening *opening);
+RP_MUST_USE rp_status rpi_handshake_master(struct rpi_handshake *opening);
+/* The first round; the side channel is up to the caller: rpi_handshake_join. */
+RP_MUST_USE rp_status rpi_handshake_worker(struct rpi_handshake *opening);
 /* Connects to the side channel, if there is one. */
-RP_MUST_USE rp_status rpi_opening_join(struct rpi_opening *opening);
+RP_MUST_USE rp_status rpi_handshake_join(struct rpi_handshake *opening);
 /* Only with an argument for the initializer: the round for its room, and the receiving of it. */
-RP_MUST_USE rp_status rpi_opening_argument(struct rpi_opening *opening);
+RP_MUST_USE rp_status rpi_handshake_argument(struct rpi_handshake *opening);
 /* The last round: tells rank 0 whether this rank can serve (its message is rp_error_message()) and gets the verdict on all. */
-RP_MUST_USE rp_status rpi_opening_report(struct rpi_opening *opening, rp_status status);
+RP_MUST_USE rp_status rpi_handshake_report(struct rpi_handshake *opening, rp_status status);
 
 /* Rank 0 cannot go on after all: the others, who serve already, hear so. */
-void rpi_opening_take_back(struct rpi_opening *opening);
+void rpi_handshake_take_back(struct rpi_handshake *opening);
 
 #endif

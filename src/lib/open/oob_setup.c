@@ -15,13 +15,13 @@
 #define OWN_FILES   3  /* where connections come in, what rank 0 sleeps on, and its bell */
 #define SPARE_FILES 64 /* the application's, and visitors of the gate that have not proven themselves */
 
-static const char *host_of(const struct rpi_opening *opening, int rank)
+static const char *host_of(const struct rpi_handshake *opening, int rank)
 {
     return opening->hosts + (size_t)rank * RPI_HOST_BYTES;
 }
 
 /* NULL: every rank is on this host. */
-static const char *other_host(const struct rpi_opening *opening)
+static const char *other_host(const struct rpi_handshake *opening)
 {
     for (int rank = 1; rank <= opening->transport->peers; rank++)
         if (strcmp(host_of(opening, rank), opening->hosts) != 0)
@@ -66,24 +66,24 @@ static rp_status allow_files(int workers)
     return rpi_files_allow(least, 2 * least + SPARE_FILES);
 }
 
-static rp_status open_gate(struct rpi_side *base, struct rpi_gate_place *place)
+static rp_status open_gate(struct rpi_oob_setup *base, struct rpi_handshake_gate_place *place)
 {
-    struct rpi_side_mpi *side = RPI_MEMBER(base, struct rpi_side_mpi, base);
+    struct rpi_oob_setup_mpi *side = RPI_MEMBER(base, struct rpi_oob_setup_mpi, base);
     struct rpi_transport *transport = side->opening->transport;
     const char *others = other_host(side->opening);
     uint32_t ip;
-    rp_status status = rpi_address_choose(others, &ip);
+    rp_status status = rpi_oob_address_choose(others, &ip);
     if (status == RP_OK)
         status = allow_files(transport->peers);
     if (status == RP_OK)
-        status = rpi_gate_open(&side->gate, ip);
+        status = rpi_oob_listener_open(&side->gate, ip);
     if (status == RP_OK)
-        status = rpi_channel_init(rpi_transport_mpi_channel(transport), &side->opening->alloc, transport->peers);
+        status = rpi_oob_master_init(rpi_transport_mpi_channel(transport), &side->opening->alloc, transport->peers);
     rpi_transport_mpi_channel(transport)->host_timeout = side->host_timeout;
     if (others || side->foreign || avoids_memory())
         rpi_transport_mpi_be_shy(transport);
     if (status != RP_OK) {
-        rpi_gate_close(&side->gate, &side->opening->log);
+        rpi_oob_listener_close(&side->gate, &side->opening->log);
         return status;
     }
     place->ip = ip;
@@ -94,11 +94,11 @@ static rp_status open_gate(struct rpi_side *base, struct rpi_gate_place *place)
     return RP_OK;
 }
 
-static rp_status is_absent(const struct rpi_side_mpi *side, int rank)
+static rp_status is_absent(const struct rpi_oob_setup_mpi *side, int rank)
 {
-    const struct rpi_opening *opening = side->opening;
-    char text[RPI_ADDRESS_BYTES];
-    rpi_address_text(side->gate.ip, side->gate.port, text);
+    const struct rpi_handshake *opening = side->opening;
+    char text[RPI_OOB_ADDRESS_BYTES];
+    rpi_oob_address_text(side->gate.ip, side->gate.port, text);
     return rpi_error(
         RP_ERR_BROKEN,
         "rank %d (%s) did not connect to rank 0's side channel at %s within %g s, as config.open_timeout has it: "
@@ -107,25 +107,25 @@ static rp_status is_absent(const struct rpi_side_mpi *side, int rank)
 }
 
 /* A rank that is on its way, or 0. */
-static int awaited(const struct rpi_channel *channel, const bool *came)
+static int awaited(const struct rpi_oob_master *channel, const bool *came)
 {
     for (int rank = 1; channel->joined < channel->workers && rank <= channel->workers; rank++)
-        if (!came[rank] && !rpi_channel_has(channel, rank))
+        if (!came[rank] && !rpi_oob_master_has(channel, rank))
             return rank;
     return 0;
 }
 
-static rp_status gather(struct rpi_side *base, const bool *came, bool (*hear)(void *context), void *context)
+static rp_status gather(struct rpi_oob_setup *base, const bool *came, bool (*hear)(void *context), void *context)
 {
-    struct rpi_side_mpi *side = RPI_MEMBER(base, struct rpi_side_mpi, base);
-    struct rpi_channel *channel = rpi_transport_mpi_channel(side->opening->transport);
+    struct rpi_oob_setup_mpi *side = RPI_MEMBER(base, struct rpi_oob_setup_mpi, base);
+    struct rpi_oob_master *channel = rpi_transport_mpi_channel(side->opening->transport);
     struct pollfd look = { .fd = side->gate.listener, .events = POLLIN };
     double now = rpi_now(), deadline = rpi_deadline(now, side->opening->timeout);
     rp_status status = RP_OK;
     int worker, file, rank;
     while ((rank = awaited(channel, came)) && status == RP_OK && hear(context)) {
-        while (rpi_gate_next(&side->gate, now, channel->workers, &worker, &file))
-            (void)rpi_channel_add(channel, worker, file);
+        while (rpi_oob_listener_next(&side->gate, now, channel->workers, &worker, &file))
+            (void)rpi_oob_master_add(channel, worker, file);
         now = rpi_now();
         if (now > deadline)
             status = is_absent(side, rank);
@@ -134,25 +134,25 @@ static rp_status gather(struct rpi_side *base, const bool *came, bool (*hear)(vo
         else if (channel->joined < channel->workers)
             (void)poll(&look, 1, 1); /* MPI wants to be asked too */
     }
-    rpi_gate_close(&side->gate, &side->opening->log);
+    rpi_oob_listener_close(&side->gate, &side->opening->log);
     return status;
 }
 
 /* ---- a worker */
 
-static rp_status join(struct rpi_side *base, const struct rpi_gate_place *place)
+static rp_status join(struct rpi_oob_setup *base, const struct rpi_handshake_gate_place *place)
 {
-    const struct rpi_side_mpi *side = RPI_MEMBER(base, struct rpi_side_mpi, base);
-    const struct rpi_opening *opening = side->opening;
-    struct rpi_lifeline *lifeline = rpi_transport_mpi_lifeline(opening->transport);
+    const struct rpi_oob_setup_mpi *side = RPI_MEMBER(base, struct rpi_oob_setup_mpi, base);
+    const struct rpi_handshake *opening = side->opening;
+    struct rpi_oob_worker *lifeline = rpi_transport_mpi_lifeline(opening->transport);
     lifeline->host_timeout = place->host_timeout * 1e-3;
-    return rpi_lifeline_open(lifeline, place->ip, place->port, place->token, opening->rank, place->beat * 1e-3,
-                             opening->timeout);
+    return rpi_oob_worker_open(lifeline, place->ip, place->port, place->token, opening->rank, place->beat * 1e-3,
+                               opening->timeout);
 }
 
-void rpi_side_prepare(struct rpi_side_mpi *side, struct rpi_opening *opening)
+void rpi_oob_setup_prepare(struct rpi_oob_setup_mpi *side, struct rpi_handshake *opening)
 {
-    *side = (struct rpi_side_mpi){ .base = { .open = open_gate, .gather = gather, .join = join }, .opening = opening };
+    *side = (struct rpi_oob_setup_mpi){ .base = { .open = open_gate, .gather = gather, .join = join }, .opening = opening };
     side->gate.listener = -1;
     opening->side = &side->base;
 }

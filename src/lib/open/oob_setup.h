@@ -5,16 +5,16 @@
 #include "oob/oob_listener.h"
 #include "open/handshake.h"
 
-struct rpi_side_mpi {
-    struct rpi_side base;
-    const struct rpi_opening *opening; /* borrowed, as is all it has */
-    struct rpi_gate gate;
+struct rpi_oob_setup_mpi {
+    struct rpi_oob_setup base;
+    const struct rpi_handshake *opening; /* borrowed, as is all it has */
+    struct rpi_oob_listener gate;
     double beat;         /* rank 0: seconds between workers' heartbeats; 0: none */
     double host_timeout; /* rank 0: seconds */
     bool foreign;        /* messages go over tcp wherever the peers are */
 };
 
 /* Makes opening->side out of `side`, for an opening over MPI. */
-void rpi_side_prepare(struct rpi_side_mpi *side, struct rpi_opening *opening);
+void rpi_oob_setup_prepare(struct rpi_oob_setup_mpi *side, struct rpi_handshake *opening);
 
 #endif

@@ -37,7 +37,7 @@ static atomic_uint opens;
  * once. */
 static void (*job_ender(void))(int code)
 {
-    return rpi_mpi_recovers() ? NULL : rpi_mpi_abort;
+    return rpi_mpi_runtime_recovers() ? NULL : rpi_mpi_runtime_abort;
 }
 
 /* ---- one process */
@@ -48,7 +48,7 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     struct rpi_alloc alloc;
     struct rpi_registry registry;
     struct rpi_pool_parts parts = { .registry = &registry, .workers = 1, .began = began };
-    rp_status status = rpi_config_check(config, &checked);
+    rp_status status = rpi_pool_config_check(config, &checked);
     if (status == RP_OK)
         status = rpi_batch_limit(&parts.batch_limit);
     if (status != RP_OK)
@@ -57,23 +57,23 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     status = rpi_registry_snapshot(&registry, &alloc);
     if (status != RP_OK)
         return status;
-    status = rpi_keeper_open(&checked, &parts.journal);
+    status = rpi_journaling_open(&checked, &parts.journal);
     if (status == RP_OK)
-        status = rpi_tracer_open(&checked, &parts.trace);
-    rpi_crash_watch(RPI_ENDS_JOB, job_ender()); /* the initializer's end too */
-    rpi_crash_phase(RPI_IN_INITIALIZER);
-    bool has_mpi = rpi_mpi_active();
+        status = rpi_tracing_open(&checked, &parts.trace);
+    rpi_crash_watch(RPI_CRASH_ENDS_JOB, job_ender()); /* the initializer's end too */
+    rpi_crash_phase(RPI_CRASH_IN_INITIALIZER);
+    bool has_mpi = rpi_mpi_runtime_active();
     if (has_mpi)
         rpi_mpi_watch_errors(); /* for the tasks' processes, which are forked now */
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, pool);
     if (has_mpi)
         rpi_mpi_leave_errors();
-    rpi_crash_phase(RPI_IN_TASKS);
+    rpi_crash_phase(RPI_CRASH_IN_TASKS);
     if (status == RP_OK) {
         (void)atomic_fetch_add(&opens, 1);
     } else {
-        rpi_keeper_drop(parts.journal);
+        rpi_journaling_drop(parts.journal);
         rpi_trace_close(parts.trace);
         rpi_registry_fini(&registry);
     }
@@ -87,12 +87,12 @@ struct entry {
     rp_config config;
     struct rpi_alloc alloc;
     struct rpi_registry registry;
-    struct rpi_opening opening;
-    struct rpi_side_mpi side;
+    struct rpi_handshake opening;
+    struct rpi_oob_setup_mpi side;
     double began;
     struct rpi_journal *journal; /* rank 0's; NULL: none */
     struct rpi_trace *trace;     /* likewise */
-    struct rpi_heirs *heirs;     /* likewise */
+    struct rpi_respawn *heirs;   /* likewise */
     bool spawned;                /* the other ranks are: a communicator of ours, and no launcher that ends all with one */
 };
 
@@ -104,7 +104,7 @@ static double crowd_of(int ranks)
 
 static rp_status check_background(const rp_config *config)
 {
-    if (config->background != RP_ON || rpi_mpi_threads())
+    if (config->background != RP_ON || rpi_mpi_runtime_threads())
         return RP_OK;
     return rpi_error(RP_ERR_INVALID,
                      "config.background = RP_ON needs MPI_THREAD_MULTIPLE, which this MPI was not initialised with: call "
@@ -127,7 +127,7 @@ static void compare_host_timeout(const rp_config *config, const struct rpi_log *
 /* After a verdict that let every rank in. */
 static rp_status make_pool(struct entry *entry, rp_pool **pool)
 {
-    struct rpi_opening *opening = &entry->opening;
+    struct rpi_handshake *opening = &entry->opening;
     struct rpi_pool_parts parts = { .transport = opening->transport,
                                     .registry = &entry->registry,
                                     .journal = entry->journal,
@@ -136,26 +136,26 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
                                     .hosts = opening->hosts,
                                     .pids = opening->pids,
                                     .workers = opening->workers,
-                                    .recovery = rpi_mpi_recovers(),
-                                    .threads = rpi_mpi_threads(),
+                                    .recovery = rpi_mpi_runtime_recovers(),
+                                    .threads = rpi_mpi_runtime_threads(),
                                     .batch_limit = opening->batch_limit,
                                     .began = entry->began };
     opening->transport->crowd = crowd_of(opening->crowd);
     if (parts.recovery)
-        rpi_mpi_tcp_outlive_peers();
+        rpi_ompi41_outlive_peers();
     rpi_mpi_watch_errors(); /* for the processes of tasks that rank 0 runs, which are forked now */
     rp_status status = rpi_pool_make(&entry->config, &parts, pool);
     rpi_mpi_leave_errors();
     if (status != RP_OK)
-        rpi_opening_take_back(opening);
+        rpi_handshake_take_back(opening);
     else if (entry->config.master_works == RP_ON)
-        rpi_crash_watch(RPI_ENDS_JOB, job_ender());
+        rpi_crash_watch(RPI_CRASH_ENDS_JOB, job_ender());
     return status;
 }
 
 static rp_status master(struct entry *entry, rp_pool **pool)
 {
-    struct rpi_opening *opening = &entry->opening;
+    struct rpi_handshake *opening = &entry->opening;
     size_t ranks = (size_t)opening->transport->peers + 1;
     opening->hosts = rpi_zeroed(&entry->alloc, ranks * RPI_HOST_BYTES);
     opening->pids = rpi_zeroed(&entry->alloc, ranks * sizeof *opening->pids);
@@ -176,25 +176,25 @@ static rp_status master(struct entry *entry, rp_pool **pool)
                                         "config.initializer is not registered: put RP_TASK(its name); at file scope");
     }
     if (opening->status == RP_OK)
-        opening->status = rpi_keeper_open(&entry->config, &entry->journal);
+        opening->status = rpi_journaling_open(&entry->config, &entry->journal);
     if (opening->status == RP_OK)
-        opening->status = rpi_tracer_open(&entry->config, &entry->trace);
+        opening->status = rpi_tracing_open(&entry->config, &entry->trace);
     if (opening->status == RP_OK)
-        opening->status = rpi_mpi_heirs_make(&entry->config, opening, atomic_load(&opens) + 1, entry->side.beat,
-                                             &entry->heirs);
+        opening->status = rpi_respawn_mpi_make(&entry->config, opening, atomic_load(&opens) + 1, entry->side.beat,
+                                               &entry->heirs);
     rp_status status = RP_ERR_NOMEM;
     if (opening->hosts && opening->pids)
-        status = rpi_opening_master(opening);
+        status = rpi_handshake_master(opening);
     else
-        rpi_opening_take_back(opening);
+        rpi_handshake_take_back(opening);
     if (status == RP_OK)
         status = make_pool(entry, pool);
     else if (!opening->hosts || !opening->pids)
         status = rpi_no_memory("a pool");
     if (status != RP_OK) {
-        rpi_keeper_drop(entry->journal);
+        rpi_journaling_drop(entry->journal);
         rpi_trace_close(entry->trace);
-        rpi_heirs_free(entry->heirs);
+        rpi_respawn_free(entry->heirs);
     }
     rpi_free(&entry->alloc, opening->pids);
     if (status != RP_OK)
@@ -204,24 +204,24 @@ static rp_status master(struct entry *entry, rp_pool **pool)
 
 /* Runs the initializer, and says to rank 0 what this rank has come to.  Ranks beyond the pool's workers have nothing to initialise, but
  * take part in the talk. */
-static rp_status make_ready(struct entry *entry, struct rpi_server *server)
+static rp_status make_ready(struct entry *entry, struct rpi_serve *server)
 {
-    struct rpi_opening *opening = &entry->opening;
+    struct rpi_handshake *opening = &entry->opening;
     bool is_worker = opening->rank <= opening->workers, initialises = opening->initializer != RPI_NO_FUNCTION;
     rp_status status = RP_OK;
     if (initialises && opening->init_arg.size) {
-        status = rpi_opening_argument(opening);
+        status = rpi_handshake_argument(opening);
         if (status != RP_OK)
             return status;
     }
     if (is_worker && opening->isolation.fork)
-        status = rpi_server_isolate(server, &opening->isolation, opening->initializer, opening->init_arg,
-                                    entry->config.finalizer);
+        status = rpi_serve_isolate(server, &opening->isolation, opening->initializer, opening->init_arg,
+                                   entry->config.finalizer);
     else if (is_worker && initialises)
-        status = rpi_server_initialise(server, opening->initializer, opening->init_arg.data, opening->init_arg.size);
+        status = rpi_serve_initialise(server, opening->initializer, opening->init_arg.data, opening->init_arg.size);
     if (status == RP_OK && is_worker && initialises)
         server->finalizer = entry->config.finalizer; /* though another's may have failed */
-    status = rpi_opening_report(opening, status);
+    status = rpi_handshake_report(opening, status);
     if (status == RP_OK && is_worker)
         server->finalizer = entry->config.finalizer;
     return status;
@@ -229,37 +229,40 @@ static rp_status make_ready(struct entry *entry, struct rpi_server *server)
 
 /* A task that ends this thread is told of here, where the worker's memory on the stack is still its
  * own: a key's destructor runs above it. */
-static rp_status loop(struct rpi_server *server)
+static rp_status loop(struct rpi_serve *server)
 {
     rp_status status;
     pthread_cleanup_push(rpi_crash_thread_ends, NULL);
-    status = rpi_server_loop(server);
+    status = rpi_serve_loop(server);
     pthread_cleanup_pop(0);
     return status;
 }
 
-static rp_status serve(struct entry *entry, struct rpi_server *server)
+static rp_status serve(struct entry *entry, struct rpi_serve *server)
 {
-    struct rpi_opening *opening = &entry->opening;
+    struct rpi_handshake *opening = &entry->opening;
     rpi_pool_is_elsewhere(RPI_POOL_SERVES);
-    rpi_crash_watch(rpi_mpi_recovers() ? RPI_ENDS_WORKER : entry->spawned ? RPI_ENDS_SPAWNED : RPI_ENDS_JOB, job_ender());
+    rpi_crash_watch(rpi_mpi_runtime_recovers() ? RPI_CRASH_ENDS_WORKER
+                    : entry->spawned           ? RPI_CRASH_ENDS_SPAWNED
+                                               : RPI_CRASH_ENDS_JOB,
+                    job_ender());
     rpi_crash_serve(&server->executor.call);
     server->executor.call.line = rpi_transport_mpi_lifeline(opening->transport)->file;
     rpi_mpi_watch_errors();
-    rpi_crash_phase(RPI_IN_INITIALIZER);
+    rpi_crash_phase(RPI_CRASH_IN_INITIALIZER);
     rp_status status = make_ready(entry, server);
-    rpi_crash_phase(RPI_IN_TASKS);
+    rpi_crash_phase(RPI_CRASH_IN_TASKS);
     if (status == RP_OK) {
-        opening->together = false;                                       /* from here on only a good end is a common one */
-        if (opening->attended && rpi_mpi_threads() && !server->resident) /* with it the main thread has time */
-            rpi_attendant_start(server);
+        opening->together = false; /* from here on only a good end is a common one */
+        if (opening->attended && rpi_mpi_runtime_threads() && !server->resident) /* with it the main thread has time */
+            rpi_answer_thread_start(server);
         status = loop(server);
-        rpi_attendant_stop(server);
+        rpi_answer_thread_stop(server);
     }
     rpi_pool_is_elsewhere(RPI_POOL_SERVED);
-    rpi_crash_phase(RPI_IN_FINALIZER);
-    rpi_server_fini(server);
-    rpi_crash_phase(RPI_IN_TASKS);
+    rpi_crash_phase(RPI_CRASH_IN_FINALIZER);
+    rpi_serve_fini(server);
+    rpi_crash_phase(RPI_CRASH_IN_TASKS);
     rpi_crash_serve(NULL);
     rpi_mpi_leave_errors();
     rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
@@ -268,35 +271,35 @@ static rp_status serve(struct entry *entry, struct rpi_server *server)
 
 static rp_status worker(struct entry *entry)
 {
-    struct rpi_opening *opening = &entry->opening;
+    struct rpi_handshake *opening = &entry->opening;
     char host[RPI_HOST_BYTES] = "";
-    struct rpi_server server;
-    rp_status status = rpi_opening_worker(opening);
+    struct rpi_serve server;
+    rp_status status = rpi_handshake_worker(opening);
     if (status != RP_OK)
         return status;
     (void)gethostname(host, sizeof host - 1);
     opening->transport->crowd = crowd_of(opening->crowd);
-    struct rpi_server_config config = { .alloc = entry->alloc,
-                                        .registry = &entry->registry,
-                                        .transport = opening->transport,
-                                        .batch_limit = opening->batch_limit,
-                                        .number = opening->number,
-                                        .seed = opening->seed,
-                                        .host = host };
-    config.alloc.spares = rpi_spares_new(&entry->alloc, RPI_SPARES_IDLE); /* NULL: large buffers are not used again */
-    status = rpi_opening_join(opening);
+    struct rpi_serve_config config = { .alloc = entry->alloc,
+                                       .registry = &entry->registry,
+                                       .transport = opening->transport,
+                                       .batch_limit = opening->batch_limit,
+                                       .number = opening->number,
+                                       .seed = opening->seed,
+                                       .host = host };
+    config.alloc.spares = rpi_bufcache_new(&entry->alloc, RPI_BUFCACHE_IDLE); /* NULL: large buffers are not used again */
+    status = rpi_handshake_join(opening);
     if (status == RP_OK)
-        status = rpi_server_init(&server, &config);
-    status = status == RP_OK ? serve(entry, &server) : rpi_opening_report(opening, status);
-    rpi_spares_end(config.alloc.spares);
+        status = rpi_serve_init(&server, &config);
+    status = status == RP_OK ? serve(entry, &server) : rpi_handshake_report(opening, status);
+    rpi_bufcache_end(config.alloc.spares);
     return status;
 }
 
 /* `failure`: what already went wrong on this rank; rp_error_message() tells it, and the others are told. */
 static void prepare_entry(struct entry *entry, const rp_config *config, rp_status failure)
 {
-    struct rpi_opening *opening = &entry->opening;
-    rp_status checked = rpi_config_check(failure == RP_OK ? config : NULL, &entry->config); /* NULL: the defaults */
+    struct rpi_handshake *opening = &entry->opening;
+    rp_status checked = rpi_pool_config_check(failure == RP_OK ? config : NULL, &entry->config); /* NULL: the defaults */
     opening->status = failure == RP_OK ? checked : failure;
     if (opening->status == RP_OK)
         opening->status = rpi_batch_limit(&opening->batch_limit);
@@ -319,7 +322,7 @@ static double beat_of(const rp_config *config)
 /* Over a prepared entry. */
 static rp_status open_ranks(MPI_Comm comm, struct entry *entry, rp_pool **pool)
 {
-    struct rpi_opening *opening = &entry->opening;
+    struct rpi_handshake *opening = &entry->opening;
     rp_status failure = opening->status; /* told to the others, who wait */
     (void)MPI_Comm_rank(comm, &opening->rank);
     rp_status status = rpi_transport_mpi_open(comm, opening->timeout, &entry->alloc, &opening->transport);
@@ -330,7 +333,7 @@ static rp_status open_ranks(MPI_Comm comm, struct entry *entry, rp_pool **pool)
     if (entry->spawned)
         (void)MPI_Comm_free(&comm);
     opening->status = failure;
-    rpi_side_prepare(&entry->side, opening);
+    rpi_oob_setup_prepare(&entry->side, opening);
     entry->side.foreign = entry->spawned;
     entry->side.beat = beat_of(&entry->config);
     entry->side.host_timeout = entry->config.host_timeout;
@@ -356,8 +359,8 @@ static rp_status open_family(const rp_config *config, double began, rp_pool **po
     prepare_entry(&entry, config, RP_OK);
     rp_status status = entry.opening.status;
     if (status == RP_OK)
-        status = rpi_family_spawn(RPI_FAMILY_FIRST, entry.config.processes, atomic_load(&opens) + 1, NULL,
-                                  entry.opening.timeout, &entry.alloc, &ranks);
+        status = rpi_mpi_spawn_spawn(RPI_MPI_SPAWN_FIRST, entry.config.processes, atomic_load(&opens) + 1, NULL,
+                                     entry.opening.timeout, &entry.alloc, &ranks);
     if (status == RP_OK)
         return open_ranks(ranks, &entry, pool);
     rpi_registry_fini(&entry.registry);
@@ -370,7 +373,7 @@ static rp_status join_family(const rp_config *config, rp_status failure, double 
     MPI_Comm ranks;
     struct entry entry = { .began = began, .spawned = true };
     prepare_entry(&entry, config, failure);
-    rp_status status = rpi_family_join(&ranks);
+    rp_status status = rpi_mpi_spawn_join(&ranks);
     if (status == RP_OK)
         return open_ranks(ranks, &entry, pool);
     rpi_registry_fini(&entry.registry);
@@ -380,10 +383,10 @@ static rp_status join_family(const rp_config *config, rp_status failure, double 
 static rp_status open_spawned(const rp_config *config, double began, rp_pool **pool)
 {
     rp_config checked;
-    rp_status status = rpi_config_check(config, &checked);
+    rp_status status = rpi_pool_config_check(config, &checked);
     if (status != RP_OK)
         return status; /* so it was in the parent, which did not count it either */
-    if (atomic_fetch_add(&opens, 1) + 1 == rpi_family_turn())
+    if (atomic_fetch_add(&opens, 1) + 1 == rpi_mpi_spawn_turn())
         return join_family(config, RP_OK, began, pool);
     rpi_pool_is_elsewhere(RPI_POOL_SERVED);
     *pool = NULL;
@@ -419,7 +422,7 @@ static atomic_bool prepared;
 static void answer_parent(void)
 {
     rp_pool *none = NULL;
-    unsigned passed = atomic_load(&opens), turn = rpi_family_turn();
+    unsigned passed = atomic_load(&opens), turn = rpi_mpi_spawn_turn();
     if (passed < turn)
         (void)join_family(
             NULL,
@@ -436,11 +439,11 @@ static void at_exit(void)
     if (getpid() != home) /* a child of fork() or vfork() */
         return;
     atomic_store(&prepared, false);
-    if (rpi_mpi_active())
+    if (rpi_mpi_runtime_active())
         answer_parent();
-    rpi_pools_terminate();
-    rpi_mpi_end();
-    rpi_family_leave();
+    rpi_lifecycle_terminate();
+    rpi_mpi_runtime_end();
+    rpi_mpi_spawn_leave();
 }
 
 static void register_at_exit(void)
@@ -478,7 +481,7 @@ static rp_status open_comm(MPI_Comm comm, const rp_config *config, double began,
     prepare_exit();
     rpi_mpi_watch_end();
     ignore_sigpipe();
-    if (rpi_family_turn())
+    if (rpi_mpi_spawn_turn())
         return open_spawned(config, began, pool);
     if (MPI_Comm_size(comm, &size) != MPI_SUCCESS)
         return rpi_error(RP_ERR_MPI, "MPI_Comm_size failed");
@@ -497,7 +500,7 @@ static rp_status open_comm(MPI_Comm comm, const rp_config *config, double began,
 static double timeout_of(const rp_config *config)
 {
     rp_config checked;
-    rp_status later = rpi_config_check(config, &checked); /* all ranks are to be told, which takes MPI */
+    rp_status later = rpi_pool_config_check(config, &checked); /* all ranks are to be told, which takes MPI */
     (void)later;
     return checked.open_timeout;
 }
@@ -514,14 +517,14 @@ static void know_mpi(void)
 
 static rp_status open_any(const rp_config *config, double began, rp_pool **pool)
 {
-    rp_status status = rpi_mpi_srun_check();
+    rp_status status = rpi_mpi_runtime_srun_check();
     if (status != RP_OK)
         return status;
-    if (!rpi_mpi_launched() && !spawns(config)) {
+    if (!rpi_mpi_runtime_launched() && !spawns(config)) {
         prepare_exit();
         return open_local(config, began, pool);
     }
-    status = rpi_mpi_begin(timeout_of(config));
+    status = rpi_mpi_runtime_begin(timeout_of(config));
     return status == RP_OK ? open_comm(MPI_COMM_WORLD, config, began, pool) : status;
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct mpi_heirs {
-    struct rpi_heirs base;
+    struct rpi_respawn base;
     /* what one is told */
     unsigned turn;
     double timeout, beat, host_timeout;
@@ -22,38 +22,38 @@ struct mpi_heirs {
     bool attended;
 };
 
-static const struct mpi_heirs *heirs_of(struct rpi_heirs *base)
+static const struct mpi_heirs *heirs_of(struct rpi_respawn *base)
 {
     return RPI_MEMBER(base, struct mpi_heirs, base);
 }
 
 /* The talk of an opening, with this one rank. */
-static rp_status meet(const struct mpi_heirs *heirs, struct rpi_errand *errand)
+static rp_status meet(const struct mpi_heirs *heirs, struct rpi_respawn_errand *errand)
 {
     char hosts[2 * RPI_HOST_BYTES] = "";
     int64_t pids[2] = { 0 };
-    struct rpi_opening opening = { .alloc = heirs->base.alloc,
-                                   .log = heirs->base.log,
-                                   .registry = heirs->base.registry,
-                                   .transport = errand->transport,
-                                   .timeout = heirs->timeout,
-                                   .hasty = true,
-                                   .shift = errand->worker - 1,
-                                   .beside = errand->beside,
-                                   .batch_limit = heirs->batch_limit,
-                                   .hosts = hosts,
-                                   .pids = pids,
-                                   .seed = heirs->seed,
-                                   .initializer = heirs->initializer,
-                                   .init_arg = heirs->init_arg,
-                                   .isolation = heirs->isolation,
-                                   .attended = heirs->attended };
-    struct rpi_side_mpi side;
-    rpi_side_prepare(&side, &opening);
+    struct rpi_handshake opening = { .alloc = heirs->base.alloc,
+                                     .log = heirs->base.log,
+                                     .registry = heirs->base.registry,
+                                     .transport = errand->transport,
+                                     .timeout = heirs->timeout,
+                                     .hasty = true,
+                                     .shift = errand->worker - 1,
+                                     .beside = errand->beside,
+                                     .batch_limit = heirs->batch_limit,
+                                     .hosts = hosts,
+                                     .pids = pids,
+                                     .seed = heirs->seed,
+                                     .initializer = heirs->initializer,
+                                     .init_arg = heirs->init_arg,
+                                     .isolation = heirs->isolation,
+                                     .attended = heirs->attended };
+    struct rpi_oob_setup_mpi side;
+    rpi_oob_setup_prepare(&side, &opening);
     side.foreign = true;
     side.beat = heirs->beat;
     side.host_timeout = heirs->host_timeout;
-    rp_status status = rpi_opening_master(&opening);
+    rp_status status = rpi_handshake_master(&opening);
     errand->pid = pids[1];
     memcpy(errand->came_to, hosts + RPI_HOST_BYTES, RPI_HOST_BYTES);
     if (status != RP_OK)
@@ -61,12 +61,12 @@ static rp_status meet(const struct mpi_heirs *heirs, struct rpi_errand *errand)
     return status;
 }
 
-static rp_status fetch(struct rpi_heirs *base, struct rpi_errand *errand)
+static rp_status fetch(struct rpi_respawn *base, struct rpi_respawn_errand *errand)
 {
     const struct mpi_heirs *heirs = heirs_of(base);
     const char *host = errand->abroad ? errand->host : NULL;
     MPI_Comm ranks;
-    rp_status status = rpi_family_spawn(RPI_FAMILY_HEIR, 1, heirs->turn, host, heirs->timeout, &base->alloc, &ranks);
+    rp_status status = rpi_mpi_spawn_spawn(RPI_MPI_SPAWN_HEIR, 1, heirs->turn, host, heirs->timeout, &base->alloc, &ranks);
     errand->stuck = status == RP_ERR_BROKEN;
     if (status != RP_OK)
         return status;
@@ -75,7 +75,7 @@ static rp_status fetch(struct rpi_heirs *base, struct rpi_errand *errand)
     return status == RP_OK ? meet(heirs, errand) : status;
 }
 
-static void release(struct rpi_heirs *base)
+static void release(struct rpi_respawn *base)
 {
     struct mpi_heirs *heirs = RPI_MEMBER(base, struct mpi_heirs, base);
     struct rpi_alloc alloc = base->alloc;
@@ -83,17 +83,17 @@ static void release(struct rpi_heirs *base)
     rpi_free(&alloc, heirs);
 }
 
-static const struct rpi_heirs_ops ops = {
-    .fetch = fetch, .adopt = rpi_transport_mpi_adopt, .forsake = rpi_mpi_give_up, .release = release
+static const struct rpi_respawn_ops ops = {
+    .fetch = fetch, .adopt = rpi_transport_mpi_adopt, .forsake = rpi_mpi_runtime_give_up, .release = release
 };
 
 /* NULL: they can come. */
 static const char *obstacle(void)
 {
-    if (!rpi_mpi_recovers())
+    if (!rpi_mpi_runtime_recovers())
         return "the launcher may end the whole job with its first lost rank: it needs rankpool launch, or mpirun "
                "--enable-recovery";
-    if (!rpi_mpi_threads())
+    if (!rpi_mpi_runtime_threads())
         return "it needs MPI_THREAD_MULTIPLE, which this MPI was not initialised with";
     return NULL;
 }
@@ -114,13 +114,13 @@ static rp_status copy_argument(struct mpi_heirs *heirs, rp_bytes from)
 static double doubt_of(const rp_config *config)
 {
     rp_config launched;
-    rp_status status = rpi_config_check(NULL, &launched);
+    rp_status status = rpi_pool_config_check(NULL, &launched);
     (void)status; /* it was checked */
     return 1 + (config->host_timeout > launched.host_timeout ? config->host_timeout : launched.host_timeout);
 }
 
-rp_status rpi_mpi_heirs_make(const rp_config *config, const struct rpi_opening *opening, unsigned turn, double beat,
-                             struct rpi_heirs **heirs)
+rp_status rpi_respawn_mpi_make(const rp_config *config, const struct rpi_handshake *opening, unsigned turn, double beat,
+                               struct rpi_respawn **heirs)
 {
     *heirs = NULL;
     if (config->respawn == 0)
@@ -141,8 +141,8 @@ rp_status rpi_mpi_heirs_make(const rp_config *config, const struct rpi_opening *
                                .initializer = opening->initializer,
                                .isolation = opening->isolation,
                                .attended = opening->attended };
-    rp_status status = rpi_heirs_init(&new->base, &opening->alloc, &opening->log, opening->transport->peers,
-                                      config->respawn);
+    rp_status status = rpi_respawn_init(&new->base, &opening->alloc, &opening->log, opening->transport->peers,
+                                        config->respawn);
     new->base.ops = &ops;
     new->base.doubt = doubt_of(config);
     if (status == RP_OK)
@@ -150,6 +150,6 @@ rp_status rpi_mpi_heirs_make(const rp_config *config, const struct rpi_opening *
     if (status == RP_OK)
         *heirs = &new->base;
     else
-        rpi_heirs_free(&new->base);
+        rpi_respawn_free(&new->base);
     return status;
 }

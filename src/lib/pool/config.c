@@ -76,7 +76,7 @@ static rp_status default_host_timeout(double *seconds)
     return RP_OK;
 }
 
-rp_status rpi_config_check(const rp_config *config, rp_config *checked)
+rp_status rpi_pool_config_check(const rp_config *config, rp_config *checked)
 {
     static const rp_config defaults = RP_CONFIG_INIT;
     double host_timeout;

@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-void rpi_rest_init(struct rpi_rest *rest)
+void rpi_idle_init(struct rpi_idle *rest)
 {
     pthread_condattr_t attributes;
     (void)pthread_condattr_init(&attributes); /* none of these can fail with these arguments */
@@ -15,7 +15,7 @@ void rpi_rest_init(struct rpi_rest *rest)
     (void)pthread_condattr_destroy(&attributes);
 }
 
-void rpi_rest_fini(struct rpi_rest *rest)
+void rpi_idle_fini(struct rpi_idle *rest)
 {
     (void)pthread_cond_destroy(&rest->wake);
     (void)pthread_mutex_destroy(&rest->lock);
@@ -28,7 +28,7 @@ static uint64_t progress(const rp_pool *pool)
     return counts->done + counts->failed + counts->cancelled + counts->messages_in + pool->turns;
 }
 
-static void wake_others(struct rpi_rest *rest)
+static void wake_others(struct rpi_idle *rest)
 {
     (void)pthread_mutex_lock(&rest->lock);
     rest->news++;
@@ -38,14 +38,14 @@ static void wake_others(struct rpi_rest *rest)
 
 static void rouse(rp_pool *pool)
 {
-    struct rpi_rest *rest = &pool->rest;
+    struct rpi_idle *rest = &pool->rest;
     if (rest->parked)
         pool->transport->ops->wake(pool->transport);
     if (rest->sleepers > rest->parked)
         wake_others(rest);
 }
 
-void rpi_rest_rouse_now(rp_pool *pool)
+void rpi_idle_rouse_now(rp_pool *pool)
 {
     uint64_t now = progress(pool);
     if (now == pool->rest.seen)
@@ -60,7 +60,7 @@ static bool journal_is_busy(const rp_pool *pool)
     return pool->journal && (!rpi_list_empty(&pool->storing) || pool->master.unsettled == 0);
 }
 
-bool rpi_rest_doze(const rp_pool *pool)
+bool rpi_idle_doze(const rp_pool *pool)
 {
     return !journal_is_busy(pool) && pool->transport->ops->doze(pool->transport);
 }
@@ -72,23 +72,23 @@ static double sooner(double rest, double other)
 
 /* Who listens for signs of life must not be away for so long that silence would not count, nor rank 0 when it is to look again for work that
  * one worker has and another could do, or to ask after workers on other hosts.  What is for long rests is done before one that these make short, too. */
-double rpi_rest_limit(const rp_pool *pool, struct rpi_patience *patience)
+double rpi_idle_limit(const rp_pool *pool, struct rpi_patience *patience)
 {
     double rest = rpi_patience_rest(patience), pause = rpi_detector_pause(&pool->detector);
     double again = pool->master.look_again - pool->now;
-    bool is_long = rest >= RPI_REST_MOST;
+    bool is_long = rest >= RPI_IDLE_MOST;
     if (pause > 0)
         rest = sooner(rest, pause);
     if (pool->transport->again > 0)
         rest = sooner(rest, pool->transport->again);
     if (pool->master.look_again >= 0)
         rest = sooner(rest, again > 0 ? again : 0);
-    if (is_long && rest < RPI_REST_MOST)
-        rpi_spares_trim(pool->alloc.spares);
+    if (is_long && rest < RPI_IDLE_MOST)
+        rpi_bufcache_trim(pool->alloc.spares);
     return rest;
 }
 
-static bool sleep_beside(struct rpi_rest *rest, uint64_t seen, double seconds)
+static bool sleep_beside(struct rpi_idle *rest, uint64_t seen, double seconds)
 {
     double end = rpi_now() + seconds;
     const struct timespec until = rpi_timespec(end);
@@ -100,7 +100,7 @@ static bool sleep_beside(struct rpi_rest *rest, uint64_t seen, double seconds)
     return code == 0;
 }
 
-static uint64_t news_of(struct rpi_rest *rest)
+static uint64_t news_of(struct rpi_idle *rest)
 {
     (void)pthread_mutex_lock(&rest->lock);
     uint64_t news = rest->news;
@@ -112,23 +112,23 @@ static uint64_t news_of(struct rpi_rest *rest)
 static void take_lock_politely(rp_pool *pool)
 {
     struct rpi_patience patience = { .crowded = true };
-    while (!rpi_lock_try(&pool->lock))
+    while (!rpi_biased_lock_try(&pool->lock))
         rpi_patience_wait(&patience);
 }
 
-bool rpi_rest_take(rp_pool *pool, double seconds, bool polite)
+bool rpi_idle_take(rp_pool *pool, double seconds, bool polite)
 {
-    struct rpi_rest *rest = &pool->rest;
+    struct rpi_idle *rest = &pool->rest;
     struct rpi_transport *transport = pool->transport;
     bool leads = !rest->parked;
     uint64_t news = news_of(rest); /* nobody adds to it but with the pool's lock */
     double began = rpi_now();
     if (rest->sleepers++ == 0)
         rest->seen = progress(pool);
-    if (seconds >= RPI_REST_MOST)
-        rpi_spares_trim(pool->alloc.spares);
+    if (seconds >= RPI_IDLE_MOST)
+        rpi_bufcache_trim(pool->alloc.spares);
     rest->parked = true;
-    rpi_lock_give(&pool->lock);
+    rpi_biased_lock_give(&pool->lock);
     if (leads)
         transport->ops->park(transport, seconds);
     else
@@ -136,7 +136,7 @@ bool rpi_rest_take(rp_pool *pool, double seconds, bool polite)
     if (polite)
         take_lock_politely(pool);
     else
-        rpi_lock_take(&pool->lock);
+        rpi_biased_lock_take(&pool->lock);
     rest->sleepers--;
     pool->now = rpi_now(); /* a sleep is no time in which nobody drives the pool */
     if (leads) {

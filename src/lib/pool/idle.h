@@ -9,7 +9,7 @@
 #include <rankpool.h>
 #include <stdint.h>
 
-struct rpi_rest {
+struct rpi_idle {
     /* guarded by the pool's lock */
     int sleepers;
     bool parked;   /* one of them, on the transport */
@@ -20,20 +20,20 @@ struct rpi_rest {
     uint64_t news;
 };
 
-void rpi_rest_init(struct rpi_rest *rest);
-void rpi_rest_fini(struct rpi_rest *rest);
+void rpi_idle_init(struct rpi_idle *rest);
+void rpi_idle_fini(struct rpi_idle *rest);
 
 /* Whether a thread may sleep after one more step that finds nothing: not while something goes on that nobody rings for. */
-bool rpi_rest_doze(const rp_pool *pool);
+bool rpi_idle_doze(const rp_pool *pool);
 
 /* For so long, at the most. */
-double rpi_rest_limit(const rp_pool *pool, struct rpi_patience *patience);
+double rpi_idle_limit(const rp_pool *pool, struct rpi_patience *patience);
 
-/* Sleeps for `seconds` at the most, behind a rpi_rest_doze() that said true and a step that found nothing.  The pool's lock is held, but let go
+/* Sleeps for `seconds` at the most, behind a rpi_idle_doze() that said true and a step that found nothing.  The pool's lock is held, but let go
  * meanwhile.  `polite`: this thread takes it back only where nobody else has it (the caretaker does not own it).  Returns whether it was woken before its time. */
-bool rpi_rest_take(rp_pool *pool, double seconds, bool polite);
+bool rpi_idle_take(rp_pool *pool, double seconds, bool polite);
 
 /* Wakes them if something has changed.  The pool's lock is held. */
-void rpi_rest_rouse_now(rp_pool *pool);
+void rpi_idle_rouse_now(rp_pool *pool);
 
 #endif

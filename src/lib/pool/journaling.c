@@ -4,7 +4,7 @@
 #include "master/keyed.h"
 #include "base/status.h"
 
-rp_status rpi_keeper_open(const rp_config *config, struct rpi_journal **journal)
+rp_status rpi_journaling_open(const rp_config *config, struct rpi_journal **journal)
 {
     *journal = NULL;
     if (!config->journal)
@@ -16,7 +16,7 @@ rp_status rpi_keeper_open(const rp_config *config, struct rpi_journal **journal)
     return rpi_journal_open(&wanted, journal);
 }
 
-void rpi_keeper_drop(struct rpi_journal *journal)
+void rpi_journaling_drop(struct rpi_journal *journal)
 {
     rp_status status = journal ? rpi_journal_close(journal) : RP_OK;
     (void)status; /* nothing was put: nothing can be missing */
@@ -24,10 +24,10 @@ void rpi_keeper_drop(struct rpi_journal *journal)
 
 /* ---- submitting */
 
-static struct rpi_title title_of(const rp_pool *pool, uint16_t function, const struct rpi_key *key)
+static struct rpi_journal_db_title title_of(const rp_pool *pool, uint16_t function, const struct rpi_key *key)
 {
-    struct rpi_title title = { .function = pool->registry.names[function], .key = key->bytes };
-    memcpy(title.argument, key->argument, RPI_DIGEST);
+    struct rpi_journal_db_title title = { .function = pool->registry.names[function], .key = key->bytes };
+    memcpy(title.argument, key->argument, RPI_SHA256);
     return title;
 }
 
@@ -42,14 +42,14 @@ static void key_text(const rp_bytes *key, char *text, size_t size)
 }
 
 /* The first one is a warning; that every one of thousands is another helps nobody. */
-static void say_found(rp_pool *pool, const struct rpi_title *title, enum rpi_found found)
+static void say_found(rp_pool *pool, const struct rpi_journal_db_title *title, enum rpi_journal_db_found found)
 {
     char text[100];
     key_text(&title->key, text, sizeof text);
-    if (found == RPI_FOUND_DAMAGED)
+    if (found == RPI_JOURNAL_DB_FOUND_DAMAGED)
         rpi_say(&pool->log, RP_LOG_WARNING, "the journal's outcome of %s, key \"%s\", is damaged: it is run again",
                 title->function, text);
-    if (found != RPI_FOUND_OTHER)
+    if (found != RPI_JOURNAL_DB_FOUND_OTHER)
         return;
     rpi_say(&pool->log, pool->other ? RP_LOG_INFO : RP_LOG_WARNING,
             "the journal's outcome of %s, key \"%s\", is of another argument: it is run again and replaced%s",
@@ -70,8 +70,8 @@ static uint64_t hash_of(const struct rpi_key *key)
 /* Sets *has if the journal has it. */
 static rp_status look_up(rp_pool *pool, const struct rpi_request *request, struct rpi_stored *stored, bool *has)
 {
-    struct rpi_title title = title_of(pool, request->function, request->key);
-    enum rpi_found found;
+    struct rpi_journal_db_title title = title_of(pool, request->function, request->key);
+    enum rpi_journal_db_found found;
     size_t size;
     if (rpi_keyed_find(&pool->master, request->function, request->key))
         return RP_OK; /* it is under way */
@@ -87,14 +87,14 @@ static rp_status look_up(rp_pool *pool, const struct rpi_request *request, struc
     return RP_OK;
 }
 
-rp_status rpi_keeper_submit(rp_pool *pool, const struct rpi_request *request, const rp_bytes *key, uint64_t *id)
+rp_status rpi_journaling_submit(rp_pool *pool, const struct rpi_request *request, const rp_bytes *key, uint64_t *id)
 {
     const rp_bytes argument = { .data = request->arg, .size = request->size };
     struct rpi_key wanted = { .bytes = *key };
     struct rpi_request keyed = *request;
     struct rpi_stored stored;
     bool has = false;
-    rp_status status = rpi_digest(&argument, 1, wanted.argument);
+    rp_status status = rpi_sha256(&argument, 1, wanted.argument);
     if (status != RP_OK)
         return status;
     wanted.hash = hash_of(&wanted);
@@ -130,11 +130,11 @@ static struct rpi_keyed *first_storing(const rp_pool *pool)
     return link ? RPI_MEMBER(link, struct rpi_keyed, due) : NULL;
 }
 
-void rpi_keeper_step(rp_pool *pool)
+void rpi_journaling_step(rp_pool *pool)
 {
     struct rpi_keyed *keyed;
     while ((keyed = rpi_master_due(&pool->master))) {
-        const struct rpi_title title = title_of(pool, keyed->function, &keyed->key);
+        const struct rpi_journal_db_title title = title_of(pool, keyed->function, &keyed->key);
         const rp_bytes result = rpi_master_due_result(&pool->master, keyed);
         rp_status status = rpi_journal_put(pool->journal, &title, &result, &keyed->number);
         if (status != RP_OK) {
@@ -150,26 +150,26 @@ void rpi_keeper_step(rp_pool *pool)
         rpi_master_stored(&pool->master, keyed);
 }
 
-bool rpi_keeper_at_rest(rp_pool *pool)
+bool rpi_journaling_at_rest(rp_pool *pool)
 {
     return !pool->journal || rpi_journal_settle(pool->journal);
 }
 
-rp_status rpi_keeper_sound(const rp_pool *pool)
+rp_status rpi_journaling_sound(const rp_pool *pool)
 {
     return pool->journal ? rpi_journal_sound(pool->journal) : RP_OK;
 }
 
-uint64_t rpi_keeper_journaled(const rp_pool *pool)
+uint64_t rpi_journaling_journaled(const rp_pool *pool)
 {
     return pool->journal ? pool->found + rpi_journal_committed(pool->journal) : 0;
 }
 
-rp_status rpi_keeper_close(rp_pool *pool)
+rp_status rpi_journaling_close(rp_pool *pool)
 {
     if (!pool->journal)
         return RP_OK;
-    rpi_keeper_step(pool);
+    rpi_journaling_step(pool);
     rp_status status = rpi_journal_close(pool->journal);
     pool->journal = NULL;
     for (struct rpi_keyed *keyed; (keyed = first_storing(pool));)

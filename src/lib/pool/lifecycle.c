@@ -125,7 +125,7 @@ static void start_caretaker(rp_pool *pool, const rp_config *config, const struct
         return;
     pool->lonely = !parts->threads;
     if (parts->threads)
-        rpi_caretaker_start(pool);
+        rpi_progress_thread_start(pool);
     else
         rpi_say(
             &pool->log, RP_LOG_INFO,
@@ -147,9 +147,9 @@ static void tell_of_worker_here(const rp_pool *pool, const rp_config *config)
 static rp_status make_worker_here(rp_pool *pool, const struct rpi_pool_parts *parts, const rp_config *config)
 {
     if (!parts->transport)
-        return rpi_here_make(pool, 1, parts->batch_limit, config, &pool->transport);
+        return rpi_local_worker_make(pool, 1, parts->batch_limit, config, &pool->transport);
     if (config->master_works == RP_ON)
-        return rpi_here_make(pool, 0, parts->batch_limit, config, &pool->here);
+        return rpi_local_worker_make(pool, 0, parts->batch_limit, config, &pool->here);
     return RP_OK;
 }
 
@@ -179,7 +179,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (!new)
         return rpi_no_memory("a pool");
     new->alloc = alloc;
-    new->alloc.spares = rpi_spares_new(&alloc, RPI_SPARES_IDLE);
+    new->alloc.spares = rpi_bufcache_new(&alloc, RPI_BUFCACHE_IDLE);
     rp_status status = RP_OK;
     if (!new->alloc.spares) {
         status = rpi_no_memory("a pool");
@@ -189,7 +189,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     status = make_hosts(new, parts);
     if (status != RP_OK)
         goto end_spares;
-    status = rpi_losing_init(new, parts->transport ? parts->transport->peers + 1 : 2, config->lost_after);
+    status = rpi_members_init(new, parts->transport ? parts->transport->peers + 1 : 2, config->lost_after);
     if (status != RP_OK)
         goto free_hosts;
     status = make_master(new, parts);
@@ -197,17 +197,17 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
         goto free_ranks;
     name_workers(new, parts);
     if (new->trace)
-        status = rpi_tracer_begin(new);
+        status = rpi_tracing_begin(new);
     if (status == RP_OK)
         status = make_worker_here(new, parts, config);
     if (status != RP_OK)
         goto end_master;
-    rpi_lock_own(&new->lock);
-    rpi_rest_init(&new->rest);
+    rpi_biased_lock_own(&new->lock);
+    rpi_idle_init(&new->rest);
     start_caretaker(new, config, parts);
     tell_of_worker_here(new, config);
     if (new->recovery)
-        new->warden = rpi_warden_start(new);
+        new->warden = rpi_watchdog_start(new);
     enlist(new);
     rpi_pool_is_elsewhere(NULL);
     *pool = new;
@@ -216,12 +216,12 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
 end_master:
     rpi_master_fini(&new->master);
 free_ranks:
-    rpi_losing_fini(new);
+    rpi_members_fini(new);
 free_hosts:
     if (!parts->hosts)
         rpi_free(&alloc, new->hosts);
 end_spares:
-    rpi_spares_end(new->alloc.spares);
+    rpi_bufcache_end(new->alloc.spares);
 free_pool:
     rpi_free(&alloc, new);
     return status;
@@ -255,39 +255,39 @@ static rp_status stop_workers(rp_pool *pool, bool drop)
     rp_status status = tell_workers(pool, drop ? RPI_STOP_DROP : 0);
     if (status == RP_OK)
         do
-            status = rpi_pool_wait(pool, rpi_losing_all_left, NULL, RP_FOREVER);
+            status = rpi_pool_wait(pool, rpi_members_all_left, NULL, RP_FOREVER);
         while (status == RP_ERR_NOMEM);
     if (status == RP_OK)
-        rpi_losing_leave_behind(pool);
+        rpi_members_leave_behind(pool);
     return status;
 }
 
 /* From workers, and from the one in this process.  `used`: another thread is inside one of its tasks, and may stay there. */
 static void part(rp_pool *pool, bool together, bool used)
 {
-    rpi_warden_stop(pool->warden);
+    rpi_watchdog_stop(pool->warden);
     if (pool->here && !used)
         pool->here->ops->close(pool->here, true);
     if (pool->collective || !used)
         pool->transport->ops->close(pool->transport, together);
     if (!used)
-        rpi_here_free(pool);
+        rpi_local_worker_free(pool);
 }
 
 static void destroy(rp_pool *pool)
 {
     struct rpi_alloc alloc = pool->alloc;
     rpi_streams_free(pool);
-    rpi_versions_end(&pool->master.versions);
+    rpi_shared_versions_end(&pool->master.versions);
     rpi_pool_free_shares(pool);
     rpi_master_fini(&pool->master);
     rpi_registry_fini(&pool->registry);
-    rpi_rest_fini(&pool->rest);
-    rpi_losing_fini(pool);
-    rpi_heirs_free(pool->heirs);
+    rpi_idle_fini(&pool->rest);
+    rpi_members_fini(pool);
+    rpi_respawn_free(pool->heirs);
     rpi_free(&alloc, pool->hosts);
     rpi_free(&alloc, pool);
-    rpi_spares_end(alloc.spares);
+    rpi_bufcache_end(alloc.spares);
 }
 
 #define LEAVING 1.0 /* seconds for threads that wait in the pool, which nothing keeps */
@@ -304,7 +304,7 @@ static void see_out(rp_pool *pool)
         pool->turns++;
         rpi_pool_leave(pool);
         rpi_patience_wait(&patience);
-        rpi_lock_take(&pool->lock);
+        rpi_biased_lock_take(&pool->lock);
     }
 }
 
@@ -342,15 +342,15 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
         rpi_pool_leave(old);
         return rpi_named(function, status);
     }
-    rpi_heirs_stop(old);
-    rpi_caretaker_stop(old);
+    rpi_respawn_stop(old);
+    rpi_progress_thread_stop(old);
     if (status == RP_OK)
         status = rpi_pool_sound(old);
     if (status == RP_OK && old->collective)
         status = stop_workers(old, drop);
     else if (old->collective)
         (void)tell_workers(old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
-    rp_status kept = rpi_keeper_close(old);
+    rp_status kept = rpi_journaling_close(old);
     rpi_pool_deliver(old); /* rp_terminate: of what is settled */
     rpi_trace_close(old->trace);
     old->trace = NULL; /* a task that still runs at the process's exit may end later */
@@ -392,7 +392,7 @@ static void tell_of_dropped(rp_pool *pool)
     rpi_pool_leave(pool);
 }
 
-void rpi_pools_terminate(void)
+void rpi_lifecycle_terminate(void)
 {
     rpi_pool_leave_callback();
     (void)pthread_once(&open_pools.once, init_open_pools);

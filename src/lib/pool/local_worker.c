@@ -19,7 +19,7 @@ static void pause_lock(void *context)
 static void resume_lock(void *context)
 {
     rp_pool *pool = context;
-    rpi_lock_take(&pool->lock);
+    rpi_biased_lock_take(&pool->lock);
 }
 
 /* Where no caretaker drives the pool meanwhile, and what it has taken for a moment's work proves long: the others wait. */
@@ -33,7 +33,7 @@ static bool hurries(void *context)
 }
 
 /* From a copy, as on a worker of its own: what the application gives need not be aligned. */
-static rp_status run_initializer(struct rpi_server *server, uint16_t number, const rp_bytes *arg, const rp_pool *pool)
+static rp_status run_initializer(struct rpi_serve *server, uint16_t number, const rp_bytes *arg, const rp_pool *pool)
 {
     void *copy = NULL;
     if (arg->size) {
@@ -42,12 +42,12 @@ static rp_status run_initializer(struct rpi_server *server, uint16_t number, con
             return rpi_no_memory("the initializer's argument");
         memcpy(copy, arg->data, arg->size);
     }
-    rp_status status = rpi_server_initialise(server, number, copy, arg->size);
+    rp_status status = rpi_serve_initialise(server, number, copy, arg->size);
     rpi_buffer_free(copy);
     return status;
 }
 
-static rp_status initialise(struct rpi_server *server, const rp_config *config, const rp_pool *pool)
+static rp_status initialise(struct rpi_serve *server, const rp_config *config, const rp_pool *pool)
 {
     const struct rpi_isolation isolation = rpi_config_isolation(config);
     uint16_t number = RPI_NO_FUNCTION;
@@ -55,7 +55,7 @@ static rp_status initialise(struct rpi_server *server, const rp_config *config, 
     if (config->initializer)
         status = rpi_function_number(pool, config->initializer, "rp_open", &number);
     if (status == RP_OK && isolation.fork)
-        return rpi_server_isolate(server, &isolation, number, config->init_arg, config->finalizer);
+        return rpi_serve_isolate(server, &isolation, number, config->init_arg, config->finalizer);
     if (status == RP_OK && config->initializer)
         status = run_initializer(server, number, &config->init_arg, pool);
     if (status == RP_OK)
@@ -65,17 +65,17 @@ static rp_status initialise(struct rpi_server *server, const rp_config *config, 
 
 static rp_status make_server(rp_pool *pool, int number, uint32_t batch_limit, const rp_config *config)
 {
-    struct rpi_server *server = rpi_reserve(&pool->alloc, sizeof *server);
+    struct rpi_serve *server = rpi_reserve(&pool->alloc, sizeof *server);
     if (!server)
         return rpi_no_memory("a worker");
-    struct rpi_server_config server_config = { .alloc = pool->alloc,
-                                               .registry = &pool->registry,
-                                               .transport = pool->worker_end,
-                                               .batch_limit = batch_limit,
-                                               .number = number,
-                                               .seed = config->seed,
-                                               .host = pool->hosts };
-    rp_status status = rpi_server_init(server, &server_config);
+    struct rpi_serve_config server_config = { .alloc = pool->alloc,
+                                              .registry = &pool->registry,
+                                              .transport = pool->worker_end,
+                                              .batch_limit = batch_limit,
+                                              .number = number,
+                                              .seed = config->seed,
+                                              .host = pool->hosts };
+    rp_status status = rpi_serve_init(server, &server_config);
     if (status != RP_OK)
         goto free_server;
     status = initialise(server, config, pool);
@@ -89,14 +89,14 @@ static rp_status make_server(rp_pool *pool, int number, uint32_t batch_limit, co
     return RP_OK;
 
 end_server:
-    rpi_server_fini(server);
+    rpi_serve_fini(server);
 free_server:
     rpi_free(&pool->alloc, server);
     return status;
 }
 
-rp_status rpi_here_make(rp_pool *pool, int number, uint32_t batch_limit, const rp_config *config,
-                        struct rpi_transport **end)
+rp_status rpi_local_worker_make(rp_pool *pool, int number, uint32_t batch_limit, const rp_config *config,
+                                struct rpi_transport **end)
 {
     rp_status status = rpi_transport_local_open(&pool->alloc, end, &pool->worker_end);
     if (status != RP_OK)
@@ -110,12 +110,12 @@ rp_status rpi_here_make(rp_pool *pool, int number, uint32_t batch_limit, const r
     return status;
 }
 
-void rpi_here_free(rp_pool *pool)
+void rpi_local_worker_free(rp_pool *pool)
 {
     if (!pool->server)
         return;
     pool->worker_end->ops->close(pool->worker_end, true);
-    rpi_server_fini(pool->server);
+    rpi_serve_fini(pool->server);
     rpi_free(&pool->alloc, pool->server);
     pool->server = NULL;
 }
@@ -125,8 +125,8 @@ void rpi_here_free(rp_pool *pool)
 /* The lock is let go while a function runs: `executing` keeps other threads out meanwhile. */
 static bool run(rp_pool *pool, uint32_t most)
 {
-    struct rpi_server *server = pool->server;
-    struct rpi_events events = rpi_server_events(server);
+    struct rpi_serve *server = pool->server;
+    struct rpi_events events = rpi_serve_events(server);
     bool any = false;
     rpi_crash_arm();
     pool->executing = true;
@@ -134,8 +134,8 @@ static bool run(rp_pool *pool, uint32_t most)
     server->shortage = RP_OK;
     rp_status status = pool->worker_end->ops->poll(pool->worker_end, &events, &any);
     if (status == RP_OK)
-        status = rpi_server_pump(server);
-    if (status == RP_OK && rpi_server_run(server, most))
+        status = rpi_serve_pump(server);
+    if (status == RP_OK && rpi_serve_run(server, most))
         any = true;
     pool->executing = false;
     pool->turns++;
@@ -146,7 +146,7 @@ static bool run(rp_pool *pool, uint32_t most)
     return any;
 }
 
-bool rpi_here_run(rp_pool *pool)
+bool rpi_local_worker_run(rp_pool *pool)
 {
     bool any = run(pool, 1);
     return rpi_pool_poll(pool) || any;
@@ -161,7 +161,7 @@ static double bearable(const rp_pool *pool, double left)
     return left > SHORT && pool->caretaker.live ? left : SHORT;
 }
 
-bool rpi_here_help(rp_pool *pool, double left)
+bool rpi_local_worker_help(rp_pool *pool, double left)
 {
     const struct rpi_seat *seat = &pool->master.roster.seats[0];
     if (pool->executing || pool->broken != RP_OK)

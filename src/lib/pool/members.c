@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-rp_status rpi_losing_init(rp_pool *pool, int ranks, double lost_after)
+rp_status rpi_members_init(rp_pool *pool, int ranks, double lost_after)
 {
     pool->ranks = rpi_zeroed(&pool->alloc, (size_t)ranks * sizeof *pool->ranks);
     if (!pool->ranks)
@@ -18,7 +18,7 @@ rp_status rpi_losing_init(rp_pool *pool, int ranks, double lost_after)
     return status;
 }
 
-void rpi_losing_fini(rp_pool *pool)
+void rpi_members_fini(rp_pool *pool)
 {
     rpi_detector_fini(&pool->detector);
     rpi_free(&pool->alloc, pool->ranks);
@@ -34,7 +34,7 @@ static bool leave(rp_pool *pool, int peer)
     return true;
 }
 
-void rpi_losing_left(rp_pool *pool, int peer)
+void rpi_members_left(rp_pool *pool, int peer)
 {
     (void)leave(pool, peer);
 }
@@ -105,11 +105,11 @@ static bool lose(rp_pool *pool, int peer)
         return served;
     pool->last = peer;
     tell_lost(pool, peer);
-    rpi_heirs_wish(pool, peer);
+    rpi_respawn_wish(pool, peer);
     return true;
 }
 
-void rpi_losing_replaced(rp_pool *pool, int peer, int64_t pid)
+void rpi_members_replaced(rp_pool *pool, int peer, int64_t pid)
 {
     pool->ranks[peer].away = false;
     pool->goodbyes--;
@@ -120,14 +120,14 @@ void rpi_losing_replaced(rp_pool *pool, int peer, int64_t pid)
 
 static void break_if_deserted(rp_pool *pool)
 {
-    if (pool->last && rpi_roster_deserted(&pool->master.roster) && !rpi_heirs_hope(pool))
+    if (pool->last && rpi_roster_deserted(&pool->master.roster) && !rpi_respawn_hope(pool))
         rpi_pool_break(pool, rpi_error(RP_ERR_BROKEN,
                                        "no worker is left; %s was the last.  What is not done yet will not be: run the "
                                        "program again, with config.journal to keep what is done",
                                        name_of(pool, pool->last).text));
 }
 
-void rpi_losing_died(void *context, int peer, const struct rpi_death *death)
+void rpi_members_died(void *context, int peer, const struct rpi_death *death)
 {
     rp_pool *pool = context;
     if (is_worker(pool, peer))
@@ -149,7 +149,7 @@ static uint64_t tell_death(char *text, size_t size, const struct rpi_death *deat
     return 1;
 }
 
-void rpi_losing_lost(void *context, int peer)
+void rpi_members_lost(void *context, int peer)
 {
     rp_pool *pool = context;
     struct rpi_counts before = pool->master.counts;
@@ -166,10 +166,10 @@ void rpi_losing_lost(void *context, int peer)
             (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost,
             pool->recovery ? "" : "; the launcher may end the others as well",
             pool->recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
-    rpi_tracer_event(pool, peer, "lost");
+    rpi_tracing_event(pool, peer, "lost");
 }
 
-void rpi_losing_give_up(rp_pool *pool, int peer)
+void rpi_members_give_up(rp_pool *pool, int peer)
 {
     struct rpi_counts before = pool->master.counts;
     const struct rpi_counts *now = &pool->master.counts;
@@ -182,12 +182,12 @@ void rpi_losing_give_up(rp_pool *pool, int peer)
             "workers left: %d",
             name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
             (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost);
-    rpi_tracer_event(pool, peer, "given up");
+    rpi_tracing_event(pool, peer, "given up");
 }
 
-void rpi_losing_astray(void *context, int peer)
+void rpi_members_astray(void *context, int peer)
 {
-    rpi_losing_give_up(context, peer);
+    rpi_members_give_up(context, peer);
 }
 
 /* Should it come back it finds its line to rank 0 cut, and ends. */
@@ -195,7 +195,7 @@ static void give_up_silent(rp_pool *pool, int peer)
 {
     (void)rpi_error(RP_ERR_LOST, "it was not heard of for %g s, ten times lost_after", 10 * pool->detector.limit);
     if (is_worker(pool, peer))
-        rpi_losing_give_up(pool, peer);
+        rpi_members_give_up(pool, peer);
     else
         rpi_detector_forget(&pool->detector, peer);
 }
@@ -210,10 +210,10 @@ static void suspect(rp_pool *pool, int peer)
         "%s was not heard of for %g s: stopped, hung or cut off; %llu of its tasks start again elsewhere; it is taken in "
         "again when it is heard of, and given up after %g s",
         name_of(pool, peer).text, limit, (unsigned long long)(pool->master.counts.retried - again), 10 * limit);
-    rpi_tracer_event(pool, peer, "silent");
+    rpi_tracing_event(pool, peer, "silent");
 }
 
-void rpi_losing_heard(void *context, int peer)
+void rpi_members_heard(void *context, int peer)
 {
     rp_pool *pool = context;
     if (!is_worker(pool, peer) || !rpi_detector_heard(&pool->detector, peer, pool->now))
@@ -222,11 +222,11 @@ void rpi_losing_heard(void *context, int peer)
     rpi_say(&pool->log, RP_LOG_WARNING,
             "%s is heard of again and gets tasks again; what others have done meanwhile is not taken twice",
             name_of(pool, peer).text);
-    rpi_tracer_event(pool, peer, "back");
+    rpi_tracing_event(pool, peer, "back");
     rpi_master_back(&pool->master, peer, pool->now);
 }
 
-void rpi_losing_step(rp_pool *pool)
+void rpi_members_step(rp_pool *pool)
 {
     if (pool->due)
         tell_again(pool);
@@ -235,7 +235,7 @@ void rpi_losing_step(rp_pool *pool)
             suspect(pool, peer);
     for (int peer; (peer = rpi_detector_hopeless(&pool->detector));)
         give_up_silent(pool, peer);
-    rpi_heirs_step(pool);
+    rpi_respawn_step(pool);
     break_if_deserted(pool);
 }
 
@@ -246,7 +246,7 @@ static bool is_silent(const rp_pool *pool, int peer)
     return is_worker(pool, peer) && !pool->ranks[peer].away && pool->master.roster.seats[peer].presence == RPI_SUSPECT;
 }
 
-bool rpi_losing_all_left(rp_pool *pool, const void *unused)
+bool rpi_members_all_left(rp_pool *pool, const void *unused)
 {
     const struct rpi_roster *roster = &pool->master.roster;
     int left = pool->goodbyes;
@@ -256,7 +256,7 @@ bool rpi_losing_all_left(rp_pool *pool, const void *unused)
     return left >= pool->transport->peers;
 }
 
-void rpi_losing_leave_behind(rp_pool *pool)
+void rpi_members_leave_behind(rp_pool *pool)
 {
     for (int peer = 1; peer <= pool->transport->peers; peer++) {
         if (!is_silent(pool, peer))

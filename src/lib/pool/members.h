@@ -5,25 +5,25 @@
 #include "pool/pool.h"
 
 /* For `ranks` ranks, with workers suspected after `lost_after` seconds of silence; 0: never.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_losing_init(rp_pool *pool, int ranks, double lost_after);
-void rpi_losing_fini(rp_pool *pool);
+RP_MUST_USE rp_status rpi_members_init(rp_pool *pool, int ranks, double lost_after);
+void rpi_members_fini(rp_pool *pool);
 
 /* The transport's events. */
-void rpi_losing_died(void *context, int peer, const struct rpi_death *death);
-void rpi_losing_lost(void *context, int peer);
-void rpi_losing_astray(void *context, int peer);
-void rpi_losing_heard(void *context, int peer);
+void rpi_members_died(void *context, int peer, const struct rpi_death *death);
+void rpi_members_lost(void *context, int peer);
+void rpi_members_astray(void *context, int peer);
+void rpi_members_heard(void *context, int peer);
 /* A rank has ended its service. */
-void rpi_losing_left(rp_pool *pool, int peer);
+void rpi_members_left(rp_pool *pool, int peer);
 /* Another process, which the transport knows, has taken a lost worker's place. */
-void rpi_losing_replaced(rp_pool *pool, int peer, int64_t pid);
+void rpi_members_replaced(rp_pool *pool, int peer, int64_t pid);
 /* What a worker sent is damaged, as rp_error_message() says: it is given up. */
-void rpi_losing_give_up(rp_pool *pool, int peer);
+void rpi_members_give_up(rp_pool *pool, int peer);
 /* For the pool's step: what the engine had no memory for, and who is silent. */
-void rpi_losing_step(rp_pool *pool);
+void rpi_members_step(rp_pool *pool);
 
 /* The pool ends: whether every rank has said goodbye, or is silent; and what is done with the silent ones. */
-bool rpi_losing_all_left(rp_pool *pool, const void *unused);
-void rpi_losing_leave_behind(rp_pool *pool);
+bool rpi_members_all_left(rp_pool *pool, const void *unused);
+void rpi_members_leave_behind(rp_pool *pool);
 
 #endif

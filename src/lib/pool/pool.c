@@ -56,10 +56,10 @@ rp_status rpi_pool_enter_late(rp_pool *pool, const char *function)
 {
     if (rpi_lock_is_shut(&pool->lock))
         return is_shut(pool, function);
-    rpi_lock_contend(&pool->lock);
+    rpi_biased_lock_contend(&pool->lock);
     if (!rpi_lock_is_shut(&pool->lock))
         return RP_OK;
-    rpi_lock_give(&pool->lock);
+    rpi_biased_lock_give(&pool->lock);
     return is_shut(pool, function);
 }
 
@@ -67,7 +67,7 @@ void rpi_pool_come_back(rp_pool *pool, const char *what)
 {
     if (pool->left)
         rpi_call_came_back(what, "of the pool's");
-    rpi_lock_take(&pool->lock);
+    rpi_biased_lock_take(&pool->lock);
 }
 
 void rpi_pool_call_caretaker(rp_pool *pool)
@@ -75,7 +75,7 @@ void rpi_pool_call_caretaker(rp_pool *pool)
     if (pool->master.unsettled == 0 || rpi_pool_attended(pool))
         return;
     pool->caretaker.blocked = false;
-    rpi_nap_wake(&pool->caretaker.nap);
+    rpi_wakeup_wake(&pool->caretaker.nap);
 }
 
 void rpi_pool_break(rp_pool *pool, rp_status status)
@@ -85,7 +85,7 @@ void rpi_pool_break(rp_pool *pool, rp_status status)
     pool->broken = status;
     (void)snprintf(pool->why, sizeof pool->why, "%s", rp_error_message());
     rpi_say(&pool->log, RP_LOG_ERROR, "the pool cannot go on: %s", pool->why);
-    rpi_tracer_event(pool, 0, pool->why);
+    rpi_tracing_event(pool, 0, pool->why);
 }
 
 rp_status rpi_pool_sound(const rp_pool *pool)
@@ -123,12 +123,12 @@ void rpi_pool_note(rp_pool *pool, rp_status status)
 static bool take_batch(rp_pool *pool, int peer, const void *data, size_t size)
 {
     if (pool->trace)
-        rpi_tracer_batch(pool, peer, data, size);
+        rpi_tracing_batch(pool, peer, data, size);
     rp_status status = rpi_master_receive(&pool->master, peer, data, size, pool->now);
     if (status == RP_OK || status == RP_ERR_NOMEM)
         return taken(pool, status);
     if (peer)
-        rpi_losing_give_up(pool, peer);
+        rpi_members_give_up(pool, peer);
     else
         rpi_pool_break(pool, status);
     return true;
@@ -139,13 +139,13 @@ static bool on_batch(void *context, int peer, const void *data, size_t size)
     rp_pool *pool = context;
     struct rpi_reader reader;
     if (rpi_reader_open(&reader, data, size) == RP_OK && reader.kind == RPI_STOP && pool->master.versions.closed) {
-        rpi_losing_left(pool, peer);
+        rpi_members_left(pool, peer);
         return true;
     }
     if (peer < 1 || peer > pool->master.roster.workers)
         return true;
     if (pool->detector.limit > 0)
-        rpi_losing_heard(pool, peer);
+        rpi_members_heard(pool, peer);
     return take_batch(pool, peer, data, size);
 }
 
@@ -175,7 +175,7 @@ static bool on_received(void *context, void *cookie)
 {
     rp_pool *pool = context;
     if (pool->trace)
-        rpi_tracer_arrived(pool, cookie);
+        rpi_tracing_arrived(pool, cookie);
     return taken(pool, rpi_master_arrived(&pool->master, cookie, pool->now));
 }
 
@@ -221,16 +221,16 @@ bool rpi_pool_carries(const rp_pool *pool)
 
 void rpi_pool_free_shares(rp_pool *pool)
 {
-    for (struct rpi_version *version; (version = rpi_versions_dead(&pool->master.versions));) {
-        rpi_share_free(&version->segment);
-        rpi_version_free(&pool->master.versions, version);
+    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&pool->master.versions));) {
+        rpi_shm_free(&version->segment);
+        rpi_shared_version_free(&pool->master.versions, version);
     }
 }
 
 void rpi_pool_dispatch(rp_pool *pool)
 {
     if (pool->journal)
-        rpi_keeper_step(pool);
+        rpi_journaling_step(pool);
     rpi_master_dispatch(&pool->master, pool->now);
     rpi_pool_pump(pool);
     if (!rpi_list_empty(&pool->master.versions.dead))
@@ -260,10 +260,10 @@ bool rpi_pool_poll(rp_pool *pool)
     struct rpi_events events = { .batch = on_batch,
                                  .sent = on_sent,
                                  .received = on_received,
-                                 .died = rpi_losing_died,
-                                 .lost = rpi_losing_lost,
-                                 .astray = rpi_losing_astray,
-                                 .alive = rpi_losing_heard,
+                                 .died = rpi_members_died,
+                                 .lost = rpi_members_lost,
+                                 .astray = rpi_members_astray,
+                                 .alive = rpi_members_heard,
                                  .context = pool };
     count_poll(pool);
     bool any = poll_one(pool, pool->transport, &events);
@@ -313,10 +313,10 @@ static bool step(rp_pool *pool, bool run, bool gather)
     pool->shortage = RP_OK;
     pool->stepped = rpi_ticks();
     pool->now = rpi_watch_at(&pool->watch, pool->stepped);
-    if (pool->now - before > RPI_REST_MOST && !pool->caretaker.live)
-        rpi_spares_trim(pool->alloc.spares); /* for so long nobody drove the pool */
+    if (pool->now - before > RPI_IDLE_MOST && !pool->caretaker.live)
+        rpi_bufcache_trim(pool->alloc.spares); /* for so long nobody drove the pool */
     bool any = rpi_pool_poll(pool);
-    rpi_losing_step(pool);
+    rpi_members_step(pool);
     pool->burst = gather && is_burst(pool);
     pool->late = pool->master.queue.tasks > 0 && rpi_roster_has_idle(&pool->master.roster);
     if (pool->lonely && rpi_roster_has_idle(&pool->master.roster))
@@ -326,7 +326,7 @@ static bool step(rp_pool *pool, bool run, bool gather)
     if (pool->lonely)
         look_back(pool, before, queued);
     if (run && rpi_pool_is_alone(pool) && !pool->executing && pool->broken == RP_OK) {
-        any = rpi_here_run(pool) || any;
+        any = rpi_local_worker_run(pool) || any;
         rpi_pool_dispatch(pool);
     }
     rpi_pool_rouse(pool);
@@ -389,7 +389,7 @@ void rpi_pool_deliver(rp_pool *pool)
     pool->delivering = true;
     while (pool->master.called.count) {
         pool->master.calls_due--;
-        call_on_done(pool, rpi_ring_pop(&pool->master.called));
+        call_on_done(pool, rpi_idqueue_pop(&pool->master.called));
         pool->turns++;
     }
     pool->delivering = false;
@@ -399,16 +399,16 @@ void rpi_pool_deliver(rp_pool *pool)
 static bool wait_a_while(rp_pool *pool, struct rpi_patience *patience, bool dozing, double left)
 {
     if (dozing) {
-        double limit = rpi_rest_limit(pool, patience);
-        if (rpi_rest_take(pool, limit < left ? limit : left, false))
+        double limit = rpi_idle_limit(pool, patience);
+        if (rpi_idle_take(pool, limit < left ? limit : left, false))
             rpi_patience_rouse(patience);
-    } else if (rpi_patience_is_drowsy(patience) && rpi_rest_doze(pool)) {
+    } else if (rpi_patience_is_drowsy(patience) && rpi_idle_doze(pool)) {
         return true;
     } else {
         patience->moving = pool->transport->moving;
-        rpi_lock_give(&pool->lock);
+        rpi_biased_lock_give(&pool->lock);
         rpi_patience_wait(patience);
-        rpi_lock_take(&pool->lock);
+        rpi_biased_lock_take(&pool->lock);
     }
     return false;
 }
@@ -437,7 +437,7 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
             return rpi_no_memory("what came from the workers; it waits");
         if (pool->now >= deadline)
             return rpi_error(RP_ERR_TIMEOUT, "not settled within %g s", timeout);
-        if (pool->here && rpi_here_help(pool, deadline - pool->now))
+        if (pool->here && rpi_local_worker_help(pool, deadline - pool->now))
             any = true;
         if (any)
             rpi_patience_reset(&patience);
@@ -481,7 +481,8 @@ rp_status rp_progress(rp_pool *pool)
 bool rpi_pool_at_rest(rp_pool *pool, const void *unused)
 {
     (void)unused;
-    return pool->master.unsettled == 0 && pool->master.called.count == 0 && !pool->delivering && rpi_keeper_at_rest(pool);
+    return pool->master.unsettled == 0 && pool->master.called.count == 0 && !pool->delivering &&
+           rpi_journaling_at_rest(pool);
 }
 
 rp_status rp_drain(rp_pool *pool, double timeout)
@@ -496,7 +497,7 @@ rp_status rp_drain(rp_pool *pool, double timeout)
         status = rpi_error(RP_ERR_TIMEOUT, "rp_drain: %llu tasks are not settled after %g s",
                            (unsigned long long)pool->master.unsettled, timeout);
     if (status == RP_OK)
-        status = rpi_keeper_sound(pool);
+        status = rpi_journaling_sound(pool);
     rpi_pool_leave(pool);
     return rpi_named("rp_drain", status);
 }

@@ -14,17 +14,17 @@
 
 struct rpi_journal;
 struct rpi_trace;
-struct rpi_heirs;
+struct rpi_respawn;
 
 /* What the pool knows of a rank. */
-struct rpi_peer {
+struct rpi_members_peer {
     bool away;          /* it has ended its service, or its life */
     bool lost, suspect; /* and the engine had no memory to take note yet */
     uint64_t sending;   /* messages to it whose bytes MPI still needs */
 };
 
 struct rp_pool {
-    struct rpi_lock lock; /* guards all below */
+    struct rpi_biased_lock lock; /* guards all below */
     struct rpi_link streams;
     bool delivering;      /* a thread is calling on_done functions */
     struct rpi_link link; /* among the process's open pools */
@@ -35,16 +35,16 @@ struct rp_pool {
     struct rpi_transport *transport;
     char *hosts; /* one string a rank, HOST_BYTES apart */
     /* local_worker.c: the worker in this process, at the other end of a local transport */
-    struct rpi_server *server;
+    struct rpi_serve *server;
     struct rpi_transport *worker_end;
     struct rpi_transport
         *here;      /* rank 0's end, where that worker is number 0; NULL: it is the only one, or there is none */
     bool executing; /* a thread is inside one of its tasks, */
     bool hurried;   /* and has handed back what had not begun: nobody else drives the pool */
     int waiting;    /* threads in rpi_pool_wait */
-    struct rpi_caretaker caretaker;
-    struct rpi_warden *warden; /* or NULL */
-    atomic_uint polls;         /* of the transport, begun and ended: odd while one is under way; for the warden */
+    struct rpi_progress_thread caretaker;
+    struct rpi_watchdog *warden; /* or NULL */
+    atomic_uint polls;           /* of the transport, begun and ended: odd while one is under way; for the warden */
     /* journaling.c */
     struct rpi_journal *journal; /* or NULL */
     bool journal_sync;
@@ -52,7 +52,7 @@ struct rp_pool {
     uint64_t found;          /* outcomes that the journal had */
     bool other;              /* one of another argument was met */
     struct rpi_trace *trace; /* or NULL */
-    struct rpi_rest rest;    /* of threads that wait */
+    struct rpi_idle rest;    /* of threads that wait */
     uint64_t turns;          /* ends of anything else that a call may wait for: callbacks, tasks that ran here, ranks */
     uint64_t limit_tasks, limit_bytes;
     unsigned calls;     /* that may have driven it */
@@ -69,13 +69,13 @@ struct rp_pool {
     struct rpi_watch watch;
     double opened, open_seconds;
     /* members.c */
-    struct rpi_peer *ranks; /* by number */
+    struct rpi_members_peer *ranks; /* by number */
     struct rpi_detector detector;
     int due;                        /* losses and suspicions that the engine had no memory for */
     int goodbyes;                   /* so many */
     int lost;                       /* ranks whose life ended first */
     int last;                       /* of them, the last one; 0: none */
-    struct rpi_heirs *heirs;        /* who takes the places of lost workers; or NULL */
+    struct rpi_respawn *heirs;      /* who takes the places of lost workers; or NULL */
     bool recovery;                  /* the launcher lets the job go on without them */
     uint8_t stop[RPI_BATCH_HEADER]; /* the last message to every rank */
     bool collective;                /* the peers are processes that close together */
@@ -102,7 +102,7 @@ RP_MUST_USE static inline rp_status rpi_pool_enter(rp_pool *pool, const char *fu
 {
     if (!pool || rpi_call_current())
         return rpi_pool_refused(function);
-    if (!rpi_lock_is_own(&pool->lock) || !rpi_lock_enter(&pool->lock))
+    if (!rpi_biased_lock_is_own(&pool->lock) || !rpi_biased_lock_enter(&pool->lock))
         return rpi_pool_enter_late(pool, function);
     return RP_OK;
 }
@@ -150,7 +150,7 @@ void rpi_pool_free_shares(rp_pool *pool);
 static inline void rpi_pool_rouse(rp_pool *pool)
 {
     if (pool->rest.sleepers)
-        rpi_rest_rouse_now(pool);
+        rpi_idle_rouse_now(pool);
 }
 
 static inline void rpi_pool_leave(rp_pool *pool)
@@ -158,7 +158,7 @@ static inline void rpi_pool_leave(rp_pool *pool)
     if (pool->caretaker.blocked)
         rpi_pool_call_caretaker(pool);
     rpi_pool_rouse(pool);
-    rpi_lock_give(&pool->lock);
+    rpi_biased_lock_give(&pool->lock);
 }
 /* Steps until ready(context) or `timeout` seconds have passed.  The lock is held, but let go in between.
  * RP_ERR_TIMEOUT, RP_ERR_NOMEM, RP_ERR_BROKEN. */
@@ -189,7 +189,7 @@ struct rpi_pool_parts {
     struct rpi_registry *registry;   /* taken over */
     struct rpi_journal *journal;     /* taken over; or NULL */
     struct rpi_trace *trace;         /* likewise */
-    struct rpi_heirs *heirs;         /* likewise */
+    struct rpi_respawn *heirs;       /* likewise */
     char *hosts;                     /* taken over; NULL for one process */
     const int64_t *pids;             /* by rank */
     int workers;
@@ -202,7 +202,7 @@ struct rpi_pool_parts {
 RP_MUST_USE rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, rp_pool **pool);
 
 /* The config that holds for `config`, checked: RP_ERR_INVALID names what is wrong. */
-RP_MUST_USE rp_status rpi_config_check(const rp_config *config, rp_config *checked);
+RP_MUST_USE rp_status rpi_pool_config_check(const rp_config *config, rp_config *checked);
 /* As strtod, with a point in every locale: of numbers that rankpool launch writes. */
 double rpi_config_seconds(const char *text, char **end);
 /* Where config.host_timeout has its default from, if it is set: rankpool launch sets it. */
@@ -212,7 +212,7 @@ struct rpi_isolation rpi_config_isolation(const rp_config *checked);
 RP_MUST_USE rp_status rpi_batch_limit(uint32_t *limit);
 
 /* Ends every pool still open: for a process's end.  What they have in memory stays: whatever runs later may still call on them. */
-void rpi_pools_terminate(void);
+void rpi_lifecycle_terminate(void);
 /* Around fork(): the list of open pools is still meanwhile; in the child it is empty then, and a call on one of them is refused. */
 void rpi_pools_hold(void);
 void rpi_pools_release(void);

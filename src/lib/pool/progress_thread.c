@@ -20,7 +20,7 @@ static bool is_driven(const rp_pool *pool)
 }
 
 /* Calls go on driving: the longer they do, the more seldom it looks.  A look costs 2 to 30 us, of a core that it shares with them. */
-static double watch(struct rpi_caretaker *care)
+static double watch(struct rpi_progress_thread *care)
 {
     double rest = care->driving || care->rest < WATCH ? WATCH : care->rest * 1.5;
     care->driving = false;
@@ -41,8 +41,8 @@ static double faster(double rest)
 /* Nothing has come for so long that it may sleep until a worker rings, unless this last look finds something. */
 static bool doze(rp_pool *pool, bool *any)
 {
-    struct rpi_caretaker *care = &pool->caretaker;
-    if (*any || pool->late || pool->now - care->heard < RPI_DROWSY || pool->rest.parked || !rpi_rest_doze(pool))
+    struct rpi_progress_thread *care = &pool->caretaker;
+    if (*any || pool->late || pool->now - care->heard < RPI_DROWSY || pool->rest.parked || !rpi_idle_doze(pool))
         return false;
     *any = rpi_pool_step(pool, false);
     return !*any && !pool->late && pool->broken == RP_OK;
@@ -52,7 +52,7 @@ static bool doze(rp_pool *pool, bool *any)
  * such a worker costs, the engine takes for its round trip, and sends more ahead: so the rests grow to a task's length.) */
 static double drive(rp_pool *pool)
 {
-    struct rpi_caretaker *care = &pool->caretaker;
+    struct rpi_progress_thread *care = &pool->caretaker;
     double rest = care->driving ? care->rest : FIRST;
     bool any = rpi_pool_step(pool, false);
     if (!care->driving)
@@ -74,8 +74,8 @@ static double drive(rp_pool *pool)
 /* Until a worker rings, a call changes something, or it is time to look again. */
 static void park(rp_pool *pool)
 {
-    struct rpi_caretaker *care = &pool->caretaker;
-    if (rpi_rest_take(pool, rpi_rest_limit(pool, &care->patience), true))
+    struct rpi_progress_thread *care = &pool->caretaker;
+    if (rpi_idle_take(pool, rpi_idle_limit(pool, &care->patience), true))
         rpi_patience_rouse(&care->patience);
     care->rest = FIRST;
 }
@@ -83,36 +83,36 @@ static void park(rp_pool *pool)
 static void stir(void *context)
 {
     rp_pool *pool = context;
-    rpi_nap_wake(&pool->caretaker.nap);
+    rpi_wakeup_wake(&pool->caretaker.nap);
 }
 
 /* Nothing is unsettled.  While buffers are idle it looks every second, and gives them back when no
  * call has driven the pool for one; later the application may free more of them. */
 static double block(rp_pool *pool)
 {
-    struct rpi_caretaker *care = &pool->caretaker;
+    struct rpi_progress_thread *care = &pool->caretaker;
     bool quiet = care->keeps && care->seen == pool->stepped;
     care->blocked = pool->broken == RP_OK;
     care->driving = false;
     care->seen = pool->stepped;
     if (quiet)
-        rpi_spares_trim(pool->alloc.spares);
-    care->keeps = rpi_spares_watch(pool->alloc.spares, stir, pool);
-    return care->keeps ? RPI_REST_MOST : UNTIL_WORK;
+        rpi_bufcache_trim(pool->alloc.spares);
+    care->keeps = rpi_bufcache_watch(pool->alloc.spares, stir, pool);
+    return care->keeps ? RPI_IDLE_MOST : UNTIL_WORK;
 }
 
 /* One look; returns the seconds until the next. */
 static double look(rp_pool *pool)
 {
-    struct rpi_caretaker *care = &pool->caretaker;
+    struct rpi_progress_thread *care = &pool->caretaker;
     care->parked = false;
-    if (!rpi_lock_try(&pool->lock))
+    if (!rpi_biased_lock_try(&pool->lock))
         return care->rest = watch(care); /* a call is under way */
     if (rpi_pool_attended(pool) && pool->rest.parked && !pool->here) {
         care->blocked = true; /* a call sleeps until a worker rings: it lets this one know when it leaves, or calls back */
         care->driving = false;
-        care->keeps = rpi_spares_watch(pool->alloc.spares, stir, pool); /* or, with all settled, leaves without a word */
-        care->rest = care->keeps ? RPI_REST_MOST : UNTIL_WORK;
+        care->keeps = rpi_bufcache_watch(pool->alloc.spares, stir, pool); /* or, with all settled, leaves without a word */
+        care->rest = care->keeps ? RPI_IDLE_MOST : UNTIL_WORK;
     } else if (is_driven(pool) && !(care->keeps && pool->master.unsettled == 0)) {
         care->rest = watch(care);
         care->seen = pool->stepped;
@@ -125,7 +125,7 @@ static double look(rp_pool *pool)
     } else {
         care->rest = block(pool);
     }
-    rpi_lock_give(&pool->lock);
+    rpi_biased_lock_give(&pool->lock);
     return care->rest;
 }
 
@@ -133,16 +133,16 @@ static void *care_for(void *context)
 {
     rp_pool *pool = context;
     double rest = UNTIL_WORK;
-    rpi_nap_prompt();
-    while (rpi_nap_take(&pool->caretaker.nap, rest))
+    rpi_wakeup_prompt();
+    while (rpi_wakeup_take(&pool->caretaker.nap, rest))
         rest = look(pool);
     return NULL;
 }
 
-void rpi_caretaker_start(rp_pool *pool)
+void rpi_progress_thread_start(rp_pool *pool)
 {
-    struct rpi_caretaker *care = &pool->caretaker;
-    rpi_nap_init(&care->nap);
+    struct rpi_progress_thread *care = &pool->caretaker;
+    rpi_wakeup_init(&care->nap);
     care->rest = UNTIL_WORK;
     care->blocked = true;
     int code = rpi_thread_start(&care->thread, care_for, pool);
@@ -150,22 +150,22 @@ void rpi_caretaker_start(rp_pool *pool)
     if (care->live)
         return;
     care->blocked = false;
-    rpi_nap_fini(&care->nap);
+    rpi_wakeup_fini(&care->nap);
     rpi_say(&pool->log, RP_LOG_WARNING,
             "the caretaker thread could not be started (error %d): tasks move only while calls on the pool drive it", code);
 }
 
-void rpi_caretaker_stop(rp_pool *pool)
+void rpi_progress_thread_stop(rp_pool *pool)
 {
-    struct rpi_caretaker *care = &pool->caretaker;
+    struct rpi_progress_thread *care = &pool->caretaker;
     if (!care->live)
         return;
-    rpi_nap_end(&care->nap);
+    rpi_wakeup_end(&care->nap);
     pool->transport->ops->wake(pool->transport);
-    rpi_lock_give(&pool->lock);
+    rpi_biased_lock_give(&pool->lock);
     (void)pthread_join(care->thread, NULL);
-    (void)rpi_spares_watch(pool->alloc.spares, NULL, NULL);
-    rpi_lock_take(&pool->lock);
-    rpi_nap_fini(&care->nap);
+    (void)rpi_bufcache_watch(pool->alloc.spares, NULL, NULL);
+    rpi_biased_lock_take(&pool->lock);
+    rpi_wakeup_fini(&care->nap);
     care->live = care->blocked = false;
 }

@@ -19,9 +19,9 @@
 #include <rankpool.h>
 #include <stdint.h>
 
-struct rpi_caretaker {
+struct rpi_progress_thread {
     pthread_t thread;
-    struct rpi_nap nap;
+    struct rpi_wakeup nap;
     bool live;    /* there is one; changes only while no other call is under way */
     bool blocked; /* it wants to be woken when a call leaves something unsettled; guarded by the pool's lock */
     /* its own */
@@ -35,8 +35,8 @@ struct rpi_caretaker {
 };
 
 /* Starts the pool's caretaker.  A failure is logged: the pool goes on without it. */
-void rpi_caretaker_start(rp_pool *pool);
+void rpi_progress_thread_start(rp_pool *pool);
 /* Ends it, and returns when its thread is gone; none: no effect.  The pool's lock is held, but let go meanwhile. */
-void rpi_caretaker_stop(rp_pool *pool);
+void rpi_progress_thread_stop(rp_pool *pool);
 
 #endif

@@ -11,15 +11,15 @@
 
 #define LAST_WAIT 5.0 /* seconds, at the pool's end, for one who is on the way */
 
-rp_status rpi_heirs_init(struct rpi_heirs *heirs, const struct rpi_alloc *alloc, const struct rpi_log *log, int workers,
-                         int limit)
+rp_status rpi_respawn_init(struct rpi_respawn *heirs, const struct rpi_alloc *alloc, const struct rpi_log *log, int workers,
+                           int limit)
 {
-    *heirs = (struct rpi_heirs){ .alloc = *alloc, .log = *log, .left = limit };
+    *heirs = (struct rpi_respawn){ .alloc = *alloc, .log = *log, .left = limit };
     heirs->since = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *heirs->since);
     return heirs->since ? RP_OK : rpi_no_memory("a pool");
 }
 
-void rpi_heirs_free(struct rpi_heirs *heirs)
+void rpi_respawn_free(struct rpi_respawn *heirs)
 {
     if (!heirs)
         return;
@@ -31,8 +31,8 @@ void rpi_heirs_free(struct rpi_heirs *heirs)
 
 static void *run(void *context)
 {
-    struct rpi_heirs *heirs = context;
-    struct rpi_errand *errand = &heirs->errand;
+    struct rpi_respawn *heirs = context;
+    struct rpi_respawn_errand *errand = &heirs->errand;
     errand->status = heirs->ops->fetch(heirs, errand);
     if (errand->status != RP_OK)
         (void)snprintf(errand->why, sizeof errand->why, "%s", rp_error_message());
@@ -64,7 +64,7 @@ static int neighbours(const rp_pool *pool, int worker)
     return count;
 }
 
-static void give_up(struct rpi_heirs *heirs)
+static void give_up(struct rpi_respawn *heirs)
 {
     heirs->closed = true;
     heirs->waiting = 0;
@@ -73,7 +73,7 @@ static void give_up(struct rpi_heirs *heirs)
 /* The worker whose heir is next; 0: none, or not yet. */
 static int next(rp_pool *pool)
 {
-    struct rpi_heirs *heirs = pool->heirs;
+    struct rpi_respawn *heirs = pool->heirs;
     int first = 0;
     for (int worker = 1; worker <= pool->master.roster.workers; worker++) {
         double since = heirs->since[worker];
@@ -98,15 +98,15 @@ static int next(rp_pool *pool)
 
 static void send_for(rp_pool *pool, int worker)
 {
-    struct rpi_heirs *heirs = pool->heirs;
+    struct rpi_respawn *heirs = pool->heirs;
     heirs->since[worker] = 0;
     heirs->waiting--;
     heirs->left--;
     heirs->registry = &pool->registry;
     heirs->pool = pool->transport;
-    heirs->errand = (struct rpi_errand){ .worker = worker,
-                                         .abroad = is_abroad(pool, worker),
-                                         .beside = neighbours(pool, worker) };
+    heirs->errand = (struct rpi_respawn_errand){ .worker = worker,
+                                                 .abroad = is_abroad(pool, worker),
+                                                 .beside = neighbours(pool, worker) };
     (void)snprintf(heirs->errand.host, sizeof heirs->errand.host, "%s", host_of(pool, worker));
     atomic_store(&heirs->over, false);
     heirs->busy = rpi_thread_start(&heirs->thread, run, heirs) == 0;
@@ -116,7 +116,7 @@ static void send_for(rp_pool *pool, int worker)
 
 /* ---- taking one in */
 
-static rp_status admit(rp_pool *pool, const struct rpi_errand *errand)
+static rp_status admit(rp_pool *pool, const struct rpi_respawn_errand *errand)
 {
     if (errand->status != RP_OK)
         return rpi_error(errand->status, "%s", errand->why);
@@ -132,8 +132,8 @@ static rp_status admit(rp_pool *pool, const struct rpi_errand *errand)
 
 static void take_in(rp_pool *pool)
 {
-    struct rpi_heirs *heirs = pool->heirs;
-    const struct rpi_errand *errand = &heirs->errand;
+    struct rpi_respawn *heirs = pool->heirs;
+    const struct rpi_respawn_errand *errand = &heirs->errand;
     char text[64];
     (void)pthread_join(heirs->thread, NULL);
     heirs->busy = false;
@@ -146,31 +146,31 @@ static void take_in(rp_pool *pool)
         rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is not replaced%s: %s", errand->worker, errand->host,
                 again ? " yet" : "", rp_error_message());
         if (again)
-            rpi_heirs_wish(pool, errand->worker);
+            rpi_respawn_wish(pool, errand->worker);
         return;
     }
     heirs->count++;
-    rpi_losing_replaced(pool, errand->worker, errand->pid);
+    rpi_members_replaced(pool, errand->worker, errand->pid);
     (void)snprintf(text, sizeof text, "replaced by pid %lld", (long long)errand->pid);
-    rpi_tracer_event(pool, errand->worker, text);
+    rpi_tracing_event(pool, errand->worker, text);
     rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is replaced, by pid %lld; %d more may be", errand->worker,
             errand->host, (long long)errand->pid, heirs->left);
 }
 
 /* ---- the pool's */
 
-void rpi_heirs_wish(rp_pool *pool, int worker)
+void rpi_respawn_wish(rp_pool *pool, int worker)
 {
-    struct rpi_heirs *heirs = pool->heirs;
+    struct rpi_respawn *heirs = pool->heirs;
     if (!heirs || heirs->closed)
         return;
     heirs->since[worker] = pool->now;
     heirs->waiting++;
 }
 
-void rpi_heirs_step(rp_pool *pool)
+void rpi_respawn_step(rp_pool *pool)
 {
-    struct rpi_heirs *heirs = pool->heirs;
+    struct rpi_respawn *heirs = pool->heirs;
     if (!heirs)
         return;
     if (heirs->busy && atomic_load(&heirs->over))
@@ -182,20 +182,20 @@ void rpi_heirs_step(rp_pool *pool)
         send_for(pool, worker);
 }
 
-bool rpi_heirs_hope(const rp_pool *pool)
+bool rpi_respawn_hope(const rp_pool *pool)
 {
-    const struct rpi_heirs *heirs = pool->heirs;
+    const struct rpi_respawn *heirs = pool->heirs;
     return heirs && (heirs->busy || (!heirs->closed && heirs->waiting > 0 && heirs->left > 0));
 }
 
-int rpi_heirs_count(const rp_pool *pool)
+int rpi_respawn_count(const rp_pool *pool)
 {
     return pool->heirs ? pool->heirs->count : 0;
 }
 
-void rpi_heirs_stop(rp_pool *pool)
+void rpi_respawn_stop(rp_pool *pool)
 {
-    struct rpi_heirs *heirs = pool->heirs;
+    struct rpi_respawn *heirs = pool->heirs;
     struct rpi_patience patience = { .crowded = true };
     double deadline = rpi_now() + LAST_WAIT;
     if (!heirs)

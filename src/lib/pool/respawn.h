@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 
 /* One who is sent for. */
-struct rpi_errand {
+struct rpi_respawn_errand {
     int worker;
     char host[RPI_HOST_BYTES]; /* where the lost one was */
     bool abroad;               /* that is not rank 0's host */
@@ -32,18 +32,18 @@ struct rpi_errand {
     struct rpi_transport *transport; /* of rank 0 and this one peer; the taker's */
 };
 
-struct rpi_heirs_ops {
+struct rpi_respawn_ops {
     /* Brings one: spawned, met, and ready to serve.  On a thread of its own. */
-    rp_status (*fetch)(struct rpi_heirs *heirs, struct rpi_errand *errand);
+    rp_status (*fetch)(struct rpi_respawn *heirs, struct rpi_respawn_errand *errand);
     /* The peer of `from`, which is taken over, has that number in `transport` from now on. */
     rp_status (*adopt)(struct rpi_transport *transport, int number, struct rpi_transport *from);
     /* A fetch will not come back. */
     void (*forsake)(void);
-    void (*release)(struct rpi_heirs *heirs);
+    void (*release)(struct rpi_respawn *heirs);
 };
 
-struct rpi_heirs {
-    const struct rpi_heirs_ops *ops;
+struct rpi_respawn {
+    const struct rpi_respawn_ops *ops;
     struct rpi_alloc alloc;
     struct rpi_log log;
     const struct rpi_registry *registry; /* the pool's */
@@ -59,26 +59,26 @@ struct rpi_heirs {
     pthread_t thread;
     bool busy;
     atomic_bool over, forsaken;
-    struct rpi_errand errand; /* the thread's until `over` */
+    struct rpi_respawn_errand errand; /* the thread's until `over` */
 };
 
 /* For who makes one, and sets ops then.  `limit`: so many at the most.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_heirs_init(struct rpi_heirs *heirs, const struct rpi_alloc *alloc, const struct rpi_log *log,
-                                     int workers, int limit);
+RP_MUST_USE rp_status rpi_respawn_init(struct rpi_respawn *heirs, const struct rpi_alloc *alloc, const struct rpi_log *log,
+                                       int workers, int limit);
 /* NULL: no effect. */
-void rpi_heirs_free(struct rpi_heirs *heirs);
+void rpi_respawn_free(struct rpi_respawn *heirs);
 
 /* The pool's; its `heirs` may be NULL. */
 
 /* The worker is lost. */
-void rpi_heirs_wish(rp_pool *pool, int worker);
+void rpi_respawn_wish(rp_pool *pool, int worker);
 /* For the pool's step: takes in who has come, and sends for the next. */
-void rpi_heirs_step(rp_pool *pool);
+void rpi_respawn_step(rp_pool *pool);
 /* Whether somebody may still come. */
-bool rpi_heirs_hope(const rp_pool *pool);
+bool rpi_respawn_hope(const rp_pool *pool);
 /* Workers replaced so far. */
-int rpi_heirs_count(const rp_pool *pool);
+int rpi_respawn_count(const rp_pool *pool);
 /* The pool ends: nobody is sent for any more, and who is on the way is waited for, for some seconds. */
-void rpi_heirs_stop(rp_pool *pool);
+void rpi_respawn_stop(rp_pool *pool);
 
 #endif

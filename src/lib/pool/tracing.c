@@ -24,7 +24,7 @@ static bool is_the_journals(const rp_config *config)
     return false;
 }
 
-rp_status rpi_tracer_open(const rp_config *config, struct rpi_trace **trace)
+rp_status rpi_tracing_open(const rp_config *config, struct rpi_trace **trace)
 {
     struct rpi_alloc alloc = rpi_alloc_of(config->alloc, config->alloc_user);
     struct rpi_log log = { .sink = config->log, .user = config->log_user };
@@ -35,7 +35,7 @@ rp_status rpi_tracer_open(const rp_config *config, struct rpi_trace **trace)
     return config->trace ? rpi_trace_open(&alloc, &log, config->trace, trace) : RP_OK;
 }
 
-rp_status rpi_tracer_begin(rp_pool *pool)
+rp_status rpi_tracing_begin(rp_pool *pool)
 {
     const struct rpi_roster *roster = &pool->master.roster;
     rp_status status = rpi_trace_begin(pool->trace, roster->workers, pool->opened);
@@ -86,7 +86,7 @@ static void count(rp_pool *pool)
     rpi_trace_counts(pool->trace, queued, unsettled - queued - pool->master.inputs.waiting, pool->now);
 }
 
-void rpi_tracer_batch(rp_pool *pool, int worker, const void *data, size_t size)
+void rpi_tracing_batch(rp_pool *pool, int worker, const void *data, size_t size)
 {
     struct rpi_reader reader;
     if (rpi_reader_open(&reader, data, size) != RP_OK || reader.kind != RPI_RESULTS)
@@ -103,14 +103,14 @@ void rpi_tracer_batch(rp_pool *pool, int worker, const void *data, size_t size)
     rpi_trace_drawn(pool->trace, worker, pool->now);
 }
 
-void rpi_tracer_arrived(rp_pool *pool, const struct rpi_arrival *arrival)
+void rpi_tracing_arrived(rp_pool *pool, const struct rpi_arrival *arrival)
 {
     const struct rpi_frame *frame = &arrival->frame;
     draw(pool, arrival->peer, frame, arrival->buffer, frame->flags & RPI_FRAME_RAN ? 1e-9 * (double)frame->ran : 0);
     rpi_trace_drawn(pool->trace, arrival->peer, pool->now);
 }
 
-void rpi_tracer_event(rp_pool *pool, int worker, const char *what)
+void rpi_tracing_event(rp_pool *pool, int worker, const char *what)
 {
     if (pool->trace)
         rpi_trace_event(pool->trace, worker, what, pool->now);

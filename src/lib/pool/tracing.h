@@ -5,16 +5,16 @@
 #include "pool/pool.h"
 
 /* Opens the config's trace; NULL in *trace where it has none.  RP_ERR_IO, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_tracer_open(const rp_config *config, struct rpi_trace **trace);
+RP_MUST_USE rp_status rpi_tracing_open(const rp_config *config, struct rpi_trace **trace);
 /* Names the rows.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_tracer_begin(rp_pool *pool);
+RP_MUST_USE rp_status rpi_tracing_begin(rp_pool *pool);
 
 /* A batch came from this worker; before the engine takes it.  One that the engine has no memory for comes again, and its tasks may be drawn
  * twice. */
-void rpi_tracer_batch(rp_pool *pool, int worker, const void *data, size_t size);
+void rpi_tracing_batch(rp_pool *pool, int worker, const void *data, size_t size);
 /* A large payload is here; before the engine takes it. */
-void rpi_tracer_arrived(rp_pool *pool, const struct rpi_arrival *arrival);
+void rpi_tracing_arrived(rp_pool *pool, const struct rpi_arrival *arrival);
 /* What became of a worker, for its row. */
-void rpi_tracer_event(rp_pool *pool, int worker, const char *what);
+void rpi_tracing_event(rp_pool *pool, int worker, const char *what);
 
 #endif

@@ -20,7 +20,7 @@ struct process {
     pid_t pid;
 };
 
-struct rpi_warden {
+struct rpi_watchdog {
     rp_pool *pool;
     struct rpi_alloc alloc;
     pthread_t thread;
@@ -44,7 +44,7 @@ static int watch_process(int64_t pid) /* -1: the system cannot */
 #endif
 }
 
-static void note_ends(struct rpi_warden *warden)
+static void note_ends(struct rpi_watchdog *warden)
 {
     for (int i = 1; i < warden->count; i++) {
         if (!warden->files[i].revents)
@@ -56,7 +56,7 @@ static void note_ends(struct rpi_warden *warden)
     }
 }
 
-static void end_process(const struct rpi_warden *warden)
+static void end_process(const struct rpi_watchdog *warden)
 {
     const rp_pool *pool = warden->pool;
     rpi_say(&pool->log, RP_LOG_ERROR,
@@ -68,7 +68,7 @@ static void end_process(const struct rpi_warden *warden)
     _exit(1);
 }
 
-static void look(struct rpi_warden *warden)
+static void look(struct rpi_watchdog *warden)
 {
     unsigned polls = atomic_load_explicit(&warden->pool->polls, memory_order_relaxed);
     bool inside = polls % 2;
@@ -82,7 +82,7 @@ static void look(struct rpi_warden *warden)
 
 static void *watch(void *context)
 {
-    struct rpi_warden *warden = context;
+    struct rpi_watchdog *warden = context;
     for (;;) {
         int ready = poll(warden->files, (nfds_t)warden->count, warden->ended.worker == NOBODY ? -1 : LOOK);
         if (ready > 0 && warden->files[0].revents)
@@ -94,7 +94,7 @@ static void *watch(void *context)
     }
 }
 
-static void fini(struct rpi_warden *warden)
+static void fini(struct rpi_watchdog *warden)
 {
     struct rpi_alloc alloc = warden->alloc;
     for (int i = 0; i < warden->count; i++)
@@ -105,13 +105,13 @@ static void fini(struct rpi_warden *warden)
     rpi_free(&alloc, warden);
 }
 
-static void add(struct rpi_warden *warden, int file, struct process of)
+static void add(struct rpi_watchdog *warden, int file, struct process of)
 {
     warden->files[warden->count] = (struct pollfd){ .fd = file, .events = POLLIN };
     warden->of[warden->count++] = of;
 }
 
-static void find_processes(struct rpi_warden *warden)
+static void find_processes(struct rpi_watchdog *warden)
 {
     const rp_pool *pool = warden->pool;
     for (int worker = 1; worker <= pool->master.roster.workers; worker++) {
@@ -122,17 +122,17 @@ static void find_processes(struct rpi_warden *warden)
     }
 }
 
-struct rpi_warden *rpi_warden_start(rp_pool *pool)
+struct rpi_watchdog *rpi_watchdog_start(rp_pool *pool)
 {
     size_t most = (size_t)pool->master.roster.workers + 1;
-    struct rpi_warden *warden = rpi_zeroed(&pool->alloc, sizeof *warden);
+    struct rpi_watchdog *warden = rpi_zeroed(&pool->alloc, sizeof *warden);
     if (!warden)
         return NULL;
-    *warden = (struct rpi_warden){ .pool = pool,
-                                   .alloc = pool->alloc,
-                                   .stop = eventfd(0, EFD_CLOEXEC),
-                                   .files = rpi_zeroed(&pool->alloc, most * sizeof *warden->files),
-                                   .of = rpi_zeroed(&pool->alloc, most * sizeof *warden->of) };
+    *warden = (struct rpi_watchdog){ .pool = pool,
+                                     .alloc = pool->alloc,
+                                     .stop = eventfd(0, EFD_CLOEXEC),
+                                     .files = rpi_zeroed(&pool->alloc, most * sizeof *warden->files),
+                                     .of = rpi_zeroed(&pool->alloc, most * sizeof *warden->of) };
     if (warden->stop >= 0 && warden->files && warden->of) {
         add(warden, warden->stop, (struct process){ NOBODY, 0 });
         find_processes(warden);
@@ -145,7 +145,7 @@ struct rpi_warden *rpi_warden_start(rp_pool *pool)
     return NULL;
 }
 
-void rpi_warden_stop(struct rpi_warden *warden)
+void rpi_watchdog_stop(struct rpi_watchdog *warden)
 {
     const uint64_t one = 1;
     if (!warden)

@@ -10,8 +10,8 @@
 #include "pool/pool.h"
 
 /* NULL: there is none, for want of workers on this host, or of memory or descriptors. */
-struct rpi_warden *rpi_warden_start(rp_pool *pool);
+struct rpi_watchdog *rpi_watchdog_start(rp_pool *pool);
 /* NULL: no effect. */
-void rpi_warden_stop(struct rpi_warden *warden);
+void rpi_watchdog_stop(struct rpi_watchdog *warden);
 
 #endif

@@ -27,15 +27,15 @@ struct rpi_batch {
     uint16_t piece_count;
     struct rpi_piece pieces[RPI_PIECES];
     /* at rank 0 */
-    uint32_t remaining;          /* tasks without a result */
-    bool to_idle;                /* its worker had nothing else */
-    bool movable;                /* its tasks may run elsewhere */
-    bool divisible;              /* a chunk in it has more than one item: of these some may run elsewhere, too */
-    bool handed;                 /* it was given out to be sent: it may have begun */
-    double sent_at;              /* seconds */
-    double ran;                  /* seconds, of its tasks' results */
-    struct rpi_version *version; /* whose bytes its piece is, or NULL */
-    uint64_t input;              /* the future whose outcome its piece is, or 0 */
+    uint32_t remaining;                 /* tasks without a result */
+    bool to_idle;                       /* its worker had nothing else */
+    bool movable;                       /* its tasks may run elsewhere */
+    bool divisible;                     /* a chunk in it has more than one item: of these some may run elsewhere, too */
+    bool handed;                        /* it was given out to be sent: it may have begun */
+    double sent_at;                     /* seconds */
+    double ran;                         /* seconds, of its tasks' results */
+    struct rpi_shared_version *version; /* whose bytes its piece is, or NULL */
+    uint64_t input;                     /* the future whose outcome its piece is, or 0 */
     _Alignas(16) uint8_t bytes[];
 };
 
@@ -67,9 +67,9 @@ struct rpi_arrival {
     bool outcome; /* of another task, kept elsewhere */
     bool late;    /* at rank 0: nobody waits for it where it comes from (stale.h) */
     uint64_t size;
-    void *buffer;            /* an rpi_buffer */
-    struct rpi_frame frame;  /* that announced it */
-    struct rpi_datum *datum; /* at a worker: whose room `buffer` is, or NULL */
+    void *buffer;                   /* an rpi_buffer */
+    struct rpi_frame frame;         /* that announced it */
+    struct rpi_shared_datum *datum; /* at a worker: whose room `buffer` is, or NULL */
 };
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/list.h"
 #include "base/shm_segment.h"
 
-/* On its way into this process; a state with a * is work for who drives the engine (rpi_obtain_work).
+/* On its way into this process; a state with a * is work for who drives the engine (rpi_shared_fetch_work).
  *
  *   KNOWN --a task needs it--> SEEK* --found and mapped--> READY
  *                               | not found: rank 0 is asked
@@ -18,7 +18,7 @@
  *                               | "no task of it counts any more"
  *                             REFUSED* --the room is freed--> FAILED
  */
-enum rpi_obtaining {
+enum rpi_shared_state {
     RPI_KNOWN,
     RPI_SEEK,
     RPI_ASKED,
@@ -32,11 +32,11 @@ enum rpi_obtaining {
     RPI_DROPPED, /* * no task needs it any more: its segment is freed */
 };
 
-struct rpi_datum {
+struct rpi_shared_datum {
     struct rpi_link link;
-    uint64_t number;            /* of the version: the first epoch in which it is current */
-    struct rpi_segment segment; /* size 0: from here on the name means nothing */
-    enum rpi_obtaining state;
+    uint64_t number;        /* of the version: the first epoch in which it is current */
+    struct rpi_shm segment; /* size 0: from here on the name means nothing */
+    enum rpi_shared_state state;
     bool asked;   /* where to find it is rank 0's answer, not its first word */
     bool dropped; /* while it is filled */
     int64_t pid;  /* the process that has it ... */
@@ -44,7 +44,7 @@ struct rpi_datum {
     char name[];
 };
 
-struct rpi_catalogue {
+struct rpi_shared_cache {
     struct rpi_alloc alloc;
     struct rpi_link data; /* by number */
     uint64_t ready;       /* an epoch whose data are all here */
@@ -52,28 +52,29 @@ struct rpi_catalogue {
     uint64_t changes;     /* so many: who has a copy knows by it whether it is old */
 };
 
-void rpi_catalogue_init(struct rpi_catalogue *catalogue, const struct rpi_alloc *alloc);
+void rpi_shared_cache_init(struct rpi_shared_cache *catalogue, const struct rpi_alloc *alloc);
 /* Segments are not its own. */
-void rpi_catalogue_fini(struct rpi_catalogue *catalogue);
+void rpi_shared_cache_fini(struct rpi_shared_cache *catalogue);
 
-static inline struct rpi_datum *rpi_datum_of(const struct rpi_link *link)
+static inline struct rpi_shared_datum *rpi_shared_datum_of(const struct rpi_link *link)
 {
-    return RPI_MEMBER(link, struct rpi_datum, link);
+    return RPI_MEMBER(link, struct rpi_shared_datum, link);
 }
 
-static inline bool rpi_catalogue_is_work(enum rpi_obtaining state)
+static inline bool rpi_shared_cache_is_work(enum rpi_shared_state state)
 {
     return state == RPI_SEEK || state == RPI_MAKE || state == RPI_REFUSED || state == RPI_FILLED || state == RPI_DROPPED;
 }
 
 /* NULL: no memory. */
-struct rpi_datum *rpi_catalogue_add(struct rpi_catalogue *catalogue, uint64_t number, const char *name, size_t length);
-void rpi_catalogue_remove(struct rpi_catalogue *catalogue, struct rpi_datum *datum);
+struct rpi_shared_datum *rpi_shared_cache_add(struct rpi_shared_cache *catalogue, uint64_t number, const char *name,
+                                              size_t length);
+void rpi_shared_cache_remove(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum);
 /* By its number, dropped ones not; NULL: unknown. */
-struct rpi_datum *rpi_catalogue_numbered(const struct rpi_catalogue *catalogue, uint64_t number);
+struct rpi_shared_datum *rpi_shared_cache_numbered(const struct rpi_shared_cache *catalogue, uint64_t number);
 /* What `name` meant in this epoch; NULL: nothing. */
-struct rpi_datum *rpi_catalogue_named(const struct rpi_catalogue *catalogue, const char *name, uint64_t epoch);
+struct rpi_shared_datum *rpi_shared_cache_named(const struct rpi_shared_cache *catalogue, const char *name, uint64_t epoch);
 /* Moves a datum to another state, and counts the work. */
-void rpi_catalogue_set(struct rpi_catalogue *catalogue, struct rpi_datum *datum, enum rpi_obtaining state);
+void rpi_shared_cache_set(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum, enum rpi_shared_state state);
 
 #endif

@@ -18,7 +18,7 @@
 /* An outcome on its way into the ledger. */
 struct record {
     struct record *next;
-    struct rpi_title title;
+    struct rpi_journal_db_title title;
     rp_bytes result;
     uint8_t bytes[]; /* the key, then the result */
 };
@@ -29,7 +29,7 @@ struct rpi_journal {
     char *path;
     bool sync;
     pthread_t thread;
-    struct rpi_nap nap; /* the thread's */
+    struct rpi_wakeup nap; /* the thread's */
 
     pthread_mutex_t lock;           /* guards these */
     struct record *waiting, **tail; /* to be written */
@@ -43,7 +43,7 @@ struct rpi_journal {
     pthread_cond_t moved; /* written has grown */
 
     pthread_mutex_t reading; /* guards the ledger; taken before the other lock */
-    struct rpi_ledger ledger;
+    struct rpi_journal_db ledger;
 
     atomic_uint_fast64_t passed, committed;
 
@@ -105,7 +105,7 @@ static bool learn(void *context, const char *function, const rp_bytes *key)
     return true;
 }
 
-static bool knows(struct rpi_journal *journal, const struct rpi_title *title)
+static bool knows(struct rpi_journal *journal, const struct rpi_journal_db_title *title)
 {
     return journal->known_capacity &&
            *slot_of(journal->known, journal->known_capacity, hash_of(title->function, &title->key));
@@ -162,7 +162,7 @@ static bool write_waiting(struct rpi_journal *journal)
     (void)pthread_mutex_unlock(&journal->lock);
     uint64_t count = 0;
     for (const struct record *record = first; record && !failed; record = record->next, count++)
-        failed = rpi_ledger_put(&journal->ledger, &record->title, &record->result) != RP_OK;
+        failed = rpi_journal_db_put(&journal->ledger, &record->title, &record->result) != RP_OK;
     (void)pthread_mutex_lock(&journal->lock);
     spend(journal, first);
     journal->written += count;
@@ -179,7 +179,7 @@ static void commit(struct rpi_journal *journal)
     uint64_t upto = journal->written;
     journal->commit = false;
     (void)pthread_mutex_unlock(&journal->lock);
-    rp_status status = rpi_ledger_commit(&journal->ledger);
+    rp_status status = rpi_journal_db_commit(&journal->ledger);
     (void)pthread_mutex_lock(&journal->lock);
     if (status != RP_OK) {
         give_up(journal);
@@ -214,7 +214,7 @@ static void *keep(void *context)
     double rest = -1;
     bool goes_on;
     do {
-        goes_on = rpi_nap_take(&journal->nap, rest);
+        goes_on = rpi_wakeup_take(&journal->nap, rest);
         do
             rest = work(journal, !goes_on);
         while (rest >= 0 && rest < 1e-6);
@@ -226,14 +226,14 @@ static void *keep(void *context)
 
 static rp_status start_thread(struct rpi_journal *journal)
 {
-    rpi_nap_init(&journal->nap);
+    rpi_wakeup_init(&journal->nap);
     (void)pthread_mutex_init(&journal->lock, NULL); /* none of these can fail on Linux */
     (void)pthread_mutex_init(&journal->reading, NULL);
     (void)pthread_cond_init(&journal->moved, NULL);
     int code = rpi_thread_start(&journal->thread, keep, journal); /* SIGXFSZ becomes an error of write() there */
     if (code == 0)
         return RP_OK;
-    rpi_nap_fini(&journal->nap);
+    rpi_wakeup_fini(&journal->nap);
     return rpi_error(RP_ERR_NOMEM, "the journal's thread could not be started: %s", strerror(code));
 }
 
@@ -271,11 +271,11 @@ rp_status rpi_journal_open(const struct rpi_journal_config *config, struct rpi_j
         status = check_kind(new->path);
     }
     if (status == RP_OK) {
-        status = rpi_ledger_open(&new->ledger, new->path);
+        status = rpi_journal_db_open(&new->ledger, new->path);
     }
     if (status != RP_OK)
         goto free_journal;
-    status = rpi_ledger_each(&new->ledger, learn, new);
+    status = rpi_journal_db_each(&new->ledger, learn, new);
     if (status == RP_OK)
         status = start_thread(new);
     if (status != RP_OK)
@@ -284,7 +284,7 @@ rp_status rpi_journal_open(const struct rpi_journal_config *config, struct rpi_j
     return RP_OK;
 
 close_ledger:
-    rpi_ledger_close(&new->ledger);
+    rpi_journal_db_close(&new->ledger);
 free_journal:
     free_all(new);
     return status;
@@ -305,10 +305,10 @@ static void free_spent(struct rpi_journal *journal)
 
 rp_status rpi_journal_close(struct rpi_journal *journal)
 {
-    rpi_nap_end(&journal->nap);
+    rpi_wakeup_end(&journal->nap);
     (void)pthread_join(journal->thread, NULL); /* it has committed */
-    rpi_nap_fini(&journal->nap);
-    rpi_ledger_close(&journal->ledger);
+    rpi_wakeup_fini(&journal->nap);
+    rpi_journal_db_close(&journal->ledger);
     free_spent(journal);
     rp_status status = rpi_journal_sound(journal);
     (void)pthread_cond_destroy(&journal->moved);
@@ -326,7 +326,7 @@ static void catch_up(struct rpi_journal *journal)
     (void)pthread_mutex_lock(&journal->lock);
     while (journal->written < journal->put) {
         journal->write = true;
-        rpi_nap_wake(&journal->nap);
+        rpi_wakeup_wake(&journal->nap);
         (void)pthread_cond_wait(&journal->moved, &journal->lock);
     }
     (void)pthread_mutex_unlock(&journal->lock);
@@ -344,22 +344,22 @@ static rp_status copy(const struct rpi_journal *journal, const rp_bytes *result,
     return RP_OK;
 }
 
-rp_status rpi_journal_find(struct rpi_journal *journal, const struct rpi_title *title, enum rpi_found *found, void **buffer,
-                           size_t *size)
+rp_status rpi_journal_find(struct rpi_journal *journal, const struct rpi_journal_db_title *title,
+                           enum rpi_journal_db_found *found, void **buffer, size_t *size)
 {
     rp_bytes result;
-    *found = RPI_FOUND_NOTHING;
+    *found = RPI_JOURNAL_DB_FOUND_NOTHING;
     if (!knows(journal, title))
         return RP_OK;
     catch_up(journal);
     (void)pthread_mutex_lock(&journal->reading);
-    rp_status status = rpi_ledger_find(&journal->ledger, title, found, &result);
+    rp_status status = rpi_journal_db_find(&journal->ledger, title, found, &result);
     if (status == RP_OK) {
         if (*found == RPI_FOUND)
             status = copy(journal, &result, buffer, size);
-        rpi_ledger_seen(&journal->ledger);
+        rpi_journal_db_seen(&journal->ledger);
     } else if (status == RP_ERR_IO) {
-        *found = RPI_FOUND_NOTHING;
+        *found = RPI_JOURNAL_DB_FOUND_NOTHING;
         (void)pthread_mutex_lock(&journal->lock);
         give_up(journal);
         (void)pthread_mutex_unlock(&journal->lock);
@@ -371,7 +371,8 @@ rp_status rpi_journal_find(struct rpi_journal *journal, const struct rpi_title *
 
 /* ---- putting */
 
-static struct record *make_record(const struct rpi_journal *journal, const struct rpi_title *title, const rp_bytes *result)
+static struct record *make_record(const struct rpi_journal *journal, const struct rpi_journal_db_title *title,
+                                  const rp_bytes *result)
 {
     struct record *record = rpi_reserve(&journal->alloc, sizeof *record + title->key.size + result->size);
     if (!record)
@@ -390,7 +391,7 @@ static void wait_for_room(struct rpi_journal *journal, uint64_t size)
 {
     while (journal->behind > 0 && journal->behind + size > MOST_BEHIND && !journal->failed) {
         journal->write = true;
-        rpi_nap_wake(&journal->nap);
+        rpi_wakeup_wake(&journal->nap);
         (void)pthread_cond_wait(&journal->moved, &journal->lock);
     }
 }
@@ -411,7 +412,7 @@ static uint64_t append(struct rpi_journal *journal, struct record *record)
     uint64_t number = ++journal->put;
     (void)pthread_mutex_unlock(&journal->lock);
     if (wake)
-        rpi_nap_wake(&journal->nap);
+        rpi_wakeup_wake(&journal->nap);
     return number;
 }
 
@@ -423,7 +424,7 @@ static bool has_failed(struct rpi_journal *journal)
     return failed;
 }
 
-rp_status rpi_journal_put(struct rpi_journal *journal, const struct rpi_title *title, const rp_bytes *result,
+rp_status rpi_journal_put(struct rpi_journal *journal, const struct rpi_journal_db_title *title, const rp_bytes *result,
                           uint64_t *number)
 {
     free_spent(journal);
@@ -464,7 +465,7 @@ bool rpi_journal_settle(struct rpi_journal *journal)
     journal->commit = journal->commit || !done;
     (void)pthread_mutex_unlock(&journal->lock);
     if (wake)
-        rpi_nap_wake(&journal->nap);
+        rpi_wakeup_wake(&journal->nap);
     return done;
 }
 

@@ -28,13 +28,13 @@ RP_MUST_USE rp_status rpi_journal_close(struct rpi_journal *journal);
 
 /* Looks for an outcome.  RPI_FOUND: its result is in *buffer, an rpi_buffer of *size bytes.  RP_ERR_NOMEM.  A journal that cannot be
  * read finds nothing. */
-RP_MUST_USE rp_status rpi_journal_find(struct rpi_journal *journal, const struct rpi_title *title, enum rpi_found *found,
-                                       void **buffer, size_t *size);
+RP_MUST_USE rp_status rpi_journal_find(struct rpi_journal *journal, const struct rpi_journal_db_title *title,
+                                       enum rpi_journal_db_found *found, void **buffer, size_t *size);
 
 /* Takes a copy of an outcome; title->function is borrowed for the journal's life.  *number: it is committed, or given up, when
  * rpi_journal_passed has come so far.  Waits for the disk where very much is behind.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_journal_put(struct rpi_journal *journal, const struct rpi_title *title, const rp_bytes *result,
-                                      uint64_t *number);
+RP_MUST_USE rp_status rpi_journal_put(struct rpi_journal *journal, const struct rpi_journal_db_title *title,
+                                      const rp_bytes *result, uint64_t *number);
 uint64_t rpi_journal_passed(const struct rpi_journal *journal);
 /* Whether all that was put is committed or given up; if not it is hurried. */
 bool rpi_journal_settle(struct rpi_journal *journal);

@@ -60,7 +60,7 @@ static const char *advice(int code, const char *path)
     }
 }
 
-static rp_status failed(const struct rpi_ledger *ledger, const char *what)
+static rp_status failed(const struct rpi_journal_db *ledger, const char *what)
 {
     int code = sqlite3_extended_errcode(ledger->db), number = sqlite3_system_errno(ledger->db);
     bool system = ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR) && number;
@@ -69,12 +69,12 @@ static rp_status failed(const struct rpi_ledger *ledger, const char *what)
                      advice(code, ledger->path));
 }
 
-static rp_status run(const struct rpi_ledger *ledger, const char *sql, const char *what)
+static rp_status run(const struct rpi_journal_db *ledger, const char *sql, const char *what)
 {
     return sqlite3_exec(ledger->db, sql, NULL, NULL, NULL) == SQLITE_OK ? RP_OK : failed(ledger, what);
 }
 
-static rp_status prepare(const struct rpi_ledger *ledger, const char *sql, sqlite3_stmt **statement)
+static rp_status prepare(const struct rpi_journal_db *ledger, const char *sql, sqlite3_stmt **statement)
 {
     int code = sqlite3_prepare_v3(ledger->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
     return code == SQLITE_OK ? RP_OK : failed(ledger, "read");
@@ -82,7 +82,7 @@ static rp_status prepare(const struct rpi_ledger *ledger, const char *sql, sqlit
 
 /* ---- opening */
 
-static rp_status ask_number(const struct rpi_ledger *ledger, const char *sql, int64_t *number)
+static rp_status ask_number(const struct rpi_journal_db *ledger, const char *sql, int64_t *number)
 {
     sqlite3_stmt *statement;
     rp_status status = prepare(ledger, sql, &statement);
@@ -96,7 +96,7 @@ static rp_status ask_number(const struct rpi_ledger *ledger, const char *sql, in
     return status;
 }
 
-static rp_status make(const struct rpi_ledger *ledger)
+static rp_status make(const struct rpi_journal_db *ledger)
 {
     return run(ledger,
                "BEGIN IMMEDIATE;"
@@ -109,7 +109,7 @@ static rp_status make(const struct rpi_ledger *ledger)
 }
 
 /* Nothing is written before it is known to be a journal. */
-static rp_status identify(const struct rpi_ledger *ledger)
+static rp_status identify(const struct rpi_journal_db *ledger)
 {
     int64_t application = 0, format = 0, tables = 0;
     rp_status status = ask_number(ledger, "PRAGMA application_id", &application);
@@ -131,7 +131,7 @@ static rp_status identify(const struct rpi_ledger *ledger)
     return RP_OK;
 }
 
-static rp_status set_mode(const struct rpi_ledger *ledger)
+static rp_status set_mode(const struct rpi_journal_db *ledger)
 {
     sqlite3_stmt *statement;
     rp_status status = prepare(ledger, "PRAGMA journal_mode = WAL", &statement);
@@ -148,7 +148,7 @@ static rp_status set_mode(const struct rpi_ledger *ledger)
                            : status;
 }
 
-static rp_status set_up(struct rpi_ledger *ledger)
+static rp_status set_up(struct rpi_journal_db *ledger)
 {
     rp_status status = run(ledger, "PRAGMA locking_mode = EXCLUSIVE", "opened");
     if (status == RP_OK && sqlite3_db_readonly(ledger->db, "main") == 1)
@@ -168,10 +168,10 @@ static rp_status set_up(struct rpi_ledger *ledger)
     return status;
 }
 
-rp_status rpi_ledger_open(struct rpi_ledger *ledger, const char *path)
+rp_status rpi_journal_db_open(struct rpi_journal_db *ledger, const char *path)
 {
     char name[4096 + 3];
-    *ledger = (struct rpi_ledger){ .path = path };
+    *ledger = (struct rpi_journal_db){ .path = path };
     /* ":memory:" and the like are names of files here */
     int length = snprintf(name, sizeof name, "%s%s", path[0] == '/' ? "" : "./", path);
     if (length < 0 || (size_t)length >= sizeof name)
@@ -183,24 +183,24 @@ rp_status rpi_ledger_open(struct rpi_ledger *ledger, const char *path)
     if (status == RP_OK)
         status = set_up(ledger);
     if (status != RP_OK)
-        rpi_ledger_close(ledger);
+        rpi_journal_db_close(ledger);
     else
         ledger->limit = (uint64_t)sqlite3_limit(ledger->db, SQLITE_LIMIT_LENGTH, -1) - 1000;
     return status;
 }
 
-void rpi_ledger_close(struct rpi_ledger *ledger)
+void rpi_journal_db_close(struct rpi_journal_db *ledger)
 {
     (void)sqlite3_finalize(ledger->find);
     (void)sqlite3_finalize(ledger->put);
     (void)sqlite3_close(ledger->db);
-    *ledger = (struct rpi_ledger){ .path = ledger->path };
+    *ledger = (struct rpi_journal_db){ .path = ledger->path };
 }
 
 /* ---- reading */
 
-rp_status rpi_ledger_each(struct rpi_ledger *ledger, bool (*see)(void *context, const char *function, const rp_bytes *key),
-                          void *context)
+rp_status rpi_journal_db_each(struct rpi_journal_db *ledger,
+                              bool (*see)(void *context, const char *function, const rp_bytes *key), void *context)
 {
     sqlite3_stmt *statement;
     int code;
@@ -227,63 +227,65 @@ static rp_bytes column(sqlite3_stmt *statement, int number)
     return bytes;
 }
 
-static rp_status seal(const struct rpi_title *title, const rp_bytes *result, uint8_t digest[RPI_DIGEST])
+static rp_status seal(const struct rpi_journal_db_title *title, const rp_bytes *result, uint8_t digest[RPI_SHA256])
 {
     const rp_bytes pieces[] = {
         { .data = title->function, .size = strlen(title->function) },
         title->key,
-        { .data = title->argument, .size = RPI_DIGEST },
+        { .data = title->argument, .size = RPI_SHA256 },
         *result,
     };
-    return rpi_digest(pieces, sizeof pieces / sizeof *pieces, digest);
+    return rpi_sha256(pieces, sizeof pieces / sizeof *pieces, digest);
 }
 
-static bool is(const rp_bytes *bytes, const uint8_t digest[RPI_DIGEST])
+static bool is(const rp_bytes *bytes, const uint8_t digest[RPI_SHA256])
 {
-    return bytes->size == RPI_DIGEST && memcmp(bytes->data, digest, RPI_DIGEST) == 0;
+    return bytes->size == RPI_SHA256 && memcmp(bytes->data, digest, RPI_SHA256) == 0;
 }
 
 /* The statement is at a row. */
-static rp_status judge(sqlite3_stmt *row, const struct rpi_title *title, enum rpi_found *found, rp_bytes *result)
+static rp_status judge(sqlite3_stmt *row, const struct rpi_journal_db_title *title, enum rpi_journal_db_found *found,
+                       rp_bytes *result)
 {
-    uint8_t digest[RPI_DIGEST];
-    struct rpi_title there = *title;
+    uint8_t digest[RPI_SHA256];
+    struct rpi_journal_db_title there = *title;
     rp_bytes argument = column(row, 0), data = column(row, 1), sealed = column(row, 2);
-    *found = RPI_FOUND_DAMAGED;
-    if (argument.size != RPI_DIGEST)
+    *found = RPI_JOURNAL_DB_FOUND_DAMAGED;
+    if (argument.size != RPI_SHA256)
         return RP_OK;
-    memcpy(there.argument, argument.data, RPI_DIGEST);
+    memcpy(there.argument, argument.data, RPI_SHA256);
     rp_status status = seal(&there, &data, digest);
     if (status != RP_OK || !is(&sealed, digest))
         return status;
-    *found = is(&argument, title->argument) ? RPI_FOUND : RPI_FOUND_OTHER;
+    *found = is(&argument, title->argument) ? RPI_FOUND : RPI_JOURNAL_DB_FOUND_OTHER;
     *result = data;
     return RP_OK;
 }
 
-static int bind_title(sqlite3_stmt *statement, const struct rpi_title *title)
+static int bind_title(sqlite3_stmt *statement, const struct rpi_journal_db_title *title)
 {
     int code = sqlite3_bind_text(statement, 1, title->function, -1, SQLITE_STATIC);
     return code == SQLITE_OK ? sqlite3_bind_blob64(statement, 2, title->key.data, title->key.size, SQLITE_STATIC) : code;
 }
 
-rp_status rpi_ledger_find(struct rpi_ledger *ledger, const struct rpi_title *title, enum rpi_found *found, rp_bytes *result)
+rp_status rpi_journal_db_find(struct rpi_journal_db *ledger, const struct rpi_journal_db_title *title,
+                              enum rpi_journal_db_found *found, rp_bytes *result)
 {
     if (bind_title(ledger->find, title) != SQLITE_OK)
         return failed(ledger, "read");
     rp_status status = RP_OK;
     int code = sqlite3_step(ledger->find);
-    *found = RPI_FOUND_NOTHING;
+    *found = RPI_JOURNAL_DB_FOUND_NOTHING;
     if (code == SQLITE_ROW)
         status = judge(ledger->find, title, found, result);
     else if (code != SQLITE_DONE)
         status = failed(ledger, "read");
     if (status != RP_OK)
-        rpi_ledger_seen(ledger);
+        rpi_journal_db_seen(ledger);
     return status;
 }
 
-void rpi_ledger_seen(struct rpi_ledger *ledger)
+void rpi_journal_db_seen(struct rpi_journal_db *ledger)
 {
     (void)sqlite3_reset(ledger->find); /* it repeats what the last step gave */
     (void)sqlite3_clear_bindings(ledger->find);
@@ -291,9 +293,10 @@ void rpi_ledger_seen(struct rpi_ledger *ledger)
 
 /* ---- writing */
 
-rp_status rpi_ledger_put(struct rpi_ledger *ledger, const struct rpi_title *title, const rp_bytes *result)
+rp_status rpi_journal_db_put(struct rpi_journal_db *ledger, const struct rpi_journal_db_title *title,
+                             const rp_bytes *result)
 {
-    uint8_t digest[RPI_DIGEST];
+    uint8_t digest[RPI_SHA256];
     sqlite3_stmt *put = ledger->put;
     rp_status status = seal(title, result, digest);
     if (status == RP_OK && !ledger->writing) {
@@ -304,11 +307,11 @@ rp_status rpi_ledger_put(struct rpi_ledger *ledger, const struct rpi_title *titl
         return status;
     int code = bind_title(put, title);
     if (code == SQLITE_OK)
-        code = sqlite3_bind_blob(put, 3, title->argument, RPI_DIGEST, SQLITE_STATIC);
+        code = sqlite3_bind_blob(put, 3, title->argument, RPI_SHA256, SQLITE_STATIC);
     if (code == SQLITE_OK) /* a NULL pointer would be NULL, not empty */
         code = sqlite3_bind_blob64(put, 4, result->size ? result->data : "", result->size, SQLITE_STATIC);
     if (code == SQLITE_OK)
-        code = sqlite3_bind_blob(put, 5, digest, RPI_DIGEST, SQLITE_STATIC);
+        code = sqlite3_bind_blob(put, 5, digest, RPI_SHA256, SQLITE_STATIC);
     if (code != SQLITE_OK || sqlite3_step(put) != SQLITE_DONE)
         status = failed(ledger, "written");
     (void)sqlite3_reset(put); /* it repeats what the step gave */
@@ -316,7 +319,7 @@ rp_status rpi_ledger_put(struct rpi_ledger *ledger, const struct rpi_title *titl
     return status;
 }
 
-rp_status rpi_ledger_commit(struct rpi_ledger *ledger)
+rp_status rpi_journal_db_commit(struct rpi_journal_db *ledger)
 {
     if (!ledger->writing)
         return RP_OK;

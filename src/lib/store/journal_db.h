@@ -27,7 +27,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-struct rpi_ledger {
+struct rpi_journal_db {
     const char *path; /* borrowed */
     struct sqlite3 *db;
     struct sqlite3_stmt *find, *put;
@@ -36,31 +36,38 @@ struct rpi_ledger {
 };
 
 /* What names an outcome. */
-struct rpi_title {
+struct rpi_journal_db_title {
     const char *function;
     rp_bytes key;
-    uint8_t argument[RPI_DIGEST];
+    uint8_t argument[RPI_SHA256];
 };
 
 /* Opens or makes it, and tries to write to it.  RP_ERR_IO. */
-RP_MUST_USE rp_status rpi_ledger_open(struct rpi_ledger *ledger, const char *path);
+RP_MUST_USE rp_status rpi_journal_db_open(struct rpi_journal_db *ledger, const char *path);
 /* What is not committed is dropped. */
-void rpi_ledger_close(struct rpi_ledger *ledger);
+void rpi_journal_db_close(struct rpi_journal_db *ledger);
 
 /* Calls see for every outcome's function and key until it is refused: RP_ERR_NOMEM then.  RP_ERR_IO. */
-RP_MUST_USE rp_status rpi_ledger_each(struct rpi_ledger *ledger,
-                                      bool (*see)(void *context, const char *function, const rp_bytes *key), void *context);
+RP_MUST_USE rp_status rpi_journal_db_each(struct rpi_journal_db *ledger,
+                                          bool (*see)(void *context, const char *function, const rp_bytes *key),
+                                          void *context);
 
-enum rpi_found { RPI_FOUND_NOTHING, RPI_FOUND_OTHER, RPI_FOUND_DAMAGED, RPI_FOUND };
+enum rpi_journal_db_found {
+    RPI_JOURNAL_DB_FOUND_NOTHING,
+    RPI_JOURNAL_DB_FOUND_OTHER,
+    RPI_JOURNAL_DB_FOUND_DAMAGED,
+    RPI_FOUND
+};
 
-/* Looks for an outcome, uncommitted ones too; OTHER: its argument was another.  The result is valid until rpi_ledger_seen.
+/* Looks for an outcome, uncommitted ones too; OTHER: its argument was another.  The result is valid until rpi_journal_db_seen.
  * RP_ERR_IO, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_ledger_find(struct rpi_ledger *ledger, const struct rpi_title *title, enum rpi_found *found,
-                                      rp_bytes *result);
-void rpi_ledger_seen(struct rpi_ledger *ledger);
+RP_MUST_USE rp_status rpi_journal_db_find(struct rpi_journal_db *ledger, const struct rpi_journal_db_title *title,
+                                          enum rpi_journal_db_found *found, rp_bytes *result);
+void rpi_journal_db_seen(struct rpi_journal_db *ledger);
 
 /* Writes an outcome, which replaces an older one of its key; it counts from the next commit on.  RP_ERR_IO, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_ledger_put(struct rpi_ledger *ledger, const struct rpi_title *title, const rp_bytes *result);
-RP_MUST_USE rp_status rpi_ledger_commit(struct rpi_ledger *ledger);
+RP_MUST_USE rp_status rpi_journal_db_put(struct rpi_journal_db *ledger, const struct rpi_journal_db_title *title,
+                                         const rp_bytes *result);
+RP_MUST_USE rp_status rpi_journal_db_commit(struct rpi_journal_db *ledger);
 
 #endif

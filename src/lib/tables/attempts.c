@@ -2,17 +2,17 @@
 
 #define BUCKETS 256 /* a power of two: what a lost worker had is a few hundred tasks */
 
-void rpi_losses_init(struct rpi_losses *losses, const struct rpi_alloc *alloc)
+void rpi_attempts_init(struct rpi_attempts *losses, const struct rpi_alloc *alloc)
 {
-    *losses = (struct rpi_losses){ .alloc = *alloc };
+    *losses = (struct rpi_attempts){ .alloc = *alloc };
 }
 
-static struct rpi_loss *loss_of(struct rpi_link *link)
+static struct rpi_attempt *loss_of(struct rpi_link *link)
 {
-    return RPI_MEMBER(link, struct rpi_loss, link);
+    return RPI_MEMBER(link, struct rpi_attempt, link);
 }
 
-void rpi_losses_fini(struct rpi_losses *losses)
+void rpi_attempts_fini(struct rpi_attempts *losses)
 {
     for (size_t i = 0; losses->buckets && i < BUCKETS; i++)
         for (struct rpi_link *link; (link = rpi_list_pop(&losses->buckets[i]));)
@@ -22,12 +22,12 @@ void rpi_losses_fini(struct rpi_losses *losses)
     losses->count = 0;
 }
 
-static struct rpi_link *bucket_of(const struct rpi_losses *losses, uint64_t id)
+static struct rpi_link *bucket_of(const struct rpi_attempts *losses, uint64_t id)
 {
     return &losses->buckets[(id * 0x9E3779B97F4A7C15U) >> 32 & (BUCKETS - 1)];
 }
 
-struct rpi_loss *rpi_losses_find(const struct rpi_losses *losses, uint64_t id)
+struct rpi_attempt *rpi_attempts_find(const struct rpi_attempts *losses, uint64_t id)
 {
     if (losses->count == 0)
         return NULL;
@@ -38,7 +38,7 @@ struct rpi_loss *rpi_losses_find(const struct rpi_losses *losses, uint64_t id)
     return NULL;
 }
 
-static bool make_buckets(struct rpi_losses *losses)
+static bool make_buckets(struct rpi_attempts *losses)
 {
     if (losses->buckets)
         return true;
@@ -48,9 +48,9 @@ static bool make_buckets(struct rpi_losses *losses)
     return losses->buckets;
 }
 
-struct rpi_loss *rpi_losses_of(struct rpi_losses *losses, uint64_t id)
+struct rpi_attempt *rpi_attempts_of(struct rpi_attempts *losses, uint64_t id)
 {
-    struct rpi_loss *loss = rpi_losses_find(losses, id);
+    struct rpi_attempt *loss = rpi_attempts_find(losses, id);
     if (loss || !make_buckets(losses))
         return loss;
     loss = rpi_zeroed(&losses->alloc, sizeof *loss);
@@ -62,14 +62,14 @@ struct rpi_loss *rpi_losses_of(struct rpi_losses *losses, uint64_t id)
     return loss;
 }
 
-void rpi_loss_note(struct rpi_loss *loss, int worker)
+void rpi_attempt_note(struct rpi_attempt *loss, int worker)
 {
-    if (loss->times < RPI_LOSS_PLACES)
+    if (loss->times < RPI_ATTEMPT_PLACES)
         loss->workers[loss->times] = worker;
     loss->times++;
 }
 
-const struct rpi_loss *rpi_losses_next(const struct rpi_losses *losses, const struct rpi_loss *loss)
+const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *losses, const struct rpi_attempt *loss)
 {
     if (losses->count == 0)
         return NULL;
@@ -80,12 +80,12 @@ const struct rpi_loss *rpi_losses_next(const struct rpi_losses *losses, const st
             return NULL;
         next = head->next;
     }
-    return RPI_MEMBER(next, struct rpi_loss, link);
+    return RPI_MEMBER(next, struct rpi_attempt, link);
 }
 
-bool rpi_losses_forget(struct rpi_losses *losses, uint64_t id)
+bool rpi_attempts_forget(struct rpi_attempts *losses, uint64_t id)
 {
-    struct rpi_loss *loss = rpi_losses_find(losses, id);
+    struct rpi_attempt *loss = rpi_attempts_find(losses, id);
     if (!loss)
         return false;
     rpi_list_remove(&loss->link);

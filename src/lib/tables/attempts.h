@@ -6,33 +6,33 @@
 #include "base/alloc.h"
 #include "base/list.h"
 
-#define RPI_LOSS_PLACES 6 /* workers that are remembered for one task */
+#define RPI_ATTEMPT_PLACES 6 /* workers that are remembered for one task */
 
-struct rpi_loss {
-    struct rpi_link link;         /* in its bucket */
-    uint64_t id;                  /* of the future */
-    uint32_t times;               /* starts that were given up */
-    uint32_t piece;               /* of a map's chunk: so many of its items go at once now */
-    int workers[RPI_LOSS_PLACES]; /* the first that they were given up at */
+struct rpi_attempt {
+    struct rpi_link link;            /* in its bucket */
+    uint64_t id;                     /* of the future */
+    uint32_t times;                  /* starts that were given up */
+    uint32_t piece;                  /* of a map's chunk: so many of its items go at once now */
+    int workers[RPI_ATTEMPT_PLACES]; /* the first that they were given up at */
 };
 
-struct rpi_losses {
+struct rpi_attempts {
     struct rpi_alloc alloc;
     struct rpi_link *buckets; /* NULL before the first */
     uint64_t count;
 };
 
-void rpi_losses_init(struct rpi_losses *losses, const struct rpi_alloc *alloc);
-void rpi_losses_fini(struct rpi_losses *losses);
+void rpi_attempts_init(struct rpi_attempts *losses, const struct rpi_alloc *alloc);
+void rpi_attempts_fini(struct rpi_attempts *losses);
 
 /* NULL: it was never lost. */
-struct rpi_loss *rpi_losses_find(const struct rpi_losses *losses, uint64_t id);
+struct rpi_attempt *rpi_attempts_find(const struct rpi_attempts *losses, uint64_t id);
 /* Its record, made at the first call with nothing in it; NULL: no memory. */
-struct rpi_loss *rpi_losses_of(struct rpi_losses *losses, uint64_t id);
-void rpi_loss_note(struct rpi_loss *loss, int worker);
+struct rpi_attempt *rpi_attempts_of(struct rpi_attempts *losses, uint64_t id);
+void rpi_attempt_note(struct rpi_attempt *loss, int worker);
 /* All of them in some order: the one behind `loss` (NULL: the first), or NULL. */
-const struct rpi_loss *rpi_losses_next(const struct rpi_losses *losses, const struct rpi_loss *loss);
+const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *losses, const struct rpi_attempt *loss);
 /* Whether it was in there. */
-bool rpi_losses_forget(struct rpi_losses *losses, uint64_t id);
+bool rpi_attempts_forget(struct rpi_attempts *losses, uint64_t id);
 
 #endif

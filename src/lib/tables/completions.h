@@ -4,11 +4,11 @@
 
 #include "base/idqueue.h"
 
-struct rpi_outbox {
-    struct rpi_ring ready; /* settled, in that order */
-    uint64_t open;         /* tasks not settled, or not taken from ready yet */
-    bool ordered;          /* nothing goes to ready: the stream looks at its items in order */
-    bool skip_empty;       /* a successful task without a result is none */
+struct rpi_completions {
+    struct rpi_idqueue ready; /* settled, in that order */
+    uint64_t open;            /* tasks not settled, or not taken from ready yet */
+    bool ordered;             /* nothing goes to ready: the stream looks at its items in order */
+    bool skip_empty;          /* a successful task without a result is none */
 };
 
 #endif

@@ -114,7 +114,7 @@ rp_status rpi_options_raise(struct rpi_option_table *table, uint32_t *number, in
     return RP_OK;
 }
 
-void rpi_options_detach(struct rpi_option_table *table, const struct rpi_outbox *outbox)
+void rpi_options_detach(struct rpi_option_table *table, const struct rpi_completions *outbox)
 {
     for (uint32_t i = 1; i < table->count && table->entries; i++)
         if (table->entries[i].held && table->entries[i].options.outbox == outbox)

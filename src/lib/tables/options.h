@@ -4,8 +4,8 @@
 
 #include "base/alloc.h"
 
-struct rpi_outbox;
-struct rpi_dependent;
+struct rpi_completions;
+struct rpi_deps_dependent;
 struct rpi_keyed;
 
 struct rpi_options {
@@ -16,12 +16,12 @@ struct rpi_options {
     double time_limit; /* seconds; 0: none */
     rp_done *on_done;
     void *user;
-    int32_t worker;                  /* wanted; 0: any */
-    bool hard;                       /* and no other */
-    struct rpi_dependent *dependent; /* what it comes after, or NULL */
-    struct rpi_keyed *keyed;         /* what the journal is to know of it, or NULL */
-    struct rpi_outbox *outbox;       /* of the stream that its outcome goes to */
-    uint64_t epoch;                  /* of its submission (shared_versions.h); 0: nothing was shared */
+    int32_t worker;                       /* wanted; 0: any */
+    bool hard;                            /* and no other */
+    struct rpi_deps_dependent *dependent; /* what it comes after, or NULL */
+    struct rpi_keyed *keyed;              /* what the journal is to know of it, or NULL */
+    struct rpi_completions *outbox;       /* of the stream that its outcome goes to */
+    uint64_t epoch;                       /* of its submission (shared_versions.h); 0: nothing was shared */
 };
 
 struct rpi_interned;
@@ -48,6 +48,6 @@ RP_MUST_USE rp_status rpi_options_raise(struct rpi_option_table *table, uint32_t
 const struct rpi_options *rpi_options_at(const struct rpi_option_table *table, uint32_t number);
 void rpi_options_release(struct rpi_option_table *table, uint32_t number);
 /* The outbox is gone: no task goes there any more. */
-void rpi_options_detach(struct rpi_option_table *table, const struct rpi_outbox *outbox);
+void rpi_options_detach(struct rpi_option_table *table, const struct rpi_completions *outbox);
 
 #endif

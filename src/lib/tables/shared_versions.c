@@ -6,37 +6,37 @@
 
 #define FOR_EVER UINT64_MAX
 
-static struct rpi_version *version_of(const struct rpi_link *link)
+static struct rpi_shared_version *version_of(const struct rpi_link *link)
 {
-    return RPI_MEMBER(link, struct rpi_version, link);
+    return RPI_MEMBER(link, struct rpi_shared_version, link);
 }
 
-void rpi_versions_init(struct rpi_versions *versions, const struct rpi_alloc *alloc, int workers)
+void rpi_shared_versions_init(struct rpi_shared_versions *versions, const struct rpi_alloc *alloc, int workers)
 {
-    *versions = (struct rpi_versions){ .alloc = *alloc, .workers = workers };
+    *versions = (struct rpi_shared_versions){ .alloc = *alloc, .workers = workers };
     rpi_list_init(&versions->live);
     rpi_list_init(&versions->dying);
     rpi_list_init(&versions->dead);
 }
 
-void rpi_version_free(const struct rpi_versions *versions, struct rpi_version *version)
+void rpi_shared_version_free(const struct rpi_shared_versions *versions, struct rpi_shared_version *version)
 {
     rpi_free(&versions->alloc, version->holders);
     rpi_free(&versions->alloc, version);
 }
 
-void rpi_versions_fini(struct rpi_versions *versions)
+void rpi_shared_versions_fini(struct rpi_shared_versions *versions)
 {
-    rpi_versions_end(versions);
-    for (struct rpi_version *version; (version = rpi_versions_dead(versions));)
-        rpi_version_free(versions, version);
+    rpi_shared_versions_end(versions);
+    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(versions));)
+        rpi_shared_version_free(versions, version);
     rpi_free(&versions->alloc, versions->epochs);
     rpi_free(&versions->alloc, versions->told);
     versions->epochs = NULL;
     versions->told = NULL;
 }
 
-static void move(struct rpi_version *version, struct rpi_link *to)
+static void move(struct rpi_shared_version *version, struct rpi_link *to)
 {
     rpi_list_remove(&version->link);
     rpi_list_append(to, &version->link);
@@ -45,7 +45,7 @@ static void move(struct rpi_version *version, struct rpi_link *to)
 /* ---- who is dead */
 
 /* Whether an unsettled task belongs to an epoch in [from, until). */
-static bool has_tasks(const struct rpi_versions *versions, uint64_t from, uint64_t until)
+static bool has_tasks(const struct rpi_shared_versions *versions, uint64_t from, uint64_t until)
 {
     uint32_t low = 0, high = versions->count;
     while (low < high) {
@@ -61,7 +61,7 @@ static bool has_tasks(const struct rpi_versions *versions, uint64_t from, uint64
     return false;
 }
 
-static bool has_older(const struct rpi_versions *versions, const struct rpi_version *version)
+static bool has_older(const struct rpi_shared_versions *versions, const struct rpi_shared_version *version)
 {
     for (const struct rpi_link *link = version->link.previous; link != &versions->live; link = link->previous)
         if (strcmp(version_of(link)->name, version->name) == 0)
@@ -70,7 +70,7 @@ static bool has_older(const struct rpi_versions *versions, const struct rpi_vers
 }
 
 /* That a name means nothing need not be known where it never meant anything. */
-static bool is_dead(const struct rpi_versions *versions, const struct rpi_version *version)
+static bool is_dead(const struct rpi_shared_versions *versions, const struct rpi_shared_version *version)
 {
     if (version->segment.size == 0 && !has_older(versions, version))
         return true;
@@ -78,7 +78,7 @@ static bool is_dead(const struct rpi_versions *versions, const struct rpi_versio
 }
 
 /* From the oldest on, so that a removal is looked at after what it removed. */
-static void bury(struct rpi_versions *versions)
+static void bury(struct rpi_shared_versions *versions)
 {
     for (struct rpi_link *link = versions->live.next, *next; link != &versions->live; link = next) {
         next = link->next;
@@ -87,7 +87,7 @@ static void bury(struct rpi_versions *versions)
     }
 }
 
-void rpi_versions_end(struct rpi_versions *versions)
+void rpi_shared_versions_end(struct rpi_shared_versions *versions)
 {
     for (struct rpi_link *link; (link = rpi_list_first(&versions->live));)
         move(version_of(link), &versions->dead);
@@ -96,7 +96,7 @@ void rpi_versions_end(struct rpi_versions *versions)
     versions->current = 0;
 }
 
-struct rpi_version *rpi_versions_dead(struct rpi_versions *versions)
+struct rpi_shared_version *rpi_shared_versions_dead(struct rpi_shared_versions *versions)
 {
     struct rpi_link *link = rpi_list_pop(&versions->dead);
     return link ? version_of(link) : NULL;
@@ -104,7 +104,7 @@ struct rpi_version *rpi_versions_dead(struct rpi_versions *versions)
 
 /* ---- epochs */
 
-static bool reserve_epoch(struct rpi_versions *versions)
+static bool reserve_epoch(struct rpi_shared_versions *versions)
 {
     if (versions->count < versions->capacity)
         return true;
@@ -117,7 +117,7 @@ static bool reserve_epoch(struct rpi_versions *versions)
     return true;
 }
 
-static bool any_current(const struct rpi_versions *versions)
+static bool any_current(const struct rpi_shared_versions *versions)
 {
     for (const struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next)
         if (version_of(link)->until == FOR_EVER && version_of(link)->segment.size > 0)
@@ -126,7 +126,7 @@ static bool any_current(const struct rpi_versions *versions)
 }
 
 /* The epoch that was current keeps its place only if it has tasks. */
-static void begin_epoch(struct rpi_versions *versions)
+static void begin_epoch(struct rpi_shared_versions *versions)
 {
     if (versions->count && versions->epochs[versions->count - 1].tasks == 0)
         versions->count--;
@@ -138,7 +138,7 @@ static void begin_epoch(struct rpi_versions *versions)
 }
 
 /* From the newest on: it is nearly always that one.  `count`: there is none such. */
-static uint32_t place_of(const struct rpi_versions *versions, uint64_t epoch)
+static uint32_t place_of(const struct rpi_shared_versions *versions, uint64_t epoch)
 {
     for (uint32_t i = versions->count; i > 0; i--)
         if (versions->epochs[i - 1].number == epoch)
@@ -146,14 +146,14 @@ static uint32_t place_of(const struct rpi_versions *versions, uint64_t epoch)
     return versions->count;
 }
 
-void rpi_versions_hold(struct rpi_versions *versions, uint64_t epoch)
+void rpi_shared_versions_hold(struct rpi_shared_versions *versions, uint64_t epoch)
 {
     uint32_t i = place_of(versions, epoch);
     if (i < versions->count)
         versions->epochs[i].tasks++;
 }
 
-void rpi_versions_release(struct rpi_versions *versions, uint64_t epoch)
+void rpi_shared_versions_release(struct rpi_shared_versions *versions, uint64_t epoch)
 {
     uint32_t i = place_of(versions, epoch);
     if (i == versions->count || --versions->epochs[i].tasks || epoch == versions->current)
@@ -165,7 +165,7 @@ void rpi_versions_release(struct rpi_versions *versions, uint64_t epoch)
 
 /* ---- versions */
 
-static struct rpi_version *current_of(const struct rpi_versions *versions, const char *name)
+static struct rpi_shared_version *current_of(const struct rpi_shared_versions *versions, const char *name)
 {
     for (const struct rpi_link *link = versions->live.previous; link != &versions->live; link = link->previous)
         if (strcmp(version_of(link)->name, name) == 0)
@@ -173,15 +173,15 @@ static struct rpi_version *current_of(const struct rpi_versions *versions, const
     return NULL;
 }
 
-rp_status rpi_versions_add(struct rpi_versions *versions, const char *name, const struct rpi_segment *segment)
+rp_status rpi_shared_versions_add(struct rpi_shared_versions *versions, const char *name, const struct rpi_shm *segment)
 {
-    struct rpi_version *old = current_of(versions, name);
+    struct rpi_shared_version *old = current_of(versions, name);
     size_t length = strlen(name);
     if (segment->size == 0 && (!old || old->segment.size == 0))
         return RP_OK;
     if (!versions->told)
         versions->told = rpi_zeroed(&versions->alloc, ((size_t)versions->workers + 1) * sizeof *versions->told);
-    struct rpi_version *version = rpi_zeroed(&versions->alloc, sizeof *version + length + 1);
+    struct rpi_shared_version *version = rpi_zeroed(&versions->alloc, sizeof *version + length + 1);
     if (!versions->told || !version || !reserve_epoch(versions)) {
         rpi_free(&versions->alloc, version);
         return rpi_no_memory("shared data");
@@ -198,7 +198,7 @@ rp_status rpi_versions_add(struct rpi_versions *versions, const char *name, cons
     return RP_OK;
 }
 
-struct rpi_version *rpi_versions_find(const struct rpi_versions *versions, uint64_t number)
+struct rpi_shared_version *rpi_shared_versions_find(const struct rpi_shared_versions *versions, uint64_t number)
 {
     for (const struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next)
         if (version_of(link)->number == number)
@@ -206,7 +206,8 @@ struct rpi_version *rpi_versions_find(const struct rpi_versions *versions, uint6
     return NULL;
 }
 
-struct rpi_holder *rpi_version_holders(const struct rpi_versions *versions, struct rpi_version *version)
+struct rpi_holder *rpi_shared_version_holders(const struct rpi_shared_versions *versions,
+                                              struct rpi_shared_version *version)
 {
     if (!version->holders)
         version->holders = rpi_zeroed(&versions->alloc, ((size_t)versions->workers + 1) * sizeof *version->holders);

@@ -28,10 +28,10 @@ struct rpi_holder {
     int32_t fd;    /* its own */
 };
 
-struct rpi_version {
+struct rpi_shared_version {
     struct rpi_link link;
     uint64_t number, until;     /* the epochs in which it is current: [number, until) */
-    struct rpi_segment segment; /* size 0: from here on the name means nothing */
+    struct rpi_shm segment;     /* size 0: from here on the name means nothing */
     uint32_t sending;           /* messages under way that carry its bytes */
     int dropped;                /* dying: workers below this one have been told */
     struct rpi_holder *holders; /* by worker; NULL: none has asked */
@@ -43,7 +43,7 @@ struct rpi_epoch {
     uint64_t number, tasks;
 };
 
-struct rpi_versions {
+struct rpi_shared_versions {
     struct rpi_alloc alloc;
     int workers;
     uint64_t last;            /* the last epoch that began; 0: none */
@@ -57,27 +57,29 @@ struct rpi_versions {
     bool closed;    /* the pool ends: nothing is sent any more */
 };
 
-void rpi_versions_init(struct rpi_versions *versions, const struct rpi_alloc *alloc, int workers);
-/* Segments are not its own: rpi_versions_end comes first, and who made them frees them. */
-void rpi_versions_fini(struct rpi_versions *versions);
+void rpi_shared_versions_init(struct rpi_shared_versions *versions, const struct rpi_alloc *alloc, int workers);
+/* Segments are not its own: rpi_shared_versions_end comes first, and who made them frees them. */
+void rpi_shared_versions_fini(struct rpi_shared_versions *versions);
 
 /* Begins an epoch in which `name` means this segment (taken over), or with size 0 nothing.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_versions_add(struct rpi_versions *versions, const char *name, const struct rpi_segment *segment);
+RP_MUST_USE rp_status rpi_shared_versions_add(struct rpi_shared_versions *versions, const char *name,
+                                              const struct rpi_shm *segment);
 
 /* This epoch, the current one or one with unsettled tasks, has one more. */
-void rpi_versions_hold(struct rpi_versions *versions, uint64_t epoch);
+void rpi_shared_versions_hold(struct rpi_shared_versions *versions, uint64_t epoch);
 /* A task of this epoch is settled. */
-void rpi_versions_release(struct rpi_versions *versions, uint64_t epoch);
+void rpi_shared_versions_release(struct rpi_shared_versions *versions, uint64_t epoch);
 
 /* The live version of this number, or NULL. */
-struct rpi_version *rpi_versions_find(const struct rpi_versions *versions, uint64_t number);
+struct rpi_shared_version *rpi_shared_versions_find(const struct rpi_shared_versions *versions, uint64_t number);
 /* Its holders, made at the first call; NULL: no memory. */
-struct rpi_holder *rpi_version_holders(const struct rpi_versions *versions, struct rpi_version *version);
+struct rpi_holder *rpi_shared_version_holders(const struct rpi_shared_versions *versions,
+                                              struct rpi_shared_version *version);
 
 /* Everything is dead now: for the pool's end. */
-void rpi_versions_end(struct rpi_versions *versions);
-/* The next dead version, or NULL; its segment is the caller's to free, then the version by rpi_version_free. */
-struct rpi_version *rpi_versions_dead(struct rpi_versions *versions);
-void rpi_version_free(const struct rpi_versions *versions, struct rpi_version *version);
+void rpi_shared_versions_end(struct rpi_shared_versions *versions);
+/* The next dead version, or NULL; its segment is the caller's to free, then the version by rpi_shared_version_free. */
+struct rpi_shared_version *rpi_shared_versions_dead(struct rpi_shared_versions *versions);
+void rpi_shared_version_free(const struct rpi_shared_versions *versions, struct rpi_shared_version *version);
 
 #endif

@@ -86,7 +86,7 @@ static bool hand_back(struct rpi_worker *worker, struct answer *answer, uint8_t 
     (void)rpi_writer_frame(&answer->writer, &returned);
     at[10] = 0;
     if (worker->outcomes.list_count)
-        rpi_outcomes_done(&worker->outcomes, frame->id);
+        rpi_inputs_done(&worker->outcomes, frame->id);
     return true;
 }
 

@@ -17,10 +17,10 @@ struct list {
     uint64_t ids[];
 };
 
-void rpi_outcomes_init(struct rpi_outcomes *outcomes, const struct rpi_alloc *alloc)
+void rpi_inputs_init(struct rpi_inputs *outcomes, const struct rpi_alloc *alloc)
 {
-    *outcomes = (struct rpi_outcomes){ .alloc = *alloc };
-    for (size_t i = 0; i < RPI_OUTCOME_BUCKETS; i++) {
+    *outcomes = (struct rpi_inputs){ .alloc = *alloc };
+    for (size_t i = 0; i < RPI_INPUTS_BUCKETS; i++) {
         rpi_list_init(&outcomes->kept[i]);
         rpi_list_init(&outcomes->lists[i]);
     }
@@ -31,7 +31,7 @@ static struct rpi_link *bucket(struct rpi_link *buckets, uint64_t id)
     return &buckets[(id * 0x9E3779B97F4A7C15U) >> 56];
 }
 
-static void drop_kept(struct rpi_outcomes *outcomes, struct kept *kept)
+static void drop_kept(struct rpi_inputs *outcomes, struct kept *kept)
 {
     rpi_list_remove(&kept->link);
     rpi_list_remove(&kept->arrival.link);
@@ -39,17 +39,17 @@ static void drop_kept(struct rpi_outcomes *outcomes, struct kept *kept)
     rpi_free(&outcomes->alloc, kept);
 }
 
-static void drop_list(struct rpi_outcomes *outcomes, struct list *list)
+static void drop_list(struct rpi_inputs *outcomes, struct list *list)
 {
     rpi_list_remove(&list->link);
     rpi_free(&outcomes->alloc, list);
     outcomes->list_count--;
 }
 
-void rpi_outcomes_fini(struct rpi_outcomes *outcomes)
+void rpi_inputs_fini(struct rpi_inputs *outcomes)
 {
     struct rpi_link *link;
-    for (size_t i = 0; i < RPI_OUTCOME_BUCKETS; i++) {
+    for (size_t i = 0; i < RPI_INPUTS_BUCKETS; i++) {
         while ((link = rpi_list_first(&outcomes->kept[i])))
             drop_kept(outcomes, RPI_MEMBER(link, struct kept, link));
         while ((link = rpi_list_first(&outcomes->lists[i])))
@@ -59,7 +59,7 @@ void rpi_outcomes_fini(struct rpi_outcomes *outcomes)
     outcomes->views = NULL;
 }
 
-static struct kept *find_kept(struct rpi_outcomes *outcomes, uint64_t id)
+static struct kept *find_kept(struct rpi_inputs *outcomes, uint64_t id)
 {
     struct rpi_link *head = bucket(outcomes->kept, id);
     for (struct rpi_link *link = head->next; link != head; link = link->next)
@@ -68,7 +68,7 @@ static struct kept *find_kept(struct rpi_outcomes *outcomes, uint64_t id)
     return NULL;
 }
 
-static struct list *find_list(struct rpi_outcomes *outcomes, uint64_t task)
+static struct list *find_list(struct rpi_inputs *outcomes, uint64_t task)
 {
     struct rpi_link *head = bucket(outcomes->lists, task);
     if (outcomes->list_count == 0)
@@ -82,7 +82,7 @@ static struct list *find_list(struct rpi_outcomes *outcomes, uint64_t task)
 /* ---- taking in */
 
 /* A large one, in a message of its own, is taken a second time too: its bytes are on their way, and need their room. */
-static rp_status keep(struct rpi_outcomes *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
+static rp_status keep(struct rpi_inputs *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
 {
     if (find_kept(outcomes, frame->id) && !(frame->flags & RPI_FRAME_LARGE))
         return RP_OK; /* the message came before, when memory ran out in it, or this worker was never told to forget it */
@@ -106,7 +106,7 @@ static rp_status keep(struct rpi_outcomes *outcomes, const struct rpi_frame *fra
 }
 
 /* A part of a task's list, from number `from`; the parts come in order. */
-static rp_status note_list(struct rpi_outcomes *outcomes, const struct rpi_frame *frame)
+static rp_status note_list(struct rpi_inputs *outcomes, const struct rpi_frame *frame)
 {
     struct list *old = find_list(outcomes, frame->id);
     uint32_t count = frame->length / 8, before = old ? old->count : 0;
@@ -131,7 +131,7 @@ static rp_status note_list(struct rpi_outcomes *outcomes, const struct rpi_frame
 }
 
 /* What is still coming stays: MPI writes into it. */
-static void forget(struct rpi_outcomes *outcomes, uint64_t id)
+static void forget(struct rpi_inputs *outcomes, uint64_t id)
 {
     struct rpi_link *head = bucket(outcomes->kept, id);
     for (struct rpi_link *link = head->next, *next; link != head; link = next) {
@@ -142,7 +142,7 @@ static void forget(struct rpi_outcomes *outcomes, uint64_t id)
     }
 }
 
-rp_status rpi_outcomes_take(struct rpi_outcomes *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
+rp_status rpi_inputs_take(struct rpi_inputs *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
 {
     *arrival = NULL;
     if (frame->flags & RPI_FRAME_NUMBER)
@@ -155,7 +155,7 @@ rp_status rpi_outcomes_take(struct rpi_outcomes *outcomes, const struct rpi_fram
 
 /* ---- giving out */
 
-bool rpi_outcomes_for(struct rpi_outcomes *outcomes, uint64_t task, const rp_bytes **inputs, uint32_t *count)
+bool rpi_inputs_for(struct rpi_inputs *outcomes, uint64_t task, const rp_bytes **inputs, uint32_t *count)
 {
     const struct list *list = find_list(outcomes, task);
     *count = 0;
@@ -179,7 +179,7 @@ bool rpi_outcomes_for(struct rpi_outcomes *outcomes, uint64_t task, const rp_byt
     return true;
 }
 
-void rpi_outcomes_done(struct rpi_outcomes *outcomes, uint64_t task)
+void rpi_inputs_done(struct rpi_inputs *outcomes, uint64_t task)
 {
     struct list *list = find_list(outcomes, task);
     if (list)

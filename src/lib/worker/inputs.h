@@ -4,27 +4,27 @@
 
 #include "proto/batch.h"
 
-#define RPI_OUTCOME_BUCKETS 256
+#define RPI_INPUTS_BUCKETS 256
 
-struct rpi_outcomes {
+struct rpi_inputs {
     struct rpi_alloc alloc;
-    struct rpi_link kept[RPI_OUTCOME_BUCKETS];  /* outcomes, by id */
-    struct rpi_link lists[RPI_OUTCOME_BUCKETS]; /* what a task needs, by the task's id */
+    struct rpi_link kept[RPI_INPUTS_BUCKETS];  /* outcomes, by id */
+    struct rpi_link lists[RPI_INPUTS_BUCKETS]; /* what a task needs, by the task's id */
     uint64_t list_count;
     rp_bytes *views; /* of the running task's inputs */
     uint32_t view_capacity;
 };
 
-void rpi_outcomes_init(struct rpi_outcomes *outcomes, const struct rpi_alloc *alloc);
-void rpi_outcomes_fini(struct rpi_outcomes *outcomes);
+void rpi_inputs_init(struct rpi_inputs *outcomes, const struct rpi_alloc *alloc);
+void rpi_inputs_fini(struct rpi_inputs *outcomes);
 
 /* One frame of an INPUT message.  A large outcome sets *arrival, to be posted.  RP_ERR_NOMEM: give it again; RP_ERR_BROKEN. */
-RP_MUST_USE rp_status rpi_outcomes_take(struct rpi_outcomes *outcomes, const struct rpi_frame *frame,
-                                        struct rpi_arrival **arrival);
+RP_MUST_USE rp_status rpi_inputs_take(struct rpi_inputs *outcomes, const struct rpi_frame *frame,
+                                      struct rpi_arrival **arrival);
 
 /* The inputs of a task.  false: not all are here yet (or no memory for the list of them). */
-bool rpi_outcomes_for(struct rpi_outcomes *outcomes, uint64_t task, const rp_bytes **inputs, uint32_t *count);
+bool rpi_inputs_for(struct rpi_inputs *outcomes, uint64_t task, const rp_bytes **inputs, uint32_t *count);
 /* The task is done. */
-void rpi_outcomes_done(struct rpi_outcomes *outcomes, uint64_t task);
+void rpi_inputs_done(struct rpi_inputs *outcomes, uint64_t task);
 
 #endif

@@ -5,29 +5,29 @@
 /* ---- what tasks see */
 
 /* Sets going what a task waits for; true: it is here, or it cannot be had. */
-static bool is_here(struct rpi_catalogue *catalogue, struct rpi_datum *datum, const char **missing)
+static bool is_here(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum, const char **missing)
 {
     if (datum->state == RPI_READY)
         return true;
     if (datum->state == RPI_FAILED) {
         *missing = datum->name;
         datum->asked = false;
-        rpi_catalogue_set(catalogue, datum, RPI_KNOWN);
+        rpi_shared_cache_set(catalogue, datum, RPI_KNOWN);
         return true;
     }
     if (datum->state == RPI_KNOWN)
-        rpi_catalogue_set(catalogue, datum, RPI_SEEK);
+        rpi_shared_cache_set(catalogue, datum, RPI_SEEK);
     return false;
 }
 
-bool rpi_obtain_ready(struct rpi_worker *worker, uint64_t epoch, const char **missing)
+bool rpi_shared_fetch_ready(struct rpi_worker *worker, uint64_t epoch, const char **missing)
 {
-    struct rpi_catalogue *catalogue = &worker->catalogue;
+    struct rpi_shared_cache *catalogue = &worker->catalogue;
     bool ready = true;
     *missing = NULL;
     for (struct rpi_link *link = catalogue->data.next; link != &catalogue->data; link = link->next) {
-        struct rpi_datum *datum = rpi_datum_of(link);
-        if (datum->number <= epoch && rpi_catalogue_named(catalogue, datum->name, epoch) == datum)
+        struct rpi_shared_datum *datum = rpi_shared_datum_of(link);
+        if (datum->number <= epoch && rpi_shared_cache_named(catalogue, datum->name, epoch) == datum)
             ready = is_here(catalogue, datum, missing) && ready;
     }
     if (*missing)
@@ -39,7 +39,7 @@ bool rpi_obtain_ready(struct rpi_worker *worker, uint64_t epoch, const char **mi
 
 /* ---- messages */
 
-static bool send(struct rpi_worker *worker, enum rpi_share_what what, const struct rpi_datum *datum)
+static bool send(struct rpi_worker *worker, enum rpi_share_what what, const struct rpi_shared_datum *datum)
 {
     const struct rpi_share_message message = { .what = what, .version = datum->number, .fd = datum->segment.fd };
     struct rpi_batch *batch = rpi_batch_get(&worker->batches);
@@ -52,14 +52,14 @@ static bool send(struct rpi_worker *worker, enum rpi_share_what what, const stru
     return true;
 }
 
-bool rpi_obtain_in_order(const struct rpi_share_message *message)
+bool rpi_shared_fetch_in_order(const struct rpi_share_message *message)
 {
     return message->what == RPI_SHARE_NEW || message->what == RPI_SHARE_DROP;
 }
 
-static bool learn(struct rpi_catalogue *catalogue, const struct rpi_share_message *message)
+static bool learn(struct rpi_shared_cache *catalogue, const struct rpi_share_message *message)
 {
-    struct rpi_datum *datum = rpi_catalogue_add(catalogue, message->version, message->name, message->length);
+    struct rpi_shared_datum *datum = rpi_shared_cache_add(catalogue, message->version, message->name, message->length);
     if (!datum)
         return false;
     datum->segment.size = message->size;
@@ -71,20 +71,20 @@ static bool learn(struct rpi_catalogue *catalogue, const struct rpi_share_messag
     return true;
 }
 
-bool rpi_obtain_apply(struct rpi_worker *worker, const struct rpi_share_message *message)
+bool rpi_shared_fetch_apply(struct rpi_worker *worker, const struct rpi_share_message *message)
 {
-    struct rpi_catalogue *catalogue = &worker->catalogue;
+    struct rpi_shared_cache *catalogue = &worker->catalogue;
     if (message->what == RPI_SHARE_NEW)
         return learn(catalogue, message);
-    struct rpi_datum *datum = rpi_catalogue_numbered(catalogue, message->version);
+    struct rpi_shared_datum *datum = rpi_shared_cache_numbered(catalogue, message->version);
     if (datum && datum->state == RPI_FILLING)
         datum->dropped = true; /* MPI still writes there */
     else if (datum)
-        rpi_catalogue_set(catalogue, datum, RPI_DROPPED);
+        rpi_shared_cache_set(catalogue, datum, RPI_DROPPED);
     return true;
 }
 
-static rp_status expect_bytes(struct rpi_worker *worker, struct rpi_datum *datum)
+static rp_status expect_bytes(struct rpi_worker *worker, struct rpi_shared_datum *datum)
 {
     struct rpi_arrival *arrival = rpi_zeroed(&worker->config.alloc, sizeof *arrival);
     if (!arrival)
@@ -93,67 +93,68 @@ static rp_status expect_bytes(struct rpi_worker *worker, struct rpi_datum *datum
     arrival->buffer = datum->segment.data;
     arrival->datum = datum;
     rpi_list_append(&worker->incoming, &arrival->link);
-    rpi_catalogue_set(&worker->catalogue, datum, RPI_FILLING);
+    rpi_shared_cache_set(&worker->catalogue, datum, RPI_FILLING);
     return RP_OK;
 }
 
-rp_status rpi_obtain_receive(struct rpi_worker *worker, const struct rpi_share_message *message)
+rp_status rpi_shared_fetch_receive(struct rpi_worker *worker, const struct rpi_share_message *message)
 {
-    struct rpi_catalogue *catalogue = &worker->catalogue;
-    struct rpi_datum *datum = rpi_catalogue_numbered(catalogue, message->version);
+    struct rpi_shared_cache *catalogue = &worker->catalogue;
+    struct rpi_shared_datum *datum = rpi_shared_cache_numbered(catalogue, message->version);
     if (message->what == RPI_SHARE_DATA)
         return datum && datum->state == RPI_OFFERED ? expect_bytes(worker, datum)
                                                     : rpi_reader_bad("it brings shared data that nobody made room for");
     if (datum && datum->state == RPI_OFFERED && message->what == RPI_SHARE_GONE)
-        rpi_catalogue_set(catalogue, datum, RPI_REFUSED);
+        rpi_shared_cache_set(catalogue, datum, RPI_REFUSED);
     if (!datum || datum->state != RPI_ASKED)
         return RP_OK; /* the task that wanted it was cancelled */
     if (message->what == RPI_SHARE_MAP) {
         datum->pid = message->pid;
         datum->fd = message->fd;
         datum->asked = true;
-        rpi_catalogue_set(catalogue, datum, RPI_SEEK);
+        rpi_shared_cache_set(catalogue, datum, RPI_SEEK);
     } else {
-        rpi_catalogue_set(catalogue, datum, message->what == RPI_SHARE_FILL ? RPI_MAKE : RPI_FAILED);
+        rpi_shared_cache_set(catalogue, datum, message->what == RPI_SHARE_FILL ? RPI_MAKE : RPI_FAILED);
     }
     return RP_OK;
 }
 
-void rpi_obtain_arrived(struct rpi_worker *worker, struct rpi_datum *datum)
+void rpi_shared_fetch_arrived(struct rpi_worker *worker, struct rpi_shared_datum *datum)
 {
-    rpi_catalogue_set(&worker->catalogue, datum, datum->dropped ? RPI_DROPPED : RPI_FILLED);
+    rpi_shared_cache_set(&worker->catalogue, datum, datum->dropped ? RPI_DROPPED : RPI_FILLED);
 }
 
 /* ---- what is to be done outside */
 
-struct rpi_datum *rpi_obtain_work(struct rpi_worker *worker)
+struct rpi_shared_datum *rpi_shared_fetch_work(struct rpi_worker *worker)
 {
-    struct rpi_catalogue *catalogue = &worker->catalogue;
+    struct rpi_shared_cache *catalogue = &worker->catalogue;
     if (!catalogue->work)
         return NULL;
     for (struct rpi_link *link = catalogue->data.next; link != &catalogue->data; link = link->next)
-        if (rpi_catalogue_is_work(rpi_datum_of(link)->state))
-            return rpi_datum_of(link);
+        if (rpi_shared_cache_is_work(rpi_shared_datum_of(link)->state))
+            return rpi_shared_datum_of(link);
     return NULL;
 }
 
 /* What rank 0 is told, and what the datum becomes. */
-static bool report(struct rpi_worker *worker, struct rpi_datum *datum, enum rpi_share_what what, enum rpi_obtaining state)
+static bool report(struct rpi_worker *worker, struct rpi_shared_datum *datum, enum rpi_share_what what,
+                   enum rpi_shared_state state)
 {
     if (!send(worker, what, datum))
         return false;
-    rpi_catalogue_set(&worker->catalogue, datum, state);
+    rpi_shared_cache_set(&worker->catalogue, datum, state);
     return true;
 }
 
-bool rpi_obtain_worked(struct rpi_worker *worker, struct rpi_datum *datum, bool done)
+bool rpi_shared_fetch_worked(struct rpi_worker *worker, struct rpi_shared_datum *datum, bool done)
 {
     if (datum->state == RPI_DROPPED) {
-        rpi_catalogue_remove(&worker->catalogue, datum);
+        rpi_shared_cache_remove(&worker->catalogue, datum);
         return true;
     }
     if (datum->state == RPI_REFUSED) {
-        rpi_catalogue_set(&worker->catalogue, datum, RPI_FAILED);
+        rpi_shared_cache_set(&worker->catalogue, datum, RPI_FAILED);
         return true;
     }
     if (datum->state == RPI_MAKE)
@@ -162,6 +163,6 @@ bool rpi_obtain_worked(struct rpi_worker *worker, struct rpi_datum *datum, bool 
         return report(worker, datum, RPI_SHARE_HAVE, RPI_READY);
     if (!done)
         return report(worker, datum, datum->asked ? RPI_SHARE_ALONE : RPI_SHARE_WANT, RPI_ASKED);
-    rpi_catalogue_set(&worker->catalogue, datum, RPI_READY);
+    rpi_shared_cache_set(&worker->catalogue, datum, RPI_READY);
     return true;
 }

@@ -12,9 +12,9 @@ void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *
     rpi_list_init(&worker->outgoing);
     rpi_list_init(&worker->incoming);
     rpi_list_init(&worker->arriving);
-    rpi_outcomes_init(&worker->outcomes, &config->alloc);
+    rpi_inputs_init(&worker->outcomes, &config->alloc);
     rpi_list_init(&worker->filling);
-    rpi_catalogue_init(&worker->catalogue, &config->alloc);
+    rpi_shared_cache_init(&worker->catalogue, &config->alloc);
 }
 
 static void drop_arrival(struct rpi_worker *worker, struct rpi_arrival *arrival)
@@ -38,10 +38,10 @@ void rpi_worker_fini(struct rpi_worker *worker)
     drop_list(worker, &worker->incoming);
     drop_list(worker, &worker->arriving);
     drop_list(worker, &worker->filling);
-    rpi_catalogue_fini(&worker->catalogue);
+    rpi_shared_cache_fini(&worker->catalogue);
     if (worker->current)
         drop_arrival(worker, worker->current);
-    rpi_outcomes_fini(&worker->outcomes);
+    rpi_inputs_fini(&worker->outcomes);
     rpi_batches_fini(&worker->batches);
 }
 
@@ -116,7 +116,7 @@ static rp_status take_outcomes(struct rpi_worker *worker, struct rpi_reader *rea
         struct rpi_arrival *arrival = NULL;
         status = rpi_reader_frame(reader, &frame);
         if (status == RP_OK)
-            status = rpi_outcomes_take(&worker->outcomes, &frame, &arrival);
+            status = rpi_inputs_take(&worker->outcomes, &frame, &arrival);
         if (status == RP_OK && arrival) {
             rpi_list_append(&worker->incoming, &arrival->link);
             worker->outcomes_coming++;
@@ -129,8 +129,8 @@ static rp_status take_share(struct rpi_worker *worker, const struct rpi_reader *
 {
     struct rpi_share_message message;
     rp_status status = rpi_share_get(reader, &message);
-    if (status != RP_OK || !rpi_obtain_in_order(&message))
-        return status == RP_OK ? rpi_obtain_receive(worker, &message) : status;
+    if (status != RP_OK || !rpi_shared_fetch_in_order(&message))
+        return status == RP_OK ? rpi_shared_fetch_receive(worker, &message) : status;
     struct rpi_batch *batch = rpi_batch_get(&worker->batches);
     if (!batch)
         return rpi_no_memory("a message about shared data");
@@ -201,7 +201,7 @@ void rpi_worker_arrived(struct rpi_worker *worker, struct rpi_arrival *arrival)
     if (arrival->outcome)
         worker->outcomes_coming--;
     if (arrival->datum) {
-        rpi_obtain_arrived(worker, arrival->datum);
+        rpi_shared_fetch_arrived(worker, arrival->datum);
         drop_arrival(worker, arrival);
     }
 }
@@ -224,7 +224,7 @@ static bool have_room(struct rpi_worker *worker)
 static bool apply_share(struct rpi_worker *worker)
 {
     struct rpi_share_message message;
-    worker->starved = rpi_share_get(&worker->reader, &message) == RP_OK && !rpi_obtain_apply(worker, &message);
+    worker->starved = rpi_share_get(&worker->reader, &message) == RP_OK && !rpi_shared_fetch_apply(worker, &message);
     return !worker->starved;
 }
 
@@ -294,9 +294,9 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
         return false; /* cannot be: it was read through when it came */
     task->missing = NULL;
     if (reader.epoch != worker->catalogue.ready && !(frame.flags & RPI_FRAME_CANCELLED) &&
-        !rpi_obtain_ready(worker, reader.epoch, &task->missing))
+        !rpi_shared_fetch_ready(worker, reader.epoch, &task->missing))
         return false;
-    if (!rpi_outcomes_for(&worker->outcomes, frame.id, &task->inputs, &task->input_count))
+    if (!rpi_inputs_for(&worker->outcomes, frame.id, &task->inputs, &task->input_count))
         return false;
     describe(task, &frame, reader.epoch);
     if (frame.flags & RPI_FRAME_LARGE) {
@@ -378,7 +378,7 @@ void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task, con
     }
     worker->busy = false;
     if (worker->outcomes.list_count)
-        rpi_outcomes_done(&worker->outcomes, task->id);
+        rpi_inputs_done(&worker->outcomes, task->id);
     uint8_t *at = rpi_writer_frame(&worker->writer, &frame);
     put_payload(worker, at, &frame, result);
     if (worker->current) {

@@ -22,7 +22,7 @@ struct farewell {
     double when;   /* of the realtime clock, seconds */
 };
 
-rp_status rpi_mpi_failed(const char *call, int code)
+rp_status rpi_mpi_dup_failed(const char *call, int code)
 {
     char text[MPI_MAX_ERROR_STRING] = "";
     int length = 0;
@@ -215,7 +215,7 @@ static rp_status duplicate(const struct meeting *meeting, MPI_Comm *ranks)
     int code = MPI_Comm_idup(meeting->comm, ranks, &request);
     int flag = 0;
     if (code != MPI_SUCCESS)
-        return rpi_mpi_failed("MPI_Comm_idup", code);
+        return rpi_mpi_dup_failed("MPI_Comm_idup", code);
     while ((code = MPI_Test(&request, &flag, MPI_STATUS_IGNORE)) == MPI_SUCCESS && !flag) {
         rp_status status = hear_farewells(meeting);
         if (status != RP_OK)
@@ -224,17 +224,17 @@ static rp_status duplicate(const struct meeting *meeting, MPI_Comm *ranks)
             return give_up(meeting);
         rpi_patience_wait(&patience);
     }
-    return code == MPI_SUCCESS ? hear_farewells(meeting) : rpi_mpi_failed("MPI_Comm_idup", code);
+    return code == MPI_SUCCESS ? hear_farewells(meeting) : rpi_mpi_dup_failed("MPI_Comm_idup", code);
 }
 
-rp_status rpi_mpi_meet(MPI_Comm comm, double timeout, const struct rpi_alloc *alloc, MPI_Comm *ranks)
+rp_status rpi_mpi_dup(MPI_Comm comm, double timeout, const struct rpi_alloc *alloc, MPI_Comm *ranks)
 {
     struct meeting meeting = { .alloc = alloc, .comm = comm, .timeout = timeout, .began = realtime() };
     int code = MPI_Comm_rank(comm, &meeting.rank);
     if (code == MPI_SUCCESS)
         code = MPI_Comm_size(comm, &meeting.size);
     if (code != MPI_SUCCESS)
-        return rpi_mpi_failed("MPI_Comm_rank", code);
+        return rpi_mpi_dup_failed("MPI_Comm_rank", code);
     if (meeting.rank == 0 && !(meeting.gone = rpi_zeroed(alloc, (size_t)meeting.size)))
         return rpi_no_memory("the ranks on their way to a pool");
     rp_status status = duplicate(&meeting, ranks);

@@ -4,37 +4,38 @@
 #include "transport/mpi/mpi_dup.h"
 #include "proto/msg.h"
 
-static uint8_t *bytes_at(const struct rpi_mpi_ring *ring, unsigned place)
+static uint8_t *bytes_at(const struct rpi_mpi_recv_ring *ring, unsigned place)
 {
     return ring->bytes + (size_t)place * RPI_BATCH_MAX;
 }
 
-static rp_status post(struct rpi_mpi_ring *ring, unsigned place)
+static rp_status post(struct rpi_mpi_recv_ring *ring, unsigned place)
 {
     int code = MPI_Irecv(bytes_at(ring, place), RPI_BATCH_MAX, MPI_BYTE, MPI_ANY_SOURCE, ring->tag, ring->comm,
                          &ring->requests[place]);
-    return code == MPI_SUCCESS ? RP_OK : rpi_mpi_failed("MPI_Irecv", code);
+    return code == MPI_SUCCESS ? RP_OK : rpi_mpi_dup_failed("MPI_Irecv", code);
 }
 
-void rpi_mpi_ring_init(struct rpi_mpi_ring *ring, const struct rpi_alloc *alloc)
+void rpi_mpi_recv_ring_init(struct rpi_mpi_recv_ring *ring, const struct rpi_alloc *alloc)
 {
-    *ring = (struct rpi_mpi_ring){ .comm = MPI_COMM_NULL };
-    for (unsigned i = 0; i < RPI_MPI_RING; i++)
+    *ring = (struct rpi_mpi_recv_ring){ .comm = MPI_COMM_NULL };
+    for (unsigned i = 0; i < RPI_MPI_RECV_RING; i++)
         ring->requests[i] = MPI_REQUEST_NULL;
-    ring->bytes = rpi_reserve(alloc, (size_t)RPI_MPI_RING * RPI_BATCH_MAX); /* pages that no batch uses are never touched */
+    ring->bytes = rpi_reserve(alloc,
+                              (size_t)RPI_MPI_RECV_RING * RPI_BATCH_MAX); /* pages that no batch uses are never touched */
 }
 
-void rpi_mpi_ring_free(struct rpi_mpi_ring *ring, const struct rpi_alloc *alloc)
+void rpi_mpi_recv_ring_free(struct rpi_mpi_recv_ring *ring, const struct rpi_alloc *alloc)
 {
     rpi_free(alloc, ring->bytes);
 }
 
-rp_status rpi_mpi_ring_post(struct rpi_mpi_ring *ring, MPI_Comm comm, int tag)
+rp_status rpi_mpi_recv_ring_post(struct rpi_mpi_recv_ring *ring, MPI_Comm comm, int tag)
 {
     rp_status status = RP_OK;
     ring->comm = comm;
     ring->tag = tag;
-    for (unsigned i = 0; i < RPI_MPI_RING && status == RP_OK; i++)
+    for (unsigned i = 0; i < RPI_MPI_RECV_RING && status == RP_OK; i++)
         status = post(ring, i);
     return status;
 }
@@ -47,9 +48,9 @@ static void wait_for(MPI_Request *request)
         rpi_patience_wait(&patience);
 }
 
-void rpi_mpi_ring_cancel(struct rpi_mpi_ring *ring)
+void rpi_mpi_recv_ring_cancel(struct rpi_mpi_recv_ring *ring)
 {
-    for (unsigned i = 0; i < RPI_MPI_RING; i++) {
+    for (unsigned i = 0; i < RPI_MPI_RECV_RING; i++) {
         if (ring->requests[i] == MPI_REQUEST_NULL)
             continue;
         (void)MPI_Cancel(&ring->requests[i]);
@@ -57,7 +58,7 @@ void rpi_mpi_ring_cancel(struct rpi_mpi_ring *ring)
     }
 }
 
-bool rpi_mpi_is_cut_off(int code)
+bool rpi_mpi_recv_ring_is_cut_off(int code)
 {
     int class = MPI_SUCCESS;
     return code > MPI_SUCCESS && MPI_Error_class(code, &class) == MPI_SUCCESS && class == MPI_ERR_TRUNCATE;
@@ -72,13 +73,13 @@ int rpi_mpi_outcome(int code, const MPI_Status *status)
 }
 
 /* The head's place is done with: the next batch comes into the one after it. */
-static void pass(struct rpi_mpi_ring *ring)
+static void pass(struct rpi_mpi_recv_ring *ring)
 {
-    ring->head = (ring->head + 1) % RPI_MPI_RING;
+    ring->head = (ring->head + 1) % RPI_MPI_RECV_RING;
     ring->unposted++;
 }
 
-int rpi_mpi_ring_look(struct rpi_mpi_ring *ring)
+int rpi_mpi_recv_ring_look(struct rpi_mpi_recv_ring *ring)
 {
     int flag = 0;
     MPI_Status arrived;
@@ -88,7 +89,7 @@ int rpi_mpi_ring_look(struct rpi_mpi_ring *ring)
     if (code == MPI_SUCCESS && !flag)
         return MPI_SUCCESS;
     code = rpi_mpi_outcome(code, &arrived);
-    if (code != MPI_SUCCESS && !rpi_mpi_is_cut_off(code)) {
+    if (code != MPI_SUCCESS && !rpi_mpi_recv_ring_is_cut_off(code)) {
         if (ring->requests[ring->head] == MPI_REQUEST_NULL) /* else MPI goes on with it */
             pass(ring);
         return code;
@@ -101,22 +102,22 @@ int rpi_mpi_ring_look(struct rpi_mpi_ring *ring)
     return MPI_SUCCESS;
 }
 
-const void *rpi_mpi_ring_batch(const struct rpi_mpi_ring *ring)
+const void *rpi_mpi_recv_ring_batch(const struct rpi_mpi_recv_ring *ring)
 {
     return bytes_at(ring, ring->head);
 }
 
-rp_status rpi_mpi_ring_pop(struct rpi_mpi_ring *ring)
+rp_status rpi_mpi_recv_ring_pop(struct rpi_mpi_recv_ring *ring)
 {
     ring->held = false;
     pass(ring);
-    return ring->unposted < RPI_MPI_RING / 2 ? RP_OK : rpi_mpi_ring_fill(ring);
+    return ring->unposted < RPI_MPI_RECV_RING / 2 ? RP_OK : rpi_mpi_recv_ring_fill(ring);
 }
 
-rp_status rpi_mpi_ring_fill(struct rpi_mpi_ring *ring)
+rp_status rpi_mpi_recv_ring_fill(struct rpi_mpi_recv_ring *ring)
 {
     rp_status status = RP_OK;
     for (; ring->unposted > 0 && status == RP_OK; ring->unposted--)
-        status = post(ring, (ring->head + RPI_MPI_RING - ring->unposted) % RPI_MPI_RING);
+        status = post(ring, (ring->head + RPI_MPI_RECV_RING - ring->unposted) % RPI_MPI_RECV_RING);
     return status;
 }

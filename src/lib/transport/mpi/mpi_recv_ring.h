@@ -8,13 +8,13 @@
 
 #include <mpi.h>
 
-#define RPI_MPI_RING 32 /* batches received before anyone looks; more wait inside MPI */
+#define RPI_MPI_RECV_RING 32 /* batches received before anyone looks; more wait inside MPI */
 
-struct rpi_mpi_ring {
+struct rpi_mpi_recv_ring {
     MPI_Comm comm;
     int tag;
-    uint8_t *bytes; /* RPI_MPI_RING times RPI_BATCH_MAX */
-    MPI_Request requests[RPI_MPI_RING];
+    uint8_t *bytes; /* RPI_MPI_RECV_RING times RPI_BATCH_MAX */
+    MPI_Request requests[RPI_MPI_RECV_RING];
     unsigned head;
     unsigned unposted; /* so many before the head: posted again when nothing has come, for that is not in a message's way */
     bool held;         /* the head's batch is here */
@@ -22,21 +22,21 @@ struct rpi_mpi_ring {
 };
 
 /* NULL bytes: no memory.  Nothing is posted yet. */
-void rpi_mpi_ring_init(struct rpi_mpi_ring *ring, const struct rpi_alloc *alloc);
-void rpi_mpi_ring_free(struct rpi_mpi_ring *ring, const struct rpi_alloc *alloc);
+void rpi_mpi_recv_ring_init(struct rpi_mpi_recv_ring *ring, const struct rpi_alloc *alloc);
+void rpi_mpi_recv_ring_free(struct rpi_mpi_recv_ring *ring, const struct rpi_alloc *alloc);
 
-RP_MUST_USE rp_status rpi_mpi_ring_post(struct rpi_mpi_ring *ring, MPI_Comm comm, int tag);
+RP_MUST_USE rp_status rpi_mpi_recv_ring_post(struct rpi_mpi_recv_ring *ring, MPI_Comm comm, int tag);
 /* Takes all receives back. */
-void rpi_mpi_ring_cancel(struct rpi_mpi_ring *ring);
+void rpi_mpi_recv_ring_cancel(struct rpi_mpi_recv_ring *ring);
 
 /* Whether the head's batch has come: ring->held.  Returns its outcome, as below; a batch that was
  * longer than its room has come, with 0 bytes. */
-int rpi_mpi_ring_look(struct rpi_mpi_ring *ring);
-const void *rpi_mpi_ring_batch(const struct rpi_mpi_ring *ring);
+int rpi_mpi_recv_ring_look(struct rpi_mpi_recv_ring *ring);
+const void *rpi_mpi_recv_ring_batch(const struct rpi_mpi_recv_ring *ring);
 /* The head's batch is done with. */
-RP_MUST_USE rp_status rpi_mpi_ring_pop(struct rpi_mpi_ring *ring);
+RP_MUST_USE rp_status rpi_mpi_recv_ring_pop(struct rpi_mpi_recv_ring *ring);
 /* Nothing has come, or a look has failed for the end of a process: what is missing is posted. */
-RP_MUST_USE rp_status rpi_mpi_ring_fill(struct rpi_mpi_ring *ring);
+RP_MUST_USE rp_status rpi_mpi_recv_ring_fill(struct rpi_mpi_recv_ring *ring);
 
 /* What has come of a request that is over: MPI's code for it, or RPI_MPI_CANCELLED.  Only where that
  * is MPI_SUCCESS it has moved its bytes, whatever the status says besides. */
@@ -45,6 +45,6 @@ int rpi_mpi_outcome(int code, const MPI_Status *status);
  * sender's connection has ended. */
 #define RPI_MPI_CANCELLED (-1)
 /* Whether a message was longer than its buffer: its sender's fault, not MPI's. */
-bool rpi_mpi_is_cut_off(int code);
+bool rpi_mpi_recv_ring_is_cut_off(int code);
 
 #endif

@@ -22,7 +22,7 @@ static bool inherited;       /* MPI was initialised in the process that forked t
 static atomic_bool bereft;   /* a worker was lost in this process: as `ours` */
 static atomic_bool stopping; /* rpi_mpi_stop is under way */
 
-bool rpi_mpi_active(void)
+bool rpi_mpi_runtime_active(void)
 {
     int initialised = 0, finalised = 0;
     (void)MPI_Initialized(&initialised);
@@ -48,17 +48,17 @@ rp_status rpi_mpi_fork_check(const char *function)
                      function, (long)getpid());
 }
 
-bool rpi_mpi_launched(void)
+bool rpi_mpi_runtime_launched(void)
 {
     int initialised = 0;
     (void)MPI_Initialized(&initialised);
     return initialised || rpi_mpi_launcher_is_there();
 }
 
-rp_status rpi_mpi_srun_check(void)
+rp_status rpi_mpi_runtime_srun_check(void)
 {
     const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
-    if (!tasks || strtol(tasks, NULL, 10) <= 1 || rpi_mpi_launched())
+    if (!tasks || strtol(tasks, NULL, 10) <= 1 || rpi_mpi_runtime_launched())
         return RP_OK;
     return rpi_error(RP_ERR_MPI,
                      "srun started %s tasks without an interface that this MPI speaks, so each would be a pool of its own: "
@@ -66,31 +66,31 @@ rp_status rpi_mpi_srun_check(void)
                      tasks, rpi_advice(RPI_ADVICE_SRUN));
 }
 
-rp_status rpi_mpi_begin(double timeout)
+rp_status rpi_mpi_runtime_begin(double timeout)
 {
     int finalised = 0;
-    if (rpi_mpi_active())
+    if (rpi_mpi_runtime_active())
         return RP_OK;
     (void)MPI_Finalized(&finalised);
     if (finalised)
         return rpi_error(RP_ERR_MPI, "MPI is finalised already: a pool must be opened before MPI_Finalize");
-    if (!rpi_mpi_launched() && getenv("SLURM_STEP_ID"))
+    if (!rpi_mpi_runtime_launched() && getenv("SLURM_STEP_ID"))
         return rpi_error(RP_ERR_MPI,
                          "srun started this process without an interface that this MPI speaks, so that it cannot "
                          "spawn workers: use mpirun inside the job, or %s with a task for each rank",
                          rpi_advice(RPI_ADVICE_SRUN));
-    if (rpi_mpi_recovers()) {
+    if (rpi_mpi_runtime_recovers()) {
         (void)setenv("OMPI_MCA_async_mpi_finalize", "1", 0); /* a rank that is gone would be waited for at the end */
         (void)setenv("UCX_TLS", "^sm", 0);                   /* and what UCX shares with it would be left broken */
     }
-    rp_status status = rpi_mpi_start(rpi_mpi_recovers() ? timeout : RP_FOREVER);
+    rp_status status = rpi_mpi_runtime_start(rpi_mpi_runtime_recovers() ? timeout : RP_FOREVER);
     if (status != RP_OK)
         return status;
     ours = true;
     return RP_OK;
 }
 
-bool rpi_mpi_threads(void)
+bool rpi_mpi_runtime_threads(void)
 {
     int level = MPI_THREAD_SINGLE;
     (void)MPI_Query_thread(&level);
@@ -103,9 +103,9 @@ static bool is_set(const char *name)
     return set && (*set == '1' || *set == 't' || *set == 'y');
 }
 
-bool rpi_mpi_recovers(void)
+bool rpi_mpi_runtime_recovers(void)
 {
-    return is_set("OMPI_MCA_orte_enable_recovery") || (rpi_ulfm_is_here() && is_set("OMPI_MCA_mpi_ft_enable"));
+    return is_set("OMPI_MCA_orte_enable_recovery") || (rpi_mpi_ulfm_is_here() && is_set("OMPI_MCA_mpi_ft_enable"));
 }
 
 void rpi_mpi_bereft(void)
@@ -115,21 +115,21 @@ void rpi_mpi_bereft(void)
 
 /* After a loss it may wait for ever for the rank that is gone: Open MPI does so over UCX, and under
  * srun.  The process ends without it then. */
-void rpi_mpi_end(void)
+void rpi_mpi_runtime_end(void)
 {
-    if (ours && rpi_mpi_active() && !atomic_exchange(&stopping, true))
+    if (ours && rpi_mpi_runtime_active() && !atomic_exchange(&stopping, true))
         rpi_mpi_stop(atomic_load(&bereft) ? LAST : RP_FOREVER);
     ours = false;
 }
 
-void rpi_mpi_give_up(void)
+void rpi_mpi_runtime_give_up(void)
 {
     ours = false;
 }
 
-void rpi_mpi_abort(int code)
+void rpi_mpi_runtime_abort(int code)
 {
-    if (rpi_mpi_active())
+    if (rpi_mpi_runtime_active())
         (void)PMPI_Abort(MPI_COMM_WORLD, code);
 }
 

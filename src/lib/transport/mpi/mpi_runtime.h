@@ -5,33 +5,33 @@
 #include <rankpool.h>
 
 /* Whether a launcher started this process, or the application has initialised MPI. */
-bool rpi_mpi_launched(void);
+bool rpi_mpi_runtime_launched(void);
 /* Whether MPI can be called: initialised, and not finalised. */
-bool rpi_mpi_active(void);
+bool rpi_mpi_runtime_active(void);
 /* In a child of fork(): the MPI that its parent has initialised is not its own. */
 void rpi_mpi_leave_to_parent(void);
 /* RP_ERR_CONTEXT in such a child. */
 RP_MUST_USE rp_status rpi_mpi_fork_check(const char *function);
 /* RP_ERR_MPI where srun started several copies that this MPI would take for one process each. */
-RP_MUST_USE rp_status rpi_mpi_srun_check(void);
+RP_MUST_USE rp_status rpi_mpi_runtime_srun_check(void);
 /* Initialises MPI unless it is.  RP_ERR_MPI: it cannot be, or it is finalised already.  RP_ERR_BROKEN: it takes more than `timeout` seconds, and the
  * launcher lets ranks go on without one that has ended. */
-RP_MUST_USE rp_status rpi_mpi_begin(double timeout);
+RP_MUST_USE rp_status rpi_mpi_runtime_begin(double timeout);
 /* Whether any thread may call MPI at any time. */
-bool rpi_mpi_threads(void);
+bool rpi_mpi_runtime_threads(void);
 /* Whether the launcher lets a job go on when one of its ranks has ended. */
-bool rpi_mpi_recovers(void);
+bool rpi_mpi_runtime_recovers(void);
 /* A pool has ended without one of its ranks. */
 void rpi_mpi_bereft(void);
-/* Finalises MPI if rpi_mpi_begin initialised it; after rpi_mpi_bereft it may be given up. */
-void rpi_mpi_end(void);
+/* Finalises MPI if rpi_mpi_runtime_begin initialised it; after rpi_mpi_bereft it may be given up. */
+void rpi_mpi_runtime_end(void);
 /* MPI is never finalised: a thread of ours does not come back from it. */
-void rpi_mpi_give_up(void);
+void rpi_mpi_runtime_give_up(void);
 /* From now on a task that calls MPI_Finalize, which would wait for the other ranks, is noticed
  * first. */
 void rpi_mpi_watch_end(void);
 /* Ends the whole job at once. */
-void rpi_mpi_abort(int code);
+void rpi_mpi_runtime_abort(int code);
 
 /* From now on an error in this process' calls of MPI that the application leaves to the default handler names the task that
  * made it, before it ends what it ends; until rpi_mpi_leave_errors.  MPI is initialised. */

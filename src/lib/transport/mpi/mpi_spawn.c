@@ -192,12 +192,12 @@ static void forget(struct spawn *spawn, const struct rpi_alloc *alloc)
     rpi_free(alloc, spawn);
 }
 
-static rp_status refused(enum rpi_family_why why, int code, int count)
+static rp_status refused(enum rpi_mpi_spawn_why why, int code, int count)
 {
     char text[MPI_MAX_ERROR_STRING] = "";
     int length = 0;
     (void)MPI_Error_string(code, text, &length);
-    if (why == RPI_FAMILY_HEIR)
+    if (why == RPI_MPI_SPAWN_HEIR)
         return rpi_error(
             RP_ERR_MPI, "MPI cannot spawn one (%s): %s", text,
             placing_is_decided()
@@ -222,8 +222,8 @@ static rp_status refuse_grandchildren(int count)
                      count + 1);
 }
 
-rp_status rpi_family_spawn(enum rpi_family_why why, int count, unsigned number, const char *host, double timeout,
-                           const struct rpi_alloc *alloc, MPI_Comm *ranks)
+rp_status rpi_mpi_spawn_spawn(enum rpi_mpi_spawn_why why, int count, unsigned number, const char *host, double timeout,
+                              const struct rpi_alloc *alloc, MPI_Comm *ranks)
 {
     rp_status status = refuse_grandchildren(count);
     if (status != RP_OK)
@@ -237,7 +237,7 @@ rp_status rpi_family_spawn(enum rpi_family_why why, int count, unsigned number, 
         return status;
     }
     if (!run_in_time(spawn, timeout)) {
-        rpi_mpi_give_up(); /* the thread goes on inside MPI, in `spawn` */
+        rpi_mpi_runtime_give_up(); /* the thread goes on inside MPI, in `spawn` */
         return rpi_error(
             RP_ERR_BROKEN,
             "%d workers were spawned, but did not all come to rp_open within %g s: did one end before, or wait "
@@ -267,7 +267,7 @@ static void find_turn(void)
     (void)unsetenv(TOKEN); /* what a worker starts is no worker */
 }
 
-unsigned rpi_family_turn(void)
+unsigned rpi_mpi_spawn_turn(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, find_turn);
@@ -320,7 +320,7 @@ static bool half_closed(int file)
            (info.tcpi_state == TCP_FIN_WAIT1 || info.tcpi_state == TCP_FIN_WAIT2);
 }
 
-void rpi_family_leave(void)
+void rpi_mpi_spawn_leave(void)
 {
     struct rpi_patience patience = { .crowded = true };
     double deadline = rpi_deadline(rpi_now(), LEAVING);
@@ -328,7 +328,7 @@ void rpi_family_leave(void)
         rpi_patience_wait(&patience);
 }
 
-rp_status rpi_family_join(MPI_Comm *ranks)
+rp_status rpi_mpi_spawn_join(MPI_Comm *ranks)
 {
     MPI_Comm parent = MPI_COMM_NULL;
     int code;

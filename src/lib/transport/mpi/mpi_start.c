@@ -61,7 +61,7 @@ static rp_status give_up(double waited, double timeout, long ranks, long cores)
                      waited, timeout, slow);
 }
 
-rp_status rpi_mpi_start(double timeout)
+rp_status rpi_mpi_runtime_start(double timeout)
 {
     if (start.given_up)
         return rpi_error(RP_ERR_BROKEN, "an earlier rp_open gave MPI_Init up: there is no MPI in this process");

@@ -8,19 +8,19 @@
 
 #ifdef MPIX_ERR_PROC_FAILED
 
-bool rpi_ulfm_is_here(void)
+bool rpi_mpi_ulfm_is_here(void)
 {
     return true;
 }
 
-bool rpi_ulfm_is_end(int code)
+bool rpi_mpi_ulfm_is_end(int code)
 {
     int class = MPI_SUCCESS;
     return MPI_Error_class(code, &class) == MPI_SUCCESS &&
            (class == MPIX_ERR_PROC_FAILED || class == MPIX_ERR_PROC_FAILED_PENDING);
 }
 
-void rpi_ulfm_ended(MPI_Comm comm, void (*ended)(void *context, int rank), void *context)
+void rpi_mpi_ulfm_ended(MPI_Comm comm, void (*ended)(void *context, int rank), void *context)
 {
     MPI_Group failed, all;
     int count = 0;
@@ -37,18 +37,18 @@ void rpi_ulfm_ended(MPI_Comm comm, void (*ended)(void *context, int rank), void 
 
 #else
 
-bool rpi_ulfm_is_here(void)
+bool rpi_mpi_ulfm_is_here(void)
 {
     return false;
 }
 
-bool rpi_ulfm_is_end(int code)
+bool rpi_mpi_ulfm_is_end(int code)
 {
     (void)code;
     return false;
 }
 
-void rpi_ulfm_ended(MPI_Comm comm, void (*ended)(void *context, int rank), void *context)
+void rpi_mpi_ulfm_ended(MPI_Comm comm, void (*ended)(void *context, int rank), void *context)
 {
     (void)comm;
     (void)ended;

@@ -7,13 +7,13 @@
 #include <stdbool.h>
 
 /* Whether rankpool was compiled for an MPI that has it. */
-bool rpi_ulfm_is_here(void);
+bool rpi_mpi_ulfm_is_here(void);
 
 /* Whether this code of an MPI call says that a process has ended. */
-bool rpi_ulfm_is_end(int code);
+bool rpi_mpi_ulfm_is_end(int code);
 
 /* Calls ended(context, rank) for each rank of the communicator that MPI knows to have ended; from then on receives from any rank go on
  * without these. */
-void rpi_ulfm_ended(MPI_Comm comm, void (*ended)(void *context, int rank), void *context);
+void rpi_mpi_ulfm_ended(MPI_Comm comm, void (*ended)(void *context, int rank), void *context);
 
 #endif

@@ -128,7 +128,7 @@ static void redirect_all(void)
     (void)dl_iterate_phdr(redirect, NULL);
 }
 
-void rpi_mpi_tcp_outlive_peers(void)
+void rpi_ompi41_outlive_peers(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, redirect_all);
@@ -136,7 +136,7 @@ void rpi_mpi_tcp_outlive_peers(void)
 
 #else
 
-void rpi_mpi_tcp_outlive_peers(void)
+void rpi_ompi41_outlive_peers(void)
 {
 }
 

@@ -7,6 +7,6 @@
 
 /* From now on, in this process, in which MPI is initialised.  No effect where that component is not loaded, and on machines
  * that are not of 64 bits. */
-void rpi_mpi_tcp_outlive_peers(void);
+void rpi_ompi41_outlive_peers(void);
 
 #endif

@@ -66,7 +66,7 @@ struct mpi {
     MPI_Comm comm;
     int rank;
     struct peer *peers; /* by number */
-    struct rpi_mpi_ring ring;
+    struct rpi_mpi_recv_ring ring;
     /* of workers in the places of lost ones: what is left of the transports that they were met over is their rings */
     struct mpi *adopted;
     int number; /* of an adopted one: its peer's */
@@ -80,8 +80,8 @@ struct mpi {
     struct rpi_link untaken; /* finished receives that the engine could not take */
     bool to_set_aside;       /* some of what is under way: a peer has ended */
     /* the side channel; its other end is each worker's lifeline */
-    struct rpi_channel channel;   /* rank 0's */
-    struct rpi_lifeline lifeline; /* a worker's */
+    struct rpi_oob_master channel;  /* rank 0's */
+    struct rpi_oob_worker lifeline; /* a worker's */
     bool shy;          /* it is looked at before every send: over tcp one to a rank that has ended may stall all others */
     uint64_t looked;   /* ticks */
     double ending;     /* when the last end of a peer was noticed that is not told yet; 0: none */
@@ -138,12 +138,12 @@ static void set_aside(struct mpi *mpi)
     }
 }
 
-struct rpi_channel *rpi_transport_mpi_channel(struct rpi_transport *transport)
+struct rpi_oob_master *rpi_transport_mpi_channel(struct rpi_transport *transport)
 {
     return &mpi_of(transport)->channel;
 }
 
-struct rpi_lifeline *rpi_transport_mpi_lifeline(struct rpi_transport *transport)
+struct rpi_oob_worker *rpi_transport_mpi_lifeline(struct rpi_transport *transport)
 {
     return &mpi_of(transport)->lifeline;
 }
@@ -163,7 +163,7 @@ static void mpi_forget(struct rpi_transport *transport, int number)
     struct mpi *mpi = mpi_of(transport);
     mpi->peers[number].silent = mpi->peers[number].ended = mpi->peers[number].told = true;
     if (has_channel(mpi))
-        rpi_channel_drop(&mpi->channel, number);
+        rpi_oob_master_drop(&mpi->channel, number);
     mpi->to_set_aside = true; /* by the next poll: this may be inside one */
 }
 
@@ -176,7 +176,7 @@ static void fall_silent(struct mpi *mpi, int number)
 
 static void note_ends(struct mpi *mpi)
 {
-    for (int peer; (peer = rpi_channel_next_lost(&mpi->channel));)
+    for (int peer; (peer = rpi_oob_master_next_lost(&mpi->channel));)
         fall_silent(mpi, peer);
 }
 
@@ -185,7 +185,7 @@ static void look_at_channel(struct mpi *mpi, const struct rpi_events *events)
     if (!has_channel(mpi))
         return;
     mpi->looked = rpi_ticks();
-    rpi_channel_hear(&mpi->channel, events->alive, events->context);
+    rpi_oob_master_hear(&mpi->channel, events->alive, events->context);
     mpi->base.parked = mpi->channel.parked;
     mpi->base.again = mpi->channel.far ? rpi_host_beat(mpi->channel.host_timeout) / 2 : 0;
     note_ends(mpi);
@@ -221,11 +221,11 @@ static bool is_loss(struct mpi *mpi, int number, int outcome)
     MPI_Comm comm = number == ANYONE ? mpi->comm : mpi->peers[number].comm;
     if (outcome == MPI_SUCCESS)
         return false;
-    if (outcome != RPI_MPI_CANCELLED && rpi_ulfm_is_end(outcome)) {
-        rpi_ulfm_ended(comm, note_end, &(struct ended){ .mpi = mpi, .comm = comm });
+    if (outcome != RPI_MPI_CANCELLED && rpi_mpi_ulfm_is_end(outcome)) {
+        rpi_mpi_ulfm_ended(comm, note_end, &(struct ended){ .mpi = mpi, .comm = comm });
         return true;
     }
-    if (outcome != RPI_MPI_CANCELLED && !rpi_mpi_recovers())
+    if (outcome != RPI_MPI_CANCELLED && !rpi_mpi_runtime_recovers())
         return false;
     if (number != ANYONE)
         sever(mpi, number);
@@ -264,11 +264,11 @@ static rp_status tell_ends(struct mpi *mpi, const struct rpi_events *events, boo
         mpi->peers[peer].ended = mpi->peers[peer].told = true;
         mpi->to_set_aside = true;
         if (has_channel(mpi))
-            rpi_channel_drop(&mpi->channel, peer); /* one that MPI alone has lost ends by that */
+            rpi_oob_master_drop(&mpi->channel, peer); /* one that MPI alone has lost ends by that */
         if (!events->lost)
             return rpi_error(RP_ERR_BROKEN, "rank %d has ended before its time", peer);
         if (has_channel(mpi) && events->died)
-            events->died(events->context, peer, rpi_channel_words(&mpi->channel, peer));
+            events->died(events->context, peer, rpi_oob_master_words(&mpi->channel, peer));
         events->lost(events->context, peer);
     }
     return RP_OK;
@@ -281,7 +281,7 @@ static rp_status tell_ends(struct mpi *mpi, const struct rpi_events *events, boo
 static bool lacks_batches(struct mpi *mpi, int number)
 {
     struct peer *peer = &mpi->peers[number];
-    uint32_t lacking = rpi_channel_count(&mpi->channel, number) - peer->came;
+    uint32_t lacking = rpi_oob_master_count(&mpi->channel, number) - peer->came;
     bool lacks = (int32_t)lacking > 0 && !peer->silent && !peer->box->ring.held && peer->came == peer->seen;
     peer->seen = peer->came;
     peer->missed = lacks ? peer->missed + 1 : 0;
@@ -331,7 +331,7 @@ static void look_for_missing(struct mpi *mpi, const struct rpi_events *events)
 static bool is_there(struct mpi *mpi, int number)
 {
     const struct peer *peer = &mpi->peers[number];
-    if (!peer->silent && (mpi->shy || peer->shy) && has_channel(mpi) && !rpi_channel_lives(&mpi->channel, number))
+    if (!peer->silent && (mpi->shy || peer->shy) && has_channel(mpi) && !rpi_oob_master_lives(&mpi->channel, number))
         note_ends(mpi);
     return !peer->silent;
 }
@@ -340,9 +340,9 @@ static bool is_there(struct mpi *mpi, int number)
 static void ring(struct mpi *mpi, int number, bool anew)
 {
     if (has_channel(mpi))
-        rpi_channel_sent(&mpi->channel, number);
+        rpi_oob_master_sent(&mpi->channel, number);
     else
-        rpi_lifeline_sent(&mpi->lifeline, anew);
+        rpi_oob_worker_sent(&mpi->lifeline, anew);
 }
 
 /* ---- sending */
@@ -412,7 +412,7 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
         code = MPI_Test(&request, &complete, MPI_STATUS_IGNORE); /* eager: nearly always complete at once */
     if (code != MPI_SUCCESS) {
         *done = is_loss(mpi, number, code);
-        return *done ? RP_OK : rpi_mpi_failed("MPI_Isend", code);
+        return *done ? RP_OK : rpi_mpi_dup_failed("MPI_Isend", code);
     }
     ring(mpi, number, false);
     mpi->sent++;
@@ -438,7 +438,7 @@ static rp_status cut_short(struct mpi *mpi, struct operation *operation, size_t 
                            bool *done)
 {
     if (!is_loss(mpi, operation->peer, code))
-        return rpi_mpi_failed(call, code);
+        return rpi_mpi_dup_failed(call, code);
     operation->left = fragments;
     *done = fragments == 0;
     if (*done)
@@ -503,7 +503,7 @@ static bool deliver(struct mpi *mpi, const struct mpi *box, const struct rpi_eve
     struct peer *peer = &mpi->peers[number];
     if (peer->ended || peer->box != box)
         return true;
-    if (!events->batch(events->context, number, rpi_mpi_ring_batch(&box->ring), (size_t)box->ring.size))
+    if (!events->batch(events->context, number, rpi_mpi_recv_ring_batch(&box->ring), (size_t)box->ring.size))
         return false;
     peer->came++;
     return true;
@@ -517,19 +517,19 @@ static int sender_to(const struct mpi *mpi, const struct mpi *box)
 
 static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_events *events, bool *any)
 {
-    for (int i = 0; i < RPI_MPI_RING; i++) {
-        int outcome = rpi_mpi_ring_look(&box->ring);
+    for (int i = 0; i < RPI_MPI_RECV_RING; i++) {
+        int outcome = rpi_mpi_recv_ring_look(&box->ring);
         if (is_loss(mpi, sender_to(mpi, box), outcome)) /* the others' still come */
-            return rpi_mpi_ring_fill(&box->ring);
+            return rpi_mpi_recv_ring_fill(&box->ring);
         if (outcome != MPI_SUCCESS)
-            return rpi_mpi_failed("MPI_Test", outcome);
+            return rpi_mpi_dup_failed("MPI_Test", outcome);
         if (!box->ring.held)
-            return i == 0 ? rpi_mpi_ring_fill(&box->ring) : RP_OK;
+            return i == 0 ? rpi_mpi_recv_ring_fill(&box->ring) : RP_OK;
         if (!deliver(mpi, box, events))
             return RP_OK;
-        rpi_lifeline_came(&mpi->lifeline);
+        rpi_oob_worker_came(&mpi->lifeline);
         *any = true;
-        rp_status status = rpi_mpi_ring_pop(&box->ring);
+        rp_status status = rpi_mpi_recv_ring_pop(&box->ring);
         if (status != RP_OK || mpi->base.hasty)
             return status;
     }
@@ -569,9 +569,9 @@ static void count_received(struct operation *operation, MPI_Status *status, int 
     int size = 0;
     if (!operation->receive)
         return;
-    if (!rpi_mpi_is_cut_off(code))
+    if (!rpi_mpi_recv_ring_is_cut_off(code))
         (void)MPI_Get_count(status, MPI_BYTE, &size);
-    operation->odd = operation->odd || rpi_mpi_is_cut_off(code) || (size_t)size > operation->due;
+    operation->odd = operation->odd || rpi_mpi_recv_ring_is_cut_off(code) || (size_t)size > operation->due;
     operation->due -= operation->odd ? 0 : (size_t)size;
 }
 
@@ -595,9 +595,9 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
         return RP_OK;
     int before = mpi->pending; /* handlers may add more behind these */
     int code = MPI_Testsome(before, mpi->requests, &count, mpi->completed, mpi->statuses);
-    bool single = code == MPI_ERR_IN_STATUS || rpi_ulfm_is_end(code); /* each has a code of its own */
+    bool single = code == MPI_ERR_IN_STATUS || rpi_mpi_ulfm_is_end(code); /* each has a code of its own */
     if (code != MPI_SUCCESS && !single)
-        return rpi_mpi_failed("MPI_Testsome", code);
+        return rpi_mpi_dup_failed("MPI_Testsome", code);
     if (count == MPI_UNDEFINED || count == 0)
         return RP_OK;
     *any = true;
@@ -605,13 +605,13 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
         struct operation *operation = mpi->operations[mpi->completed[i]];
         mpi->operations[mpi->completed[i]] = NULL;
         int outcome = rpi_mpi_outcome(single ? mpi->statuses[i].MPI_ERROR : MPI_SUCCESS, &mpi->statuses[i]);
-        if (outcome == MPI_SUCCESS || rpi_mpi_is_cut_off(outcome)) {
+        if (outcome == MPI_SUCCESS || rpi_mpi_recv_ring_is_cut_off(outcome)) {
             count_received(operation, &mpi->statuses[i], outcome);
             step(mpi, events, operation);
         } else if (is_loss(mpi, operation->peer, outcome)) {
             drop_fragment(mpi, operation);
         } else {
-            return rpi_mpi_failed("MPI_Testsome", outcome);
+            return rpi_mpi_dup_failed("MPI_Testsome", outcome);
         }
     }
     int kept = 0;
@@ -635,7 +635,7 @@ static void tell_count(struct mpi *mpi, uint64_t pause)
         return;
     mpi->told = mpi->sent;
     mpi->told_at = now;
-    rpi_lifeline_count(&mpi->lifeline, mpi->sent);
+    rpi_oob_worker_count(&mpi->lifeline, mpi->sent);
 }
 
 /* At a worker: rank 0 has ended the pool and said so on the side channel; if it could not say how over MPI, this is all there is.
@@ -696,7 +696,7 @@ static bool mpi_doze(struct rpi_transport *transport)
             return false;
     tell_count(mpi, 0);
     if (mpi->lifeline.live)
-        rpi_lifeline_doze(&mpi->lifeline);
+        rpi_oob_worker_doze(&mpi->lifeline);
     mpi->looked = 0; /* the next poll hears what woke this rank, or would wake it at once */
     return mpi->lifeline.live || has_channel(mpi);
 }
@@ -705,16 +705,16 @@ static void mpi_park(struct rpi_transport *transport, double seconds)
 {
     struct mpi *mpi = mpi_of(transport);
     if (mpi->lifeline.live)
-        rpi_lifeline_park(&mpi->lifeline, seconds);
+        rpi_oob_worker_park(&mpi->lifeline, seconds);
     else
-        rpi_channel_wait(&mpi->channel, seconds);
+        rpi_oob_master_wait(&mpi->channel, seconds);
 }
 
 static void mpi_wake(struct rpi_transport *transport)
 {
     struct mpi *mpi = mpi_of(transport);
     if (has_channel(mpi)) /* only rank 0 has threads that wake each other */
-        rpi_channel_ring(&mpi->channel);
+        rpi_oob_master_ring(&mpi->channel);
 }
 
 /* ---- closing */
@@ -725,7 +725,7 @@ static bool is_someone_gone(struct mpi *mpi, bool *at_once)
     *at_once = atomic_load(&mpi->lifeline.parted);
     if (!has_channel(mpi))
         return *at_once || atomic_load(&mpi->lifeline.gone);
-    rpi_channel_hear(&mpi->channel, NULL, NULL);
+    rpi_oob_master_hear(&mpi->channel, NULL, NULL);
     note_ends(mpi);
     return mpi->ending > 0;
 }
@@ -774,7 +774,7 @@ static void release(struct mpi *mpi)
     rpi_free(&mpi->alloc, mpi->operations);
     rpi_free(&mpi->alloc, mpi->completed);
     rpi_free(&mpi->alloc, mpi->statuses);
-    rpi_mpi_ring_free(&mpi->ring, &mpi->alloc);
+    rpi_mpi_recv_ring_free(&mpi->ring, &mpi->alloc);
     rpi_free(&mpi->alloc, mpi->peers);
     rpi_free(&mpi->alloc, mpi);
 }
@@ -783,16 +783,16 @@ static void release(struct mpi *mpi)
 static void mpi_close(struct rpi_transport *transport, bool together)
 {
     struct mpi *mpi = mpi_of(transport);
-    rpi_lifeline_leave(&mpi->lifeline);
+    rpi_oob_worker_leave(&mpi->lifeline);
     bool parted = together && part(mpi);
-    rpi_lifeline_close(&mpi->lifeline);
+    rpi_oob_worker_close(&mpi->lifeline);
     if (has_channel(mpi))
-        rpi_channel_fini(&mpi->channel, !parted);
+        rpi_oob_master_fini(&mpi->channel, !parted);
     if (!parted) {
         rpi_mpi_bereft();
         return;
     }
-    rpi_mpi_ring_cancel(&mpi->ring);
+    rpi_mpi_recv_ring_cancel(&mpi->ring);
     let_go(mpi);
     (void)MPI_Comm_free(&mpi->comm);
     release(mpi);
@@ -815,9 +815,9 @@ rp_status rpi_transport_mpi_adopt(struct rpi_transport *transport, int number, s
     struct mpi *mpi = mpi_of(transport), *box = mpi_of(from);
     if (mpi->to_set_aside)
         set_aside(mpi);
-    if (!rpi_channel_move(&mpi->channel, number, &box->channel))
+    if (!rpi_oob_master_move(&mpi->channel, number, &box->channel))
         return rpi_error(RP_ERR_BROKEN, "it has ended again");
-    rpi_channel_fini(&box->channel, false);
+    rpi_oob_master_fini(&box->channel, false);
     forget_ring(mpi, number);
     mpi->peers[number] = (struct peer){ .comm = box->comm, .rank = 1, .box = box, .shy = true, .came = box->peers[1].came };
     box->number = number;
@@ -851,7 +851,7 @@ static rp_status set_up(struct mpi *mpi)
         return rpi_error(RP_ERR_MPI, "this MPI allows too few message tags");
     for (int i = 0; i <= mpi->base.peers; i++)
         mpi->peers[i] = (struct peer){ .comm = mpi->comm, .rank = i, .box = mpi };
-    return rpi_mpi_ring_post(&mpi->ring, mpi->comm, TAG_BATCH);
+    return rpi_mpi_recv_ring_post(&mpi->ring, mpi->comm, TAG_BATCH);
 }
 
 static struct mpi *make(const struct rpi_alloc *alloc, int size)
@@ -863,10 +863,10 @@ static struct mpi *make(const struct rpi_alloc *alloc, int size)
     mpi->alloc = *alloc;
     mpi->comm = MPI_COMM_NULL;
     mpi->channel.epoll = -1;
-    rpi_lifeline_init(&mpi->lifeline);
+    rpi_oob_worker_init(&mpi->lifeline);
     rpi_list_init(&mpi->untaken);
     mpi->peers = rpi_reserve(alloc, (size_t)size * sizeof *mpi->peers);
-    rpi_mpi_ring_init(&mpi->ring, alloc);
+    rpi_mpi_recv_ring_init(&mpi->ring, alloc);
     if (mpi->peers && mpi->ring.bytes)
         return mpi;
     release(mpi);
@@ -881,12 +881,12 @@ rp_status rpi_transport_mpi_open(MPI_Comm comm, double timeout, const struct rpi
     if (code == MPI_SUCCESS)
         code = MPI_Comm_size(comm, &size);
     if (code != MPI_SUCCESS)
-        return rpi_mpi_failed("MPI_Comm_rank", code);
+        return rpi_mpi_dup_failed("MPI_Comm_rank", code);
     struct mpi *mpi = make(alloc, size);
     if (!mpi)
         return rpi_no_memory("the messages of a pool");
     mpi->rank = rank;
-    rp_status status = rpi_mpi_meet(comm, timeout, alloc, &mpi->comm);
+    rp_status status = rpi_mpi_dup(comm, timeout, alloc, &mpi->comm);
     if (status == RP_OK)
         status = set_up(mpi);
     if (status != RP_OK)
