@@ -2,6 +2,7 @@
  * say once they are in.  That no sleeper is forgotten: test_sleepers. */
 #include "oob/oob_master.h"
 #include "base/clock.h"
+#include "base/hosts.h"
 #include "oob/oob_listener.h"
 #include "harness.h"
 #include "memory.h"

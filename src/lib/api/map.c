@@ -45,7 +45,7 @@ static rp_status check_arrays(const struct rpi_map_request *request, size_t in_s
 
 static rp_status check_map(const rp_pool *pool, rp_fn *fn, const rp_map_options *options, struct rpi_map_request *request)
 {
-    rp_status status = rpi_function_number(pool, fn, "rp_map", &request->function);
+    rp_status status = rpi_pool_function(pool, fn, "rp_map", &request->function);
     if (status != RP_OK || !options)
         return status;
     if (options->struct_size != sizeof *options)

@@ -68,19 +68,6 @@ rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool, st
     return RP_OK;
 }
 
-rp_status rpi_function_number(const rp_pool *pool, rp_fn *fn, const char *caller, uint16_t *number)
-{
-    if (!fn)
-        return rpi_error(RP_ERR_INVALID, "%s: the function is NULL", caller);
-    *number = rpi_registry_find(&pool->registry, fn);
-    if (*number == RPI_NO_FUNCTION)
-        return rpi_error(RP_ERR_UNREGISTERED,
-                         "%s: the function at %p is not registered: put RP_TASK(its name); at file scope, or call "
-                         "rp_register before rp_open on every rank",
-                         caller, (void *)(uintptr_t)fn);
-    return RP_OK;
-}
-
 static bool has_room(rp_pool *pool, const void *context)
 {
     uint64_t size = *(const size_t *)context;
@@ -130,7 +117,7 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
                                    .options = submission->kept,
                                    .number = submission->number,
                                    .link = submission->link };
-    rp_status status = rpi_function_number(pool, submission->fn, "rp_submit", &request.function);
+    rp_status status = rpi_pool_function(pool, submission->fn, "rp_submit", &request.function);
     if (status != RP_OK)
         return status;
     if ((!request.arg && size > 0) || size > UINT32_MAX)

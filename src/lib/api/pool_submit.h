@@ -45,7 +45,4 @@ static inline void rpi_submitted(rp_pool *pool)
     rpi_pool_drive(pool);
 }
 
-/* RP_ERR_INVALID (NULL), RP_ERR_UNREGISTERED. */
-RP_MUST_USE rp_status rpi_function_number(const rp_pool *pool, rp_fn *fn, const char *caller, uint16_t *number);
-
 #endif

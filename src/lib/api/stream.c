@@ -1,5 +1,5 @@
 /* Streams: results as they finish, or in order. */
-#include "api/stream.h"
+#include "pool/streams.h"
 
 #include "master/plain.h"
 #include "base/status.h"
@@ -86,7 +86,7 @@ rp_status rp_imap(rp_pool *pool, rp_fn *fn, rp_source *source, void *context, co
     rp_status status = rpi_pool_enter(pool, "rp_imap");
     if (status != RP_OK)
         return status;
-    status = rpi_function_number(pool, fn, "rp_imap", &function);
+    status = rpi_pool_function(pool, fn, "rp_imap", &function);
     if (status == RP_OK && (!source || !stream))
         status = rpi_error(RP_ERR_INVALID, "rp_imap: %s is NULL", source ? "stream" : "source");
     if (status == RP_OK)
@@ -444,16 +444,6 @@ static void cancel_rest(rp_stream *stream)
     }
 }
 
-static void drop(rp_stream *stream)
-{
-    const struct rpi_alloc *alloc = &stream->pool->alloc;
-    rpi_list_remove(&stream->link);
-    rpi_idqueue_fini(&stream->outbox.ready, alloc);
-    rpi_free(alloc, stream->order);
-    rpi_options_release(&stream->pool->master.options, stream->number);
-    rpi_free(alloc, stream);
-}
-
 static void close_stream(rp_stream *stream)
 {
     if (stream->delivered)
@@ -468,7 +458,7 @@ static void close_stream(rp_stream *stream)
     while (stream->outbox.ready.count)
         let_go(stream, rpi_idqueue_pop(&stream->outbox.ready));
     rpi_options_detach(&stream->pool->master.options, &stream->outbox);
-    drop(stream);
+    rpi_streams_drop(stream);
 }
 
 rp_status rp_stream_close(rp_stream **stream)
@@ -486,10 +476,4 @@ rp_status rp_stream_close(rp_stream **stream)
     rpi_pool_leave(pool);
     *stream = NULL;
     return RP_OK;
-}
-
-void rpi_streams_free(rp_pool *pool)
-{
-    for (struct rpi_link *link; (link = rpi_list_first(&pool->streams));)
-        drop(RPI_MEMBER(link, rp_stream, link));
 }

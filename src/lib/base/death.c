@@ -1,6 +1,22 @@
 #include "base/death.h"
 
-#include "exec/postmortem.h"
+#include <signal.h>
+
+const char *rpi_death_signal_name(int number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = { { SIGHUP, "SIGHUP" },   { SIGINT, "SIGINT" },   { SIGQUIT, "SIGQUIT" },     { SIGILL, "SIGILL" },
+                  { SIGTRAP, "SIGTRAP" }, { SIGABRT, "SIGABRT" }, { SIGBUS, "SIGBUS" },       { SIGFPE, "SIGFPE" },
+                  { SIGKILL, "SIGKILL" }, { SIGUSR1, "SIGUSR1" }, { SIGSEGV, "SIGSEGV" },     { SIGUSR2, "SIGUSR2" },
+                  { SIGPIPE, "SIGPIPE" }, { SIGALRM, "SIGALRM" }, { SIGTERM, "SIGTERM" },     { SIGXCPU, "SIGXCPU" },
+                  { SIGXFSZ, "SIGXFSZ" }, { SIGSYS, "SIGSYS" },   { SIGVTALRM, "SIGVTALRM" }, { SIGPROF, "SIGPROF" } };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].number == number)
+            return names[i].name;
+    return NULL;
+}
 
 size_t rpi_text_add(char *text, size_t size, size_t used, const char *more)
 {
@@ -40,7 +56,7 @@ static size_t add_call(char *text, const char *function, int32_t code)
 
 static void tell_signal(char *text, int32_t number)
 {
-    const char *name = rpi_postmortem_signal_name(number);
+    const char *name = rpi_death_signal_name(number);
     size_t used = rpi_text_add(text, RPI_DEATH_TEXT, 0, name ? "died of " : "died of signal ");
     if (name)
         (void)rpi_text_add(text, RPI_DEATH_TEXT, used, name);

@@ -30,6 +30,9 @@ struct rpi_death {
 /* "died of SIGSEGV", "called exit(3)", ...; may be called in a signal handler. */
 void rpi_death_tell(const struct rpi_death *death, char text[RPI_DEATH_TEXT]);
 
+/* The name of a signal, or NULL. */
+const char *rpi_death_signal_name(int number);
+
 /* Appends to what stands in text[0 .. used) and returns the new length, under `size`; the text
  * ends with a 0 byte. For signal handlers, where printf may not be called. */
 size_t rpi_text_add(char *text, size_t size, size_t used, const char *more);

@@ -14,7 +14,6 @@ struct rp_call {
     const char *name; /* of its function */
     const char *host;
     int worker;
-    int line; /* the socket for last words to rank 0 (crash.h); -1: none */
     const struct rpi_task *task;
     void **worker_data;
     uint64_t seed; /* the pool's */

@@ -1,7 +1,6 @@
 #include "exec/crash.h"
 
 #include "exec/call.h"
-#include "oob/oob_protocol.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,13 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 _Thread_local bool rpi_crash_armed;
 
 static enum rpi_crash_ends what_ends; /* facts of the process, as its signals are */
 static void (*end_job)(int code);
+static void (*tell_master)(void *context, const struct rpi_death *death); /* NULL: nobody is told */
+static void *tell_context;
 static pid_t owner; /* 0: nothing is watched; a copy that somebody has forked is not */
 static bool is_child;
 static struct rp_call *const *_Atomic served; /* NULL, or where the thread that runs tasks says which */
@@ -100,15 +100,6 @@ static void say(const struct rp_call *call, const char *what, const char *where,
     (void)!write(STDERR_FILENO, line.text, line.used);
 }
 
-static void report(const struct rp_call *call, const struct rpi_death *death)
-{
-    uint8_t words[RPI_WORDS_BYTES];
-    if (call->line < 0)
-        return;
-    rpi_words_write(words, death);
-    (void)send(call->line, words, sizeof words, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 /* The thread that serves ends the process, and no task is to blame. */
 static bool speak_of_server(const struct rp_call *call, enum rpi_way way, const char *what)
 {
@@ -136,7 +127,8 @@ static bool speak(enum rpi_way way, int code)
     death.item = call->item;
     death.attempt = call->task->attempt;
     say(call, what, beside ? " beside " : " in ", true);
-    report(call, &death);
+    if (tell_master)
+        tell_master(tell_context, &death);
     return true;
 }
 
@@ -372,6 +364,7 @@ void rpi_crash_watch_child(const struct rp_call *call)
     owner = getpid();
     is_child = true;
     phase = RPI_CRASH_IN_TASKS;
+    tell_master = NULL;
     rpi_crash_arm();
     rpi_crash_serve(call);
 }
@@ -379,6 +372,12 @@ void rpi_crash_watch_child(const struct rp_call *call)
 void rpi_crash_phase(enum rpi_crash_phase now)
 {
     phase = now;
+}
+
+void rpi_crash_tell(void (*tell)(void *context, const struct rpi_death *death), void *context)
+{
+    tell_context = context;
+    tell_master = tell;
 }
 
 void rpi_crash_serve(const struct rp_call *call)

@@ -10,7 +10,7 @@ rp_status rpi_inline_init(struct rpi_inline *executor, const struct rpi_alloc *a
                           size_t room, int worker, const char *host)
 {
     *executor = (struct rpi_inline){ .alloc = *alloc, .registry = registry, .room = room };
-    executor->call = (struct rp_call){ .alloc = *alloc, .worker = worker, .line = -1, .host = host, .name = "" };
+    executor->call = (struct rp_call){ .alloc = *alloc, .worker = worker, .host = host, .name = "" };
     executor->call.worker_data = &executor->worker_data;
     executor->call.registry = registry;
     executor->call.child_limit = room;

@@ -1,25 +1,11 @@
 #include "exec/postmortem.h"
 
+#include "base/death.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-
-const char *rpi_postmortem_signal_name(int number)
-{
-    static const struct {
-        int number;
-        const char *name;
-    } names[] = { { SIGHUP, "SIGHUP" },   { SIGINT, "SIGINT" },   { SIGQUIT, "SIGQUIT" },     { SIGILL, "SIGILL" },
-                  { SIGTRAP, "SIGTRAP" }, { SIGABRT, "SIGABRT" }, { SIGBUS, "SIGBUS" },       { SIGFPE, "SIGFPE" },
-                  { SIGKILL, "SIGKILL" }, { SIGUSR1, "SIGUSR1" }, { SIGSEGV, "SIGSEGV" },     { SIGUSR2, "SIGUSR2" },
-                  { SIGPIPE, "SIGPIPE" }, { SIGALRM, "SIGALRM" }, { SIGTERM, "SIGTERM" },     { SIGXCPU, "SIGXCPU" },
-                  { SIGXFSZ, "SIGXFSZ" }, { SIGSYS, "SIGSYS" },   { SIGVTALRM, "SIGVTALRM" }, { SIGPROF, "SIGPROF" } };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (names[i].number == number)
-            return names[i].name;
-    return NULL;
-}
 
 int rpi_postmortem_code(int status)
 {
@@ -57,7 +43,7 @@ static const char *advice(int number)
 
 void rpi_postmortem(char *to, size_t size, int64_t pid, int status, const struct rpi_postmortem_tail *tail)
 {
-    const char *name = WIFSIGNALED(status) ? rpi_postmortem_signal_name(WTERMSIG(status)) : NULL;
+    const char *name = WIFSIGNALED(status) ? rpi_death_signal_name(WTERMSIG(status)) : NULL;
     if (name)
         (void)snprintf(to, size, "its process (pid %lld) died of %s (%s)", (long long)pid, name, advice(WTERMSIG(status)));
     else if (WIFSIGNALED(status))

@@ -4,8 +4,6 @@
 
 #include "exec/tail.h"
 
-/* The name of a signal, or NULL. */
-const char *rpi_postmortem_signal_name(int number);
 /* `status` as waitpid gives it. */
 void rpi_postmortem(char *to, size_t size, int64_t pid, int status, const struct rpi_postmortem_tail *tail);
 /* "  It said: ..." behind what `to` has; nothing where nothing was said. */

@@ -1,6 +1,7 @@
 #include "oob/oob_master.h"
 
 #include "base/clock.h"
+#include "base/hosts.h"
 #include "base/files.h"
 #include "base/private.h"
 #include "oob/oob_protocol.h"

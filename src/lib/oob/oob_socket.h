@@ -11,13 +11,6 @@ RP_MUST_USE rp_status rpi_oob_address_choose(const char *others, uint32_t *ip);
 #define RPI_OOB_ADDRESS_BYTES 24
 void rpi_oob_address_text(uint32_t ip, uint16_t port, char *text);
 
-/* Seconds after which a host that does not answer is given up, by default.  A cable that is mended
- * within half of it, where that is 3 s and more, costs no worker, and a host whose cable was out asks who has which address before
- * it answers, once a second: 2.5 s.  It is added to what a cut cable costs. */
-#define RPI_HOST_TIMEOUT       3.0
-#define RPI_HOST_TIMEOUT_LEAST 1.0
-#define RPI_HOST_TIMEOUT_MOST  3600.0
-
 enum rpi_oob_socket_end { RPI_OOB_SOCKET_MASTER, RPI_OOB_SOCKET_WORKER };
 
 /* Seconds between two heartbeats to a host. */

@@ -1,6 +1,7 @@
 #include "oob/oob_worker.h"
 
 #include "base/advice.h"
+#include "base/hosts.h"
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/proctree.h"
@@ -241,6 +242,13 @@ void rpi_oob_worker_count(struct rpi_oob_worker *lifeline, uint32_t sent)
     uint8_t record[RPI_COUNT_BYTES];
     rpi_count_write(record, sent);
     (void)send(lifeline->file, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void rpi_oob_worker_last_words(void *lifeline, const struct rpi_death *death)
+{
+    uint8_t record[RPI_WORDS_BYTES];
+    rpi_words_write(record, death);
+    (void)send(((struct rpi_oob_worker *)lifeline)->file, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void rpi_oob_worker_doze(struct rpi_oob_worker *lifeline)

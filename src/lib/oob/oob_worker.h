@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/death.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -68,6 +69,8 @@ static inline void rpi_oob_worker_came(struct rpi_oob_worker *lifeline)
 }
 /* Says how many messages have been sent to rank 0 so far. */
 void rpi_oob_worker_count(struct rpi_oob_worker *lifeline, uint32_t sent);
+/* Says how a task ends this process.  For signal handlers too: nothing is locked. */
+void rpi_oob_worker_last_words(void *lifeline, const struct rpi_death *death);
 /* Says that this worker is about to sleep. */
 void rpi_oob_worker_doze(struct rpi_oob_worker *lifeline);
 /* Sleeps until rank 0 says something or ends, or `seconds` have passed. */

@@ -247,7 +247,7 @@ static rp_status serve(struct entry *entry, struct rpi_serve *server)
                                                : RPI_CRASH_ENDS_JOB,
                     job_ender());
     rpi_crash_serve(&server->executor.call);
-    server->executor.call.line = rpi_transport_mpi_lifeline(opening->transport)->file;
+    rpi_crash_tell(rpi_oob_worker_last_words, rpi_transport_mpi_lifeline(opening->transport));
     rpi_mpi_watch_errors();
     rpi_crash_phase(RPI_CRASH_IN_INITIALIZER);
     rp_status status = make_ready(entry, server);
@@ -263,6 +263,7 @@ static rp_status serve(struct entry *entry, struct rpi_serve *server)
     rpi_crash_phase(RPI_CRASH_IN_FINALIZER);
     rpi_serve_fini(server);
     rpi_crash_phase(RPI_CRASH_IN_TASKS);
+    rpi_crash_tell(NULL, NULL);
     rpi_crash_serve(NULL);
     rpi_mpi_leave_errors();
     rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);

@@ -1,6 +1,6 @@
 /* What an rp_config may say. */
 #include "pool/pool.h"
-#include "oob/oob_socket.h"
+#include "base/hosts.h"
 #include "base/status.h"
 
 #include <locale.h>

@@ -5,7 +5,7 @@
 #include "pool/members.h"
 #include "base/bufcache.h"
 #include "base/status.h"
-#include "api/stream.h"
+#include "pool/streams.h"
 #include "store/trace.h"
 #include "pool/tracing.h"
 #include "pool/watchdog.h"

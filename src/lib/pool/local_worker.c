@@ -2,7 +2,6 @@
 
 #include "exec/crash.h"
 #include "base/status.h"
-#include "api/pool_submit.h"
 #include "transport/transport_local.h"
 
 #include <float.h>
@@ -53,7 +52,7 @@ static rp_status initialise(struct rpi_serve *server, const rp_config *config, c
     uint16_t number = RPI_NO_FUNCTION;
     rp_status status = RP_OK;
     if (config->initializer)
-        status = rpi_function_number(pool, config->initializer, "rp_open", &number);
+        status = rpi_pool_function(pool, config->initializer, "rp_open", &number);
     if (status == RP_OK && isolation.fork)
         return rpi_serve_isolate(server, &isolation, number, config->init_arg, config->finalizer);
     if (status == RP_OK && config->initializer)

@@ -52,6 +52,19 @@ static rp_status is_shut(rp_pool *pool, const char *function)
                      function);
 }
 
+rp_status rpi_pool_function(const rp_pool *pool, rp_fn *fn, const char *caller, uint16_t *number)
+{
+    if (!fn)
+        return rpi_error(RP_ERR_INVALID, "%s: the function is NULL", caller);
+    *number = rpi_registry_find(&pool->registry, fn);
+    if (*number == RPI_NO_FUNCTION)
+        return rpi_error(RP_ERR_UNREGISTERED,
+                         "%s: the function at %p is not registered: put RP_TASK(its name); at file scope, or call "
+                         "rp_register before rp_open on every rank",
+                         caller, (void *)(uintptr_t)fn);
+    return RP_OK;
+}
+
 rp_status rpi_pool_enter_late(rp_pool *pool, const char *function)
 {
     if (rpi_lock_is_shut(&pool->lock))

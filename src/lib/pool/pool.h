@@ -205,6 +205,9 @@ RP_MUST_USE rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_par
 RP_MUST_USE rp_status rpi_pool_config_check(const rp_config *config, rp_config *checked);
 /* As strtod, with a point in every locale: of numbers that rankpool launch writes. */
 double rpi_config_seconds(const char *text, char **end);
+/* The number of a function of the application's.  RP_ERR_INVALID (NULL), RP_ERR_UNREGISTERED. */
+RP_MUST_USE rp_status rpi_pool_function(const rp_pool *pool, rp_fn *fn, const char *caller, uint16_t *number);
+
 /* Where config.host_timeout has its default from, if it is set: rankpool launch sets it. */
 #define RPI_HOST_TIMEOUT_SETTING "RANKPOOL_HOST_TIMEOUT"
 struct rpi_isolation rpi_config_isolation(const rp_config *checked);

@@ -1,6 +1,6 @@
 /* Streams, as the pool sees them. */
-#ifndef RPI_STREAM_H
-#define RPI_STREAM_H
+#ifndef RPI_STREAMS_H
+#define RPI_STREAMS_H
 
 #include "pool/pool.h"
 
@@ -29,7 +29,8 @@ struct rp_stream {
     bool asking;   /* a thread is inside source */
 };
 
-/* Frees the streams that a pool still has. */
+/* Frees one, and those that a pool still has at its end. */
+void rpi_streams_drop(rp_stream *stream);
 void rpi_streams_free(rp_pool *pool);
 
 #endif
