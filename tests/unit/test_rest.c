@@ -409,9 +409,10 @@ static void a_long_rest_trims(void)
         struct memory memory = { 0 };
         const struct rpi_alloc alloc = memory_hook(&memory);
         begin();
-        pool->alloc.spares = rpi_bufcache_new(&alloc, RPI_BUFCACHE_IDLE);
+        pool->alloc = alloc;
+        CU_ASSERT_TRUE_FATAL(rpi_bufcache_begin(&pool->alloc, RPI_BUFCACHE_IDLE));
         uint64_t empty = memory.live;
-        rpi_buffer_free(rpi_bufcache_buffer(pool->alloc.spares, RPI_BUFCACHE_LEAST));
+        rpi_buffer_free(rpi_buffer_new(&pool->alloc, RPI_BUFFER_LARGE));
         CU_ASSERT_EQUAL(memory.live, empty + 1);
         struct sleeper one = { .seconds = is_long ? RPI_IDLE_MOST : RPI_IDLE_MOST / 2 };
         start(&one);
@@ -419,7 +420,7 @@ static void a_long_rest_trims(void)
         CU_ASSERT_EQUAL(memory.live, is_long ? empty : empty + 1);
         wake(&bed.transport);
         CU_ASSERT_TRUE(join(&one));
-        rpi_bufcache_end(pool->alloc.spares);
+        rpi_bufcache_end(pool->alloc.cache);
         CU_ASSERT_EQUAL(memory.live, 0);
         end();
     }
@@ -432,9 +433,10 @@ static void with_peers_elsewhere(void)
     const struct rpi_alloc alloc = memory_hook(&memory);
     struct rpi_patience patience = { 0 };
     begin();
-    pool->alloc.spares = rpi_bufcache_new(&alloc, RPI_BUFCACHE_IDLE);
+    pool->alloc = alloc;
+    CU_ASSERT_TRUE_FATAL(rpi_bufcache_begin(&pool->alloc, RPI_BUFCACHE_IDLE));
     uint64_t empty = memory.live;
-    rpi_buffer_free(rpi_bufcache_buffer(pool->alloc.spares, RPI_BUFCACHE_LEAST));
+    rpi_buffer_free(rpi_buffer_new(&pool->alloc, RPI_BUFFER_LARGE));
     bed.transport.again = 0.125;
     CU_ASSERT_TRUE(rpi_idle_limit(pool, &patience) < 0.125);
     CU_ASSERT_EQUAL(memory.live, empty + 1);
@@ -443,7 +445,7 @@ static void with_peers_elsewhere(void)
     CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), 0.125));
     CU_ASSERT_EQUAL(memory.live, empty);
     bed.transport.again = 0;
-    rpi_bufcache_end(pool->alloc.spares);
+    rpi_bufcache_end(pool->alloc.cache);
     CU_ASSERT_EQUAL(memory.live, 0);
     end();
 }

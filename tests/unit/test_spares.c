@@ -3,6 +3,7 @@
 #include "harness.h"
 #include "memory.h"
 #include "base/bufcache.h"
+#include "base/pages.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,8 +18,7 @@
 static struct rpi_alloc open_spares(struct memory *memory, size_t most)
 {
     struct rpi_alloc alloc = memory_hook(memory);
-    alloc.spares = rpi_bufcache_new(&alloc, most);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(alloc.spares);
+    CU_ASSERT_TRUE_FATAL(rpi_bufcache_begin(&alloc, most));
     return alloc;
 }
 
@@ -39,7 +39,7 @@ static void used_again(void)
     rp_free(one);
     rp_free(two);
     rp_free(other);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
@@ -48,18 +48,18 @@ static void small_ones_are_not_kept(void)
     struct memory memory = { 0 };
     struct rpi_alloc alloc = open_spares(&memory, 1024 * KIB);
     size_t live = memory.live;
-    rp_free(rpi_buffer_new(&alloc, RPI_BUFCACHE_LEAST - 1));
+    rp_free(rpi_buffer_new(&alloc, RPI_BUFFER_LARGE - 1));
     CU_ASSERT_EQUAL(memory.live, live);
-    rp_free(rpi_buffer_new(&alloc, RPI_BUFCACHE_LEAST));
+    rp_free(rpi_buffer_new(&alloc, RPI_BUFFER_LARGE));
     CU_ASSERT_EQUAL(memory.live, live + 1);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
 /* Every byte is the buffer's own, and a quarter more at the most is asked for. */
 static void every_size(void)
 {
-    for (size_t size = RPI_BUFCACHE_LEAST; size < 3000 * (size_t)KIB; size += size / 7 + 1) {
+    for (size_t size = RPI_BUFFER_LARGE; size < 3000 * (size_t)KIB; size += size / 7 + 1) {
         struct memory memory = { 0 };
         struct rpi_alloc alloc = open_spares(&memory, 0);
         size_t before = memory.bytes;
@@ -69,7 +69,7 @@ static void every_size(void)
         memset(buffer, 1, size);
         CU_ASSERT_TRUE(memory.bytes - before >= size && memory.bytes - before <= size + size / 4 + 128);
         rp_free(buffer);
-        rpi_bufcache_end(alloc.spares);
+        rpi_bufcache_end(alloc.cache);
         CU_ASSERT_EQUAL(memory.live, 0);
     }
 }
@@ -96,7 +96,7 @@ static void the_oldest_makes_room(void)
         rp_free(young[i]);
     rp_free(rpi_buffer_new(&alloc, 1024 * KIB)); /* more than may be idle in all: it displaces nobody */
     CU_ASSERT_EQUAL(memory.live, live + 3);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
@@ -108,11 +108,11 @@ static void trimmed(void)
     void *out = rpi_buffer_new(&alloc, 64 * KIB);
     rp_free(rpi_buffer_new(&alloc, 128 * KIB));
     rp_free(rpi_buffer_new(&alloc, 64 * KIB));
-    rpi_bufcache_trim(alloc.spares);
+    rpi_bufcache_trim(alloc.cache);
     CU_ASSERT_EQUAL(memory.live, live + 1);
     rpi_bufcache_trim(NULL);
     rp_free(out);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
@@ -123,7 +123,7 @@ static void outlive_the_pool(void)
     struct rpi_alloc alloc = open_spares(&memory, 1024 * KIB);
     uint8_t *one = rpi_buffer_new(&alloc, 64 * KIB), *two = rpi_buffer_new(&alloc, 64 * KIB);
     CU_ASSERT_TRUE_FATAL(one && two);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
     memset(one, 1, 64 * (size_t)KIB);
     rp_free(one);
     memset(two, 2, 64 * (size_t)KIB);
@@ -138,7 +138,8 @@ static void without_memory(void)
 {
     struct memory memory = { .fail_at = 1 };
     struct rpi_alloc alloc = memory_hook(&memory);
-    CU_ASSERT_PTR_NULL(rpi_bufcache_new(&alloc, 1024 * KIB));
+    CU_ASSERT_FALSE(rpi_bufcache_begin(&alloc, 1024 * KIB));
+    CU_ASSERT_PTR_NULL(alloc.cache);
     alloc = open_spares(&memory, 1024 * KIB);
     memory.fail_at = memory.calls + 1;
     memory.fail_on = true;
@@ -153,7 +154,7 @@ static void without_memory(void)
     CU_ASSERT_PTR_NOT_NULL(buffer);
     CU_ASSERT_EQUAL(memory.live, live);
     rp_free(buffer);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
@@ -164,8 +165,7 @@ static void without_memory(void)
 static struct rpi_alloc open_plain(size_t most)
 {
     struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
-    alloc.spares = rpi_bufcache_new(&alloc, most);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(alloc.spares);
+    CU_ASSERT_TRUE_FATAL(rpi_bufcache_begin(&alloc, most));
     return alloc;
 }
 
@@ -214,7 +214,7 @@ static void large_pages_are_shared(void)
     last = buffers[SEVERAL - 1];
     CU_ASSERT_PTR_EQUAL(rpi_buffer_new(&alloc, 64 * KIB), last);
     rp_free(last);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
     CU_ASSERT_EQUAL(loaded(buffers[0], 64 * KIB), -1);
     CU_ASSERT_EQUAL(loaded(last, 64 * KIB), -1);
 }
@@ -234,7 +234,7 @@ static void idle_pages_go_back(void)
     CU_ASSERT_TRUE(sum > 0 && sum * sysconf(_SC_PAGESIZE) <= (long)(256 * KIB));
     CU_ASSERT_EQUAL(loaded(buffers[15], 64 * KIB), 0); /* it went before 1 to 14 */
     CU_ASSERT_TRUE(holds(buffers[0], 64 * (size_t)KIB, 1));
-    rpi_bufcache_trim(alloc.spares);
+    rpi_bufcache_trim(alloc.cache);
     CU_ASSERT_EQUAL(loaded(buffers[1], 64 * KIB), 0);
     CU_ASSERT_TRUE(holds(buffers[0], 64 * (size_t)KIB, 1));
     uint8_t *again[SEVERAL];
@@ -246,9 +246,9 @@ static void idle_pages_go_back(void)
         rp_free(again[i]);
     }
     rp_free(buffers[0]);
-    rpi_bufcache_trim(alloc.spares);
+    rpi_bufcache_trim(alloc.cache);
     CU_ASSERT_EQUAL(loaded(buffers[0], 64 * KIB), -1);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
 }
 
 static void slabs_outlive_the_pool(void)
@@ -257,7 +257,7 @@ static void slabs_outlive_the_pool(void)
     uint8_t *buffers[SEVERAL];
     get_several(&alloc, buffers, 1);
     rp_free(buffers[0]);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
     CU_ASSERT_EQUAL(loaded(buffers[0], 64 * KIB), 0);
     for (int i = 1; i < SEVERAL; i++) {
         CU_ASSERT_TRUE(holds(buffers[i], 64 * (size_t)KIB, 1 + i));
@@ -283,11 +283,11 @@ static void large_ones_are_alone(void)
         rp_free(one);
         CU_ASSERT_PTR_EQUAL(rpi_buffer_new(&alloc, size), one);
         rp_free(one);
-        rpi_bufcache_trim(alloc.spares);
+        rpi_bufcache_trim(alloc.cache);
         CU_ASSERT_EQUAL(loaded(one, 1024 * KIB) == -1, size > RPI_HUGE - 256 * (size_t)KIB);
         CU_ASSERT_TRUE(holds(two, size, 2));
         rp_free(two);
-        rpi_bufcache_end(alloc.spares);
+        rpi_bufcache_end(alloc.cache);
         CU_ASSERT_EQUAL(loaded(two, 1024 * KIB), -1);
     }
 }
@@ -299,7 +299,7 @@ static void no_more_addresses(void)
     rp_free(buffer);
     CU_ASSERT_PTR_NULL(rpi_buffer_new(&alloc, (size_t)1 << (SIZE_MAX > UINT32_MAX ? 47 : 31)));
     CU_ASSERT_EQUAL(loaded(buffer, 64 * KIB), -1); /* what is idle was given back before */
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
 }
 
 /* ---- threads */
@@ -347,8 +347,7 @@ static void *guarded(void *old, size_t size, void *user)
 static void trade_all(rp_alloc *hook, struct memory *memory)
 {
     struct rpi_alloc alloc = rpi_alloc_of(hook, memory);
-    alloc.spares = rpi_bufcache_new(&alloc, 512 * KIB);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(alloc.spares);
+    CU_ASSERT_TRUE_FATAL(rpi_bufcache_begin(&alloc, 512 * KIB));
     pthread_t threads[THREADS];
     struct trader traders[THREADS];
     for (int i = 0; i < THREADS; i++) {
@@ -359,7 +358,7 @@ static void trade_all(rp_alloc *hook, struct memory *memory)
         (void)pthread_join(threads[i], NULL);
         CU_ASSERT_FALSE(traders[i].damaged);
     }
-    rpi_bufcache_end(alloc.spares); /* before what the places still hold */
+    rpi_bufcache_end(alloc.cache); /* before what the places still hold */
     for (int i = 0; i < PLACES; i++)
         rp_free(atomic_exchange(&places[i], NULL));
 }

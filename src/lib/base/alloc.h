@@ -1,15 +1,16 @@
-/* Memory through the application's hook, or in pages of the system's.  The only file pair that calls realloc and free. */
+/* Memory through the application's hook.  The only file pair that calls realloc and free. */
 #ifndef RPI_ALLOC_H
 #define RPI_ALLOC_H
 
 #include <rankpool.h>
 
-struct rpi_bufcache;
+#define RPI_BUFFER_LARGE ((size_t)64 << 10) /* bytes */
 
 struct rpi_alloc {
     rp_alloc *fn;
     void *user;
-    struct rpi_bufcache *spares; /* NULL, or: where large buffers come from */
+    void *(*large)(void *cache, size_t size); /* NULL, or gives buffers of RPI_BUFFER_LARGE and more, or NULL: no memory */
+    void *cache;                              /* its own (bufcache.h) */
 };
 
 /* `fn` NULL: realloc and free. */
@@ -22,15 +23,8 @@ void *rpi_zeroed(const struct rpi_alloc *alloc, size_t size);
 void *rpi_resize(const struct rpi_alloc *alloc, void *old, size_t size);
 void rpi_free(const struct rpi_alloc *alloc, void *memory);
 
-/* The system's large pages: a copy between processes looks up each page, and each new one costs a fault. */
-#define RPI_HUGE ((size_t)2 << 20)
-/* Whether memory comes from the system, which may be asked for pages; the application's hook is asked for all. */
+/* Whether memory comes from the system, which may be asked for pages too (pages.h); the application's hook is asked for all. */
 bool rpi_has_pages(const struct rpi_alloc *alloc);
-/* Apart from all other memory, and large pages as far as whole ones go, where the system has them.  NULL: no memory. */
-void *rpi_pages_new(size_t size);
-void rpi_pages_free(void *pages, size_t size);
-/* The system takes back what whole pages there are, until they are written again; what they hold is lost. */
-void rpi_pages_empty(void *memory, size_t size);
 
 /* What stands before a buffer's first byte. */
 struct rpi_owner {

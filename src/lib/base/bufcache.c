@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/list.h"
+#include "base/pages.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -50,22 +51,6 @@ struct spare {
 _Static_assert(sizeof(struct slab) % _Alignof(max_align_t) == 0, "the first buffer begins right behind it");
 _Static_assert(sizeof(struct spare) == offsetof(struct spare, owner) + sizeof(struct rpi_owner),
                "a buffer's bytes begin right behind its owner");
-
-struct rpi_bufcache *rpi_bufcache_new(const struct rpi_alloc *alloc, size_t most)
-{
-    struct rpi_bufcache *spares = rpi_zeroed(alloc, sizeof *spares);
-    if (!spares)
-        return NULL;
-    spares->alloc = *alloc;
-    spares->most = most;
-    (void)pthread_mutex_init(&spares->lock, NULL); /* cannot fail with these arguments */
-    rpi_list_init(&spares->ages);
-    for (int i = 0; i < CLASSES; i++) {
-        rpi_list_init(&spares->kept[i]);
-        rpi_list_init(&spares->slabs[i]);
-    }
-    return spares;
-}
 
 static void finish(struct rpi_bufcache *spares)
 {
@@ -310,8 +295,10 @@ static struct spare *make(struct rpi_bufcache *spares, int class, size_t size)
     return spare ? spare : make_alone(spares, size);
 }
 
-void *rpi_bufcache_buffer(struct rpi_bufcache *spares, size_t size)
+/* The hook of struct rpi_alloc. */
+static void *large(void *cache, size_t size)
 {
+    struct rpi_bufcache *spares = cache;
     if (size > LARGEST)
         return NULL;
     int class = class_of(&size);
@@ -333,4 +320,22 @@ void *rpi_bufcache_buffer(struct rpi_bufcache *spares, size_t size)
     spares->out--;
     (void)pthread_mutex_unlock(&spares->lock);
     return NULL;
+}
+
+bool rpi_bufcache_begin(struct rpi_alloc *alloc, size_t most)
+{
+    struct rpi_bufcache *spares = rpi_zeroed(alloc, sizeof *spares);
+    if (!spares)
+        return false;
+    spares->alloc = *alloc;
+    spares->most = most;
+    (void)pthread_mutex_init(&spares->lock, NULL); /* cannot fail with these arguments */
+    rpi_list_init(&spares->ages);
+    for (int i = 0; i < CLASSES; i++) {
+        rpi_list_init(&spares->kept[i]);
+        rpi_list_init(&spares->slabs[i]);
+    }
+    alloc->large = large;
+    alloc->cache = spares;
+    return true;
 }

@@ -445,7 +445,7 @@ static void wait_for_news(struct rpi_serve *server, struct rpi_patience *patienc
     if (*dozing) {
         double began = rpi_now(), limit = rpi_patience_rest(patience);
         if (limit >= RPI_IDLE_MOST)
-            rpi_bufcache_trim(server->worker.config.alloc.spares);
+            rpi_bufcache_trim(server->worker.config.alloc.cache);
         transport->ops->park(transport, limit);
         if (rpi_now() < began + limit)
             rpi_patience_rouse(patience);

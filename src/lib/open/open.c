@@ -287,12 +287,12 @@ static rp_status worker(struct entry *entry)
                                        .number = opening->number,
                                        .seed = opening->seed,
                                        .host = host };
-    config.alloc.spares = rpi_bufcache_new(&entry->alloc, RPI_BUFCACHE_IDLE); /* NULL: large buffers are not used again */
+    (void)rpi_bufcache_begin(&config.alloc, RPI_BUFCACHE_IDLE); /* else large buffers are not used again */
     status = rpi_handshake_join(opening);
     if (status == RP_OK)
         status = rpi_serve_init(&server, &config);
     status = status == RP_OK ? serve(entry, &server) : rpi_handshake_report(opening, status);
-    rpi_bufcache_end(config.alloc.spares);
+    rpi_bufcache_end(config.alloc.cache);
     return status;
 }
 

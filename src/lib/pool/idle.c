@@ -84,7 +84,7 @@ double rpi_idle_limit(const rp_pool *pool, struct rpi_patience *patience)
     if (pool->master.look_again >= 0)
         rest = sooner(rest, again > 0 ? again : 0);
     if (is_long && rest < RPI_IDLE_MOST)
-        rpi_bufcache_trim(pool->alloc.spares);
+        rpi_bufcache_trim(pool->alloc.cache);
     return rest;
 }
 
@@ -126,7 +126,7 @@ bool rpi_idle_take(rp_pool *pool, double seconds, bool polite)
     if (rest->sleepers++ == 0)
         rest->seen = progress(pool);
     if (seconds >= RPI_IDLE_MOST)
-        rpi_bufcache_trim(pool->alloc.spares);
+        rpi_bufcache_trim(pool->alloc.cache);
     rest->parked = true;
     rpi_biased_lock_give(&pool->lock);
     if (leads)

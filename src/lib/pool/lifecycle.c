@@ -179,9 +179,8 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (!new)
         return rpi_no_memory("a pool");
     new->alloc = alloc;
-    new->alloc.spares = rpi_bufcache_new(&alloc, RPI_BUFCACHE_IDLE);
     rp_status status = RP_OK;
-    if (!new->alloc.spares) {
+    if (!rpi_bufcache_begin(&new->alloc, RPI_BUFCACHE_IDLE)) {
         status = rpi_no_memory("a pool");
         goto free_pool;
     }
@@ -221,7 +220,7 @@ free_hosts:
     if (!parts->hosts)
         rpi_free(&alloc, new->hosts);
 end_spares:
-    rpi_bufcache_end(new->alloc.spares);
+    rpi_bufcache_end(new->alloc.cache);
 free_pool:
     rpi_free(&alloc, new);
     return status;
@@ -287,7 +286,7 @@ static void destroy(rp_pool *pool)
     rpi_respawn_free(pool->heirs);
     rpi_free(&alloc, pool->hosts);
     rpi_free(&alloc, pool);
-    rpi_bufcache_end(alloc.spares);
+    rpi_bufcache_end(alloc.cache);
 }
 
 #define LEAVING 1.0 /* seconds for threads that wait in the pool, which nothing keeps */

@@ -327,7 +327,7 @@ static bool step(rp_pool *pool, bool run, bool gather)
     pool->stepped = rpi_ticks();
     pool->now = rpi_watch_at(&pool->watch, pool->stepped);
     if (pool->now - before > RPI_IDLE_MOST && !pool->caretaker.live)
-        rpi_bufcache_trim(pool->alloc.spares); /* for so long nobody drove the pool */
+        rpi_bufcache_trim(pool->alloc.cache); /* for so long nobody drove the pool */
     bool any = rpi_pool_poll(pool);
     rpi_members_step(pool);
     pool->burst = gather && is_burst(pool);

@@ -96,8 +96,8 @@ static double block(rp_pool *pool)
     care->driving = false;
     care->seen = pool->stepped;
     if (quiet)
-        rpi_bufcache_trim(pool->alloc.spares);
-    care->keeps = rpi_bufcache_watch(pool->alloc.spares, stir, pool);
+        rpi_bufcache_trim(pool->alloc.cache);
+    care->keeps = rpi_bufcache_watch(pool->alloc.cache, stir, pool);
     return care->keeps ? RPI_IDLE_MOST : UNTIL_WORK;
 }
 
@@ -111,7 +111,7 @@ static double look(rp_pool *pool)
     if (rpi_pool_attended(pool) && pool->rest.parked && !pool->here) {
         care->blocked = true; /* a call sleeps until a worker rings: it lets this one know when it leaves, or calls back */
         care->driving = false;
-        care->keeps = rpi_bufcache_watch(pool->alloc.spares, stir, pool); /* or, with all settled, leaves without a word */
+        care->keeps = rpi_bufcache_watch(pool->alloc.cache, stir, pool); /* or, with all settled, leaves without a word */
         care->rest = care->keeps ? RPI_IDLE_MOST : UNTIL_WORK;
     } else if (is_driven(pool) && !(care->keeps && pool->master.unsettled == 0)) {
         care->rest = watch(care);
@@ -164,7 +164,7 @@ void rpi_progress_thread_stop(rp_pool *pool)
     pool->transport->ops->wake(pool->transport);
     rpi_biased_lock_give(&pool->lock);
     (void)pthread_join(care->thread, NULL);
-    (void)rpi_bufcache_watch(pool->alloc.spares, NULL, NULL);
+    (void)rpi_bufcache_watch(pool->alloc.cache, NULL, NULL);
     rpi_biased_lock_take(&pool->lock);
     rpi_wakeup_fini(&care->nap);
     care->live = care->blocked = false;
