@@ -3,6 +3,7 @@
 #include "master/master.h"
 #include "memory.h"
 #include "worker/shared_fetch.h"
+#include "worker/worker.h"
 #include "proto/registry.h"
 #include "master/shared.h"
 

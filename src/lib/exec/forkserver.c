@@ -66,12 +66,12 @@ static bool ask(struct rpi_forkserver *zygote, char what)
 
 bool rpi_forkserver_fork(struct rpi_forkserver *zygote)
 {
-    return ask(zygote, RPI_FORKSERVER_MAIN_FORK);
+    return ask(zygote, RPI_FORKSERVER_ORDER_FORK);
 }
 
 bool rpi_forkserver_kill(struct rpi_forkserver *zygote)
 {
-    return ask(zygote, RPI_FORKSERVER_MAIN_KILL);
+    return ask(zygote, RPI_FORKSERVER_ORDER_KILL);
 }
 
 int rpi_forkserver_hear(struct rpi_forkserver *zygote, struct rpi_forkserver_news *news)

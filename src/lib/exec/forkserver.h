@@ -11,31 +11,13 @@
 #ifndef RPI_FORKSERVER_H
 #define RPI_FORKSERVER_H
 
+#include "exec/forkserver_protocol.h"
+
 #include <rankpool.h>
-
-#define RPI_FORKSERVER_KEEPS 2
-
-struct rpi_forkserver_config {
-    void (*live)(void *context); /* a child's life; it does not return */
-    void *context;
-    int keep[RPI_FORKSERVER_KEEPS]; /* descriptors that a child needs, or -1; all others are closed but standard output */
-    int error;                      /* what becomes its standard error */
-};
 
 struct rpi_forkserver {
     int64_t pid; /* 0: there is none */
     int socket;
-};
-
-enum rpi_forkserver_what {
-    RPI_FORKSERVER_BORN = 1,  /* value: pid */
-    RPI_FORKSERVER_STILLBORN, /* value: errno of fork */
-    RPI_FORKSERVER_DIED,      /* value: as waitpid gives it */
-};
-
-struct rpi_forkserver_news {
-    enum rpi_forkserver_what what;
-    int64_t value;
 };
 
 /* RP_ERR_FULL: no process or descriptor could be had. */

@@ -207,9 +207,9 @@ static void obey(struct nursery *nursery)
         return;
     if (size != 1)
         leave(nursery);
-    if (what == RPI_FORKSERVER_MAIN_FORK && !nursery->child)
+    if (what == RPI_FORKSERVER_ORDER_FORK && !nursery->child)
         bear(nursery);
-    if (what == RPI_FORKSERVER_MAIN_KILL && nursery->child) {
+    if (what == RPI_FORKSERVER_ORDER_KILL && nursery->child) {
         (void)kill(-nursery->child, SIGKILL);
         (void)kill(nursery->child, SIGKILL);
     }

@@ -2,33 +2,7 @@
 #ifndef RPI_SERVE_H
 #define RPI_SERVE_H
 
-#include "exec/answer_thread.h"
-#include "base/clock.h"
-#include "exec/fork.h"
-#include "base/log.h"
-#include "proto/transport.h"
-#include "worker/worker.h"
-
-struct rpi_serve {
-    struct rpi_worker worker;
-    struct rpi_inline executor;
-    struct rpi_task task, plain; /* what runs: here, for it is read when a task ends its thread, and with it the frames */
-    struct rpi_child *resident;  /* where tasks run instead; NULL: here */
-    struct rpi_transport *transport; /* borrowed; peer 0 is the master */
-    rp_status broken;                /* RP_OK while it can go on */
-    rp_status shortage;              /* RP_ERR_NOMEM: something waits for memory; set back by who asks */
-    void (*pause)(void *context);    /* NULL, or called before a task's function runs ... */
-    void (*resume)(void *context);   /* ... and after it */
-    bool (*hurries)(
-        void *context); /* NULL, or asked in between: what has not begun goes back, and the thread is free soon */
-    void *context;
-    struct rpi_handoff loan; /* of all that is here but the executor: out on loan while a task's function runs */
-    struct rpi_answer_thread attendant;
-    void (*finalizer)(void *worker_data); /* NULL, or called at the end */
-    uint32_t came;                        /* messages, in the last look */
-    struct rpi_watch watch;
-    bool brief; /* the last tasks were so short that a look at the clock is shared by several */
-};
+#include "exec/serve_state.h"
 
 struct rpi_serve_config {
     struct rpi_alloc alloc;

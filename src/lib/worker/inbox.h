@@ -2,7 +2,7 @@
 #ifndef RPI_INBOX_H
 #define RPI_INBOX_H
 
-#include "worker/worker.h"
+#include "worker/state.h"
 
 /* A CANCEL message.  What has not started is handed back in RETURNED messages; if it has a large argument, or there is no memory to say so, it
  * stays, and is not run when it comes up. */

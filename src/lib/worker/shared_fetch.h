@@ -2,7 +2,7 @@
 #ifndef RPI_SHARED_FETCH_H
 #define RPI_SHARED_FETCH_H
 
-#include "worker/worker.h"
+#include "worker/state.h"
 
 /* Whether every data set that a task of this epoch sees is here; what is not is set going.  With *missing one could not be had:
  * the task that wanted it fails, the next one tries again. */
