@@ -1,8 +1,10 @@
 /* Opening a pool: in this process alone, or over MPI. */
 #include "base/advice.h"
 #include "base/clock.h"
+#include "exec/answer_thread.h"
 #include "exec/crash.h"
 #include "pool/journaling.h"
+#include "open/mpi_end.h"
 #include "transport/mpi/mpi_runtime.h"
 #include "transport/mpi/mpi_spawn.h"
 #include "open/respawn_mpi.h"
@@ -64,11 +66,11 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     rpi_crash_phase(RPI_CRASH_IN_INITIALIZER);
     bool has_mpi = rpi_mpi_runtime_active();
     if (has_mpi)
-        rpi_mpi_watch_errors(); /* for the tasks' processes, which are forked now */
+        rpi_mpi_end_watch_errors(); /* for the tasks' processes, which are forked now */
     if (status == RP_OK)
         status = rpi_pool_make(&checked, &parts, pool);
     if (has_mpi)
-        rpi_mpi_leave_errors();
+        rpi_mpi_end_leave_errors();
     rpi_crash_phase(RPI_CRASH_IN_TASKS);
     if (status == RP_OK) {
         (void)atomic_fetch_add(&opens, 1);
@@ -143,9 +145,9 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
     opening->transport->crowd = crowd_of(opening->crowd);
     if (parts.recovery)
         rpi_ompi41_outlive_peers();
-    rpi_mpi_watch_errors(); /* for the processes of tasks that rank 0 runs, which are forked now */
+    rpi_mpi_end_watch_errors(); /* for the processes of tasks that rank 0 runs, which are forked now */
     rp_status status = rpi_pool_make(&entry->config, &parts, pool);
-    rpi_mpi_leave_errors();
+    rpi_mpi_end_leave_errors();
     if (status != RP_OK)
         rpi_handshake_take_back(opening);
     else if (entry->config.master_works == RP_ON)
@@ -248,7 +250,7 @@ static rp_status serve(struct entry *entry, struct rpi_serve *server)
                     job_ender());
     rpi_crash_serve(&server->executor.call);
     rpi_crash_tell(rpi_oob_worker_last_words, rpi_transport_mpi_lifeline(opening->transport));
-    rpi_mpi_watch_errors();
+    rpi_mpi_end_watch_errors();
     rpi_crash_phase(RPI_CRASH_IN_INITIALIZER);
     rp_status status = make_ready(entry, server);
     rpi_crash_phase(RPI_CRASH_IN_TASKS);
@@ -265,7 +267,7 @@ static rp_status serve(struct entry *entry, struct rpi_serve *server)
     rpi_crash_phase(RPI_CRASH_IN_TASKS);
     rpi_crash_tell(NULL, NULL);
     rpi_crash_serve(NULL);
-    rpi_mpi_leave_errors();
+    rpi_mpi_end_leave_errors();
     rpi_buffer_free((void *)(uintptr_t)opening->init_arg.data);
     return status;
 }
@@ -480,7 +482,7 @@ static rp_status open_comm(MPI_Comm comm, const rp_config *config, double began,
 {
     int size, same = MPI_UNEQUAL;
     prepare_exit();
-    rpi_mpi_watch_end();
+    rpi_mpi_end_watch();
     ignore_sigpipe();
     if (rpi_mpi_spawn_turn())
         return open_spawned(config, began, pool);

@@ -1,13 +1,14 @@
 #include "transport/mpi/mpi_runtime.h"
 
 #include "base/advice.h"
-#include "exec/crash.h"
+#include "base/clock.h"
 #include "transport/mpi/mpi_launcher.h"
-#include "transport/mpi/mpi_start.h"
 #include "transport/mpi/mpi_ulfm.h"
 #include "base/status.h"
 
 #include <mpi.h>
+#include <time.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -15,12 +16,96 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LAST 3.0 /* seconds for MPI_Finalize after a loss */
+#define LAST  3.0 /* seconds for MPI_Finalize after a loss */
+#define CROWD 10  /* times open_timeout at the most, where ranks share cores */
 
 static bool ours;            /* rankpool initialised MPI: a fact of the process, as MPI itself is */
 static bool inherited;       /* MPI was initialised in the process that forked this one */
 static atomic_bool bereft;   /* a worker was lost in this process: as `ours` */
 static atomic_bool stopping; /* rpi_mpi_stop is under way */
+
+/* ---- beginning and end, on a thread that may be left behind */
+
+/* Of the process, as MPI is: a thread that does not come back goes on in it. */
+static struct {
+    pthread_t thread;
+    bool given_up;
+    int code;
+} start;
+
+static void *initialise(void *unused)
+{
+    int provided;
+    start.code = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
+    return unused;
+}
+
+static rp_status outcome(void)
+{
+    return start.code == MPI_SUCCESS ? RP_OK : rpi_error(RP_ERR_MPI, "MPI_Init_thread failed with code %d", start.code);
+}
+
+static bool joins_by(pthread_t thread, double deadline)
+{
+    const struct timespec until = rpi_timespec(deadline);
+    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT;
+}
+
+/* The ranks of this host that share a core, as far as its launcher tells. */
+static double crowd_of(long *ranks, long *cores)
+{
+    const char *text = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+    *ranks = text ? strtol(text, NULL, 10) : 1;
+    *cores = sysconf(_SC_NPROCESSORS_ONLN);
+    double crowd = (double)*ranks / (double)(*cores > 0 ? *cores : 1);
+    return crowd < 1 ? 1 : crowd > CROWD ? CROWD : crowd;
+}
+
+static rp_status give_up(double waited, double timeout, long ranks, long cores)
+{
+    char slow[128] = "";
+    if (ranks > cores)
+        (void)snprintf(slow, sizeof slow, ", or %ld ranks on the %ld cores of this host need longer", ranks, cores);
+    start.given_up = true;
+    (void)pthread_detach(start.thread);
+    return rpi_error(RP_ERR_BROKEN,
+                     "MPI_Init did not come back within %.3g s (config.open_timeout is %g s): a rank has ended before it, "
+                     "which rankpool launch tells, or did not start, or is slow%s; if so, raise config.open_timeout",
+                     waited, timeout, slow);
+}
+
+/* MPI_Init_thread; given up after `timeout` seconds, up to ten times as many where ranks share cores, unless that is negative: where a launcher lets
+ * a job go on without one of its ranks, and that rank ended on its way here, MPI waits for it for ever. */
+static rp_status start_mpi(double timeout)
+{
+    if (start.given_up)
+        return rpi_error(RP_ERR_BROKEN, "an earlier rp_open gave MPI_Init up: there is no MPI in this process");
+    if (timeout < 0 || pthread_create(&start.thread, NULL, initialise, NULL) != 0) {
+        (void)initialise(NULL);
+        return outcome();
+    }
+    long ranks, cores;
+    double wait = timeout * crowd_of(&ranks, &cores);
+    return joins_by(start.thread, rpi_now() + wait) ? outcome() : give_up(wait, timeout, ranks, cores);
+}
+
+static void *finalise(void *unused)
+{
+    (void)PMPI_Finalize();
+    return unused;
+}
+
+/* MPI_Finalize; given up after `timeout` seconds, unless that is negative. */
+static void stop_mpi(double timeout)
+{
+    pthread_t thread;
+    if (timeout < 0 || pthread_create(&thread, NULL, finalise, NULL) != 0)
+        (void)finalise(NULL);
+    else if (!joins_by(thread, rpi_now() + timeout))
+        (void)pthread_detach(thread);
+}
+
+/* ---- what it is to this process */
 
 bool rpi_mpi_runtime_active(void)
 {
@@ -83,7 +168,7 @@ rp_status rpi_mpi_runtime_begin(double timeout)
         (void)setenv("OMPI_MCA_async_mpi_finalize", "1", 0); /* a rank that is gone would be waited for at the end */
         (void)setenv("UCX_TLS", "^sm", 0);                   /* and what UCX shares with it would be left broken */
     }
-    rp_status status = rpi_mpi_runtime_start(rpi_mpi_runtime_recovers() ? timeout : RP_FOREVER);
+    rp_status status = start_mpi(rpi_mpi_runtime_recovers() ? timeout : RP_FOREVER);
     if (status != RP_OK)
         return status;
     ours = true;
@@ -118,7 +203,7 @@ void rpi_mpi_bereft(void)
 void rpi_mpi_runtime_end(void)
 {
     if (ours && rpi_mpi_runtime_active() && !atomic_exchange(&stopping, true))
-        rpi_mpi_stop(atomic_load(&bereft) ? LAST : RP_FOREVER);
+        stop_mpi(atomic_load(&bereft) ? LAST : RP_FOREVER);
     ours = false;
 }
 
@@ -133,154 +218,15 @@ void rpi_mpi_runtime_abort(int code)
         (void)PMPI_Abort(MPI_COMM_WORLD, code);
 }
 
-/* ---- tasks that end MPI */
-
-static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
+bool rpi_mpi_runtime_inherited(void)
 {
-    (void)comm;
-    (void)key;
-    (void)value;
-    (void)extra;
-    rpi_crash_end(RPI_WAY_FINALIZE, 0);
-    return MPI_SUCCESS;
+    return inherited;
 }
 
-/* MPI_Finalize begins with what hangs on MPI_COMM_SELF. */
-static void watch_end(void)
+int rpi_mpi_runtime_finalize(void)
 {
-    int key;
-    if (MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_finalize, &key, NULL) != MPI_SUCCESS)
-        return;
-    (void)MPI_Comm_set_attr(MPI_COMM_SELF, key, NULL);
-    (void)MPI_Comm_free_keyval(&key); /* it goes with the attribute */
-}
-
-void rpi_mpi_watch_end(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, watch_end);
-}
-
-/* In a task's process, which has no MPI, it would never come back, and in a child of fork() it would
- * speak for its parent. */
-static void abort_without_mpi(int code)
-{
-    rpi_crash_end(RPI_WAY_ABORT, code);
-    if (inherited)
-        _exit(code ? code : 1);
-}
-
-/* ---- errors in a task's calls of MPI */
-
-static struct {
-    pthread_mutex_t lock;
-    int watchers;
-    MPI_Errhandler handler; /* while there are any */
-} errors = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-/* By default an error ends the job (MPI-3.1, 8.3): so it does, but the task is named, and where lost workers are
- * survived it costs only its own. */
-static void on_error(MPI_Comm *comm, int *code, ...)
-{
-    char text[MPI_MAX_ERROR_STRING] = "", line[MPI_MAX_ERROR_STRING + 60];
-    int length = 0;
-    (void)MPI_Error_string(*code, text, &length);
-    int used = snprintf(line, sizeof line, "rankpool: an MPI call failed: %s\n", text);
-    if (used > 0)
-        (void)!write(STDERR_FILENO, line, (size_t)used);
-    abort_without_mpi(*code);
-    (void)PMPI_Abort(*comm, *code);
-}
-
-/* Gives one handler's place to another. */
-static void replace_handler(MPI_Errhandler old, MPI_Errhandler new)
-{
-    const MPI_Comm comms[2] = { MPI_COMM_WORLD, MPI_COMM_SELF };
-    for (int i = 0; i < 2; i++) {
-        MPI_Errhandler now;
-        if (MPI_Comm_get_errhandler(comms[i], &now) != MPI_SUCCESS)
-            continue;
-        if (now == old)
-            (void)MPI_Comm_set_errhandler(comms[i], new);
-        if (now != MPI_ERRORS_ARE_FATAL)
-            (void)MPI_Errhandler_free(&now);
-    }
-}
-
-void rpi_mpi_watch_errors(void)
-{
-    (void)pthread_mutex_lock(&errors.lock);
-    if (errors.watchers++ == 0) {
-        errors.handler = MPI_ERRHANDLER_NULL;
-        if (MPI_Comm_create_errhandler(on_error, &errors.handler) == MPI_SUCCESS)
-            replace_handler(MPI_ERRORS_ARE_FATAL, errors.handler);
-    }
-    (void)pthread_mutex_unlock(&errors.lock);
-}
-
-void rpi_mpi_leave_errors(void)
-{
-    (void)pthread_mutex_lock(&errors.lock);
-    if (--errors.watchers == 0 && errors.handler != MPI_ERRHANDLER_NULL) {
-        replace_handler(errors.handler, MPI_ERRORS_ARE_FATAL);
-        (void)MPI_Errhandler_free(&errors.handler);
-    }
-    (void)pthread_mutex_unlock(&errors.lock);
-}
-
-/* ---- in the place of MPI's own functions, whose names are PMPI_ too (MPI-3.1, 14.2) */
-
-/* A tool of the application's that does the same comes first. */
-#define INSTEAD RP_API __attribute__((weak))
-
-/* An application that has initialised MPI finalises it too, and after a loss is not kept in it for ever
- * either.  In a child of fork() MPI's own hangs: MPI belongs to the parent, which finalises it. */
-INSTEAD int MPI_Finalize(void)
-{
-    if (inherited) {
-        rpi_crash_end(RPI_WAY_FINALIZE, 0);
-        return MPI_SUCCESS;
-    }
     if (!atomic_load(&bereft) || atomic_exchange(&stopping, true))
         return PMPI_Finalize();
-    rpi_mpi_stop(LAST);
+    stop_mpi(LAST);
     return MPI_SUCCESS;
-}
-
-INSTEAD int MPI_Abort(MPI_Comm comm, int code)
-{
-    abort_without_mpi(code);
-    return PMPI_Abort(comm, code);
-}
-
-/* Fortran's, of mpif.h and the module mpi, and of mpi_f08, where `error` may be missing: MPI's own call
- * PMPI_Abort and PMPI_Finalize. */
-INSTEAD void mpi_finalize_(MPI_Fint *error);
-INSTEAD void mpi_finalize_f08_(MPI_Fint *error);
-INSTEAD void mpi_abort_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error);
-INSTEAD void mpi_abort_f08_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error);
-
-void mpi_abort_f08_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error)
-{
-    abort_without_mpi(*code);
-    int status = PMPI_Abort(MPI_Comm_f2c(*comm), *code);
-    if (error)
-        *error = status;
-}
-
-void mpi_abort_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error)
-{
-    mpi_abort_f08_(comm, code, error);
-}
-
-void mpi_finalize_f08_(MPI_Fint *error)
-{
-    int status = MPI_Finalize();
-    if (error)
-        *error = status;
-}
-
-void mpi_finalize_(MPI_Fint *error)
-{
-    mpi_finalize_f08_(error);
 }

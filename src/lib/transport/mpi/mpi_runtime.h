@@ -27,15 +27,12 @@ void rpi_mpi_bereft(void);
 void rpi_mpi_runtime_end(void);
 /* MPI is never finalised: a thread of ours does not come back from it. */
 void rpi_mpi_runtime_give_up(void);
-/* From now on a task that calls MPI_Finalize, which would wait for the other ranks, is noticed
- * first. */
-void rpi_mpi_watch_end(void);
 /* Ends the whole job at once. */
 void rpi_mpi_runtime_abort(int code);
 
-/* From now on an error in this process' calls of MPI that the application leaves to the default handler names the task that
- * made it, before it ends what it ends; until rpi_mpi_leave_errors.  MPI is initialised. */
-void rpi_mpi_watch_errors(void);
-void rpi_mpi_leave_errors(void);
+/* Whether this is a child of fork() whose parent has initialised MPI. */
+bool rpi_mpi_runtime_inherited(void);
+/* MPI_Finalize, as the application calls it; after rpi_mpi_bereft it may be given up. */
+int rpi_mpi_runtime_finalize(void);
 
 #endif
