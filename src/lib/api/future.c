@@ -1,6 +1,9 @@
 /* One future: waiting for it, its result, its end. */
 #include "pool/pool.h"
 #include "base/status.h"
+#include "pool/callbacks.h"
+#include "pool/step.h"
+#include "pool/wait.h"
 
 #include <string.h>
 
@@ -26,7 +29,7 @@ static rp_status await(rp_pool *pool, uint64_t id, double timeout, const char *f
         return RP_OK;
     if (!rpi_is_time(timeout))
         return rpi_error(RP_ERR_INVALID, "%s: the timeout is not a number", function);
-    rp_status status = rpi_pool_wait(pool, settled, &id, timeout);
+    rp_status status = rpi_wait(pool, settled, &id, timeout);
     if (status != RP_OK)
         return status;
     *future = rpi_master_future(&pool->master, id); /* another thread may have released it meanwhile */
@@ -94,9 +97,9 @@ rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, 
         status = rpi_error(RP_ERR_INVALID, "rp_get: the result is NULL, but has room for %zu bytes", capacity);
     else
         status = rpi_named("rp_get", get(pool, future, timeout, result, capacity, result_size));
-    rpi_pool_drive(pool);
+    rpi_step_drive(pool);
     if (pool->master.called.count)
-        rpi_pool_deliver(pool);
+        rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -134,9 +137,9 @@ rp_status rp_take(rp_pool *pool, rp_future future, double timeout, void **data, 
         return status;
     status = data ? take(pool, future, timeout, data, size) : rpi_error(RP_ERR_INVALID, "rp_take: data is NULL");
     status = rpi_named("rp_take", status);
-    rpi_pool_drive(pool);
+    rpi_step_drive(pool);
     if (pool->master.called.count)
-        rpi_pool_deliver(pool);
+        rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -148,9 +151,9 @@ rp_status rp_wait(rp_pool *pool, rp_future future, double timeout)
     if (status != RP_OK)
         return status;
     status = rpi_named("rp_wait", await(pool, future.id, timeout, "rp_wait", &settled_future));
-    rpi_pool_drive(pool);
+    rpi_step_drive(pool);
     if (pool->master.called.count)
-        rpi_pool_deliver(pool);
+        rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -160,8 +163,8 @@ rp_status rp_outcome_of(rp_pool *pool, rp_future handle, rp_outcome *outcome)
     rp_status status = rpi_pool_enter(pool, "rp_outcome_of");
     if (status != RP_OK)
         return status;
-    rpi_pool_drive_now(pool);
-    rpi_pool_deliver(pool);
+    rpi_step_drive_now(pool);
+    rpi_callbacks_deliver(pool);
     const struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
     if (!outcome || outcome->struct_size != sizeof *outcome)
         status = rpi_error(RP_ERR_INVALID, "rp_outcome_of: set outcome.struct_size with RP_OUTCOME_INIT");
@@ -185,8 +188,8 @@ rp_status rp_release(rp_pool *pool, rp_future handle)
         rpi_master_release(&pool->master, handle.id, future);
     else
         status = stale(pool, "rp_release", handle.id);
-    rpi_pool_drive_now(pool);
-    rpi_pool_deliver(pool);
+    rpi_step_drive_now(pool);
+    rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -196,10 +199,10 @@ rp_state rp_state_of(rp_pool *pool, rp_future handle)
     if (rpi_pool_enter(pool, "rp_state_of") != RP_OK)
         return RP_STALE;
     if (rpi_pool_is_alone(pool))
-        (void)rpi_pool_step(pool, true);
+        (void)rpi_step(pool, true);
     else
-        rpi_pool_drive_now(pool);
-    rpi_pool_deliver(pool);
+        rpi_step_drive_now(pool);
+    rpi_callbacks_deliver(pool);
     const struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
     rp_state state = !future ? RP_STALE : future->state == RPI_STORING ? RP_SENT : (rp_state)future->state;
     rpi_pool_leave(pool);
@@ -215,9 +218,9 @@ rp_status rp_cancel(rp_pool *pool, rp_future handle)
     status = future ? rpi_master_cancel(&pool->master, handle.id, future, pool->now) : stale(pool, "rp_cancel", handle.id);
     status = rpi_named("rp_cancel", status);
     if (!pool->caretaker.live) /* else many share a message, and the last one does not wait for the next call */
-        rpi_pool_dispatch(pool);
-    rpi_pool_drive_now(pool);
-    rpi_pool_deliver(pool);
+        rpi_step_dispatch(pool);
+    rpi_step_drive_now(pool);
+    rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -227,10 +230,10 @@ rp_status rp_cancel_all(rp_pool *pool)
     rp_status status = rpi_pool_enter(pool, "rp_cancel_all");
     if (status != RP_OK)
         return status;
-    (void)rpi_pool_step(pool, false); /* what is done already is not cancelled */
+    (void)rpi_step(pool, false); /* what is done already is not cancelled */
     status = rpi_named("rp_cancel_all", rpi_master_cancel_all(&pool->master, pool->now));
-    rpi_pool_dispatch(pool);
-    rpi_pool_deliver(pool);
+    rpi_step_dispatch(pool);
+    rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }

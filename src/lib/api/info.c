@@ -2,6 +2,8 @@
 #include "pool/respawn.h"
 #include "pool/journaling.h"
 #include "base/status.h"
+#include "pool/callbacks.h"
+#include "pool/step.h"
 
 size_t rp_workers(const rp_pool *pool)
 {
@@ -15,8 +17,8 @@ rp_status rp_worker_info_of(rp_pool *pool, int worker, rp_worker_info *info)
     rp_status status = rpi_pool_enter(pool, "rp_worker_info_of");
     if (status != RP_OK)
         return status;
-    rpi_pool_drive_now(pool);
-    rpi_pool_deliver(pool);
+    rpi_step_drive_now(pool);
+    rpi_callbacks_deliver(pool);
     if (!info || info->struct_size != sizeof *info)
         status = rpi_error(RP_ERR_INVALID, "rp_worker_info_of: set info.struct_size with RP_WORKER_INFO_INIT");
     else if (worker < 0 || worker > pool->master.roster.workers)
@@ -40,8 +42,8 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
     rp_status status = rpi_pool_enter(pool, "rp_stats_of");
     if (status != RP_OK)
         return status;
-    rpi_pool_drive_now(pool);
-    rpi_pool_deliver(pool);
+    rpi_step_drive_now(pool);
+    rpi_callbacks_deliver(pool);
     if (!stats || stats->struct_size != sizeof *stats) {
         status = rpi_error(RP_ERR_INVALID, "rp_stats_of: set stats.struct_size with RP_STATS_INIT");
     } else {

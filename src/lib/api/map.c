@@ -3,6 +3,9 @@
 #include "master/subtasks.h"
 #include "base/status.h"
 #include "api/pool_submit.h"
+#include "pool/callbacks.h"
+#include "pool/step.h"
+#include "pool/wait.h"
 
 #include <stdio.h>
 
@@ -68,7 +71,7 @@ static rp_status finish_map(rp_pool *pool, uint64_t id)
     /* no on_done function can release what rp_map waits for */
     rpi_future_of(&pool->master.futures, id)->flags |= RPI_FUTURE_RELEASED | RPI_FUTURE_STREAMED;
     /* whatever comes, the application's arrays are written until the map's end */
-    while ((status = rpi_pool_wait(pool, map_done, &id, RP_FOREVER)) == RP_ERR_NOMEM)
+    while ((status = rpi_wait(pool, map_done, &id, RP_FOREVER)) == RP_ERR_NOMEM)
         continue;
     if (status != RP_OK)
         return status;
@@ -113,7 +116,7 @@ rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_
     rp_status status = rpi_pool_enter(pool, "rp_map");
     if (status != RP_OK)
         return status;
-    status = rpi_pool_may_wait("rp_map");
+    status = rpi_callbacks_may_wait("rp_map");
     if (status == RP_OK)
         status = start_map(pool, fn, &request, in_size, out_size, options, &id);
     if (status == RP_OK)
@@ -135,7 +138,7 @@ rp_status rp_map_async(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size,
     if (status == RP_OK)
         all->id = id;
     status = rpi_named("rp_map_async", status);
-    rpi_pool_drive_now(pool);
+    rpi_step_drive_now(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -204,7 +207,7 @@ static rp_status wait_for(rp_pool *pool, struct several *several, double timeout
         return rpi_error(RP_ERR_INVALID, "%s: %zu futures are more than memory can hold", function, several->count);
     if ((unsigned)several->when > RP_FIRST_ERROR || !rpi_is_time(timeout))
         return rpi_error(RP_ERR_INVALID, "%s: when, or the timeout, is none of its values", function);
-    rp_status status = rpi_pool_wait(pool, several_ready, &context, timeout);
+    rp_status status = rpi_wait(pool, several_ready, &context, timeout);
     if (status == RP_OK && several->stale)
         status = rpi_error(RP_ERR_STALE, "%s: futures[%zu] is no such future: %s", function, several->found,
                            rpi_future_why_stale(&pool->master.futures, several->futures[several->found].id));
@@ -219,8 +222,8 @@ rp_status rp_wait_all(rp_pool *pool, const rp_future *futures, size_t count, rp_
         return status;
     if (count > 0)
         status = wait_for(pool, &several, timeout, "rp_wait_all");
-    rpi_pool_drive(pool);
-    rpi_pool_deliver(pool);
+    rpi_step_drive(pool);
+    rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -237,8 +240,8 @@ rp_status rp_wait_any(rp_pool *pool, const rp_future *futures, size_t count, dou
         status = wait_for(pool, &several, timeout, "rp_wait_any");
     if (status == RP_OK)
         *index = several.found;
-    rpi_pool_drive(pool);
-    rpi_pool_deliver(pool);
+    rpi_step_drive(pool);
+    rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
 }
@@ -249,7 +252,7 @@ rp_status rp_wait_any(rp_pool *pool, const rp_future *futures, size_t count, dou
 static rp_status wait_for_one(rp_pool *pool, uint64_t id)
 {
     rp_status status;
-    while ((status = rpi_pool_wait(pool, map_done, &id, RP_FOREVER)) == RP_ERR_NOMEM)
+    while ((status = rpi_wait(pool, map_done, &id, RP_FOREVER)) == RP_ERR_NOMEM)
         continue;
     return status;
 }
@@ -306,7 +309,7 @@ rp_status rp_on_each_worker(rp_pool *pool, rp_fn *fn, const void *arg, size_t si
         return status;
     size_t count = (size_t)pool->master.roster.workers, started = 0;
     uint64_t *ids = NULL;
-    status = rpi_pool_may_wait("rp_on_each_worker");
+    status = rpi_callbacks_may_wait("rp_on_each_worker");
     if (status == RP_OK && !(ids = rpi_reserve(&pool->alloc, count * sizeof *ids)))
         status = rpi_no_memory("one task for each worker");
     if (status == RP_OK)

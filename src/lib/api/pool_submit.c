@@ -3,6 +3,9 @@
 #include "master/plain.h"
 #include "base/status.h"
 #include "api/pool_submit.h"
+#include "pool/callbacks.h"
+#include "pool/step.h"
+#include "pool/wait.h"
 
 #define MOST_KEY 65535
 
@@ -87,11 +90,11 @@ static rp_status make_room(rp_pool *pool, size_t size, bool wait)
     if (has_room(pool, &size))
         return RP_OK;
     if (!wait)
-        (void)rpi_pool_step(pool, false);
+        (void)rpi_step(pool, false);
     if (!wait && !has_room(pool, &size))
         return rpi_error(RP_ERR_FULL, "the queue is full: %llu tasks, %llu bytes",
                          (unsigned long long)pool->master.queue.tasks, (unsigned long long)pool->master.queue.bytes);
-    return wait ? rpi_pool_wait_quietly(pool, has_room, &size) : RP_OK;
+    return wait ? rpi_wait_quietly(pool, has_room, &size) : RP_OK;
 }
 
 rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *options)
@@ -103,7 +106,7 @@ rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *optio
         status = check_size(options);
     if (status != RP_OK)
         return status;
-    return make_room(pool, size, !(options && options->no_wait) && !rpi_pool_in_callback());
+    return make_room(pool, size, !(options && options->no_wait) && !rpi_callbacks_inside());
 }
 
 rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission, uint64_t *id)
@@ -191,7 +194,7 @@ rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void 
                    size_t *result_size)
 {
     rp_future future = { 0 };
-    rp_status status = rpi_pool_may_wait("rp_apply");
+    rp_status status = rpi_callbacks_may_wait("rp_apply");
     if (status == RP_OK && !result && capacity > 0)
         return without_result(pool, capacity);
     if (status == RP_OK)

@@ -3,6 +3,7 @@
 #define RPI_POOL_SUBMIT_H
 
 #include "pool/pool.h"
+#include "pool/step.h"
 
 /* Checks the application's options (NULL: defaults) against the pool and takes what the engine keeps of them.  RP_ERR_INVALID. */
 RP_MUST_USE rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool, struct rpi_options *options);
@@ -41,8 +42,8 @@ static inline uint16_t rpi_submit_plainly(const rp_pool *pool, rp_fn *fn, const 
 static inline void rpi_submitted(rp_pool *pool)
 {
     if (!pool->burst && rpi_roster_has_idle(&pool->master.roster))
-        rpi_pool_dispatch(pool);
-    rpi_pool_drive(pool);
+        rpi_step_dispatch(pool);
+    rpi_step_drive(pool);
 }
 
 #endif

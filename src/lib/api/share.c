@@ -3,6 +3,7 @@
 #include "base/shm.h"
 #include "master/shared.h"
 #include "base/status.h"
+#include "pool/step.h"
 
 static rp_status check(rp_pool *pool, const char *name, const void *data, size_t size)
 {
@@ -42,7 +43,7 @@ rp_status rp_share(rp_pool *pool, const char *name, const void *data, size_t siz
     status = rpi_master_share(&pool->master, name, &segment);
     if (status != RP_OK)
         rpi_shm_free(&segment);
-    rpi_pool_dispatch(pool); /* the version before may be dead now */
+    rpi_step_dispatch(pool); /* the version before may be dead now */
     rpi_pool_leave(pool);
     return rpi_named("rp_share", status);
 }

@@ -4,6 +4,9 @@
 #include "master/plain.h"
 #include "base/status.h"
 #include "api/pool_submit.h"
+#include "pool/callbacks.h"
+#include "pool/step.h"
+#include "pool/wait.h"
 
 #define LEAST_IN_FLIGHT 4096 /* items, where the application does not say */
 #define PER_WORKER      1024
@@ -162,7 +165,7 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
     if (status != RP_OK)
         return status;
     if (stream->outbox.open >= stream->in_flight)
-        (void)rpi_pool_step(stream->pool, false);
+        (void)rpi_step(stream->pool, false);
     if (stream->outbox.open >= stream->in_flight)
         return rpi_error(RP_ERR_FULL, "rp_stream_submit: %llu items are in flight: take one first",
                          (unsigned long long)stream->in_flight);
@@ -360,7 +363,7 @@ static rp_status await(rp_stream *stream, double timeout)
     rp_status status = RP_OK;
     while (status == RP_OK && !ready(stream->pool, &stream)) {
         double left = deadline - rpi_now();
-        status = rpi_pool_wait(stream->pool, ready_or_hungry, &stream, timeout < 0 ? RP_FOREVER : left > 0 ? left : 0);
+        status = rpi_wait(stream->pool, ready_or_hungry, &stream, timeout < 0 ? RP_FOREVER : left > 0 ? left : 0);
         if (status == RP_OK)
             status = refill(stream);
     }
@@ -398,7 +401,7 @@ static rp_status next(rp_stream *stream, double timeout, rp_item *item)
     if (status == RP_OK && !ready(stream->pool, &stream))
         status = await(stream, timeout);
     else
-        rpi_pool_drive(stream->pool);
+        rpi_step_drive(stream->pool);
     if (status == RP_ERR_TIMEOUT)
         return rpi_error(RP_ERR_TIMEOUT, "rp_stream_next: no item within %g s", timeout);
     if (status != RP_OK)
@@ -420,7 +423,7 @@ rp_status rp_stream_next(rp_stream *stream, double timeout, rp_item *item)
     else
         status = rpi_named("rp_stream_next", next(stream, timeout, item));
     if (stream->pool->master.called.count)
-        rpi_pool_deliver(stream->pool);
+        rpi_callbacks_deliver(stream->pool);
     rpi_pool_leave(stream->pool);
     return status;
 }
@@ -467,12 +470,12 @@ rp_status rp_stream_close(rp_stream **stream)
     if (status != RP_OK || !stream || !*stream)
         return status;
     rp_pool *pool = (*stream)->pool;
-    if (rpi_pool_in_callback()) { /* it may run inside a call on this stream */
+    if (rpi_callbacks_inside()) { /* it may run inside a call on this stream */
         rpi_pool_leave(pool);
         return rpi_error(RP_ERR_CONTEXT, "rp_stream_close may not be called by an on_done function");
     }
     close_stream(*stream);
-    rpi_pool_dispatch(pool); /* what workers are told */
+    rpi_step_dispatch(pool); /* what workers are told */
     rpi_pool_leave(pool);
     *stream = NULL;
     return RP_OK;

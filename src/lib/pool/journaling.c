@@ -138,7 +138,7 @@ void rpi_journaling_step(rp_pool *pool)
         const rp_bytes result = rpi_master_due_result(&pool->master, keyed);
         rp_status status = rpi_journal_put(pool->journal, &title, &result, &keyed->number);
         if (status != RP_OK) {
-            rpi_pool_note(pool, status);
+            (void)rpi_pool_note(pool, status);
             break;
         }
         taken(pool, keyed);

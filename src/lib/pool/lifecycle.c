@@ -9,6 +9,9 @@
 #include "store/trace.h"
 #include "pool/tracing.h"
 #include "pool/watchdog.h"
+#include "pool/callbacks.h"
+#include "pool/step.h"
+#include "pool/wait.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -254,7 +257,7 @@ static rp_status stop_workers(rp_pool *pool, bool drop)
     rp_status status = tell_workers(pool, drop ? RPI_STOP_DROP : 0);
     if (status == RP_OK)
         do
-            status = rpi_pool_wait(pool, rpi_members_all_left, NULL, RP_FOREVER);
+            status = rpi_wait(pool, rpi_members_all_left, NULL, RP_FOREVER);
         while (status == RP_ERR_NOMEM);
     if (status == RP_OK)
         rpi_members_leave_behind(pool);
@@ -278,7 +281,7 @@ static void destroy(rp_pool *pool)
     struct rpi_alloc alloc = pool->alloc;
     rpi_streams_free(pool);
     rpi_shared_versions_end(&pool->master.versions);
-    rpi_pool_free_shares(pool);
+    rpi_step_free_shares(pool);
     rpi_master_fini(&pool->master);
     rpi_registry_fini(&pool->registry);
     rpi_idle_fini(&pool->rest);
@@ -325,7 +328,7 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
     rp_status status = rpi_pool_enter(old, function);
     if (status != RP_OK)
         return status;
-    if (rpi_pool_in_callback()) {
+    if (rpi_callbacks_inside()) {
         rpi_pool_leave(old);
         return rpi_error(RP_ERR_CONTEXT, "%s may not be called by an on_done function", function);
     }
@@ -335,13 +338,13 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
     if (drop)
         rpi_master_drop_queued(&old->master);
     else
-        status = rpi_pool_wait(old, rpi_pool_at_rest, NULL, RP_FOREVER);
+        status = rpi_wait(old, rpi_wait_at_rest, NULL, RP_FOREVER);
     if (status == RP_ERR_NOMEM) {
         old->ending = false;
         rpi_pool_leave(old);
         return rpi_named(function, status);
     }
-    rpi_respawn_stop(old);
+    rpi_members_replaced(old, rpi_respawn_stop(old));
     rpi_progress_thread_stop(old);
     if (status == RP_OK)
         status = rpi_pool_sound(old);
@@ -350,7 +353,7 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
     else if (old->collective)
         (void)tell_workers(old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
     rp_status kept = rpi_journaling_close(old);
-    rpi_pool_deliver(old); /* rp_terminate: of what is settled */
+    rpi_callbacks_deliver(old); /* rp_terminate: of what is settled */
     rpi_trace_close(old->trace);
     old->trace = NULL; /* a task that still runs at the process's exit may end later */
     bool together = !old->collective || (status == RP_OK && !old->lost); /* a collective would wait for who is gone */
@@ -393,7 +396,7 @@ static void tell_of_dropped(rp_pool *pool)
 
 void rpi_lifecycle_terminate(void)
 {
-    rpi_pool_leave_callback();
+    rpi_callbacks_leave();
     (void)pthread_once(&open_pools.once, init_open_pools);
     for (;;) {
         (void)pthread_mutex_lock(&open_pools.lock);

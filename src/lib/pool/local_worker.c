@@ -122,7 +122,7 @@ void rpi_local_worker_free(rp_pool *pool)
 /* ---- running */
 
 /* The lock is let go while a function runs: `executing` keeps other threads out meanwhile. */
-static bool run(rp_pool *pool, uint32_t most)
+bool rpi_local_worker_run(rp_pool *pool, uint32_t most)
 {
     struct rpi_serve *server = pool->server;
     struct rpi_events events = rpi_serve_events(server);
@@ -141,38 +141,6 @@ static bool run(rp_pool *pool, uint32_t most)
     pool->now = rpi_now();
     if (status == RP_OK)
         status = server->broken;
-    rpi_pool_note(pool, status != RP_OK ? status : server->shortage);
+    (void)rpi_pool_note(pool, status != RP_OK ? status : server->shortage);
     return any;
-}
-
-bool rpi_local_worker_run(rp_pool *pool)
-{
-    bool any = run(pool, 1);
-    return rpi_pool_poll(pool) || any;
-}
-
-/* How long a task may be expected to take.  A longer one than SHORT must end before the timeout, and somebody else must hand out tasks
- * meanwhile: the caretaker. */
-static double bearable(const rp_pool *pool, double left)
-{
-    if (left <= 0)
-        return 0;
-    return left > SHORT && pool->caretaker.live ? left : SHORT;
-}
-
-bool rpi_local_worker_help(rp_pool *pool, double left)
-{
-    const struct rpi_seat *seat = &pool->master.roster.seats[0];
-    if (pool->executing || pool->broken != RP_OK)
-        return false;
-    if (!seat->in_flight && !rpi_master_dispatch_here(&pool->master, bearable(pool, left), pool->now))
-        return false;
-    bool all = false;
-    for (bool any = true; any && seat->in_flight && pool->broken == RP_OK; all = all || any) {
-        rpi_pool_pump(pool);
-        any = run(pool, UINT32_MAX);
-        any = rpi_pool_poll_here(pool) || any;
-    }
-    rpi_pool_dispatch(pool);
-    return all;
 }

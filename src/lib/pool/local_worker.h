@@ -11,11 +11,7 @@ RP_MUST_USE rp_status rpi_local_worker_make(rp_pool *pool, int number, uint32_t 
 /* None: no effect. */
 void rpi_local_worker_free(rp_pool *pool);
 
-/* In a pool of one process: takes what came, runs a task, answers.  Returns whether anything happened. */
-bool rpi_local_worker_run(rp_pool *pool);
-
-/* In a waiting call with `left` seconds to go, when no other worker can be given more: takes a task for rank 0 itself, or a few very
- * short ones, and runs them.  Returns whether anything happened. */
-bool rpi_local_worker_help(rp_pool *pool, double left);
+/* Takes what came to it, runs `most` tasks at the most, with the lock let go meanwhile, and answers.  Returns whether anything happened. */
+bool rpi_local_worker_run(rp_pool *pool, uint32_t most);
 
 #endif

@@ -46,7 +46,7 @@ static void tell_lost(rp_pool *pool, int peer)
     rp_status status = rpi_master_lost(&pool->master, peer, pool->now);
     pool->ranks[peer].lost = status == RP_ERR_NOMEM;
     pool->due += pool->ranks[peer].lost;
-    rpi_pool_note(pool, status);
+    (void)rpi_pool_note(pool, status);
 }
 
 static void tell_suspect(rp_pool *pool, int peer)
@@ -54,7 +54,7 @@ static void tell_suspect(rp_pool *pool, int peer)
     rp_status status = rpi_master_suspect(&pool->master, peer, pool->now);
     pool->ranks[peer].suspect = status == RP_ERR_NOMEM;
     pool->due += pool->ranks[peer].suspect;
-    rpi_pool_note(pool, status);
+    (void)rpi_pool_note(pool, status);
 }
 
 static void tell_again(rp_pool *pool)
@@ -109,13 +109,17 @@ static bool lose(rp_pool *pool, int peer)
     return true;
 }
 
-void rpi_members_replaced(rp_pool *pool, int peer, int64_t pid)
+void rpi_members_replaced(rp_pool *pool, const struct rpi_respawn_errand *errand)
 {
+    if (!errand)
+        return;
+    int peer = errand->worker;
+
     pool->ranks[peer].away = false;
     pool->goodbyes--;
     pool->turns++;
     rpi_detector_replaced(&pool->detector, peer, pool->now);
-    rpi_master_replaced(&pool->master, peer, pid, pool->now);
+    rpi_master_replaced(&pool->master, peer, errand->pid, pool->now);
 }
 
 static void break_if_deserted(rp_pool *pool)
@@ -235,6 +239,7 @@ void rpi_members_step(rp_pool *pool)
             suspect(pool, peer);
     for (int peer; (peer = rpi_detector_hopeless(&pool->detector));)
         give_up_silent(pool, peer);
+    rpi_members_replaced(pool, rpi_respawn_come(pool));
     rpi_respawn_step(pool);
     break_if_deserted(pool);
 }

@@ -8,6 +8,8 @@
 RP_MUST_USE rp_status rpi_members_init(rp_pool *pool, int ranks, double lost_after);
 void rpi_members_fini(rp_pool *pool);
 
+struct rpi_respawn_errand;
+
 /* The transport's events. */
 void rpi_members_died(void *context, int peer, const struct rpi_death *death);
 void rpi_members_lost(void *context, int peer);
@@ -15,8 +17,8 @@ void rpi_members_astray(void *context, int peer);
 void rpi_members_heard(void *context, int peer);
 /* A rank has ended its service. */
 void rpi_members_left(rp_pool *pool, int peer);
-/* Another process, which the transport knows, has taken a lost worker's place. */
-void rpi_members_replaced(rp_pool *pool, int peer, int64_t pid);
+/* Another process, which the transport knows, has taken a lost worker's place; NULL: none has. */
+void rpi_members_replaced(rp_pool *pool, const struct rpi_respawn_errand *errand);
 /* What a worker sent is damaged, as rp_error_message() says: it is given up. */
 void rpi_members_give_up(rp_pool *pool, int peer);
 /* For the pool's step: what the engine had no memory for, and who is silent. */

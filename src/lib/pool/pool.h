@@ -41,7 +41,7 @@ struct rp_pool {
         *here;      /* rank 0's end, where that worker is number 0; NULL: it is the only one, or there is none */
     bool executing; /* a thread is inside one of its tasks, */
     bool hurried;   /* and has handed back what had not begun: nobody else drives the pool */
-    int waiting;    /* threads in rpi_pool_wait */
+    int waiting;    /* threads in rpi_wait */
     struct rpi_progress_thread caretaker;
     struct rpi_watchdog *warden; /* or NULL */
     atomic_uint polls;           /* of the transport, begun and ended: odd while one is under way; for the warden */
@@ -113,18 +113,6 @@ void rpi_pool_come_back(rp_pool *pool, const char *what);
 /* Wakes it, if there is something for it to do. */
 void rpi_pool_call_caretaker(rp_pool *pool);
 
-#define RPI_CALLS 16 /* calls that share one look at the time */
-
-/* One step, if the last is a microsecond ago, and some times as long as it took.  The lock is held.  While much is queued, not every call looks at the time: it costs a
- * quarter of a call. */
-void rpi_pool_drive_now(rp_pool *pool);
-static inline void rpi_pool_drive(rp_pool *pool)
-{
-    if (++pool->calls % RPI_CALLS == 0 || pool->master.queue.tasks - 1 < RPI_CALLS)
-        rpi_pool_drive_now(pool);
-}
-/* One step now; `run`: a task too, in a pool of one process, which lets the lock go meanwhile.  Returns whether anything happened. */
-bool rpi_pool_step(rp_pool *pool, bool run);
 /* Whether it is a pool of one process. */
 static inline bool rpi_pool_is_alone(const rp_pool *pool)
 {
@@ -135,17 +123,8 @@ static inline bool rpi_pool_attended(const rp_pool *pool)
 {
     return pool->waiting > pool->executing + pool->delivering;
 }
-/* Whether a large payload is under way, which moves only while the pool is driven. */
-bool rpi_pool_carries(const rp_pool *pool);
-/* The parts of a step: takes what workers sent, or worker 0; hands the transports what the engine has for them; notes what failed. */
-bool rpi_pool_poll(rp_pool *pool);
-bool rpi_pool_poll_here(rp_pool *pool);
-void rpi_pool_pump(rp_pool *pool);
-void rpi_pool_note(rp_pool *pool, rp_status status);
-/* Hands out what was queued, without looking at what has come. */
-void rpi_pool_dispatch(rp_pool *pool);
-/* Frees shared data that nobody needs any more. */
-void rpi_pool_free_shares(rp_pool *pool);
+/* Notes what failed: false: a shortage of memory, which passes; all else breaks the pool. */
+bool rpi_pool_note(rp_pool *pool, rp_status status);
 /* Wakes the threads that wait, if there is anything new for them.  The lock is held. */
 static inline void rpi_pool_rouse(rp_pool *pool)
 {
@@ -160,23 +139,6 @@ static inline void rpi_pool_leave(rp_pool *pool)
     rpi_pool_rouse(pool);
     rpi_biased_lock_give(&pool->lock);
 }
-/* Steps until ready(context) or `timeout` seconds have passed.  The lock is held, but let go in between.
- * RP_ERR_TIMEOUT, RP_ERR_NOMEM, RP_ERR_BROKEN. */
-RP_MUST_USE rp_status rpi_pool_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
-                                    double timeout);
-/* The same without limit, and no on_done function is called meanwhile. */
-RP_MUST_USE rp_status rpi_pool_wait_quietly(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context),
-                                            const void *context);
-/* Whether every task is settled and every on_done function called. */
-bool rpi_pool_at_rest(rp_pool *pool, const void *unused);
-/* Calls the on_done functions that are due, with the lock let go.  Not nested, and by one thread at a time. */
-void rpi_pool_deliver(rp_pool *pool);
-/* Whether this thread is inside an on_done function. */
-bool rpi_pool_in_callback(void);
-/* It called exit(), and does not come back to it. */
-void rpi_pool_leave_callback(void);
-/* RP_ERR_CONTEXT there. */
-RP_MUST_USE rp_status rpi_pool_may_wait(const char *function);
 /* RP_ERR_BROKEN, with the reason, for a pool that cannot go on. */
 RP_MUST_USE rp_status rpi_pool_sound(const rp_pool *pool);
 /* Whether it takes tasks: RP_ERR_BROKEN, or RP_ERR_CONTEXT inside rp_terminate. */

@@ -3,6 +3,7 @@
 #include "pool/pool.h"
 #include "base/bufcache.h"
 #include "base/thread.h"
+#include "pool/step.h"
 
 #define UNTIL_WORK (-1.0)
 #define WATCH      0.5e-3 /* seconds without a step of a call's, after which it takes over */
@@ -44,7 +45,7 @@ static bool doze(rp_pool *pool, bool *any)
     struct rpi_progress_thread *care = &pool->caretaker;
     if (*any || pool->late || pool->now - care->heard < RPI_DROWSY || pool->rest.parked || !rpi_idle_doze(pool))
         return false;
-    *any = rpi_pool_step(pool, false);
+    *any = rpi_step(pool, false);
     return !*any && !pool->late && pool->broken == RP_OK;
 }
 
@@ -54,7 +55,7 @@ static double drive(rp_pool *pool)
 {
     struct rpi_progress_thread *care = &pool->caretaker;
     double rest = care->driving ? care->rest : FIRST;
-    bool any = rpi_pool_step(pool, false);
+    bool any = rpi_step(pool, false);
     if (!care->driving)
         care->heard = pool->now; /* of those before it knows nothing */
     care->driving = true;
@@ -66,7 +67,7 @@ static double drive(rp_pool *pool)
     }
     if (care->parked)
         return rest;
-    if (pool->late || rpi_pool_carries(pool))
+    if (pool->late || rpi_step_carries(pool))
         return faster(rest);
     return any ? rest : slower(rest, pool->now - care->heard);
 }

@@ -1,7 +1,6 @@
 #include "pool/respawn.h"
 
 #include "base/clock.h"
-#include "pool/members.h"
 #include "base/status.h"
 #include "pool/tracing.h"
 #include "base/thread.h"
@@ -130,7 +129,8 @@ static rp_status admit(rp_pool *pool, const struct rpi_respawn_errand *errand)
     return status;
 }
 
-static void take_in(rp_pool *pool)
+/* The errand, if somebody has come. */
+static const struct rpi_respawn_errand *take_in(rp_pool *pool)
 {
     struct rpi_respawn *heirs = pool->heirs;
     const struct rpi_respawn_errand *errand = &heirs->errand;
@@ -147,14 +147,14 @@ static void take_in(rp_pool *pool)
                 again ? " yet" : "", rp_error_message());
         if (again)
             rpi_respawn_wish(pool, errand->worker);
-        return;
+        return NULL;
     }
     heirs->count++;
-    rpi_members_replaced(pool, errand->worker, errand->pid);
     (void)snprintf(text, sizeof text, "replaced by pid %lld", (long long)errand->pid);
     rpi_tracing_event(pool, errand->worker, text);
     rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is replaced, by pid %lld; %d more may be", errand->worker,
             errand->host, (long long)errand->pid, heirs->left);
+    return errand;
 }
 
 /* ---- the pool's */
@@ -168,14 +168,16 @@ void rpi_respawn_wish(rp_pool *pool, int worker)
     heirs->waiting++;
 }
 
+const struct rpi_respawn_errand *rpi_respawn_come(rp_pool *pool)
+{
+    struct rpi_respawn *heirs = pool->heirs;
+    return heirs && heirs->busy && atomic_load(&heirs->over) ? take_in(pool) : NULL;
+}
+
 void rpi_respawn_step(rp_pool *pool)
 {
     struct rpi_respawn *heirs = pool->heirs;
-    if (!heirs)
-        return;
-    if (heirs->busy && atomic_load(&heirs->over))
-        take_in(pool);
-    if (heirs->busy || heirs->closed || heirs->waiting == 0 || heirs->left == 0)
+    if (!heirs || heirs->busy || heirs->closed || heirs->waiting == 0 || heirs->left == 0)
         return;
     int worker = next(pool);
     if (worker)
@@ -193,22 +195,22 @@ int rpi_respawn_count(const rp_pool *pool)
     return pool->heirs ? pool->heirs->count : 0;
 }
 
-void rpi_respawn_stop(rp_pool *pool)
+const struct rpi_respawn_errand *rpi_respawn_stop(rp_pool *pool)
 {
     struct rpi_respawn *heirs = pool->heirs;
     struct rpi_patience patience = { .crowded = true };
     double deadline = rpi_now() + LAST_WAIT;
     if (!heirs)
-        return;
+        return NULL;
     give_up(heirs);
     while (heirs->busy && !atomic_load(&heirs->over) && rpi_now() < deadline)
         rpi_patience_wait(&patience);
-    if (heirs->busy && atomic_load(&heirs->over)) {
-        take_in(pool);
-    } else if (heirs->busy) {
+    const struct rpi_respawn_errand *come = rpi_respawn_come(pool);
+    if (heirs->busy) {
         atomic_store(&heirs->forsaken, true);
         (void)pthread_detach(heirs->thread);
         heirs->busy = false;
         heirs->ops->forsake(); /* the thread is inside MPI; what it uses stays, for a pool with losses is never freed */
     }
+    return come;
 }

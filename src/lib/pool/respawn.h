@@ -72,13 +72,15 @@ void rpi_respawn_free(struct rpi_respawn *heirs);
 
 /* The worker is lost. */
 void rpi_respawn_wish(rp_pool *pool, int worker);
-/* For the pool's step: takes in who has come, and sends for the next. */
+/* For the pool's step: the errand by which a worker has come, which is taken in, or NULL. */
+const struct rpi_respawn_errand *rpi_respawn_come(rp_pool *pool);
+/* Sends for the next one. */
 void rpi_respawn_step(rp_pool *pool);
 /* Whether somebody may still come. */
 bool rpi_respawn_hope(const rp_pool *pool);
 /* Workers replaced so far. */
 int rpi_respawn_count(const rp_pool *pool);
-/* The pool ends: nobody is sent for any more, and who is on the way is waited for, for some seconds. */
-void rpi_respawn_stop(rp_pool *pool);
+/* The pool ends: nobody is sent for any more, and who is on the way is waited for, for some seconds; as rpi_respawn_come. */
+const struct rpi_respawn_errand *rpi_respawn_stop(rp_pool *pool);
 
 #endif
