@@ -3,6 +3,7 @@
 #include "pool/journaling.h"
 #include "store/trace.h"
 #include "pool/tracing.h"
+#include "pool/pool.h"
 
 static void no_log(rp_level level, const char *line, void *user)
 {

@@ -6,6 +6,7 @@
 #include "pool/tracing.h"
 #include "base/status.h"
 #include "transport/transport_local.h"
+#include "pool/pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "pool/callbacks.h"
 #include "pool/step.h"
+#include "pool/pool.h"
 
 size_t rp_workers(const rp_pool *pool)
 {

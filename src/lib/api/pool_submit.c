@@ -6,6 +6,7 @@
 #include "pool/callbacks.h"
 #include "pool/step.h"
 #include "pool/wait.h"
+#include "pool/pool.h"
 
 #define MOST_KEY 65535
 

@@ -4,6 +4,7 @@
 #include "pool/journaling.h"
 #include "pool/step.h"
 #include "pool/wait.h"
+#include "pool/pool.h"
 
 rp_status rp_progress(rp_pool *pool)
 {

@@ -7,6 +7,7 @@
 #include "pool/callbacks.h"
 #include "pool/step.h"
 #include "pool/wait.h"
+#include "pool/pool.h"
 
 #define LEAST_IN_FLIGHT 4096 /* items, where the application does not say */
 #define PER_WORKER      1024

@@ -6,6 +6,7 @@
 #include "open/oob_setup.h"
 #include "base/status.h"
 #include "transport/mpi/transport_mpi.h"
+#include "pool/pool.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 #include "pool/callbacks.h"
 
 #include "base/status.h"
+#include "pool/pool.h"
 
 static _Thread_local bool in_callback;
 

@@ -2,7 +2,7 @@
 #ifndef RPI_CALLBACKS_H
 #define RPI_CALLBACKS_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 /* Calls the on_done functions that are due, with the lock let go.  Not nested, and by one thread at a time. */
 void rpi_callbacks_deliver(rp_pool *pool);

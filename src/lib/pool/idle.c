@@ -1,6 +1,5 @@
 #include "pool/idle.h"
 
-#include "pool/pool.h"
 #include "base/bufcache.h"
 
 #include <time.h>

@@ -3,22 +3,7 @@
 #ifndef RPI_IDLE_H
 #define RPI_IDLE_H
 
-#include "base/clock.h"
-
-#include <pthread.h>
-#include <rankpool.h>
-#include <stdint.h>
-
-struct rpi_idle {
-    /* guarded by the pool's lock */
-    int sleepers;
-    bool parked;   /* one of them, on the transport */
-    uint64_t seen; /* of what they may wait for, when they were last woken */
-    /* those beside it */
-    pthread_mutex_t lock;
-    pthread_cond_t wake; /* `news` has grown */
-    uint64_t news;
-};
+#include "pool/state.h"
 
 void rpi_idle_init(struct rpi_idle *rest);
 void rpi_idle_fini(struct rpi_idle *rest);

@@ -3,6 +3,7 @@
 #include "store/journal.h"
 #include "master/keyed.h"
 #include "base/status.h"
+#include "pool/pool.h"
 
 rp_status rpi_journaling_open(const rp_config *config, struct rpi_journal **journal)
 {

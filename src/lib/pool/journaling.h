@@ -2,7 +2,7 @@
 #ifndef RPI_JOURNALING_H
 #define RPI_JOURNALING_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 /* Opens the config's journal; NULL in *journal where it has none.  RP_ERR_IO, RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_journaling_open(const rp_config *config, struct rpi_journal **journal);

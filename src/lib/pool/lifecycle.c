@@ -3,6 +3,7 @@
 #include "pool/local_worker.h"
 #include "pool/journaling.h"
 #include "pool/members.h"
+#include "pool/progress_thread.h"
 #include "base/bufcache.h"
 #include "base/status.h"
 #include "pool/streams.h"
@@ -12,6 +13,7 @@
 #include "pool/callbacks.h"
 #include "pool/step.h"
 #include "pool/wait.h"
+#include "pool/pool.h"
 
 #include <pthread.h>
 #include <stdio.h>

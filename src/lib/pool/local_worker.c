@@ -3,6 +3,7 @@
 #include "exec/crash.h"
 #include "base/status.h"
 #include "transport/transport_local.h"
+#include "pool/pool.h"
 
 #include <float.h>
 

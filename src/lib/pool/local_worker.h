@@ -3,7 +3,7 @@
 #ifndef RPI_LOCAL_WORKER_H
 #define RPI_LOCAL_WORKER_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 /* Makes it, as number 1 or 0; *end is the master's end of its transport, which the caller closes before rpi_local_worker_free. */
 RP_MUST_USE rp_status rpi_local_worker_make(rp_pool *pool, int number, uint32_t batch_limit, const rp_config *config,

@@ -4,6 +4,7 @@
 #include "pool/respawn.h"
 #include "base/status.h"
 #include "pool/tracing.h"
+#include "pool/pool.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 #ifndef RPI_MEMBERS_H
 #define RPI_MEMBERS_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 /* For `ranks` ranks, with workers suspected after `lost_after` seconds of silence; 0: never.  RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_members_init(rp_pool *pool, int ranks, double lost_after);

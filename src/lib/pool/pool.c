@@ -1,10 +1,5 @@
-/* Driving a pool: steps, waiting, the lock. */
-#include "pool/local_worker.h"
-#include "pool/journaling.h"
-#include "pool/members.h"
+#include "pool/pool.h"
 
-#include "base/shm.h"
-#include "base/bufcache.h"
 #include "base/status.h"
 #include "pool/tracing.h"
 

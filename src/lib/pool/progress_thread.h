@@ -13,26 +13,7 @@
 #ifndef RPI_PROGRESS_THREAD_H
 #define RPI_PROGRESS_THREAD_H
 
-#include "base/clock.h"
-#include "base/wakeup.h"
-
-#include <rankpool.h>
-#include <stdint.h>
-
-struct rpi_progress_thread {
-    pthread_t thread;
-    struct rpi_wakeup nap;
-    bool live;    /* there is one; changes only while no other call is under way */
-    bool blocked; /* it wants to be woken when a call leaves something unsettled; guarded by the pool's lock */
-    /* its own */
-    uint64_t seen;                /* the pool's last step that it knows of */
-    bool driving;                 /* the last look took a step */
-    double rest;                  /* seconds between the last look and the next; negative: until it is woken */
-    struct rpi_patience patience; /* of its sleeps on the transport */
-    bool parked;                  /* the rest is to be taken on the transport */
-    bool keeps;                   /* it is blocked for a second only: buffers are idle */
-    double heard;                 /* when a step of its own last found something */
-};
+#include "pool/state.h"
 
 /* Starts the pool's caretaker.  A failure is logged: the pool goes on without it. */
 void rpi_progress_thread_start(rp_pool *pool);

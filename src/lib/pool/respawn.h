@@ -12,7 +12,7 @@
 #ifndef RPI_RESPAWN_H
 #define RPI_RESPAWN_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -7,6 +7,7 @@
 #include "pool/local_worker.h"
 #include "pool/members.h"
 #include "pool/tracing.h"
+#include "pool/pool.h"
 
 #define STEP_TICKS ((uint64_t)RPI_TICKS_US) /* between two steps of calls that need none */
 #define STEP_SHARE 4                        /* and so many times what the last took: over tcp it is tens of microseconds */

@@ -2,7 +2,7 @@
 #ifndef RPI_STEP_H
 #define RPI_STEP_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 /* One step now; `run`: a task too, in a pool of one process, which lets the lock go meanwhile.  Returns whether anything happened. */
 bool rpi_step(rp_pool *pool, bool run);

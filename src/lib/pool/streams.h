@@ -2,7 +2,7 @@
 #ifndef RPI_STREAMS_H
 #define RPI_STREAMS_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 struct rp_stream {
     struct rpi_completions outbox;

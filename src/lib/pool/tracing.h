@@ -2,7 +2,7 @@
 #ifndef RPI_TRACING_H
 #define RPI_TRACING_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 /* Opens the config's trace; NULL in *trace where it has none.  RP_ERR_IO, RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_tracing_open(const rp_config *config, struct rpi_trace **trace);

@@ -6,6 +6,7 @@
 #include "pool/journaling.h"
 #include "pool/local_worker.h"
 #include "pool/step.h"
+#include "pool/pool.h"
 
 #define SHORT 1e-3 /* seconds: a task that may delay a timeout, or what other workers wait for */
 

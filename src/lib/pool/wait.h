@@ -2,7 +2,7 @@
 #ifndef RPI_WAIT_H
 #define RPI_WAIT_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 /* Steps until ready(context) or `timeout` seconds have passed.  The lock is held, but let go in between.
  * RP_ERR_TIMEOUT, RP_ERR_NOMEM, RP_ERR_BROKEN. */

@@ -7,7 +7,7 @@
 #ifndef RPI_WATCHDOG_H
 #define RPI_WATCHDOG_H
 
-#include "pool/pool.h"
+#include "pool/state.h"
 
 /* NULL: there is none, for want of workers on this host, or of memory or descriptors. */
 struct rpi_watchdog *rpi_watchdog_start(rp_pool *pool);

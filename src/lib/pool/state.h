@@ -1,0 +1,119 @@
+/* What a pool remembers: each module's part by itself.  For this folder, and open, which makes a pool's parts. */
+#ifndef RPI_POOL_STATE_H
+#define RPI_POOL_STATE_H
+
+#include "base/clock.h"
+#include "base/wakeup.h"
+#include "base/hosts.h"
+#include "pool/detector.h"
+#include "base/biased_lock.h"
+#include "master/master.h"
+#include "exec/serve.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Threads that wait (idle.h). */
+struct rpi_idle {
+    /* guarded by the pool's lock */
+    int sleepers;
+    bool parked;   /* one of them, on the transport */
+    uint64_t seen; /* of what they may wait for, when they were last woken */
+    /* those beside it */
+    pthread_mutex_t lock;
+    pthread_cond_t wake; /* `news` has grown */
+    uint64_t news;
+};
+
+/* The thread that drives it (progress_thread.h). */
+struct rpi_progress_thread {
+    pthread_t thread;
+    struct rpi_wakeup nap;
+    bool live;    /* there is one; changes only while no other call is under way */
+    bool blocked; /* it wants to be woken when a call leaves something unsettled; guarded by the pool's lock */
+    /* its own */
+    uint64_t seen;                /* the pool's last step that it knows of */
+    bool driving;                 /* the last look took a step */
+    double rest;                  /* seconds between the last look and the next; negative: until it is woken */
+    struct rpi_patience patience; /* of its sleeps on the transport */
+    bool parked;                  /* the rest is to be taken on the transport */
+    bool keeps;                   /* it is blocked for a second only: buffers are idle */
+    double heard;                 /* when a step of its own last found something */
+};
+
+struct rpi_journal;
+struct rpi_trace;
+struct rpi_respawn;
+
+/* What the pool knows of a rank. */
+struct rpi_members_peer {
+    bool away;          /* it has ended its service, or its life */
+    bool lost, suspect; /* and the engine had no memory to take note yet */
+    uint64_t sending;   /* messages to it whose bytes MPI still needs */
+};
+
+struct rp_pool {
+    struct rpi_biased_lock lock; /* guards all below */
+    struct rpi_link streams;
+    bool delivering;      /* a thread is calling on_done functions */
+    struct rpi_link link; /* among the process's open pools */
+    struct rpi_alloc alloc;
+    struct rpi_log log;
+    struct rpi_registry registry;
+    struct rpi_master master;
+    struct rpi_transport *transport;
+    char *hosts; /* one string a rank, HOST_BYTES apart */
+    /* local_worker.c: the worker in this process, at the other end of a local transport */
+    struct rpi_serve *server;
+    struct rpi_transport *worker_end;
+    struct rpi_transport
+        *here;      /* rank 0's end, where that worker is number 0; NULL: it is the only one, or there is none */
+    bool executing; /* a thread is inside one of its tasks, */
+    bool hurried;   /* and has handed back what had not begun: nobody else drives the pool */
+    int waiting;    /* threads in rpi_wait */
+    struct rpi_progress_thread caretaker;
+    struct rpi_watchdog *warden; /* or NULL */
+    atomic_uint polls;           /* of the transport, begun and ended: odd while one is under way; for the warden */
+    /* journaling.c */
+    struct rpi_journal *journal; /* or NULL */
+    bool journal_sync;
+    struct rpi_link storing; /* keyed tasks whose outcome is to be committed before they settle */
+    uint64_t found;          /* outcomes that the journal had */
+    bool other;              /* one of another argument was met */
+    struct rpi_trace *trace; /* or NULL */
+    struct rpi_idle rest;    /* of threads that wait */
+    uint64_t turns;          /* ends of anything else that a call may wait for: callbacks, tasks that ran here, ranks */
+    uint64_t limit_tasks, limit_bytes;
+    unsigned calls;     /* that may have driven it */
+    uint64_t stepped;   /* ticks of the last step */
+    uint64_t pause;     /* ticks that calls which need no step leave between two, by what the last cost */
+    uint64_t submitted; /* tasks, at the last of these steps */
+    unsigned held;      /* steps so far that left queued tasks for a fuller batch */
+    bool burst;         /* the last one did */
+    bool lonely;        /* nobody drives it but calls, for want of threads in MPI, and that was not said yet */
+    bool left_work;     /* lonely: the last step left tasks so */
+    bool late;          /* it found a worker idle while tasks were queued */
+    uint64_t sending;   /* messages whose bytes MPI still needs */
+    double now;         /* seconds, at the last step */
+    struct rpi_watch watch;
+    double opened, open_seconds;
+    /* members.c */
+    struct rpi_members_peer *ranks; /* by number */
+    struct rpi_detector detector;
+    int due;                        /* losses and suspicions that the engine had no memory for */
+    int goodbyes;                   /* so many */
+    int lost;                       /* ranks whose life ended first */
+    int last;                       /* of them, the last one; 0: none */
+    struct rpi_respawn *heirs;      /* who takes the places of lost workers; or NULL */
+    bool recovery;                  /* the launcher lets the job go on without them */
+    uint8_t stop[RPI_BATCH_HEADER]; /* the last message to every rank */
+    bool collective;                /* the peers are processes that close together */
+    rp_status broken;               /* RP_OK while the pool can go on */
+    char why[512];
+    bool ending;        /* a thread is ending it, or exit() is */
+    bool left;          /* this is a child of fork(): the pool is its parent's */
+    rp_status shortage; /* RP_ERR_NOMEM: the last step could not take all that came */
+};
+
+#endif
