@@ -18,10 +18,11 @@
 extern "C" {
 #endif
 
-/* As rp_open, over `comm` (an intracommunicator; a duplicate is used, comm itself stays the caller's).  Two pools on two
- * communicators may be open in one process at once.  Collective over comm; MPI must be initialised.
- * Errors: as rp_open: RP_ERR_INVALID (also: MPI_COMM_NULL, an intercommunicator, MPI not initialised or already finalised),
- * RP_ERR_UNREGISTERED, RP_ERR_NOMEM, RP_ERR_FULL, RP_ERR_CONTEXT, RP_ERR_BROKEN, RP_ERR_MPI, RP_ERR_IO. */
+/* As rp_open, over `comm` (an intracommunicator; a duplicate is used, comm itself stays the
+ * caller's).  Two pools on two communicators may be open in one process at once.  Collective over
+ * comm; MPI must be initialised. Errors: as rp_open: RP_ERR_INVALID (also: MPI_COMM_NULL, an
+ * intercommunicator, MPI not initialised or already finalised), RP_ERR_UNREGISTERED, RP_ERR_NOMEM,
+ * RP_ERR_FULL, RP_ERR_CONTEXT, RP_ERR_BROKEN, RP_ERR_MPI, RP_ERR_IO. */
 RP_API RP_MUST_USE rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool);
 
 #ifdef __cplusplus

@@ -37,7 +37,8 @@ bool doors_text(const struct doors *doors, char *text, size_t size)
         const struct sockaddr_in *at = &doors->list[i].address;
         if (!inet_ntop(AF_INET, &at->sin_addr, address, sizeof address))
             return false;
-        int length = snprintf(text + used, size - used, "%s%s:%u", i ? "," : "", address, ntohs(at->sin_port));
+        int length = snprintf(text + used, size - used, "%s%s:%u", i ? "," : "", address,
+                              ntohs(at->sin_port));
         if (length < 0 || (size_t)length >= size - used)
             return false;
         used += (size_t)length;

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Where ranks come in: a listening socket on loopback, for those of this host, and one on each address that a way to another host leaves from.  Each has a
- * port of its own. */
+/* Where ranks come in: a listening socket on loopback, for those of this host, and one on each
+ * address that a way to another host leaves from.  Each has a port of its own. */
 struct doors {
     struct door {
         int file;

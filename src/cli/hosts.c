@@ -89,8 +89,8 @@ static bool add_slurm(struct hosts *hosts)
 
 bool hosts_add_job(struct hosts *hosts)
 {
-    static const char *const files[] = { "PBS_NODEFILE", "PE_HOSTFILE", "LSB_DJOB_HOSTFILE", "COBALT_NODEFILE",
-                                         "OMPI_MCA_orte_default_hostfile" };
+    static const char *const files[] = { "PBS_NODEFILE", "PE_HOSTFILE", "LSB_DJOB_HOSTFILE",
+                                         "COBALT_NODEFILE", "OMPI_MCA_orte_default_hostfile" };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const char *path = getenv(files[i]);
         if (path && !add_file(hosts, path))

@@ -18,15 +18,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SILENCE  30.0 /* seconds until it is said that no rank has reported */
-#define ALONE    1.0  /* seconds for mpirun to see for itself that every rank has ended */
-#define STILL    0.1  /* seconds, after a loss, that mpirun is still when it waits for the lost, and would for ever */
-#define NAP      1.2  /* seconds; it naps for one at a time while it ends processes */
-#define STEP     2.0  /* seconds between two ways of asking it, each ruder */
-#define POLITELY 2    /* times, that is by SIGTERM */
-#define MERCY    2.5  /* seconds for rank 0 to end, when somebody has ended the job */
-#define BEFORE   0.5  /* seconds */
-#define FAREWELL 2.0  /* seconds more than a host's timeout for rank 0's watch to say how it ended, when mpirun is gone */
+#define SILENCE 30.0 /* seconds until it is said that no rank has reported */
+#define ALONE   1.0  /* seconds for mpirun to see for itself that every rank has ended */
+/* seconds, after a loss, that mpirun is still when it waits for the lost, and would for ever */
+#define STILL    0.1
+#define NAP      1.2 /* seconds; it naps for one at a time while it ends processes */
+#define STEP     2.0 /* seconds between two ways of asking it, each ruder */
+#define POLITELY 2   /* times, that is by SIGTERM */
+#define MERCY    2.5 /* seconds for rank 0 to end, when somebody has ended the job */
+#define BEFORE   0.5 /* seconds */
+/* seconds more than a host's timeout for rank 0's watch to say how it ended, when mpirun is gone */
+#define FAREWELL 2.0
 
 struct job {
     struct reports reports;
@@ -36,7 +38,8 @@ struct job {
     int mpirun_status; /* once it has ended */
     int mpirun_signal; /* by which it has; 0: none */
     bool mpirun_ended;
-    bool mpirun_lost; /* it was ended by a signal that nobody sent by way of here, and rank 0 went on */
+    bool mpirun_lost; /* it was ended by a signal that nobody sent by way of here, and rank 0 went
+                         on */
     double silence;   /* when it is said that no rank has reported; 0: it has been, or one has */
     double grace;
     double ask; /* when mpirun is asked to end; 0: not yet decided */
@@ -126,8 +129,8 @@ static void ask_by(struct job *job, double when)
         job->ask = when;
 }
 
-/* Rank 0 has its time to end by itself; mpirun (4.1) would give it none between SIGTERM and SIGKILL.  A terminal's signal comes to mpirun as
- * well. */
+/* Rank 0 has its time to end by itself; mpirun (4.1) would give it none between SIGTERM and
+ * SIGKILL.  A terminal's signal comes to mpirun as well. */
 static void take_signal(struct job *job, int number)
 {
     if (number == SIGCHLD)
@@ -159,17 +162,20 @@ static void tell_of_master(const struct job *job)
 {
     const struct reports *reports = &job->reports;
     int number = reports->master_status - 128;
-    bool by_loss = job->mpirun_lost && (reports->master_status < 0 || number == SIGTERM || number == SIGKILL);
+    bool by_loss = job->mpirun_lost &&
+                   (reports->master_status < 0 || number == SIGTERM || number == SIGKILL);
     if (job->signal || by_loss)
         return;
     if (reports->master_status < 0)
-        say("launch: rank 0 on %s was lost: killed, or its host gone; the job is ended", reports->master_host);
+        say("launch: rank 0 on %s was lost: killed, or its host gone; the job is ended",
+            reports->master_host);
     else if (number > 0 && number < NSIG)
-        say("launch: rank 0 on %s was ended by signal %d (%s); the job is ended", reports->master_host, number,
-            strsignal(number));
+        say("launch: rank 0 on %s was ended by signal %d (%s); the job is ended",
+            reports->master_host, number, strsignal(number));
 }
 
-/* A rank 0 that failed may have failed for want of another: which ended so long before it that it was not its doing. */
+/* A rank 0 that failed may have failed for want of another: which ended so long before it that it
+ * was not its doing. */
 static void tell_of_others(const struct job *job)
 {
     const struct reports *reports = &job->reports;
@@ -179,11 +185,13 @@ static void tell_of_others(const struct job *job)
     for (int i = 0; i < reports->ended; i++) {
         const struct report_end *end = &reports->ends[i];
         if (now - end->when > BEFORE)
-            say("launch: rank %d on %s had ended %.1f s before rank 0", end->rank, end->host, now - end->when);
+            say("launch: rank %d on %s had ended %.1f s before rank 0", end->rank, end->host,
+                now - end->when);
     }
 }
 
-/* Whether who reads the output is behind: mpirun holds what is still to be written, and goes on when it is taken.  One who has closed it is not. */
+/* Whether who reads the output is behind: mpirun holds what is still to be written, and goes on
+ * when it is taken.  One who has closed it is not. */
 static bool output_waits(void)
 {
     for (int file = STDOUT_FILENO; file <= STDERR_FILENO; file++) {
@@ -194,21 +202,24 @@ static bool output_waits(void)
     return false;
 }
 
-/* Looked at once all has been taken that the ranks said: mpirun may crash after rank 0's end, and that end counts. */
+/* Looked at once all has been taken that the ranks said: mpirun may crash after rank 0's end, and
+ * that end counts. */
 static void look_at_mpirun_loss(struct job *job)
 {
     const struct reports *reports = &job->reports;
-    if (!job->mpirun_signal || job->mpirun_lost || job->asked > 0 || job->signal || !reports->master_came ||
-        reports->master_gone)
+    if (!job->mpirun_signal || job->mpirun_lost || job->asked > 0 || job->signal ||
+        !reports->master_came || reports->master_gone)
         return;
     job->mpirun_lost = true;
     say("launch: mpirun was ended by signal %d (%s), and the job with it", job->mpirun_signal,
         strsignal(job->mpirun_signal));
 }
 
-/* Every rank has ended or cannot be reached.  mpirun sees that for itself and ends, but where a host was lost: there it waits for the word of that
- * host's daemon, and, asked to end, for the daemon's end, where it does not know that it is lost.  While it is still it has passed on all that has come; once
- * asked it may nap for a second until it kills what was spawned here and goes on. */
+/* Every rank has ended or cannot be reached.  mpirun sees that for itself and ends, but where a
+ * host was lost: there it waits for the word of that host's daemon, and, asked to end, for the
+ * daemon's end, where it does not know that it is lost.  While it is still it has passed on all
+ * that has come; once asked it may nap for a second until it kills what was spawned here and goes
+ * on. */
 static void look_at_mpirun_alone(struct job *job, bool unreached, double now)
 {
     if (job->asked == 0)
@@ -218,7 +229,8 @@ static void look_at_mpirun_alone(struct job *job, bool unreached, double now)
     if (!job->signal && output_waits()) {
         job->stillness.since = 0;
         job->ask = now + ALONE;
-    } else if (job->after_loss && stillness_look(&job->stillness, job->mpirun, STILL, job->asked == 0 ? STILL : NAP))
+    } else if (job->after_loss &&
+               stillness_look(&job->stillness, job->mpirun, STILL, job->asked == 0 ? STILL : NAP))
         ask_by(job, now);
 }
 
@@ -234,14 +246,17 @@ static void look_at_ranks(struct job *job)
         job->master_end = now;
         tell_of_master(job);
         tell_of_others(job);
-        ask_by(job, now + (reports->master_status < 0 || reports->master_status > 128 ? ALONE : job->grace));
+        ask_by(job,
+               now + (reports->master_status < 0 || reports->master_status > 128 ? ALONE
+                                                                                 : job->grace));
     }
     int unreached = reports_unreached(reports);
     if (reports->gone + unreached == reports->size && job->asked < POLITELY && !job->mpirun_ended)
         look_at_mpirun_alone(job, unreached > 0, now);
 }
 
-/* SIGTERM makes mpirun end its ranks, within a second or so; while it waits for a lost host it takes a second one.  What it has not written is lost. */
+/* SIGTERM makes mpirun end its ranks, within a second or so; while it waits for a lost host it
+ * takes a second one.  What it has not written is lost. */
 static void press(struct job *job)
 {
     static const int ways[] = { SIGTERM, SIGTERM, SIGKILL };
@@ -254,9 +269,11 @@ static void press(struct job *job)
         return;
     }
     int here = reports->came - reports->gone - reports_unreached(reports);
-    if (job->asked == 0 && reports->master_gone && reports->master_status == 0 && here > 0 && !job->signal)
-        say("launch: rank 0 has ended, but %d of %d ranks go on: they are ended (--grace SECONDS lets them)", here,
-            reports->size);
+    if (job->asked == 0 && reports->master_gone && reports->master_status == 0 && here > 0 &&
+        !job->signal)
+        say("launch: rank 0 has ended, but %d of %d ranks go on: they are ended (--grace SECONDS "
+            "lets them)",
+            here, reports->size);
     tell_mpirun(job, ways[job->asked < most ? job->asked : most - 1]);
     job->asked++;
     job->ask = clock_now() + STEP;
@@ -288,8 +305,8 @@ static int result(const struct job *job)
     if (reports->master_came)
         return 128 + SIGKILL;
     if (job->mpirun_signal)
-        say("launch: mpirun was ended by signal %d (%s) before rank 0 had started", job->mpirun_signal,
-            strsignal(job->mpirun_signal));
+        say("launch: mpirun was ended by signal %d (%s) before rank 0 had started",
+            job->mpirun_signal, strsignal(job->mpirun_signal));
     else
         say("launch: mpirun ended with status %d before rank 0 had started", job->mpirun_status);
     const char *own = getenv("MPIRUN");
@@ -298,7 +315,8 @@ static int result(const struct job *job)
     return job->mpirun_status ? job->mpirun_status : 1;
 }
 
-/* mpirun starts no rank before it has a daemon on every host, and waits for these without a word. */
+/* mpirun starts no rank before it has a daemon on every host, and waits for these without a
+ * word. */
 static void look_at_silence(struct job *job)
 {
     if (job->reports.size > 0 || job->signal || job->mpirun_ended)
@@ -306,13 +324,17 @@ static void look_at_silence(struct job *job)
     if (!(job->silence > 0) || clock_now() < job->silence)
         return;
     job->silence = 0;
-    say("launch: no rank has reported within %g s, and the job goes on.  Likely reasons: %sa host that does not answer, or "
+    say("launch: no rank has reported within %g s, and the job goes on.  Likely reasons: %sa host "
+        "that does not answer, or "
         "asks "
-        "for a password (each must be reached without: ssh HOST true); a host that cannot connect to mpirun's or this "
-        "command's ports on this one (a firewall, or another network: mpirun's oob_tcp_if_include); too many ranks for "
+        "for a password (each must be reached without: ssh HOST true); a host that cannot connect "
+        "to mpirun's or this "
+        "command's ports on this one (a firewall, or another network: mpirun's "
+        "oob_tcp_if_include); too many ranks for "
         "this machine's cores or memory",
         SILENCE,
-        getenv("SLURM_JOB_ID") ? "a step of this SLURM job that has all of a node, so that mpirun's own step waits for it "
+        getenv("SLURM_JOB_ID") ? "a step of this SLURM job that has all of a node, so that "
+                                 "mpirun's own step waits for it "
                                  "(squeue --steps); "
                                : "");
 }
@@ -356,7 +378,8 @@ static void allow_many_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int job_run(const char *const *command, const struct routes *routes, double grace, double host_timeout)
+int job_run(const char *const *command, const struct routes *routes, double grace,
+            double host_timeout)
 {
     struct job job = { .grace = grace, .silence = clock_now() + SILENCE };
     char address[512];
@@ -365,8 +388,8 @@ int job_run(const char *const *command, const struct routes *routes, double grac
         say("launch: cannot listen for the ranks: %s", strerror(errno));
         return 1;
     }
-    if (!reports_address(&job.reports, address, sizeof address) || setenv(RANK_LAUNCHER, address, 1) != 0 ||
-        !hold_signals(&job))
+    if (!reports_address(&job.reports, address, sizeof address) ||
+        setenv(RANK_LAUNCHER, address, 1) != 0 || !hold_signals(&job))
         say("launch: cannot prepare the job: %s", strerror(errno));
     else if (!start(&job, command))
         status = 127;

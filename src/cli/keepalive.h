@@ -3,10 +3,11 @@
 #define RANKPOOL_CLI_KEEPALIVE_H
 
 #define HOST_TIMEOUT 3.0 /* seconds, by default, as --help and the manual say */
-#define HOST_TIMEOUT_SETTING                                                                                               \
-    "RANKPOOL_HOST_TIMEOUT" /* environment: seconds, for the ranks, whose pools have it as their default */
+/* environment: seconds, for the ranks, whose pools have it as their default */
+#define HOST_TIMEOUT_SETTING "RANKPOOL_HOST_TIMEOUT"
 
-/* The kernel's questions: one each `pause` seconds, and the end after `probes` of them without an answer. */
+/* The kernel's questions: one each `pause` seconds, and the end after `probes` of them without an
+ * answer. */
 struct keepalive {
     int pause, probes;
 };

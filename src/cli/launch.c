@@ -31,19 +31,27 @@ struct options {
 static void help(void)
 {
     (void)printf(
-        "usage: rankpool launch [-n N] [--hosts LIST] [--bind UNIT] [--grace SECONDS] [--host-timeout SECONDS]\n"
+        "usage: rankpool launch [-n N] [--hosts LIST] [--bind UNIT] [--grace SECONDS] "
+        "[--host-timeout SECONDS]\n"
         "                       [--mpirun-arg ARG]... PROGRAM [ARGUMENTS]\n\n"
-        "Runs PROGRAM on N ranks under mpirun, such that its pool survives the death of workers and of other hosts,\n"
+        "Runs PROGRAM on N ranks under mpirun, such that its pool survives the death of workers "
+        "and of other hosts,\n"
         "and returns rank 0's own exit status, or 128 + n when signal n ended it.\n\n"
-        "  -n, --np N          ranks: rank 0 and N - 1 workers (default: what mpirun finds, as in a batch job)\n"
-        "  --hosts LIST        hosts and the ranks on each, as h1:4,h2:4; rank 0 is on this one, else on the first\n"
-        "  --bind UNIT         each rank stays on one core, socket, numa or the like (default none: ranks use all cores)\n"
+        "  -n, --np N          ranks: rank 0 and N - 1 workers (default: what mpirun finds, as in "
+        "a batch job)\n"
+        "  --hosts LIST        hosts and the ranks on each, as h1:4,h2:4; rank 0 is on this one, "
+        "else on the first\n"
+        "  --bind UNIT         each rank stays on one core, socket, numa or the like (default "
+        "none: ranks use all cores)\n"
         "  --grace SECONDS     how long other ranks may go on after rank 0 has ended (default %g)\n"
         "  --host-timeout SECONDS\n"
-        "                      after which a host that does not answer is given up, 1 to 3600 (default %g)\n"
-        "  --mpirun-arg ARG    one more word for mpirun's command line, as it stands; may be repeated\n"
+        "                      after which a host that does not answer is given up, 1 to 3600 "
+        "(default %g)\n"
+        "  --mpirun-arg ARG    one more word for mpirun's command line, as it stands; may be "
+        "repeated\n"
         "  -h, --help          this text\n\n"
-        "MPIRUN in the environment is the mpirun to use. PROGRAM and this command must be at the same path on all hosts.\n",
+        "MPIRUN in the environment is the mpirun to use. PROGRAM and this command must be at the "
+        "same path on all hosts.\n",
         GRACE, HOST_TIMEOUT);
 }
 
@@ -55,7 +63,8 @@ static bool is_count(const char *text, size_t length)
     return length > 0 && strspn(text, "0123456789") == length && value >= 1 && value <= INT_MAX;
 }
 
-/* h1:4,h2:* and the like; +n1, +e: hosts of the batch job, mpirun's to read.  False, after saying what is wrong. */
+/* h1:4,h2:* and the like; +n1, +e: hosts of the batch job, mpirun's to read.  False, after saying
+ * what is wrong. */
 static bool check_hosts(const char *list)
 {
     for (const char *at = list;; at++) {
@@ -66,8 +75,10 @@ static bool check_hosts(const char *list)
             say("launch: --hosts wants a list such as h1:4,h2:4, not \"%s\"", list);
             return false;
         }
-        if (*at != '+' && name < all && !is_count(count, length) && (length != 1 || *count != '*')) {
-            say("launch: --hosts wants a number of ranks for %.*s, not \"%.*s\"", (int)name, at, (int)length, count);
+        if (*at != '+' && name < all && !is_count(count, length) &&
+            (length != 1 || *count != '*')) {
+            say("launch: --hosts wants a number of ranks for %.*s, not \"%.*s\"", (int)name, at,
+                (int)length, count);
             return false;
         }
         at += all;
@@ -105,8 +116,9 @@ static bool mentions(const struct options *options, const char *text)
 /* Whether the words for mpirun say where ranks run. */
 static bool binds(const struct options *options)
 {
-    static const char *const words[] = { "bind-to", "binding_policy", "cpu-set",  "cpu-list", "cpu_list",
-                                         ":pe=",    "cpus-per",       "rankfile", "rank_file" };
+    static const char *const words[] = { "bind-to",  "binding_policy", "cpu-set",
+                                         "cpu-list", "cpu_list",       ":pe=",
+                                         "cpus-per", "rankfile",       "rank_file" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (mentions(options, words[i]))
             return true;
@@ -125,10 +137,12 @@ static int check(const struct options *options)
     else if (options->hosts && !check_hosts(options->hosts))
         return USAGE_ERROR;
     else if (options->bind && !is_unit(options->bind))
-        say("launch: --bind wants none, core, socket, numa or another unit of mpirun's --bind-to, not \"%s\"",
+        say("launch: --bind wants none, core, socket, numa or another unit of mpirun's --bind-to, "
+            "not \"%s\"",
             options->bind);
     else if (options->bind && binds(options))
-        say("launch: --bind %s and the words for mpirun both say where ranks run: leave one out", options->bind);
+        say("launch: --bind %s and the words for mpirun both say where ranks run: leave one out",
+            options->bind);
     else if (options->program_count == 0)
         say("launch: which program? rankpool launch -n N PROGRAM [ARGUMENTS]");
     else
@@ -138,12 +152,14 @@ static int check(const struct options *options)
 
 static int parse(int argc, char **argv, struct options *options)
 {
-    static const struct option words[] = {
-        { "np", required_argument, NULL, 'n' },           { "hosts", required_argument, NULL, 'H' },
-        { "grace", required_argument, NULL, 'g' },        { "mpirun-arg", required_argument, NULL, 'm' },
-        { "bind", required_argument, NULL, 'b' },         { "help", no_argument, NULL, 'h' },
-        { "host-timeout", required_argument, NULL, 't' }, { NULL, 0, NULL, 0 }
-    };
+    static const struct option words[] = { { "np", required_argument, NULL, 'n' },
+                                           { "hosts", required_argument, NULL, 'H' },
+                                           { "grace", required_argument, NULL, 'g' },
+                                           { "mpirun-arg", required_argument, NULL, 'm' },
+                                           { "bind", required_argument, NULL, 'b' },
+                                           { "help", no_argument, NULL, 'h' },
+                                           { "host-timeout", required_argument, NULL, 't' },
+                                           { NULL, 0, NULL, 0 } };
     int word;
     opterr = 0;
     while ((word = getopt_long(argc, argv, "+:n:h", words, NULL)) != -1) {
@@ -177,7 +193,8 @@ static int parse(int argc, char **argv, struct options *options)
             say("launch: %s wants a value", argv[optind - 1]);
             return USAGE_ERROR;
         default:
-            say("launch: there is no option %s (options of mpirun's go as --mpirun-arg; the program's own follow its name)",
+            say("launch: there is no option %s (options of mpirun's go as --mpirun-arg; the "
+                "program's own follow its name)",
                 argv[optind - 1]);
             return USAGE_ERROR;
         }
@@ -192,12 +209,19 @@ static int parse(int argc, char **argv, struct options *options)
 /* What a job needs so that its survivors go on and come to an end (Open MPI 4.1):
  *  - orte_enable_recovery: the death of a rank does not end the others;
  *  - async_mpi_finalize: MPI_Finalize does not wait for the dead;
- *  - keepalives (add_keepalive): the daemon of a host whose cable is cut is given up after 3 to 4 s, not
- *    never, nor before the pool gives its workers up: it ends them when it loses mpirun. */
-static const char *const recovery[] = {
-    "--enable-recovery", "--mca", "orte_enable_recovery", "1", "--mca", "async_mpi_finalize", "1", "-x",
-    RANK_LAUNCHER,       "-x",    HOST_TIMEOUT_SETTING
-};
+ *  - keepalives (add_keepalive): the daemon of a host whose cable is cut is given up after 3 to 4
+ * s, not never, nor before the pool gives its workers up: it ends them when it loses mpirun. */
+static const char *const recovery[] = { "--enable-recovery",
+                                        "--mca",
+                                        "orte_enable_recovery",
+                                        "1",
+                                        "--mca",
+                                        "async_mpi_finalize",
+                                        "1",
+                                        "-x",
+                                        RANK_LAUNCHER,
+                                        "-x",
+                                        HOST_TIMEOUT_SETTING };
 
 struct words {
     const char **list;
@@ -236,11 +260,13 @@ static void add_keepalive(struct words *words, double host_timeout, struct numbe
 
 /* The list is the caller's to free; NULL: no memory. `self` is this command's own path; the program
  * travels in `variables` environment variables. */
-static const char **compose(const struct options *options, int variables, const char *self, struct numbers *numbers)
+static const char **compose(const struct options *options, int variables, const char *self,
+                            struct numbers *numbers)
 {
     const char *mpirun = getenv("MPIRUN");
     /* ranks beyond the units share them, as they share cores */
-    (void)snprintf(numbers->unit, sizeof numbers->unit, "%s:overload-allowed", options->bind ? options->bind : "none");
+    (void)snprintf(numbers->unit, sizeof numbers->unit, "%s:overload-allowed",
+                   options->bind ? options->bind : "none");
     int most = options->more_count + 2 * variables + (int)(sizeof recovery / sizeof *recovery) + 32;
     struct words words = { .list = calloc((size_t)most, sizeof *words.list) };
     if (!words.list)
@@ -251,10 +277,12 @@ static const char **compose(const struct options *options, int variables, const 
     add_keepalive(&words, options->host_timeout, numbers);
     if (getenv("SLURM_JOB_ID") && !getenv("OMPI_MCA_plm_slurm_args")) {
         add(&words, "--mca");
-        add_pair(&words, "plm_slurm_args", "--no-kill"); /* else SLURM ends every daemon with the first lost node */
+        add_pair(&words, "plm_slurm_args",
+                 "--no-kill"); /* else SLURM ends every daemon with the first lost node */
     }
     if (!getenv("UCX_TLS") && !mentions(options, "UCX_TLS"))
-        add_pair(&words, "-x", "UCX_TLS=^sm"); /* else a killed rank leaves memory that UCX shares broken */
+        add_pair(&words, "-x",
+                 "UCX_TLS=^sm"); /* else a killed rank leaves memory that UCX shares broken */
     if (!mentions(options, "oversubscribe"))
         add(&words, "--oversubscribe");
     if (options->ranks)
@@ -273,34 +301,39 @@ static const char **compose(const struct options *options, int variables, const 
     return words.list;
 }
 
-/* Over shared memory (Open MPI's vader) each worker writes into a box of its own at rank 0.  The queue that all write into otherwise is left broken by
- * one that is killed while it writes, and rank 0 waits in it for ever.  Through that queue also goes what a worker gives back of the sender's
- * memory.  So messages of up to 4 KiB, a quarter of a box, are copied into it instead of being sent in place, which is faster, too: of jobs of 11 kills
- * each among short messages 0 of 1,186 were stuck, and 7 of 1,037 beside them with boxes of 4 KiB and messages in place.  What is left are the
- * two that begin and end a longer message. */
+/* Over shared memory (Open MPI's vader) each worker writes into a box of its own at rank 0.  The
+ * queue that all write into otherwise is left broken by one that is killed while it writes, and
+ * rank 0 waits in it for ever.  Through that queue also goes what a worker gives back of the
+ * sender's memory.  So messages of up to 4 KiB, a quarter of a box, are copied into it instead of
+ * being sent in place, which is faster, too: of jobs of 11 kills each among short messages 0 of
+ * 1,186 were stuck, and 7 of 1,037 beside them with boxes of 4 KiB and messages in place.  What is
+ * left are the two that begin and end a longer message. */
 static void prepare_ranks(void)
 {
-    static const char *const settings[][2] = { { "OMPI_MCA_btl_vader_fbox_threshold", "1" },
-                                               { "OMPI_MCA_btl_vader_fbox_max", "256" },
-                                               { "OMPI_MCA_btl_vader_fbox_size", "16384" },
-                                               { "OMPI_MCA_btl_vader_segment_size", "8388608" }, /* where the boxes lie */
-                                               { "OMPI_MCA_btl_vader_flags", "send,put,get,atomics,fetching-atomics" } };
+    static const char *const settings[][2] = {
+        { "OMPI_MCA_btl_vader_fbox_threshold", "1" },
+        { "OMPI_MCA_btl_vader_fbox_max", "256" },
+        { "OMPI_MCA_btl_vader_fbox_size", "16384" },
+        { "OMPI_MCA_btl_vader_segment_size", "8388608" }, /* where the boxes lie */
+        { "OMPI_MCA_btl_vader_flags", "send,put,get,atomics,fetching-atomics" }
+    };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         (void)setenv(settings[i][0], settings[i][1], 0);
 }
 
-/* By itself mpirun binds each rank to a core where there are 1 or 2, and to a socket where there are more:
- * threads of a task would share that core. */
+/* By itself mpirun binds each rank to a core where there are 1 or 2, and to a socket where there
+ * are more: threads of a task would share that core. */
 static void prepare_binding(const struct options *options)
 {
     if (!options->bind && !binds(options))
         (void)setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 0);
 }
 
-/* Open MPI's daemons listen by libevent for the processes that they start, and an event of one that was killed may stay (libpmix 4.2).  With epoll the
- * next one, whose connection has the same number, is never heard then, and hangs in MPI_Init, as the spawn does that made it: 5 of 17 where
- * workers died quickly one after the other; 0 of 209 with poll.  Daemons on other hosts are started by a command, which brings it there.  The
- * program does not get it (rank.c). */
+/* Open MPI's daemons listen by libevent for the processes that they start, and an event of one that
+ * was killed may stay (libpmix 4.2).  With epoll the next one, whose connection has the same
+ * number, is never heard then, and hangs in MPI_Init, as the spawn does that made it: 5 of 17 where
+ * workers died quickly one after the other; 0 of 209 with poll.  Daemons on other hosts are started
+ * by a command, which brings it there.  The program does not get it (rank.c). */
 static void prepare_daemons(void)
 {
     if (setenv(RANK_NOEPOLL, RANK_OURS, 0) == 0)
@@ -314,7 +347,8 @@ static void warn_of_components(void)
     if (!count)
         count = getenv("SLURM_PACK_SIZE"); /* until SLURM 20.02 */
     if (count && strtol(count, NULL, 10) > 1)
-        say("launch: this SLURM job has %s components, and mpirun uses the nodes of one of them, %s: the others stay idle",
+        say("launch: this SLURM job has %s components, and mpirun uses the nodes of one of them, "
+            "%s: the others stay idle",
             count, nodes ? nodes : "the first");
 }
 
@@ -323,20 +357,24 @@ static void warn_of_crowd(void)
 {
     static const char *const launchers[][3] = { { "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "srun" },
                                                 { "PMI_SIZE", "PMI_RANK", "mpiexec" },
-                                                { "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "mpirun" } };
+                                                { "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK",
+                                                  "mpirun" } };
     for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
-        const char *tasks = getenv(launchers[i][0]), *task = getenv(launchers[i][1]), *name = launchers[i][2];
+        const char *tasks = getenv(launchers[i][0]), *task = getenv(launchers[i][1]),
+                   *name = launchers[i][2];
         if (!tasks || !task || strtol(tasks, NULL, 10) <= 1)
             continue;
         if (strtol(task, NULL, 10) > 0)
-            say("launch: this is task %s of the %s that %s has started, and each starts a job of its own: leave %s out, or "
+            say("launch: this is task %s of the %s that %s has started, and each starts a job of "
+                "its own: leave %s out, or "
                 "have it start one task",
                 task, tasks, name, name);
         return;
     }
 }
 
-/* mpirun's own srun, inside a step, waits for the end of that step unless it may share what the step has. */
+/* mpirun's own srun, inside a step, waits for the end of that step unless it may share what the
+ * step has. */
 static void prepare_slurm(void)
 {
     (void)setenv("SLURM_OVERLAP", "1", 0);
@@ -386,7 +424,9 @@ int launch(int argc, char **argv)
     if (merged)
         options.hosts = merged;
     int variables = parcel_pack(options.program, options.program_count);
-    const char **command = variables > 0 && length > 0 ? compose(&options, variables, self, &numbers) : NULL;
+    const char **command = variables > 0 && length > 0
+                               ? compose(&options, variables, self, &numbers)
+                               : NULL;
     if (command)
         status = run(&options, command);
     else

@@ -14,7 +14,8 @@ static const struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit status */
     const char *help;                  /* NULL: not for people */
 } commands[] = {
-    { "launch", launch, "run a program over MPI so that it survives lost workers, and return its true exit status" },
+    { "launch", launch,
+      "run a program over MPI so that it survives lost workers, and return its true exit status" },
     { RANK_COMMAND, rank_run, NULL },
 };
 
@@ -26,11 +27,12 @@ static void help(FILE *file)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (commands[i].help)
             (void)fprintf(file, "  %-8s  %s\n", commands[i].name, commands[i].help);
-    (void)fputs("\nrankpool COMMAND --help tells more of each; the manual page is rankpool(1).\n", file);
+    (void)fputs("\nrankpool COMMAND --help tells more of each; the manual page is rankpool(1).\n",
+                file);
 }
 
-/* Whoever has closed one of descriptors 0 to 2 wants nothing of it; were it left free, a file of ours
- * or a pipe of mpirun's would get its number. */
+/* Whoever has closed one of descriptors 0 to 2 wants nothing of it; were it left free, a file of
+ * ours or a pipe of mpirun's would get its number. */
 static void fill_standard_files(void)
 {
     int file;

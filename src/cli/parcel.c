@@ -32,7 +32,8 @@ int parcel_pack(char *const *words, int count)
         size_t size = strlen(words[i]) + 1;
         for (size_t at = 0; at < size; at++) {
             unsigned char byte = (unsigned char)words[i][at];
-            used += (size_t)snprintf(text + used, sizeof text - used, is_itself(byte) ? "%c" : "%%%02X", byte);
+            used += (size_t)snprintf(text + used, sizeof text - used,
+                                     is_itself(byte) ? "%c" : "%%%02X", byte);
             if (used + sizeof "%XX" <= sizeof text && (at + 1 < size || i + 1 < count))
                 continue;
             if (variables == PARCEL_MOST || setenv(parcel_name(variables++), text, 1) != 0)

@@ -1,9 +1,9 @@
 #ifndef RANKPOOL_CLI_PARCEL_H
 #define RANKPOOL_CLI_PARCEL_H
 
-/* A program's words on their way through mpirun, which takes some of them for its own (":") wherever
- * they stand in its command line, and takes no more than 128 KiB: they go in variables of the
- * environment, RANKPOOL_WORDS0 and so on, as text in which nothing means anything to it. */
+/* A program's words on their way through mpirun, which takes some of them for its own (":")
+ * wherever they stand in its command line, and takes no more than 128 KiB: they go in variables of
+ * the environment, RANKPOOL_WORDS0 and so on, as text in which nothing means anything to it. */
 
 #define PARCEL_MOST 128 /* variables: more than the kernel takes together */
 

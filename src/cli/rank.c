@@ -20,9 +20,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CONNECT 3.0 /* seconds for one address at least: a host that loses packets has its timeout */
+/* seconds for one address at least: a host that loses packets has its timeout */
+#define CONNECT 3.0
 #define MERCY   2.0 /* seconds from SIGTERM to SIGKILL for a program whose launcher is gone */
-#define HIGH    64  /* a worker's line to the launcher has a number that programs do not count on */
+/* a worker's line to the launcher has a number that programs do not count on */
+#define HIGH 64
 
 /* ---- the launcher's address */
 
@@ -41,7 +43,8 @@ static bool parse(char *text, struct launcher *launcher)
 static int connect_to(char *door)
 {
     const char *address = strsep(&door, ":"); /* and its port remains */
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(door ? (uint16_t)strtoul(door, NULL, 10) : 0) };
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons(door ? (uint16_t)strtoul(door, NULL, 10) : 0) };
     int error = 0;
     socklen_t size = sizeof error;
     if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
@@ -59,7 +62,8 @@ static int connect_to(char *door)
     return -1;
 }
 
-/* The first door is on loopback: the launcher's host comes by it, and everybody where there is no other; elsewhere it would be another's. */
+/* The first door is on loopback: the launcher's host comes by it, and everybody where there is no
+ * other; elsewhere it would be another's. */
 static int reach(const struct launcher *launcher)
 {
     char here[256] = "";
@@ -83,7 +87,8 @@ static const char *rank_text(void)
 static int call_launcher(void)
 {
     char text[512], hello[512], here[256] = "?";
-    const char *value = getenv(RANK_LAUNCHER), *rank = rank_text(), *size = getenv("OMPI_COMM_WORLD_SIZE");
+    const char *value = getenv(RANK_LAUNCHER), *rank = rank_text(),
+               *size = getenv("OMPI_COMM_WORLD_SIZE");
     struct launcher launcher;
     if (!value || !rank || strlen(value) >= sizeof text)
         return -1;
@@ -92,10 +97,11 @@ static int call_launcher(void)
     if (line < 0)
         return -1;
     (void)gethostname(here, sizeof here - 1);
-    int length = snprintf(hello, sizeof hello, "%s %s %s %ld %.200s\n", launcher.token, rank, size ? size : "0",
-                          (long)getpid(), here);
-    if (send(line, hello, (size_t)length, MSG_NOSIGNAL) == length) { /* a new connection's buffer holds it */
-        keepalive_set(line, keepalive_told());                       /* a cut cable ends it after some seconds */
+    int length = snprintf(hello, sizeof hello, "%s %s %s %ld %.200s\n", launcher.token, rank,
+                          size ? size : "0", (long)getpid(), here);
+    if (send(line, hello, (size_t)length, MSG_NOSIGNAL) ==
+        length) {                              /* a new connection's buffer holds it */
+        keepalive_set(line, keepalive_told()); /* a cut cable ends it after some seconds */
         return line;
     }
     (void)close(line);
@@ -108,7 +114,8 @@ static int call_launcher(void)
 static bool is_said_by_another(int error)
 {
     const char *local = getenv("OMPI_COMM_WORLD_LOCAL_RANK");
-    return (error == ENOENT || error == EACCES || error == ENOEXEC) && local && strcmp(local, "0") != 0;
+    return (error == ENOENT || error == EACCES || error == ENOEXEC) && local &&
+           strcmp(local, "0") != 0;
 }
 
 static int become(char **argv)
@@ -122,7 +129,8 @@ static int become(char **argv)
     (void)gethostname(here, sizeof here - 1);
     if (!is_said_by_another(error)) {
         if (error == ENOENT && !strchr(argv[0], '/'))
-            say("there is no program %s in PATH on %s (one in this directory is ./%s)", argv[0], here, argv[0]);
+            say("there is no program %s in PATH on %s (one in this directory is ./%s)", argv[0],
+                here, argv[0]);
         else
             say("cannot run %s on %s: %s", argv[0], here, strerror(error));
     }
@@ -162,7 +170,8 @@ static void end_program(pid_t child, int line)
 /* Returns the program's status. */
 static int watch(pid_t child, int signals, int line)
 {
-    struct pollfd ends[] = { { .fd = signals, .events = POLLIN }, { .fd = line, .events = POLLIN } };
+    struct pollfd ends[] = { { .fd = signals, .events = POLLIN },
+                             { .fd = line, .events = POLLIN } };
     double deadline = 0; /* none */
     int status;
     while (!has_ended(child, &status)) {
@@ -182,10 +191,12 @@ static int watch(pid_t child, int signals, int line)
     return status;
 }
 
-/* Signals that come through mpirun come to the whole group, the program included: here they are only kept from ending the watch. */
+/* Signals that come through mpirun come to the whole group, the program included: here they are
+ * only kept from ending the watch. */
 static int hold_signals(sigset_t *before)
 {
-    static const int held[] = { SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE };
+    static const int held[] = { SIGCHLD, SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
+                                SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE };
     sigset_t set;
     (void)sigemptyset(&set);
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
@@ -218,12 +229,15 @@ static int run(char **program)
     (void)unsetenv(RANK_LAUNCHER); /* the token is nobody else's */
     if (!is_master) {
         if (line >= 0)
-            (void)fcntl(line, F_DUPFD, HIGH); /* it closes when the program ends, which is how the launcher knows */
+            (void)fcntl(
+                line, F_DUPFD,
+                HIGH); /* it closes when the program ends, which is how the launcher knows */
         return become(program);
     }
     if (line >= 0)
         return run_master(program, line);
-    say("rank 0 cannot reach rankpool launch over TCP from this host: is there a firewall between them, or "
+    say("rank 0 cannot reach rankpool launch over TCP from this host: is there a firewall between "
+        "them, or "
         "is the host not in --hosts?");
     return 1;
 }

@@ -62,7 +62,8 @@ bool reports_open(struct reports *reports, const struct routes *routes, double h
 {
     *reports = (struct reports){ .master_status = -1, .host_timeout = host_timeout };
     reports->events = epoll_create1(EPOLL_CLOEXEC);
-    if (reports->events >= 0 && make_token(reports->token) && doors_open(&reports->doors, routes) && hear_at_doors(reports))
+    if (reports->events >= 0 && make_token(reports->token) && doors_open(&reports->doors, routes) &&
+        hear_at_doors(reports))
         return true;
     int error = errno;
     reports_close(reports);
@@ -75,7 +76,8 @@ bool reports_address(const struct reports *reports, char *text, size_t size)
     char here[256] = "";
     (void)gethostname(here, sizeof here - 1);
     int length = snprintf(text, size, "%s:%s:", here, reports->token);
-    return length > 0 && (size_t)length < size && doors_text(&reports->doors, text + length, size - (size_t)length);
+    return length > 0 && (size_t)length < size &&
+           doors_text(&reports->doors, text + length, size - (size_t)length);
 }
 
 /* ---- lines */
@@ -127,8 +129,8 @@ static void forget(struct reports *reports, struct line *line)
     end_line(reports, line);
 }
 
-/* Rank 0 must find room; of the others it is enough to know most.  With no room at all nobody comes in any more: a connection that waits would
- * be an event for ever. */
+/* Rank 0 must find room; of the others it is enough to know most.  With no room at all nobody comes
+ * in any more: a connection that waits would be an event for ever. */
 static void make_room(struct reports *reports)
 {
     struct line *line = reports->lines;
@@ -195,8 +197,9 @@ static bool greet(struct reports *reports, struct line *line)
 {
     char here[201] = "", *rest = line->text + 32;
     long rank, size, pid;
-    if (line->used < 33 || !same_token(line->text, reports->token) || !next_number(&rest, INT_MAX, &rank) ||
-        !next_number(&rest, INT_MAX, &size) || !next_number(&rest, INT_MAX, &pid) || (rank == 0 && reports->master_came))
+    if (line->used < 33 || !same_token(line->text, reports->token) ||
+        !next_number(&rest, INT_MAX, &rank) || !next_number(&rest, INT_MAX, &size) ||
+        !next_number(&rest, INT_MAX, &pid) || (rank == 0 && reports->master_came))
         return false;
     char *host = rest + strspn(rest, " ");
     host[strcspn(host, "\n")] = '\0';
@@ -224,7 +227,8 @@ static bool understand(struct reports *reports, struct line *line)
     long status;
     if (!line->known)
         return greet(reports, line);
-    if (line->rank == 0 && strncmp(line->text, end, sizeof end - 1) == 0 && next_number(&rest, 255, &status)) {
+    if (line->rank == 0 && strncmp(line->text, end, sizeof end - 1) == 0 &&
+        next_number(&rest, 255, &status)) {
         reports->master_status = (int)status;
         return false;
     }
@@ -275,9 +279,11 @@ static bool is_unreached(const struct reports *reports, const struct line *line)
 {
     struct tcp_info info;
     socklen_t size = sizeof info;
-    double soon = reports->host_timeout * 1e3 - SOON, once = keepalive_of(reports->host_timeout).pause * 1e3 + SOON;
+    double soon = reports->host_timeout * 1e3 - SOON,
+           once = keepalive_of(reports->host_timeout).pause * 1e3 + SOON;
     return line->known && getsockopt(line->file, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-           info.tcpi_last_ack_recv > (soon > once ? soon : once); /* an idle line is asked once in a pause */
+           info.tcpi_last_ack_recv >
+               (soon > once ? soon : once); /* an idle line is asked once in a pause */
 }
 
 int reports_unreached(const struct reports *reports)
@@ -307,7 +313,8 @@ void reports_dismiss_master(struct reports *reports, int signal)
 void reports_kill_left(const struct reports *reports)
 {
     for (struct line *line = reports->lines; line; line = line->next)
-        if (line->known && line->pid && kill(-line->pid, SIGKILL) != 0) /* mpirun gives each rank a group of its own */
+        if (line->known && line->pid &&
+            kill(-line->pid, SIGKILL) != 0) /* mpirun gives each rank a group of its own */
             (void)kill(line->pid, SIGKILL);
 }
 

@@ -14,8 +14,9 @@ struct report_end {
 
 #define REPORT_ENDS 4 /* of which it is kept who and when */
 
-/* What the ranks of a job tell their launcher.  Each holds one TCP connection, opened before the program starts: its hello carries the job's token, its
- * end is the rank's end.  Rank 0's brings the program's status first.  Whoever has no token learns nothing and is dropped. */
+/* What the ranks of a job tell their launcher.  Each holds one TCP connection, opened before the
+ * program starts: its hello carries the job's token, its end is the rank's end.  Rank 0's brings
+ * the program's status first.  Whoever has no token learns nothing and is dropped. */
 struct reports {
     struct doors doors;
     double host_timeout;
@@ -30,11 +31,11 @@ struct reports {
     char master_host[201];
     struct report_end ends[REPORT_ENDS]; /* of other ranks than 0, the first */
     int ended;                           /* how many are there */
-    bool broken;                         /* a rank's connection was not closed, but broke: its host may be gone */
+    bool broken; /* a rank's connection was not closed, but broke: its host may be gone */
 };
 
-/* `routes`: to the other hosts; `host_timeout`: seconds after which one that does not answer is given
- * up.  False: errno. */
+/* `routes`: to the other hosts; `host_timeout`: seconds after which one that does not answer is
+ * given up.  False: errno. */
 bool reports_open(struct reports *reports, const struct routes *routes, double host_timeout);
 /* What ranks need to come, as RANK_LAUNCHER has it.  False: it does not fit. */
 bool reports_address(const struct reports *reports, char *text, size_t size);
@@ -43,9 +44,11 @@ void reports_take(struct reports *reports);
 int reports_unreached(const struct reports *reports);
 /* Whether a rank other than 0 has ended before that time. */
 bool reports_lost(const struct reports *reports, double when);
-/* Has rank 0's watch send this signal to the program, and kill it 2 s later; the program's status is still told. */
+/* Has rank 0's watch send this signal to the program, and kill it 2 s later; the program's status
+ * is still told. */
 void reports_dismiss_master(struct reports *reports, int signal);
-/* Kills what is left on this host of ranks whose connections are open: mpirun (4.1) may crash while it ends them. */
+/* Kills what is left on this host of ranks whose connections are open: mpirun (4.1) may crash while
+ * it ends them. */
 void reports_kill_left(const struct reports *reports);
 void reports_close(struct reports *reports);
 

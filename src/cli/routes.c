@@ -68,7 +68,8 @@ static enum way look_up(struct search *search, const char *host)
     enum way way = NONE;
     int error = getaddrinfo(host, NULL, &want, &all);
     if (error != 0) {
-        (void)snprintf(search->why, sizeof search->why, "%s", error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
+        (void)snprintf(search->why, sizeof search->why, "%s",
+                       error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
         return NONE;
     }
     for (const struct addrinfo *one = all; one && way != HERE; one = one->ai_next) {
@@ -98,7 +99,8 @@ static bool search_all(struct search *search, const struct hosts *hosts)
     if (search->too_many)
         say("launch: the hosts are reached from more than %d addresses of this one", ROUTES_MOST);
     else if (lost && search->routes->count == 0)
-        say("launch: no address of this host leads to %s (%s): its ranks could not report.  Name hosts that have an IPv4 "
+        say("launch: no address of this host leads to %s (%s): its ranks could not report.  Name "
+            "hosts that have an IPv4 "
             "address and a route from here",
             lost, search->why);
     else

@@ -11,7 +11,8 @@ void say(const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    (void)fprintf(stderr, "rankpool: %s\n", text); /* in one piece: other processes write there too */
+    (void)fprintf(stderr, "rankpool: %s\n",
+                  text); /* in one piece: other processes write there too */
 }
 
 double clock_now(void)

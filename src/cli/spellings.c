@@ -31,12 +31,13 @@ static bool is_same_address(const struct sockaddr *a, const struct sockaddr *b)
 {
     if (a->sa_family == AF_INET && b->sa_family == AF_INET) {
         const struct sockaddr_in *one = (const void *)a, *other = (const void *)b;
-        return one->sin_addr.s_addr == other->sin_addr.s_addr && ntohl(one->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET;
+        return one->sin_addr.s_addr == other->sin_addr.s_addr &&
+               ntohl(one->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET;
     }
     if (a->sa_family == AF_INET6 && b->sa_family == AF_INET6) {
         const struct sockaddr_in6 *one = (const void *)a, *other = (const void *)b;
-        return IN6_ARE_ADDR_EQUAL(&one->sin6_addr, &other->sin6_addr) && !IN6_IS_ADDR_LOOPBACK(&one->sin6_addr) &&
-               one->sin6_scope_id == other->sin6_scope_id;
+        return IN6_ARE_ADDR_EQUAL(&one->sin6_addr, &other->sin6_addr) &&
+               !IN6_IS_ADDR_LOOPBACK(&one->sin6_addr) && one->sin6_scope_id == other->sin6_scope_id;
     }
     return false;
 }
@@ -89,7 +90,9 @@ static void add_up(struct host *hosts, int count)
             first++;
         hosts[i].is_again = first < i;
         if (first < i)
-            hosts[first].ranks = hosts[first].ranks && hosts[i].ranks ? hosts[first].ranks + hosts[i].ranks : 0;
+            hosts[first].ranks = hosts[first].ranks && hosts[i].ranks
+                                     ? hosts[first].ranks + hosts[i].ranks
+                                     : 0;
     }
 }
 
@@ -102,7 +105,8 @@ static void write_list(char *text, size_t room, const struct host *hosts, int co
             continue;
         bool is_plain = *host->name == '+'; /* hosts of the batch job, for mpirun to read */
         size_t length = is_plain ? host->size : host->length;
-        used += (size_t)snprintf(text + used, room - used, "%s%.*s", used ? "," : "", (int)length, host->name);
+        used += (size_t)snprintf(text + used, room - used, "%s%.*s", used ? "," : "", (int)length,
+                                 host->name);
         if (!is_plain && host->ranks)
             used += (size_t)snprintf(text + used, room - used, ":%ld", host->ranks);
         else if (!is_plain)

@@ -34,7 +34,8 @@ static bool sleeps(pid_t process, unsigned long *times)
 {
     char text[4096];
     (void)read_of(process, "status", text, sizeof text);
-    const char *state = value_of(text, "\nState:\t"), *count = value_of(text, "\nvoluntary_ctxt_switches:\t");
+    const char *state = value_of(text, "\nState:\t"),
+               *count = value_of(text, "\nvoluntary_ctxt_switches:\t");
     if (!state || *state != 'S' || !count)
         return false;
     *times = strtoul(count, NULL, 10);

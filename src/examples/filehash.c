@@ -1,11 +1,11 @@
-/* filehash: the SHA-256 of every regular file under a directory, as sha256sum prints it, sorted by path.
+/* filehash: the SHA-256 of every regular file under a directory, as sha256sum prints it, sorted by
+ * path.
  *
- * Rank 0 lists the files; each is a task, which carries only the path: the workers read the files themselves, so they
- * must see the same file system. The largest go first, so that no worker ends on a long one while the others have
- * nothing left.
+ * Rank 0 lists the files; each is a task, which carries only the path: the workers read the files
+ * themselves, so they must see the same file system. The largest go first, so that no worker ends
+ * on a long one while the others have nothing left.
  *
- *   mpirun -n 4 filehash -s /usr/include >hashes
- */
+ * mpirun -n 4 filehash -s /usr/include >hashes */
 #include <rankpool.h>
 
 #include <errno.h>
@@ -22,13 +22,14 @@
 enum {
     HASH_SIZE = 32,
     READ_SIZE = 64 * 1024,
-    AHEAD = 256,    /* tasks under way for each worker: enough to fill its messages with short ones */
+    AHEAD = 256, /* tasks under way for each worker: enough to fill its messages with short ones */
     MAX_SHARES = 16 /* workers named one by one in the summary */
 };
 
-/* ---- the task ---------------------------------------------------------------------------------------------------- */
+/* ---- the task ------------------------------------------------------------------------------ */
 
-/* Gives what it reads to `digest`; returns 0 or errno. A size of 0 says nothing (/proc): it reads to the end. */
+/* Gives what it reads to `digest`; returns 0 or errno. A size of 0 says nothing (/proc): it reads
+ * to the end. */
 static int digest_file(int fd, EVP_MD_CTX *digest)
 {
     unsigned char buffer[READ_SIZE];
@@ -76,7 +77,7 @@ static rp_status hash_file(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(hash_file);
 
-/* ---- the files --------------------------------------------------------------------------------------------------- */
+/* ---- the files ----------------------------------------------------------------------------- */
 
 struct file {
     char *path;
@@ -143,8 +144,8 @@ static bool visit(const FTSENT *entry, struct files *files)
     return problem == NULL;
 }
 
-/* Lists the regular files under `directory` as find does. Returns false if anything was in the way, after saying
- * what; the rest is listed. */
+/* Lists the regular files under `directory` as find does. Returns false if anything was in the way,
+ * after saying what; the rest is listed. */
 static bool list_files(char *directory, struct files *files)
 {
     char *roots[] = { directory, NULL };
@@ -158,7 +159,8 @@ static bool list_files(char *directory, struct files *files)
         fprintf(stderr, "filehash: %s: %s\n", directory, strerror(errno));
         good = false;
     }
-    if (walk != NULL && fts_close(walk) != 0) { /* the walk changes directory, and its end changes back */
+    if (walk != NULL &&
+        fts_close(walk) != 0) { /* the walk changes directory, and its end changes back */
         perror("filehash: going back to the working directory");
         good = false;
     }
@@ -185,9 +187,10 @@ static void sort_files(struct files *files, int order(const void *, const void *
         qsort(files->at, files->count, sizeof *files->at, order);
 }
 
-/* ---- hashing ----------------------------------------------------------------------------------------------------- */
+/* ---- hashing ------------------------------------------------------------------------------- */
 
-/* The tasks under way, `room` at the most: however many files there are, the pool holds only these. */
+/* The tasks under way, `room` at the most: however many files there are, the pool holds only
+ * these. */
 struct run {
     rp_pool *pool;
     rp_future *futures;
@@ -219,7 +222,8 @@ static void free_run(struct run *run)
 
 static rp_status submit(struct run *run, struct file *file)
 {
-    rp_status status = rp_submit(run->pool, hash_file, file->path, strlen(file->path) + 1, NULL, &run->futures[run->count]);
+    rp_status status = rp_submit(run->pool, hash_file, file->path, strlen(file->path) + 1, NULL,
+                                 &run->futures[run->count]);
     if (status == RP_OK)
         run->files[run->count++] = file;
     return status;
@@ -256,8 +260,8 @@ static rp_status settle(struct run *run, size_t index)
     return rp_release(run->pool, future);
 }
 
-/* Waits until a task is done, then settles all that are: one look at every future is paid for by many results, and a
- * huge file holds up nobody. */
+/* Waits until a task is done, then settles all that are: one look at every future is paid for by
+ * many results, and a huge file holds up nobody. */
 static rp_status settle_some(struct run *run)
 {
     size_t any;
@@ -285,9 +289,10 @@ static rp_status hash_files(struct run *run, struct files *files)
     return status;
 }
 
-/* ---- what is printed --------------------------------------------------------------------------------------------- */
+/* ---- what is printed ----------------------------------------------------------------------- */
 
-/* As sha256sum writes a name that would break its line: a backslash in front of the line, and escapes. */
+/* As sha256sum writes a name that would break its line: a backslash in front of the line, and
+ * escapes. */
 static void print_hash(const struct file *file)
 {
     if (file->path[strcspn(file->path, "\\\n\r")] != '\0')
@@ -343,12 +348,12 @@ static void print_shares(const struct run *run)
 static void print_summary(const struct run *run, double seconds)
 {
     double megabytes = run->bytes / 1e6;
-    fprintf(stderr, "filehash: %zu files, %.1f MB in %.2f s: %.0f tasks/s, %.0f MB/s", run->hashed, megabytes, seconds,
-            (double)run->hashed / seconds, megabytes / seconds);
+    fprintf(stderr, "filehash: %zu files, %.1f MB in %.2f s: %.0f tasks/s, %.0f MB/s", run->hashed,
+            megabytes, seconds, (double)run->hashed / seconds, megabytes / seconds);
     print_shares(run);
 }
 
-/* ---- the program ------------------------------------------------------------------------------------------------- */
+/* ---- the program --------------------------------------------------------------------------- */
 
 struct options {
     bool quiet, summary, help;
@@ -397,7 +402,8 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* Hashes the files and prints what was asked for. Returns false if anything went wrong, after saying what. */
+/* Hashes the files and prints what was asked for. Returns false if anything went wrong, after
+ * saying what. */
 static bool hash_and_print(rp_pool *pool, struct files *files, const struct options *options)
 {
     struct run run;
@@ -447,7 +453,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "filehash: %s\n", rp_error_message());
         return 1;
     }
-    /* What stands before rp_open runs in the workers too: so the files are listed, and options complained about, after it. */
+    /* What stands before rp_open runs in the workers too: so the files are listed, and options
+     * complained about, after it. */
     if (pool == NULL)
         return 0;
     status = master(pool, argc, argv);

@@ -1,10 +1,10 @@
 /* mandelbrot: the Mandelbrot set as a PNG picture.
  *
- * Each row of the picture is one item of rp_map, and its result lands where it belongs in the picture. Rows through
- * the set cost a hundred times those above it: the pool hands them out as workers become free.
+ * Each row of the picture is one item of rp_map, and its result lands where it belongs in the
+ * picture. Rows through the set cost a hundred times those above it: the pool hands them out as
+ * workers become free.
  *
- *   mpirun -n 4 mandelbrot mandelbrot.png 1200 800
- */
+ * mpirun -n 4 mandelbrot mandelbrot.png 1200 800 */
 #include <rankpool.h>
 
 #include <errno.h>
@@ -21,10 +21,12 @@ enum {
     CHANNELS = 3
 };
 
-/* The part of the plane that is shown, whatever the shape of the picture: at least this, centred. */
+/* The part of the plane that is shown, whatever the shape of the picture: at least this,
+ * centred. */
 static const double centre_x = -0.7, view_width = 3.2, view_height = 2.4;
 
-/* Far outside 2: then the fraction of an iteration that smooth colouring adds is exact enough to show no bands. */
+/* Far outside 2: then the fraction of an iteration that smooth colouring adds is exact enough to
+ * show no bands. */
 static const double escape_radius = 256.0;
 
 /* The task's argument. */
@@ -36,7 +38,8 @@ struct colour {
     double red, green, blue; /* 0 to 255 */
 };
 
-/* After how many iterations z = z * z + c leaves the circle, as a smooth number; negative: it does not. */
+/* After how many iterations z = z * z + c leaves the circle, as a smooth number; negative: it does
+ * not. */
 static double escape_time(double x, double y, uint32_t iterations)
 {
     double zx = 0.0, zy = 0.0;
@@ -52,7 +55,8 @@ static double escape_time(double x, double y, uint32_t iterations)
     return -1.0;
 }
 
-/* Black inside; outside, colours that go round slower and slower, as detail near the set takes ever more iterations. */
+/* Black inside; outside, colours that go round slower and slower, as detail near the set takes ever
+ * more iterations. */
 static struct colour colour_of(double time)
 {
     static const double tau = 6.283185307179586;
@@ -73,7 +77,8 @@ static struct colour sample(const struct row *task, double x, double y)
 
 static struct colour mean(struct colour a, struct colour b)
 {
-    return (struct colour){ (a.red + b.red) / 2.0, (a.green + b.green) / 2.0, (a.blue + b.blue) / 2.0 };
+    return (struct colour){ (a.red + b.red) / 2.0, (a.green + b.green) / 2.0,
+                            (a.blue + b.blue) / 2.0 };
 }
 
 /* Four samples to a pixel: edges are soft. */
@@ -104,21 +109,25 @@ static rp_status draw_row(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(draw_row);
 
-static rp_status draw(rp_pool *pool, const struct row *shape, struct row *rows, unsigned char *pixels)
+static rp_status draw(rp_pool *pool, const struct row *shape, struct row *rows,
+                      unsigned char *pixels)
 {
     for (uint32_t i = 0; i < shape->height; i++) {
         rows[i] = *shape;
         rows[i].row = i;
     }
-    return rp_map(pool, draw_row, rows, sizeof *rows, shape->height, pixels, (size_t)shape->width * CHANNELS, NULL);
+    return rp_map(pool, draw_row, rows, sizeof *rows, shape->height, pixels,
+                  (size_t)shape->width * CHANNELS, NULL);
 }
 
 /* Returns false after saying why. */
-static bool write_png(FILE *file, const char *name, const struct row *shape, const unsigned char *pixels)
+static bool write_png(FILE *file, const char *name, const struct row *shape,
+                      const unsigned char *pixels)
 {
-    png_image image = {
-        .version = PNG_IMAGE_VERSION, .width = shape->width, .height = shape->height, .format = PNG_FORMAT_RGB
-    };
+    png_image image = { .version = PNG_IMAGE_VERSION,
+                        .width = shape->width,
+                        .height = shape->height,
+                        .format = PNG_FORMAT_RGB };
     if (!png_image_write_to_stdio(&image, file, 0, pixels, 0, NULL)) {
         fprintf(stderr, "mandelbrot: %s: %s\n", name, image.message);
         return false;
@@ -137,7 +146,8 @@ static bool draw_and_write(rp_pool *pool, FILE *file, const char *name, const st
     bool done = false;
 
     if (rows == NULL || pixels == NULL) {
-        fprintf(stderr, "mandelbrot: no memory for %u x %u pixels\n", (unsigned)shape->width, (unsigned)shape->height);
+        fprintf(stderr, "mandelbrot: no memory for %u x %u pixels\n", (unsigned)shape->width,
+                (unsigned)shape->height);
     } else if (draw(pool, shape, rows, pixels) != RP_OK) {
         fprintf(stderr, "mandelbrot: %s\n", rp_error_message());
     } else {
@@ -159,7 +169,8 @@ static uint32_t parse_number(const char *text, long most)
 static bool parse_arguments(int argc, char **argv, struct row *shape)
 {
     *shape = (struct row){ .width = 960, .height = 720, .iterations = 1000 };
-    if ((argc != 2 && argc != 4 && argc != 5) || argv[1][0] == '-') /* no option, and no file's name: ./-x is one */
+    if ((argc != 2 && argc != 4 && argc != 5) ||
+        argv[1][0] == '-') /* no option, and no file's name: ./-x is one */
         return false;
     if (argc >= 4) {
         shape->width = parse_number(argv[2], MAX_SIDE);
@@ -184,7 +195,9 @@ static int master(rp_pool *pool, int argc, char **argv)
                 MAX_SIDE);
         return help ? 0 : 2;
     }
-    file = fopen(argv[1], "wb"); /* first: a name that cannot be written is not found out after an hour's work */
+    file = fopen(
+        argv[1],
+        "wb"); /* first: a name that cannot be written is not found out after an hour's work */
     if (file == NULL) {
         fprintf(stderr, "mandelbrot: %s: %s\n", argv[1], strerror(errno));
         return 1;
@@ -206,7 +219,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "mandelbrot: %s\n", rp_error_message());
         return 1;
     }
-    /* What stands before rp_open runs in the workers too: so arguments are looked at, and complained about, after it. */
+    /* What stands before rp_open runs in the workers too: so arguments are looked at, and
+     * complained about, after it. */
     if (pool == NULL)
         return 0;
     status = master(pool, argc, argv);

@@ -1,10 +1,9 @@
 /* nqueens: in how many ways do N queens stand on an N x N board, none attacking another?
  *
- * Rank 0 places the first rows in every way there is; each of these beginnings is one item of rp_map, and a worker
- * counts the ways to go on from it.
+ * Rank 0 places the first rows in every way there is; each of these beginnings is one item of
+ * rp_map, and a worker counts the ways to go on from it.
  *
- *   mpirun -n 4 nqueens 12
- */
+ * mpirun -n 4 nqueens 12 */
 #include <rankpool.h>
 
 #include <stdint.h>
@@ -18,8 +17,8 @@ enum {
     MAX_BEGINNINGS = MAX_QUEENS * MAX_QUEENS * MAX_QUEENS
 };
 
-/* Some rows filled. Bit i of a mask: column i of the next row is attacked along a column, or along a diagonal that
- * leans left or right. */
+/* Some rows filled. Bit i of a mask: column i of the next row is attacked along a column, or along
+ * a diagonal that leans left or right. */
 struct board {
     uint32_t queens, placed;
     uint32_t columns, left, right;
@@ -62,7 +61,8 @@ static rp_status count_completions(rp_call *call, const void *arg, size_t size)
 RP_TASK(count_completions);
 
 /* Appends each way to fill the first `rows` rows to `found`; returns how many there are then. */
-static size_t list_beginnings(const struct board *board, uint32_t rows, struct board *found, size_t count)
+static size_t list_beginnings(const struct board *board, uint32_t rows, struct board *found,
+                              size_t count)
 {
     if (board->placed == rows) {
         found[count] = *board;
@@ -84,8 +84,8 @@ static rp_status count_solutions(rp_pool *pool, uint32_t queens, uint64_t *total
     size_t count = list_beginnings(&empty, rows, beginnings, 0);
     uint64_t sum = 0;
 
-    rp_status status = rp_map(pool, count_completions, beginnings, sizeof beginnings[0], count, counts, sizeof counts[0],
-                              NULL);
+    rp_status status = rp_map(pool, count_completions, beginnings, sizeof beginnings[0], count,
+                              counts, sizeof counts[0], NULL);
     if (status != RP_OK)
         return status;
     for (size_t i = 0; i < count; i++)
@@ -110,14 +110,16 @@ static int master(rp_pool *pool, int argc, char **argv)
     uint64_t total;
 
     if (help || queens == 0 || argc > 2) {
-        fprintf(help ? stdout : stderr, "usage: nqueens [N]     N: 1 to %d, default 8\n", MAX_QUEENS);
+        fprintf(help ? stdout : stderr, "usage: nqueens [N]     N: 1 to %d, default 8\n",
+                MAX_QUEENS);
         return help ? 0 : 2;
     }
     if (count_solutions(pool, queens, &total) != RP_OK) {
         fprintf(stderr, "nqueens: %s\n", rp_error_message());
         return 1;
     }
-    if (printf("%lu %llu\n", (unsigned long)queens, (unsigned long long)total) < 0 || fflush(stdout) != 0) {
+    if (printf("%lu %llu\n", (unsigned long)queens, (unsigned long long)total) < 0 ||
+        fflush(stdout) != 0) {
         perror("nqueens: standard output");
         return 1;
     }
@@ -133,7 +135,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "nqueens: %s\n", rp_error_message());
         return 1;
     }
-    /* What stands before rp_open runs in the workers too: so arguments are looked at, and complained about, after it. */
+    /* What stands before rp_open runs in the workers too: so arguments are looked at, and
+     * complained about, after it. */
     if (pool == NULL)
         return 0;
     status = master(pool, argc, argv);

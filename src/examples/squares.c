@@ -16,7 +16,7 @@ int main(void)
 {
     rp_pool *pool;
     if (rp_open(NULL, &pool) != RP_OK) return 1;
-    if (pool) {                       /* rank 0; workers served inside rp_open and come back with NULL */
+    if (pool) { /* rank 0; workers served inside rp_open and come back with NULL */
         rp_future future[5];
         for (int i = 0; i < 5; i++) {
             double x = i + 1;

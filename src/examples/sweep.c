@@ -3,13 +3,14 @@
  *     hares'  = growth * weather(t) * hares * (1 - hares / 10) - appetite * hares * lynxes
  *     lynxes' = 0.5 * appetite * hares * lynxes - 0.4 * lynxes
  *
- * The weather is a table, the same for all points: rank 0 shares it once, and every host keeps one copy.  Each point is one task of
- * a stream; a coarse grid goes before the points between, so that a picture is there early.
+ * The weather is a table, the same for all points: rank 0 shares it once, and every host keeps one
+ * copy.  Each point is one task of a stream; a coarse grid goes before the points between, so that
+ * a picture is there early.
  *
  *   mpirun -n 4 sweep [STEPS]      STEPS: of the solver in one entry of the table, default 1
  *
- * The picture on standard output: a letter for each point, by the largest number of lynxes; a line on standard error tells how far it is.
- */
+ * The picture on standard output: a letter for each point, by the largest number of lynxes; a line
+ * on standard error tells how far it is. */
 #include <rankpool.h>
 
 #include <stdint.h>
@@ -46,11 +47,13 @@ static struct animals change(const struct point *point, double weather, struct a
 
 static struct animals after(struct animals now, struct animals rate, double time)
 {
-    return (struct animals){ .hares = now.hares + time * rate.hares, .lynxes = now.lynxes + time * rate.lynxes };
+    return (struct animals){ .hares = now.hares + time * rate.hares,
+                             .lynxes = now.lynxes + time * rate.lynxes };
 }
 
 /* One step of the classical Runge-Kutta method; the weather goes from `from` to `to` meanwhile. */
-static struct animals step(const struct point *point, double from, double to, struct animals now, double time)
+static struct animals step(const struct point *point, double from, double to, struct animals now,
+                           double time)
 {
     double middle = (from + to) / 2;
     struct animals a = change(point, from, now);
@@ -76,7 +79,8 @@ static rp_status most_lynxes(rp_call *call, const void *arg, size_t size)
     for (size_t i = 0; i + 1 < bytes / sizeof *weather; i++) {
         double slope = (weather[i + 1] - weather[i]) / point.steps;
         for (int k = 0; k < point.steps; k++)
-            now = step(&point, weather[i] + k * slope, weather[i] + (k + 1) * slope, now, SAMPLE / point.steps);
+            now = step(&point, weather[i] + k * slope, weather[i] + (k + 1) * slope, now,
+                       SAMPLE / point.steps);
         if (now.lynxes > most)
             most = now.lynxes;
     }
@@ -119,7 +123,9 @@ static rp_status submit_points(rp_stream *stream, int steps)
     rp_status status = RP_OK;
     for (int i = 0; status == RP_OK && i < POINTS; i++) {
         int row = i / COLUMNS, column = i % COLUMNS;
-        struct point point = { .growth = 0.5 + 0.1 * row, .appetite = 0.1 + 0.02 * column, .steps = steps };
+        struct point point = { .growth = 0.5 + 0.1 * row,
+                               .appetite = 0.1 + 0.02 * column,
+                               .steps = steps };
         options.priority = urgency(row, column);
         status = rp_stream_submit(stream, most_lynxes, &point, sizeof point, &options, NULL);
     }
@@ -176,8 +182,8 @@ static void draw(const double *most)
         putchar('\n');
     }
     int row_of_best = best / COLUMNS;
-    printf("most lynxes: %.3f, at growth %.1f and appetite %.2f\n", most[best], 0.5 + 0.1 * row_of_best,
-           0.1 + 0.02 * (best % COLUMNS));
+    printf("most lynxes: %.3f, at growth %.1f and appetite %.2f\n", most[best],
+           0.5 + 0.1 * row_of_best, 0.1 + 0.02 * (best % COLUMNS));
 }
 
 /* What rank 0 does. Returns the exit status. */
@@ -188,7 +194,8 @@ static int master(rp_pool *pool, int argc, char **argv)
     bool help = argc > 1 && strcmp(argv[1], "--help") == 0;
     long steps = argc > 1 ? strtol(argv[1], &end, 10) : 1;
     if (help || argc > 2 || (end && (end == argv[1] || *end)) || steps < 1 || steps > MAX_STEPS) {
-        fprintf(help ? stdout : stderr, "usage: sweep [STEPS]     STEPS: 1 to %d, default 1\n", MAX_STEPS);
+        fprintf(help ? stdout : stderr, "usage: sweep [STEPS]     STEPS: 1 to %d, default 1\n",
+                MAX_STEPS);
         return help ? 0 : 2;
     }
     if (sweep(pool, (int)steps, most) != RP_OK) {

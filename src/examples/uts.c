@@ -1,12 +1,16 @@
-/* Unbalanced Tree Search: counts the nodes of a tree that nobody knows before it is walked, whose branches differ wildly in size.  Each
- * node is 20 bytes, its children are the SHA-1 of it and their number, so the tree is the same wherever it is walked.  The trees and
- * their parameters are those of the published benchmark (Olivier et al., "UTS: An Unbalanced Tree Search Benchmark", LCPC 2006):
+/* Unbalanced Tree Search: counts the nodes of a tree that nobody knows before it is walked, whose
+ * branches differ wildly in size.  Each node is 20 bytes, its children are the SHA-1 of it and
+ * their number, so the tree is the same wherever it is walked.  The trees and their parameters are
+ * those of the published benchmark (Olivier et al., "UTS: An Unbalanced Tree Search Benchmark",
+ * LCPC 2006):
  *
- *   uts -t 1 -a 3 -d 10 -b 4 -r 19                 T1, geometric: 4130071 nodes, depth 10, 3305118 leaves
- *   uts -t 0 -b 2000 -q 0.124875 -m 8 -r 42        T3, binomial: 4112897 nodes, depth 1572, 3599034 leaves
- *   uts -t 1 -a 0 -d 20 -b 4 -r 34                 T5, geometric, branching less with depth: 4147582 nodes, depth 20, 2181318 leaves
+ *   uts -t 1 -a 3 -d 10 -b 4 -r 19                 T1, geometric: 4130071 nodes, depth 10, 3305118
+ * leaves uts -t 0 -b 2000 -q 0.124875 -m 8 -r 42        T3, binomial: 4112897 nodes, depth 1572,
+ * 3599034 leaves uts -t 1 -a 0 -d 20 -b 4 -r 34                 T5, geometric, branching less with
+ * depth: 4147582 nodes, depth 20, 2181318 leaves
  *
- * A task walks -g nodes depth first and spawns what is left of its part as tasks; a stream brings the counts. */
+ * A task walks -g nodes depth first and spawns what is left of its part as tasks; a stream brings
+ * the counts. */
 #include <rankpool.h>
 
 #include <getopt.h>
@@ -76,7 +80,8 @@ static int make_root(const struct tree_options *options, struct node *root)
 static double fraction(const struct node *node)
 {
     const unsigned char *s = node->state + 16;
-    unsigned value = ((unsigned)s[0] << 24 | (unsigned)s[1] << 16 | (unsigned)s[2] << 8 | s[3]) & 0x7FFFFFFFU;
+    unsigned value = ((unsigned)s[0] << 24 | (unsigned)s[1] << 16 | (unsigned)s[2] << 8 | s[3]) &
+                     0x7FFFFFFFU;
     return value / 2147483648.0;
 }
 
@@ -194,7 +199,8 @@ static int search(rp_pool *pool, const struct tree_options *options)
         return 0;
     if (rp_stream_open(pool, NULL, &stream) != RP_OK)
         return failed("rp_stream_open");
-    if (rp_stream_submit(stream, walk, &root, sizeof root, NULL, NULL) != RP_OK || rp_stream_end(stream) != RP_OK)
+    if (rp_stream_submit(stream, walk, &root, sizeof root, NULL, NULL) != RP_OK ||
+        rp_stream_end(stream) != RP_OK)
         return failed("rp_stream_submit");
     int good = add_up(stream, &total);
     (void)rp_stream_close(&stream);
@@ -237,7 +243,8 @@ static int parse(int argc, char **argv, struct tree_options *options)
             return 0;
         }
     }
-    return optind == argc && options->grain > 0 && (options->tree == BINOMIAL || options->tree == GEOMETRIC) &&
+    return optind == argc && options->grain > 0 &&
+           (options->tree == BINOMIAL || options->tree == GEOMETRIC) &&
            (options->shape == LINEAR || options->shape == FIXED);
 }
 
@@ -260,9 +267,9 @@ int main(int argc, char **argv)
     if (!pool)
         return 0;
     if (help || !parse(argc, argv, &options)) {
-        (void)fprintf(
-            help ? stdout : stderr,
-            "usage: uts [-t 0|1] [-a 0|3] [-d DEPTH] [-r SEED] [-b BRANCHING] [-q PROBABILITY] [-m CHILDREN] [-g GRAIN]\n");
+        (void)fprintf(help ? stdout : stderr,
+                      "usage: uts [-t 0|1] [-a 0|3] [-d DEPTH] [-r SEED] [-b BRANCHING] [-q "
+                      "PROBABILITY] [-m CHILDREN] [-g GRAIN]\n");
         (void)rp_terminate(&pool);
         return help ? 0 : 2;
     }

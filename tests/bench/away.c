@@ -1,5 +1,6 @@
-/* A master that computes: tasks of 1 ms (asleep, so that cores do not count) while rank 0 waits for them, and while it computes for five
- * seconds without a call; what the caretaker thread takes of the computation.  run: mpirun -n 3 */
+/* A master that computes: tasks of 1 ms (asleep, so that cores do not count) while rank 0 waits for
+ * them, and while it computes for five seconds without a call; what the caretaker thread takes of
+ * the computation.  run: mpirun -n 3 */
 #include "figure.h"
 
 #include <mpi.h>

@@ -1,6 +1,6 @@
-/* Tasks of very different lengths on three workers (asleep, so that cores do not count): when the last one ends, beside what a list gives
- * that hands each, in order, to the worker that is free first, of the lengths that the tasks measured themselves.
- * run: mpirun -n 4 [PART...] */
+/* Tasks of very different lengths on three workers (asleep, so that cores do not count): when the
+ * last one ends, beside what a list gives that hands each, in order, to the worker that is free
+ * first, of the lengths that the tasks measured themselves. run: mpirun -n 4 [PART...] */
 #include "figure.h"
 
 #include <math.h>
@@ -33,7 +33,8 @@ static double unit_random(uint64_t *state)
 
 static double lognormal(uint64_t *state, double mean, double spread)
 {
-    double normal = sqrt(-2 * log(unit_random(state))) * cos(6.283185307179586 * unit_random(state));
+    double normal = sqrt(-2 * log(unit_random(state))) *
+                    cos(6.283185307179586 * unit_random(state));
     return mean * exp(spread * normal - spread * spread / 2);
 }
 
@@ -70,7 +71,8 @@ static double makespan(rp_pool *pool, const double *lengths, int count, double *
 }
 
 /* `hidden`: seconds of one task in the middle; 0: none. */
-static void row(rp_pool *pool, const char *name, int count, double mean, double spread, double hidden, int rounds)
+static void row(rp_pool *pool, const char *name, int count, double mean, double spread,
+                double hidden, int rounds)
 {
     static double lengths[MOST];
     double values[BENCH_ROUNDS], bounds[BENCH_ROUNDS];
@@ -110,7 +112,9 @@ static int lump(const char *shape, double *lengths)
     } else {
         for (int i = 0; i < count; i++)
             lengths[i] = 5e-3;
-        lengths[strcmp(shape, "first") == 0 ? 0 : strcmp(shape, "middle") == 0 ? count / 2 : count - 1] = 0.2;
+        lengths[strcmp(shape, "first") == 0    ? 0
+                : strcmp(shape, "middle") == 0 ? count / 2
+                                               : count - 1] = 0.2;
     }
     return count;
 }
@@ -122,7 +126,9 @@ static void lumpy(rp_pool *pool, const char *name)
     int count = lump(name + strlen("balance-lumpy-"), lengths);
     for (int round = 0; round < 3; round++) {
         double began = seconds();
-        must(rp_map(pool, sleeps, lengths, sizeof *lengths, (size_t)count, took, sizeof *took, NULL), "rp_map");
+        must(
+            rp_map(pool, sleeps, lengths, sizeof *lengths, (size_t)count, took, sizeof *took, NULL),
+            "rp_map");
         values[round] = seconds() - began;
         bounds[round] = greedy(took, count, (int)rp_workers(pool));
     }
@@ -131,8 +137,9 @@ static void lumpy(rp_pool *pool, const char *name)
 
 int main(int argc, char **argv)
 {
-    static const char *const shapes[] = { "balance-lumpy-half",  "balance-lumpy-mostly", "balance-lumpy-ramp",
-                                          "balance-lumpy-first", "balance-lumpy-middle", "balance-lumpy-last",
+    static const char *const shapes[] = { "balance-lumpy-half",   "balance-lumpy-mostly",
+                                          "balance-lumpy-ramp",   "balance-lumpy-first",
+                                          "balance-lumpy-middle", "balance-lumpy-last",
                                           "balance-lumpy-tens" };
     rp_pool *pool;
     must(rp_open(NULL, &pool), "rp_open");

@@ -1,9 +1,8 @@
-/* Large payloads: bytes a second to a worker (its argument) and from it (its result), in place and with copies, beside raw MPI messages of
- * the same size between the same two processes, each answered by 8 bytes: in both the best of the same numbers under way, and buffers
- * that are used again.
- *   bytes [-t PREFIX] [-s SMALLEST] [-m LARGEST] [-d TIMES]     PREFIX goes before the rows' names; sizes in bytes; measures so many times
- *                                                               less
- * run: mpirun -n 2 */
+/* Large payloads: bytes a second to a worker (its argument) and from it (its result), in place and
+ * with copies, beside raw MPI messages of the same size between the same two processes, each
+ * answered by 8 bytes: in both the best of the same numbers under way, and buffers that are used
+ * again. bytes [-t PREFIX] [-s SMALLEST] [-m LARGEST] [-d TIMES]     PREFIX goes before the rows'
+ * names; sizes in bytes; measures so many times less run: mpirun -n 2 */
 #include "figure.h"
 #include "raw.h"
 
@@ -20,13 +19,15 @@
 
 static const size_t sizes[SIZES] = { 1 << 10, 8 << 10, 64 << 10, 512 << 10, 4 << 20, 64 << 20 };
 enum kind { TO_BORROWED, TO_COPIED, FROM_TAKEN, FROM_COPIED };
-static const char *const kind_names[KINDS] = { "to-borrowed", "to-copied", "from-taken", "from-copied" };
+static const char *const kind_names[KINDS] = { "to-borrowed", "to-copied", "from-taken",
+                                               "from-copied" };
 
 static char *ready; /* at the worker: what it returns copies of */
 
 static rp_status swallow(rp_call *call, const void *arg, size_t size)
 {
-    uint64_t ends = ((const unsigned char *)arg)[0] + (uint64_t)((const unsigned char *)arg)[size - 1];
+    uint64_t ends = ((const unsigned char *)arg)[0] +
+                    (uint64_t)((const unsigned char *)arg)[size - 1];
     return rp_return(call, &ends, sizeof ends);
 }
 RP_TASK(swallow);
@@ -58,9 +59,12 @@ static rp_future start(rp_pool *pool, enum kind kind, const void *argument, size
     rp_future future;
     options.borrow = true;
     if (kind == TO_BORROWED || kind == TO_COPIED)
-        must(rp_submit(pool, swallow, argument, size, kind == TO_BORROWED ? &options : NULL, &future), "rp_submit");
+        must(rp_submit(pool, swallow, argument, size, kind == TO_BORROWED ? &options : NULL,
+                       &future),
+             "rp_submit");
     else
-        must(rp_submit(pool, kind == FROM_TAKEN ? give_in_place : give_copy, &size, sizeof size, NULL, &future),
+        must(rp_submit(pool, kind == FROM_TAKEN ? give_in_place : give_copy, &size, sizeof size,
+                       NULL, &future),
              "rp_submit");
     return future;
 }
@@ -82,7 +86,8 @@ static void finish(rp_pool *pool, enum kind kind, rp_future future, void *room, 
     must(got == size ? RP_OK : RP_ERR_SIZE, "a result");
 }
 
-static double rate_of(rp_pool *pool, enum kind kind, size_t size, int under, int tasks, char *argument, char *room)
+static double rate_of(rp_pool *pool, enum kind kind, size_t size, int under, int tasks,
+                      char *argument, char *room)
 {
     rp_future futures[BANDWIDTH_MOST];
     double begin = seconds();
@@ -95,8 +100,10 @@ static double rate_of(rp_pool *pool, enum kind kind, size_t size, int under, int
     return (double)size * tasks / (seconds() - begin);
 }
 
-/* The best of the windows that bandwidth() has, behind a round that touches the buffers, as it does, of the most under way. */
-static double best_rate(rp_pool *pool, enum kind kind, size_t size, int tasks, char *argument, char *room)
+/* The best of the windows that bandwidth() has, behind a round that touches the buffers, as it
+ * does, of the most under way. */
+static double best_rate(rp_pool *pool, enum kind kind, size_t size, int tasks, char *argument,
+                        char *room)
 {
     double best = 0;
     int most = 0;
@@ -152,7 +159,8 @@ static void report(const char *prefix, size_t size, const struct round *rounds)
             rates[i] = 1e-6 * rounds[i].rate[kind];
             raw[i] = 1e-6 * rounds[i].raw[kind >= FROM_TAKEN];
         }
-        (void)snprintf(name, sizeof name, "%sbytes-%zuKiB-%s", prefix, size >> 10, kind_names[kind]);
+        (void)snprintf(name, sizeof name, "%sbytes-%zuKiB-%s", prefix, size >> 10,
+                       kind_names[kind]);
         figure(name, "MB/s", rates, "raw-MPI", raw, BENCH_ROUNDS);
     }
 }

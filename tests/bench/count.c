@@ -1,6 +1,6 @@
-/* Instructions of both engines, the executor and the wire for each task, in virtual time, so that two runs count alike: a master and a
- * worker hand each other their batches.  Only what `counted` does counts (tests/bench/count runs this under callgrind).
- *   count submit|map|spawn TASKS */
+/* Instructions of both engines, the executor and the wire for each task, in virtual time, so that
+ * two runs count alike: a master and a worker hand each other their batches.  Only what `counted`
+ * does counts (tests/bench/count runs this under callgrind). count submit|map|spawn TASKS */
 #include "exec/inline.h"
 #include "figure.h"
 #include "master/master.h"
@@ -62,7 +62,8 @@ static struct bench *open_bench(void)
                                         .functions = bench->registry.count };
     must(rpi_master_init(&bench->master, &master), "the master");
     rpi_worker_init(&bench->worker, &worker);
-    must(rpi_inline_init(&bench->executor, &alloc, &bench->registry, rpi_inline_limit(RPI_BATCH_DEFAULT), 1, "here"),
+    must(rpi_inline_init(&bench->executor, &alloc, &bench->registry,
+                         rpi_inline_limit(RPI_BATCH_DEFAULT), 1, "here"),
          "the executor");
     return bench;
 }
@@ -85,7 +86,8 @@ static void flush(struct bench *bench)
     rpi_worker_flush(&bench->worker);
     bench->now += LATENCY;
     while ((batch = rpi_worker_outgoing(&bench->worker))) {
-        must(rpi_master_receive(&bench->master, 1, batch->bytes, batch->size, bench->now), "rpi_master_receive");
+        must(rpi_master_receive(&bench->master, 1, batch->bytes, batch->size, bench->now),
+             "rpi_master_receive");
         rpi_worker_sent(&bench->worker, batch);
     }
 }
@@ -104,12 +106,14 @@ static void put_children(struct bench *bench)
     }
 }
 
-static void finish(struct bench *bench, const struct rpi_task *task, const struct rpi_result *result)
+static void finish(struct bench *bench, const struct rpi_task *task,
+                   const struct rpi_result *result)
 {
     put_children(bench);
     if (!rpi_worker_fits(&bench->worker, result))
         flush(bench);
-    rpi_worker_done(&bench->worker, task, result, task->is_chunk ? DURATION * task->chunk.count : -1);
+    rpi_worker_done(&bench->worker, task, result,
+                    task->is_chunk ? DURATION * task->chunk.count : -1);
 }
 
 /* As serve.c does: plain tasks first, which are done at once. */
@@ -160,7 +164,8 @@ static void step(struct bench *bench)
 static void submit(struct bench *bench, uint64_t *ids)
 {
     double sum = 0;
-    struct rpi_request request = { .function = rpi_registry_find(&bench->registry, twice), .size = sizeof sum };
+    struct rpi_request request = { .function = rpi_registry_find(&bench->registry, twice),
+                                   .size = sizeof sum };
     for (uint64_t i = 0; i < bench->tasks; i++) {
         double x = (double)i;
         request.arg = &x;
@@ -232,7 +237,8 @@ static void spawn(struct bench *bench, uint64_t *unused)
     }
 }
 
-__attribute__((noinline)) static void counted(void (*row)(struct bench *, uint64_t *), struct bench *bench, uint64_t *room)
+__attribute__((noinline)) static void counted(void (*row)(struct bench *, uint64_t *),
+                                              struct bench *bench, uint64_t *room)
 {
     row(bench, room);
     __asm__ volatile(""); /* no tail call: callgrind counts until this returns */
@@ -245,7 +251,10 @@ int main(int argc, char **argv)
     bench->tasks = strtoull(argv[2], NULL, 10);
     uint64_t *room = calloc(2 * bench->tasks, sizeof *room);
     must(room ? RP_OK : RP_ERR_NOMEM, "count");
-    counted(argv[1][0] == 's' && argv[1][1] == 'p' ? spawn : argv[1][0] == 's' ? submit : map, bench, room);
+    counted(argv[1][0] == 's' && argv[1][1] == 'p' ? spawn
+            : argv[1][0] == 's'                    ? submit
+                                                   : map,
+            bench, room);
     (void)printf("%llu tasks, %llu messages\n", (unsigned long long)bench->tasks,
                  (unsigned long long)bench->master.counts.messages_out);
     free(room);

@@ -1,5 +1,6 @@
-/* More ranks than cores: sleeping tasks of 100 us on pools of 2, 8, 32 and all ranks, interleaved, and what opening and closing the
- * largest adds to a program.  Ranks outside a pool wait asleep.  run: mpirun -n 64 */
+/* More ranks than cores: sleeping tasks of 100 us on pools of 2, 8, 32 and all ranks, interleaved,
+ * and what opening and closing the largest adds to a program.  Ranks outside a pool wait asleep.
+ * run: mpirun -n 64 */
 #include "figure.h"
 
 #include <rankpool_mpi.h>

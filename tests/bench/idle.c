@@ -1,6 +1,6 @@
-/* What ranks that have nothing to do cost: CPU of an idle worker and of an idle master over ten seconds, of a master that waits for a
- * long task, and how soon the first task after such a pause has run, beside a thread that is woken after a pause and wakes who woke it.
- * run: mpirun -n 3 */
+/* What ranks that have nothing to do cost: CPU of an idle worker and of an idle master over ten
+ * seconds, of a master that waits for a long task, and how soon the first task after such a pause
+ * has run, beside a thread that is woken after a pause and wakes who woke it. run: mpirun -n 3 */
 #include "figure.h"
 
 #include <mpi.h>
@@ -60,7 +60,8 @@ static double wake_trip(void)
     char byte = 0;
     pause_for(SHORT);
     double begin = seconds();
-    must(write(there[1], &byte, 1) == 1 && read(back[0], &byte, 1) == 1 ? RP_OK : RP_ERR_BROKEN, "a pipe");
+    must(write(there[1], &byte, 1) == 1 && read(back[0], &byte, 1) == 1 ? RP_OK : RP_ERR_BROKEN,
+         "a pipe");
     return 1e3 * (seconds() - begin);
 }
 
@@ -68,11 +69,14 @@ int main(void)
 {
     pthread_t thread;
     rp_pool *pool;
-    double first[PAUSES], limits[PAUSES], wakes[PAUSES], used, worker = 0, master = 0, waiting = 0, pause = PAUSE;
+    double first[PAUSES], limits[PAUSES], wakes[PAUSES], used, worker = 0, master = 0, waiting = 0,
+                                                               pause = PAUSE;
     must(rp_open(NULL, &pool), "rp_open");
     if (!pool)
         return 0;
-    must(pipe(there) == 0 && pipe(back) == 0 && pthread_create(&thread, NULL, answer, NULL) == 0 ? RP_OK : RP_ERR_BROKEN,
+    must(pipe(there) == 0 && pipe(back) == 0 && pthread_create(&thread, NULL, answer, NULL) == 0
+             ? RP_OK
+             : RP_ERR_BROKEN,
          "a thread");
     for (int i = 0; i < PAUSES; i++) {
         wakes[i] = wake_trip();

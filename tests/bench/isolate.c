@@ -1,5 +1,5 @@
-/* What it costs that a task runs in a process of its own: microseconds over inline for a good one, milliseconds for one that crashes
- * until the next has run.  run: mpirun -n 2 */
+/* What it costs that a task runs in a process of its own: microseconds over inline for a good one,
+ * milliseconds for one that crashes until the next has run.  run: mpirun -n 2 */
 #include "figure.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* What rank 0's memory grows by for each of ten million queued tasks of 8 bytes, and for each result of 8 bytes that is there and not
- * yet asked for; the application's own handles are not counted.  run: mpirun -n 2 */
+/* What rank 0's memory grows by for each of ten million queued tasks of 8 bytes, and for each
+ * result of 8 bytes that is there and not yet asked for; the application's own handles are not
+ * counted.  run: mpirun -n 2 */
 #include "figure.h"
 
 #include <mpi.h>

@@ -1,12 +1,13 @@
-/* How far one master reaches: the real engine of rank 0 with 10 to 100,000 modelled workers in virtual time (the simulator's events).
+/* How far one master reaches: the real engine of rank 0 with 10 to 100,000 modelled workers in
+ * virtual time (the simulator's events).
  *
  *   a message: 1 us and 10 GB/s on its way; 0.2 us of rank 0's CPU, sent or received
- *   the engine: what its calls take here, in real nanoseconds, as running means by batch and by task
- *   a worker: runs what it has one by one, and sends each result when it is there
+ *   the engine: what its calls take here, in real nanoseconds, as running means by batch and by
+ * task a worker: runs what it has one by one, and sends each result when it is there
  *
- * The application submits as fast as it can, a few tasks between two looks at what has come.  Prints the efficiency: the tasks' time
- * over the workers' time until the last result is in.
- *   scale [FILE]     FILE: lines "workers seconds-a-task efficiency tasks-a-second" for the plot */
+ * The application submits as fast as it can, a few tasks between two looks at what has come. Prints
+ * the efficiency: the tasks' time over the workers' time until the last result is in. scale [FILE]
+ * FILE: lines "workers seconds-a-task efficiency tasks-a-second" for the plot */
 #include "base/clock.h"
 #include "figure.h"
 #include "master/master.h"
@@ -97,9 +98,11 @@ static void send_result(struct cell *cell, int number, const struct rpi_frame *t
 {
     struct parcel *parcel = malloc(sizeof *parcel);
     struct rpi_writer writer;
-    struct rpi_frame frame = {
-        .id = task->id, .function = task->function, .attempt = task->attempt, .flags = RPI_FRAME_RAN, .length = 8
-    };
+    struct rpi_frame frame = { .id = task->id,
+                               .function = task->function,
+                               .attempt = task->attempt,
+                               .flags = RPI_FRAME_RAN,
+                               .length = 8 };
     must(parcel ? RP_OK : RP_ERR_NOMEM, "scale");
     frame.ran = (uint64_t)(1e9 * cell->duration);
     rpi_writer_open(&writer, parcel->bytes, ROOM);
@@ -109,7 +112,8 @@ static void send_result(struct cell *cell, int number, const struct rpi_frame *t
     at += WAY + BYTE * parcel->size;
     transport_sim_add(
         &cell->events,
-        (struct sim_event){ .at = at, .kind = SIM_BATCH, .side = SIM_MASTER, .worker = number, .cookie = parcel });
+        (struct sim_event){
+            .at = at, .kind = SIM_BATCH, .side = SIM_MASTER, .worker = number, .cookie = parcel });
 }
 
 /* Runs the tasks of a batch that has come; each result goes when its task ends. */
@@ -141,9 +145,11 @@ static void send_batches(struct cell *cell)
         parcel->size = batch->size;
         cell->free_at += MESSAGE;
         double at = cell->free_at + WAY + BYTE * batch->size;
-        transport_sim_add(
-            &cell->events,
-            (struct sim_event){ .at = at, .kind = SIM_BATCH, .side = SIM_WORKER, .worker = batch->peer, .cookie = parcel });
+        transport_sim_add(&cell->events, (struct sim_event){ .at = at,
+                                                             .kind = SIM_BATCH,
+                                                             .side = SIM_WORKER,
+                                                             .worker = batch->peer,
+                                                             .cookie = parcel });
         rpi_master_sent(&cell->master, batch);
     }
 }
@@ -153,7 +159,8 @@ static void submit_some(struct cell *cell)
     struct rpi_request request = { .arg = &cell->submitted, .size = 8 };
     uint64_t begin = rpi_ticks(), before = cell->submitted;
     for (int i = 0; i < BURST && cell->submitted < cell->tasks; i++, cell->submitted++)
-        must(rpi_master_submit(&cell->master, &request, cell->free_at, &cell->ids[cell->submitted]), "rpi_master_submit");
+        must(rpi_master_submit(&cell->master, &request, cell->free_at, &cell->ids[cell->submitted]),
+             "rpi_master_submit");
     charge(cell, &cell->submit, begin, (double)(cell->submitted - before));
 }
 
@@ -162,7 +169,8 @@ static void take_result(struct cell *cell, const struct sim_event *event)
     struct parcel *parcel = event->cookie;
     cell->free_at += MESSAGE;
     uint64_t begin = rpi_ticks();
-    must(rpi_master_receive(&cell->master, event->worker, parcel->bytes, parcel->size, cell->free_at),
+    must(rpi_master_receive(&cell->master, event->worker, parcel->bytes, parcel->size,
+                            cell->free_at),
          "rpi_master_receive");
     charge(cell, &cell->receive, begin, 1);
     free(parcel);
@@ -176,7 +184,8 @@ static void dispatch(struct cell *cell)
     send_batches(cell);
 }
 
-/* Rank 0 is free: it takes what has come, and hands out.  What comes to workers in between is theirs. */
+/* Rank 0 is free: it takes what has come, and hands out.  What comes to workers in between is
+ * theirs. */
 static void step(struct cell *cell)
 {
     struct sim_event event;
@@ -243,7 +252,8 @@ static struct found measure(int workers, double duration, double tick)
         step(&cell);
     struct found found = { .rate = (double)cell.tasks / cell.free_at };
     found.efficiency = found.rate * duration / workers;
-    found.engine = (cell.submit.seconds / cell.submit.units) + (cell.receive.seconds / cell.receive.units) +
+    found.engine = (cell.submit.seconds / cell.submit.units) +
+                   (cell.receive.seconds / cell.receive.units) +
                    (cell.dispatch.seconds / cell.dispatch.units);
     close_cell(&cell);
     return found;
@@ -263,7 +273,8 @@ int main(int argc, char **argv)
             (void)snprintf(name, sizeof name, "scale-%s-%d", names[d], crowds[w]);
             figure_one(name, "efficiency", found.efficiency, "ideal", 1);
             if (file)
-                (void)fprintf(file, "%d %g %.4f %.0f\n", crowds[w], durations[d], found.efficiency, found.rate);
+                (void)fprintf(file, "%d %g %.4f %.0f\n", crowds[w], durations[d], found.efficiency,
+                              found.rate);
             if (found.rate > most) {
                 most = found.rate;
                 engine = found.engine;

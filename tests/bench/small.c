@@ -1,8 +1,7 @@
-/* The speed of small tasks, each row beside what the same two processes reach by MPI alone, right before and right after it: placement
- * on cores alone moves these threefold between runs.
- *   small [-t PREFIX] [-d TIMES] [ROW...]     rows: latency submit map stream (default: all); PREFIX goes before their names;
- *                                             loops of single messages are so many times shorter
- * run: mpirun -n 2 */
+/* The speed of small tasks, each row beside what the same two processes reach by MPI alone, right
+ * before and right after it: placement on cores alone moves these threefold between runs. small [-t
+ * PREFIX] [-d TIMES] [ROW...]     rows: latency submit map stream (default: all); PREFIX goes
+ * before their names; loops of single messages are so many times shorter run: mpirun -n 2 */
 #include "figure.h"
 #include "raw.h"
 
@@ -203,8 +202,8 @@ static const double *column(const struct round *rounds, size_t member, double sc
 }
 #define COLUMN(member, scale) column(rounds, offsetof(struct round, member), scale)
 
-static void line(const char *prefix, const char *row, const char *unit, const double *values, const char *peer,
-                 const double *peers, int count)
+static void line(const char *prefix, const char *row, const char *unit, const double *values,
+                 const char *peer, const double *peers, int count)
 {
     char name[64];
     (void)snprintf(name, sizeof name, "%s%s", prefix, row);
@@ -215,16 +214,22 @@ static void report(const char *prefix, const char *row, const struct round *roun
 {
     static const double flat[BENCH_ROUNDS] = { 10, 10, 10, 10, 10 };
     if (strcmp(row, "latency") == 0)
-        line(prefix, "latency", "us", COLUMN(apply, 1e6), "ping-pong", COLUMN(trip, 1e6), BENCH_ROUNDS);
+        line(prefix, "latency", "us", COLUMN(apply, 1e6), "ping-pong", COLUMN(trip, 1e6),
+             BENCH_ROUNDS);
     if (strcmp(row, "submit") == 0) {
-        line(prefix, "submit-first", "Mtasks/s", COLUMN(first, 1e-6), "windowed-echo", COLUMN(echo, 1e-6), 1);
-        line(prefix, "submit", "Mtasks/s", COLUMN(submit, 1e-6), "windowed-echo", COLUMN(echo, 1e-6), BENCH_ROUNDS);
-        line(prefix, "submit", "Mtasks/s", COLUMN(submit, 1e-6), "framed-echo", COLUMN(framed, 1e-6), BENCH_ROUNDS);
+        line(prefix, "submit-first", "Mtasks/s", COLUMN(first, 1e-6), "windowed-echo",
+             COLUMN(echo, 1e-6), 1);
+        line(prefix, "submit", "Mtasks/s", COLUMN(submit, 1e-6), "windowed-echo",
+             COLUMN(echo, 1e-6), BENCH_ROUNDS);
+        line(prefix, "submit", "Mtasks/s", COLUMN(submit, 1e-6), "framed-echo",
+             COLUMN(framed, 1e-6), BENCH_ROUNDS);
     }
     if (strcmp(row, "map") == 0)
-        line(prefix, "map", "Mitems/s", COLUMN(map, 1e-6), "framed-echo", COLUMN(map_framed, 1e-6), BENCH_ROUNDS);
+        line(prefix, "map", "Mitems/s", COLUMN(map, 1e-6), "framed-echo", COLUMN(map_framed, 1e-6),
+             BENCH_ROUNDS);
     if (strcmp(row, "stream") == 0) {
-        line(prefix, "stream", "Mtasks/s", COLUMN(stream, 1e-6), "submit", COLUMN(stream_submit, 1e-6), BENCH_ROUNDS);
+        line(prefix, "stream", "Mtasks/s", COLUMN(stream, 1e-6), "submit",
+             COLUMN(stream_submit, 1e-6), BENCH_ROUNDS);
         line(prefix, "stream-memory", "MB", COLUMN(growth, 1e-6), "allowed", flat, BENCH_ROUNDS);
     }
 }

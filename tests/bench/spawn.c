@@ -1,5 +1,6 @@
-/* Unbalanced tree search by rp_spawn: the tree T1 (geometric, 4,130,071 nodes, each a SHA-1) with one task a node and with a hundred, beside
- * the sequential program on the same machine in the same run.  run: mpirun -n 2 */
+/* Unbalanced tree search by rp_spawn: the tree T1 (geometric, 4,130,071 nodes, each a SHA-1) with
+ * one task a node and with a hundred, beside the sequential program on the same machine in the same
+ * run.  run: mpirun -n 2 */
 #include "figure.h"
 
 #include <math.h>
@@ -58,7 +59,8 @@ static void make_child(const struct node *parent, int number, struct node *child
 static int count_children(const struct node *node)
 {
     const unsigned char *s = node->state + 16;
-    unsigned value = ((unsigned)s[0] << 24 | (unsigned)s[1] << 16 | (unsigned)s[2] << 8 | s[3]) & 0x7FFFFFFFU;
+    unsigned value = ((unsigned)s[0] << 24 | (unsigned)s[1] << 16 | (unsigned)s[2] << 8 | s[3]) &
+                     0x7FFFFFFFU;
     if (node->depth >= DEPTH)
         return 0;
     int count = (int)floor(log(1 - value / 2147483648.0) / log(1 - 1 / (1 + BRANCHING)));

@@ -1,6 +1,6 @@
-/* What the fuzz targets have in common.  Each reads its input as messages from a peer that may lie, and must never crash, leak, or
- * believe what cannot be.  With clang they are libFuzzer's (make fuzz SECONDS=60); with any compiler they replay their corpus, which
- * is part of make check. */
+/* What the fuzz targets have in common.  Each reads its input as messages from a peer that may lie,
+ * and must never crash, leak, or believe what cannot be.  With clang they are libFuzzer's (make
+ * fuzz SECONDS=60); with any compiler they replay their corpus, which is part of make check. */
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -15,15 +15,16 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Hands give() inputs to begin with: what an honest peer says.  `into` is passed on. */
-void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into);
+void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into),
+                const char *into);
 
 /* A bug. */
-#define MUST(condition)                                                                                                    \
-    do {                                                                                                                   \
-        if (!(condition)) {                                                                                                \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                        \
-            abort();                                                                                                       \
-        }                                                                                                                  \
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                \
+            abort();                                                                               \
+        }                                                                                          \
     } while (0)
 
 /* The input, read from its beginning; behind its end come zeros. */
@@ -42,7 +43,8 @@ static inline uint16_t input_word(struct input *input)
     return (uint16_t)(low | input_byte(input) << 8);
 }
 
-/* The next bytes, at most `size`, in a block of exactly their size, so that reading past them shows; freed by the caller. */
+/* The next bytes, at most `size`, in a block of exactly their size, so that reading past them
+ * shows; freed by the caller. */
 static inline uint8_t *input_block(struct input *input, size_t size, size_t *got)
 {
     size_t left = (size_t)(input->end - input->at);

@@ -1,5 +1,6 @@
-/* Rank 0's engine, with tasks of every kind at three workers and at itself, against whatever a worker may send.
- * Input: messages, each worker u8, size u16, bytes; what a large payload holds is taken from the input as well. */
+/* Rank 0's engine, with tasks of every kind at three workers and at itself, against whatever a
+ * worker may send. Input: messages, each worker u8, size u16, bytes; what a large payload holds is
+ * taken from the input as well. */
 #include "fuzz.h"
 #include "master/master.h"
 #include "master/shared.h"
@@ -77,23 +78,30 @@ static void submit_map(uint64_t count, uint64_t chunk)
 
 static void submit_all(void)
 {
-    static const struct rpi_options streamed = { .outbox = &outbox }, careful = { .retries = 2, .on_done = never_called },
-                                    urgent = { .priority = 5, .time_limit = 2, .worker = 2, .hard = true };
+    static const struct rpi_options streamed = { .outbox = &outbox },
+                                    careful = { .retries = 2, .on_done = never_called },
+                                    urgent = {
+                                        .priority = 5, .time_limit = 2, .worker = 2, .hard = true
+                                    };
     uint64_t first = submit((struct rpi_request){ .arg = "an argument", .size = 11 });
     rp_future after[2] = { { first } };
     for (int i = 0; i < 4; i++) {
         outbox.open++;
-        (void)submit((struct rpi_request){ .function = (uint16_t)(i & 1), .arg = "tree", .size = 4, .options = &streamed });
+        (void)submit((struct rpi_request){
+            .function = (uint16_t)(i & 1), .arg = "tree", .size = 4, .options = &streamed });
     }
     after[1].id = submit((struct rpi_request){ .arg = borrowed, .size = 5000, .borrow = true });
     (void)submit((struct rpi_request){ .arg = "careful", .size = 7, .options = &careful });
-    (void)submit((struct rpi_request){ .function = 1, .arg = "urgent", .size = 6, .options = &urgent });
-    (void)submit((struct rpi_request){ .arg = "after", .size = 5, .after = after, .after_count = 2 });
+    (void)submit(
+        (struct rpi_request){ .function = 1, .arg = "urgent", .size = 6, .options = &urgent });
+    (void)submit(
+        (struct rpi_request){ .arg = "after", .size = 5, .after = after, .after_count = 2 });
     submit_map(ITEMS, 7);
     const struct rpi_shm segment = { .data = shared, .size = sizeof shared, .fd = 3, .token = 9 };
     MUST(rpi_master_share(&master, "table", &segment) == RP_OK);
     for (int i = 0; i < 6; i++)
-        (void)submit((struct rpi_request){ .function = 1, .arg = borrowed, .size = 100, .released = i % 2 });
+        (void)submit(
+            (struct rpi_request){ .function = 1, .arg = borrowed, .size = 100, .released = i % 2 });
 }
 
 static void begin(void)
@@ -108,9 +116,12 @@ static void begin(void)
     now = 1000;
     id_count = 0;
     MUST(rpi_registry_snapshot(&registry, &hook) == RP_OK);
-    struct rpi_master_config config = {
-        .alloc = hook, .log = &log, .registry = &registry, .workers = WORKERS, .batch_limit = LIMIT, .first_generation = 5
-    };
+    struct rpi_master_config config = { .alloc = hook,
+                                        .log = &log,
+                                        .registry = &registry,
+                                        .workers = WORKERS,
+                                        .batch_limit = LIMIT,
+                                        .first_generation = 5 };
     MUST(rpi_master_init(&master, &config) == RP_OK);
     for (int i = 0; i <= WORKERS; i++) {
         master.roster.seats[i].host = i < 3 ? "here" : "there";
@@ -177,10 +188,12 @@ static void look_at_outcomes(void)
 
 static void end(void)
 {
-    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&master.versions));)
+    for (struct rpi_shared_version *version;
+         (version = rpi_shared_versions_dead(&master.versions));)
         rpi_shared_version_free(&master.versions, version);
     rpi_shared_versions_end(&master.versions);
-    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&master.versions));)
+    for (struct rpi_shared_version *version;
+         (version = rpi_shared_versions_dead(&master.versions));)
         rpi_shared_version_free(&master.versions, version);
     rpi_master_fini(&master);
     rpi_idqueue_fini(&outbox.ready, &hook);
@@ -218,7 +231,9 @@ static enum kind { GOOD, LARGE, FAILED, PARENTS } kind;
 
 static struct rpi_frame answer_to(const struct rpi_frame *task)
 {
-    struct rpi_frame frame = { .id = task->id, .function = task->function, .attempt = task->attempt, .ran = 12345 };
+    struct rpi_frame frame = {
+        .id = task->id, .function = task->function, .attempt = task->attempt, .ran = 12345
+    };
     frame.flags = (uint8_t)(RPI_FRAME_RAN | (task->flags & RPI_FRAME_CHUNK));
     frame.chunk = task->chunk;
     if (task->flags & RPI_FRAME_CHUNK)
@@ -242,8 +257,11 @@ static void put_answer(struct rpi_writer *writer, const struct rpi_frame *task)
     static uint8_t payload[LIMIT];
     if (kind == PARENTS && task->flags & RPI_FRAME_MAY_SPAWN)
         for (uint32_t i = 0; i < 2; i++) {
-            struct rpi_frame child = { .id = task->id, .attempt = task->attempt, .number = i, .length = 5 };
-            child.flags = (uint8_t)(RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER | (i ? RPI_FRAME_CHUNK : 0));
+            struct rpi_frame child = {
+                .id = task->id, .attempt = task->attempt, .number = i, .length = 5
+            };
+            child.flags = (uint8_t)(RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER |
+                                    (i ? RPI_FRAME_CHUNK : 0));
             rpi_put_payload(rpi_writer_frame(writer, &child), "child", 5);
         }
     struct rpi_frame frame = answer_to(task);
@@ -253,7 +271,8 @@ static void put_answer(struct rpi_writer *writer, const struct rpi_frame *task)
     if (frame.failures)
         rpi_item_failure_put(
             payload + rpi_padded(task->chunk.count * OUT_SIZE),
-            &(struct rpi_item_failure){ .item = 2, .status = RP_ERR_TASK, .message = "item", .length = 4 });
+            &(struct rpi_item_failure){
+                .item = 2, .status = RP_ERR_TASK, .message = "item", .length = 4 });
     uint8_t *at = rpi_writer_frame(writer, &frame);
     if (!(frame.flags & RPI_FRAME_LARGE))
         rpi_put_payload(at, payload, frame.length);
@@ -274,7 +293,9 @@ static void answer_share(const struct rpi_reader *reader, int worker)
     if (rpi_share_get(reader, &message) != RP_OK || message.what != RPI_SHARE_NEW)
         return;
     for (size_t i = 0; i < 3; i++) {
-        const struct rpi_share_message answer = { .what = steps[i], .version = message.version, .fd = 40 + worker };
+        const struct rpi_share_message answer = { .what = steps[i],
+                                                  .version = message.version,
+                                                  .fd = 40 + worker };
         put_message(worker, bytes, rpi_share_put(bytes, &answer));
     }
 }
@@ -299,9 +320,11 @@ static void answer_batch(const struct rpi_batch *batch)
     put_message(batch->peer, bytes, writer.used);
 }
 
-void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into)
+void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into),
+                const char *into)
 {
-    static const char *const names[] = { "master_good", "master_large", "master_failed", "master_parents" };
+    static const char *const names[] = { "master_good", "master_large", "master_failed",
+                                         "master_parents" };
     static struct output output;
     answers = &output;
     for (int i = GOOD; i <= PARENTS; i++) {

@@ -1,6 +1,7 @@
 /* The talk at a pool's opening: rank 0 and a worker against peers that say anything.
- * Input: flags u8 (1 a worker, else rank 0; 2 an initializer, 4 which has an argument; 8 a rank ends), then messages, each the rank it is of u8,
- * size u16, bytes.  Behind the last one the transport fails, so that nobody waits. */
+ * Input: flags u8 (1 a worker, else rank 0; 2 an initializer, 4 which has an argument; 8 a rank
+ * ends), then messages, each the rank it is of u8, size u16, bytes.  Behind the last one the
+ * transport fails, so that nobody waits. */
 #include "fuzz.h"
 #include "open/handshake.h"
 #include "base/status.h"
@@ -11,7 +12,9 @@
 enum { WORKER = 1, INITIALIZER = 2, ARGUMENT = 4, ENDS = 8 };
 
 static const char *const names[] = { "alpha", "beta", "gamma" };
-static const struct rpi_registry registry = { .names = (const char **)(uintptr_t)names, .count = 3, .hash = 0x1234 };
+static const struct rpi_registry registry = { .names = (const char **)(uintptr_t)names,
+                                              .count = 3,
+                                              .hash = 0x1234 };
 
 static struct memory memory;
 static struct input input;
@@ -21,8 +24,8 @@ static bool ends;
 
 /* ---- a transport that says what the input does */
 
-static rp_status fake_send(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                           bool *done)
+static rp_status fake_send(struct rpi_transport *transport, int peer, const void *data, size_t size,
+                           void *cookie, bool *done)
 {
     (void)cookie;
     MUST(peer >= 0 && peer <= transport->peers);
@@ -31,7 +34,8 @@ static rp_status fake_send(struct rpi_transport *transport, int peer, const void
     return RP_OK;
 }
 
-static rp_status fake_receive_large(struct rpi_transport *transport, int peer, void *data, size_t size, void *cookie)
+static rp_status fake_receive_large(struct rpi_transport *transport, int peer, void *data,
+                                    size_t size, void *cookie)
 {
     (void)transport;
     (void)cookie;
@@ -51,7 +55,8 @@ static void say(const struct rpi_transport *transport, const struct rpi_events *
     free(bytes);
 }
 
-static rp_status fake_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
+static rp_status fake_poll(struct rpi_transport *transport, const struct rpi_events *events,
+                           bool *any)
 {
     *any = true;
     if (room) {
@@ -69,9 +74,10 @@ static rp_status fake_poll(struct rpi_transport *transport, const struct rpi_eve
     return RP_OK;
 }
 
-static const struct rpi_transport_ops ops = {
-    .send = fake_send, .send_large = fake_send, .receive_large = fake_receive_large, .poll = fake_poll
-};
+static const struct rpi_transport_ops ops = { .send = fake_send,
+                                              .send_large = fake_send,
+                                              .receive_large = fake_receive_large,
+                                              .poll = fake_poll };
 
 /* ---- both sides */
 
@@ -139,8 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 static struct output said; /* to rank 1 if rank 0 says it, else to rank 0 */
 
-static rp_status note_send(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                           bool *done)
+static rp_status note_send(struct rpi_transport *transport, int peer, const void *data, size_t size,
+                           void *cookie, bool *done)
 {
     (void)transport;
     (void)cookie;
@@ -153,7 +159,9 @@ static rp_status note_send(struct rpi_transport *transport, int peer, const void
     return RP_OK;
 }
 
-static const struct rpi_transport_ops noting = { .send = note_send, .send_large = fake_send, .poll = fake_poll };
+static const struct rpi_transport_ops noting = { .send = note_send,
+                                                 .send_large = fake_send,
+                                                 .poll = fake_poll };
 
 static struct rpi_handshake opening_of(struct rpi_transport *transport, int rank)
 {
@@ -204,7 +212,8 @@ static void say_verdicts(const struct output *hellos)
     (void)!rpi_handshake_master(&opening);
 }
 
-void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into)
+void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into),
+                const char *into)
 {
     static struct output hellos, verdicts;
     say_hello(rpi_error(RP_ERR_NOMEM, "no memory here"));
@@ -228,6 +237,7 @@ void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size,
     output_bytes(&verdicts, "argument", 8); /* as a large payload, before the last verdict */
     output_bytes(&verdicts, said.bytes + third, said.used - third);
     give("opening_argument", verdicts.bytes, verdicts.used, into);
-    verdicts.bytes[1 + third / 2 + 3 + RPI_BATCH_HEADER + 29] ^= 1; /* of another size in the second verdict */
+    verdicts.bytes[1 + third / 2 + 3 + RPI_BATCH_HEADER + 29] ^=
+        1; /* of another size in the second verdict */
     give("opening_other_size", verdicts.bytes, verdicts.used, into);
 }

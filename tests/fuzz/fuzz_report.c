@@ -1,5 +1,6 @@
-/* What a tasks' process leaves in the memory that it shares with its worker: reports, and the failures of a chunk that it did not live to
- * report.  Input: flags u8 (1 a chunk, 2 it may spawn), items u8, bytes of a result u8, failures u8, then the report. */
+/* What a tasks' process leaves in the memory that it shares with its worker: reports, and the
+ * failures of a chunk that it did not live to report.  Input: flags u8 (1 a chunk, 2 it may spawn),
+ * items u8, bytes of a result u8, failures u8, then the report. */
 #include "fuzz.h"
 #include "exec/child_result.h"
 
@@ -8,7 +9,9 @@
 
 static void read_report(const struct rpi_task *task, const uint8_t *bytes, size_t size)
 {
-    const struct rpi_child_result_frame frame = { .task = task, .functions = FUNCTIONS, .child_limit = CHILD_LIMIT };
+    const struct rpi_child_result_frame frame = { .task = task,
+                                                  .functions = FUNCTIONS,
+                                                  .child_limit = CHILD_LIMIT };
     char message[RPI_MESSAGE_MAX + 1];
     struct rpi_result result;
     if (size >= RPI_CHILD_RESULT_DATA)
@@ -52,10 +55,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 /* An honest report behind the four bytes; its size. */
-static size_t seed(uint8_t *to, uint8_t flags, const char *text, rp_status status, uint32_t children)
+static size_t seed(uint8_t *to, uint8_t flags, const char *text, rp_status status,
+                   uint32_t children)
 {
     uint8_t *bytes = to + 4;
-    struct rpi_result result = { .status = status, .code = 3, .message = text, .size = 12, .children_count = children };
+    struct rpi_result result = {
+        .status = status, .code = 3, .message = text, .size = 12, .children_count = children
+    };
     const struct rpi_item_failure failure = {
         .item = 1, .status = RP_ERR_TASK, .code = 9, .message = "no good", .length = 7
     };
@@ -71,7 +77,9 @@ static size_t seed(uint8_t *to, uint8_t flags, const char *text, rp_status statu
     uint64_t at = rpi_child_result_children(result.size), from = at;
     for (uint32_t i = 0; i < children; i++) {
         struct rpi_writer writer = { .base = bytes + at, .limit = 256 };
-        struct rpi_frame child = { .id = 77, .number = i, .attempt = 2, .function = 3, .length = 16 };
+        struct rpi_frame child = {
+            .id = 77, .number = i, .attempt = 2, .function = 3, .length = 16
+        };
         child.flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER;
         (void)rpi_writer_frame(&writer, &child);
         at += writer.used;
@@ -79,7 +87,8 @@ static size_t seed(uint8_t *to, uint8_t flags, const char *text, rp_status statu
     return 4 + (size_t)rpi_child_result_put(bytes, &result, at - from);
 }
 
-void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into)
+void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into),
+                const char *into)
 {
     static uint8_t bytes[4096];
     give("report_result", bytes, seed(bytes, 0, "", RP_OK, 0), into);

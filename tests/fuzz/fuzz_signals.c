@@ -1,5 +1,6 @@
-/* What rank 0 reads from whoever connects to its side channel: a proof, then signals; both in pieces of any size.
- * Input: the highest number a worker may have u8, a piece's size u8, then what comes. */
+/* What rank 0 reads from whoever connects to its side channel: a proof, then signals; both in
+ * pieces of any size. Input: the highest number a worker may have u8, a piece's size u8, then what
+ * comes. */
 #include "fuzz.h"
 #include "oob/oob_protocol.h"
 
@@ -22,7 +23,8 @@ static size_t read_proof(const uint8_t *bytes, size_t size, size_t piece, int mo
     enum rpi_oob_proof_state state = RPI_OOB_PROOF_INCOMPLETE;
     int worker = -1, wanted = -1;
     for (size_t at = 0; at < size && state == RPI_OOB_PROOF_INCOMPLETE; at += piece) {
-        state = rpi_oob_proof_take(&proof, token, most, bytes + at, size - at < piece ? size - at : piece, &worker);
+        state = rpi_oob_proof_take(&proof, token, most, bytes + at,
+                                   size - at < piece ? size - at : piece, &worker);
         MUST(proof.used <= RPI_OOB_PROOF_BYTES);
     }
     MUST((state == RPI_OOB_PROOF_INCOMPLETE) == (size < RPI_OOB_PROOF_BYTES));
@@ -41,14 +43,16 @@ static struct rpi_death death_of(const uint8_t *record)
                                .attempt = record[21],
                                .way = record[22] };
     bool is_signal = death.way == RPI_WAY_SIGNAL, is_way = death.way >= 1 && death.way <= 6;
-    if (death.id && death.attempt && is_way && (!is_signal || (death.code >= 1 && death.code <= 64)))
+    if (death.id && death.attempt && is_way &&
+        (!is_signal || (death.code >= 1 && death.code <= 64)))
         return death;
     return (struct rpi_death){ .way = RPI_WAY_NONE };
 }
 
 static bool same_death(const struct rpi_death *a, const struct rpi_death *b)
 {
-    return a->id == b->id && a->item == b->item && a->code == b->code && a->attempt == b->attempt && a->way == b->way;
+    return a->id == b->id && a->item == b->item && a->code == b->code && a->attempt == b->attempt &&
+           a->way == b->way;
 }
 
 /* Last words among signals. */
@@ -79,7 +83,8 @@ static void read_words(const uint8_t *bytes, size_t size, size_t piece)
     }
     MUST(words.used == size - at);
     MUST(same_death(&words.death, &death) && words.sent == sent);
-    MUST(signals.rung == wanted.rung && signals.parked == wanted.parked && signals.parted == wanted.parted);
+    MUST(signals.rung == wanted.rung && signals.parked == wanted.parked &&
+         signals.parted == wanted.parted);
     char text[RPI_DEATH_TEXT];
     rpi_death_tell(&words.death, text);
     MUST(memchr(text, 0, sizeof text));
@@ -91,7 +96,8 @@ static void read_signals(const uint8_t *bytes, size_t size, size_t piece)
     rpi_oob_protocol_read(&whole, bytes, size);
     for (size_t at = 0; at < size; at += piece)
         rpi_oob_protocol_read(&pieces, bytes + at, size - at < piece ? size - at : piece);
-    MUST(whole.rung == pieces.rung && whole.parked == pieces.parked && whole.parted == pieces.parted);
+    MUST(whole.rung == pieces.rung && whole.parked == pieces.parked &&
+         whole.parted == pieces.parted);
     MUST(whole.rung == (memchr(bytes, RPI_OOB_SIGNAL_RING, size) != NULL));
     MUST(whole.parted == (memchr(bytes, RPI_OOB_SIGNAL_PARTED, size) != NULL));
 }
@@ -109,7 +115,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into)
+void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into),
+                const char *into)
 {
     static struct output output;
     uint8_t proof[RPI_OOB_PROOF_BYTES];
@@ -126,7 +133,9 @@ void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size,
     give("signals_wrong_token", output.bytes, output.used, into);
     output.bytes[0] = 5;
     output.bytes[5] ^= 1;
-    const struct rpi_death death = { .id = 77, .item = 3, .code = 11, .attempt = 1, .way = RPI_WAY_SIGNAL };
+    const struct rpi_death death = {
+        .id = 77, .item = 3, .code = 11, .attempt = 1, .way = RPI_WAY_SIGNAL
+    };
     uint8_t words[RPI_WORDS_BYTES];
     rpi_words_write(words, &death);
     output_bytes(&output, words, sizeof words);

@@ -66,34 +66,43 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-static void give_batch(void (*give)(const char *, const uint8_t *, size_t, const char *), const char *into)
+static void give_batch(void (*give)(const char *, const uint8_t *, size_t, const char *),
+                       const char *into)
 {
     static const char *const arguments[] = { "first", "", "third of them" };
     static uint8_t bytes[1 + 512];
     struct rpi_writer writer;
     rpi_writer_open(&writer, bytes + 1, 512);
     for (uint32_t i = 0; i < 3; i++) {
-        struct rpi_frame frame = {
-            .id = i + 7, .function = (uint16_t)i, .attempt = 1, .length = (uint32_t)strlen(arguments[i])
-        };
+        struct rpi_frame frame = { .id = i + 7,
+                                   .function = (uint16_t)i,
+                                   .attempt = 1,
+                                   .length = (uint32_t)strlen(arguments[i]) };
         frame.flags = i == 1 ? RPI_FRAME_NUMBER | RPI_FRAME_RAN : i == 2 ? RPI_FRAME_CHUNK : 0;
         frame.chunk = (struct rpi_chunk){ .count = 1, .in_size = 13, .out_size = 4, .first = 5 };
         rpi_put_payload(rpi_writer_frame(&writer, &frame), arguments[i], frame.length);
     }
-    (void)rpi_writer_frame(&writer, &(struct rpi_frame){ .id = 9, .flags = RPI_FRAME_LARGE, .length = 1 << 20 });
+    (void)rpi_writer_frame(
+        &writer, &(struct rpi_frame){ .id = 9, .flags = RPI_FRAME_LARGE, .length = 1 << 20 });
     rpi_writer_close(&writer, RPI_TASKS, 41);
     give("wire_tasks", bytes, 1 + writer.used, into);
     rpi_writer_close(&writer, RPI_RESULTS, 1000);
     give("wire_results", bytes, 1 + writer.used, into);
 }
 
-void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into)
+void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into),
+                const char *into)
 {
     static uint8_t bytes[1 + RPI_SHARE_MOST];
     give_batch(give, into);
-    const struct rpi_share_message message = {
-        .what = RPI_SHARE_MAP, .fd = 4, .version = 3, .size = 1 << 20, .token = 99, .pid = 77, .name = "table", .length = 5
-    };
+    const struct rpi_share_message message = { .what = RPI_SHARE_MAP,
+                                               .fd = 4,
+                                               .version = 3,
+                                               .size = 1 << 20,
+                                               .token = 99,
+                                               .pid = 77,
+                                               .name = "table",
+                                               .length = 5 };
     give("wire_share", bytes, 1 + rpi_share_put(bytes + 1, &message), into);
     bytes[0] = 1;
     rpi_failure_put(bytes + 1, RP_ERR_TASK, -5, "it went wrong", 13);

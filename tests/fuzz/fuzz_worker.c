@@ -1,5 +1,6 @@
 /* A worker's engine and its executor against whatever rank 0, or who passes for it, may send.
- * Input: messages, each size u16, bytes; what a large payload holds is taken from the input as well. */
+ * Input: messages, each size u16, bytes; what a large payload holds is taken from the input as
+ * well. */
 #include "fuzz.h"
 #include "exec/inline.h"
 #include "worker/shared_fetch.h"
@@ -50,7 +51,9 @@ static void begin(void)
     memory = (struct memory){ .most = MOST };
     struct rpi_alloc hook = memory_hook(&memory);
     MUST(rpi_registry_snapshot(&registry, &hook) == RP_OK);
-    struct rpi_worker_config config = { .alloc = hook, .batch_limit = LIMIT, .functions = registry.count };
+    struct rpi_worker_config config = { .alloc = hook,
+                                        .batch_limit = LIMIT,
+                                        .functions = registry.count };
     rpi_worker_init(&worker, &config);
     MUST(rpi_inline_init(&executor, &hook, &registry, rpi_inline_limit(LIMIT), 1, "here") == RP_OK);
     executor.call.cancel = &worker.cancel;
@@ -92,7 +95,8 @@ static void supply(void)
         bool done = datum->state != RPI_SEEK && datum->segment.size <= sizeof page;
         if (datum->state == RPI_MAKE)
             datum->segment.data = done ? page : NULL;
-        if (!rpi_shared_fetch_worked(&worker, datum, done || datum->state == RPI_FILLED || datum->state == RPI_DROPPED))
+        if (!rpi_shared_fetch_worked(
+                &worker, datum, done || datum->state == RPI_FILLED || datum->state == RPI_DROPPED))
             return;
     }
 }
@@ -100,12 +104,15 @@ static void supply(void)
 /* As serve.c does. */
 static void run(const struct rpi_task *task)
 {
-    struct rpi_result result = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    struct rpi_result result = { .status = RP_ERR_CANCELLED,
+                                 .code = RP_ERR_CANCELLED,
+                                 .message = "" };
     rpi_inline_expect(&executor, task);
     if (!task->cancelled && !task->missing && !(task->is_chunk && task->chunk.count > ITEMS))
         rpi_inline_execute(&executor, task, &result);
     const uint8_t *at = executor.call.children;
-    for (uint32_t i = 0; result.status == RP_OK && !task->cancelled && i < executor.call.children_count; i++) {
+    for (uint32_t i = 0;
+         result.status == RP_OK && !task->cancelled && i < executor.call.children_count; i++) {
         uint32_t size = rpi_frame_size(at[11], rpi_get32(at + 12));
         if (!rpi_worker_fits_frame(&worker, size))
             rpi_worker_flush(&worker);
@@ -176,9 +183,14 @@ static void put_batch(enum rpi_kind kind, uint64_t word)
 
 static void put_share(enum rpi_share_what what)
 {
-    const struct rpi_share_message message = {
-        .what = what, .fd = 4, .version = 1, .size = 64, .token = 9, .pid = 77, .name = "table", .length = 5
-    };
+    const struct rpi_share_message message = { .what = what,
+                                               .fd = 4,
+                                               .version = 1,
+                                               .size = 64,
+                                               .token = 9,
+                                               .pid = 77,
+                                               .name = "table",
+                                               .length = 5 };
     uint32_t size = rpi_share_put(batch, &message);
     output_word(&output, size);
     output_bytes(&output, batch, size);
@@ -190,12 +202,16 @@ static void put_zeros(size_t size)
         output_byte(&output, 0);
 }
 
-void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into), const char *into)
+void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size, const char *into),
+                const char *into)
 {
     rpi_writer_open(&writer, batch, LIMIT);
     for (uint64_t i = 0; i < 5; i++)
         put_task((struct rpi_frame){ .id = i, .function = i % 2 }, "some argument");
-    put_task((struct rpi_frame){ .id = 9, .flags = RPI_FRAME_MAY_SPAWN | RPI_FRAME_RAN, .ran = 1000000000 }, "a");
+    put_task((struct rpi_frame){ .id = 9,
+                                 .flags = RPI_FRAME_MAY_SPAWN | RPI_FRAME_RAN,
+                                 .ran = 1000000000 },
+             "a");
     struct rpi_frame chunk = { .id = 8, .flags = RPI_FRAME_CHUNK };
     chunk.chunk = (struct rpi_chunk){ .count = 4, .in_size = 3, .out_size = 3, .first = 12 };
     put_task(chunk, "abcdefghijkl");

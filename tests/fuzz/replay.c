@@ -1,4 +1,5 @@
-/* Without libFuzzer: each argument is an input, or a directory of them.  -w DIRECTORY writes the inputs to begin with. */
+/* Without libFuzzer: each argument is an input, or a directory of them.  -w DIRECTORY writes the
+ * inputs to begin with. */
 #include "fuzz.h"
 
 #include <dirent.h>

@@ -1,8 +1,10 @@
-/* A program for chaos.sh and nodes.sh: a pool works while its workers are killed, stopped and left, at moments that a seed chooses.
- *   chaos SEED STARTS [WORD=N...]
- * STARTS: a file in which every start of a task is noted.  Words: kill, stop, deaf (stopped for good): workers that rank 0 sends a signal to; leave, poison:
- * tasks that end their process, once and always; waves: of tasks, at the least; fork: tasks run in children; journal: some tasks have a key, in STARTS.journal;
- * all: no worker is left; seconds: waves go on so long, for faults from outside.  Rank 0 ends with 0 when every future is settled as it must be, and with 9 when it finds a fault. */
+/* A program for chaos.sh and nodes.sh: a pool works while its workers are killed, stopped and left,
+ * at moments that a seed chooses. chaos SEED STARTS [WORD=N...] STARTS: a file in which every start
+ * of a task is noted.  Words: kill, stop, deaf (stopped for good): workers that rank 0 sends a
+ * signal to; leave, poison: tasks that end their process, once and always; waves: of tasks, at the
+ * least; fork: tasks run in children; journal: some tasks have a key, in STARTS.journal; all: no
+ * worker is left; seconds: waves go on so long, for faults from outside.  Rank 0 ends with 0 when
+ * every future is settled as it must be, and with 9 when it finds a fault. */
 #include "fixture.h"
 
 #include <errno.h>
@@ -45,7 +47,8 @@ static bool calm; /* no worker will be lost, or silent */
 static void fault(const char *what, uint64_t number, const char *more)
 {
     faults++;
-    printf("chaos: seed %llu: %s %llu: %s\n", (unsigned long long)plan.seed, what, (unsigned long long)number, more);
+    printf("chaos: seed %llu: %s %llu: %s\n", (unsigned long long)plan.seed, what,
+           (unsigned long long)number, more);
 }
 
 static uint64_t chance(uint64_t below)
@@ -66,7 +69,8 @@ static double now(void)
 
 static void nap_for(double seconds)
 {
-    struct timespec t = { .tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+    struct timespec t = { .tv_sec = (time_t)seconds,
+                          .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
     while (nanosleep(&t, &t) != 0 && errno == EINTR)
         continue;
 }
@@ -74,12 +78,14 @@ static void nap_for(double seconds)
 /* ---- tasks */
 
 enum kind { WORK, GIVE, TAKE, ONCE, FAIL, LEAVE, POISON };
-static const char *const kind_names[] = { "work", "give", "take", "once", "fail", "leave", "poison" };
+static const char *const kind_names[] = {
+    "work", "give", "take", "once", "fail", "leave", "poison"
+};
 
 struct order {
     uint64_t number, seed;
     uint32_t kind, micros, size; /* size: of the result, or of the bytes behind */
-    uint32_t way;                /* of leaving; FAIL: of its starts, the first so many return an error */
+    uint32_t way; /* of leaving; FAIL: of its starts, the first so many return an error */
 };
 
 static void note_start(uint64_t number)
@@ -87,7 +93,8 @@ static void note_start(uint64_t number)
     static int file = -1;
     if (file < 0)
         file = open(plan.starts, O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (write(file, &number, sizeof number) != (ssize_t)sizeof number) /* in one piece, whatever comes next */
+    if (write(file, &number, sizeof number) !=
+        (ssize_t)sizeof number) /* in one piece, whatever comes next */
         abort();
 }
 
@@ -117,8 +124,10 @@ static rp_status serve(rp_call *call, const void *arg, size_t size)
     if (order.kind == POISON || (order.kind == LEAVE && info.attempt == 1))
         leave(order.kind == POISON ? 0 : order.way);
     if (order.kind == FAIL && (uint32_t)info.attempt <= order.way)
-        return rp_fail(call, (int)(100 + order.way), "start %d of %u that fail", info.attempt, (unsigned)order.way);
-    if (order.kind == TAKE && !filled((const char *)arg + sizeof order, size - sizeof order, order.seed))
+        return rp_fail(call, (int)(100 + order.way), "start %d of %u that fail", info.attempt,
+                       (unsigned)order.way);
+    if (order.kind == TAKE &&
+        !filled((const char *)arg + sizeof order, size - sizeof order, order.seed))
         return rp_fail(call, 1, "a damaged argument");
     if (order.kind != GIVE)
         return rp_return(call, &order.seed, sizeof order.seed);
@@ -160,7 +169,9 @@ static rp_status look(rp_call *call, const void *arg, size_t size)
     memcpy(&seed, arg, sizeof seed);
     (void)size;
     const void *data = rp_shared(call, "chaos", &got);
-    return data && got == 100000 && filled(data, got, seed) ? RP_OK : rp_fail(call, 3, "%zu bytes of another", got);
+    return data && got == 100000 && filled(data, got, seed)
+               ? RP_OK
+               : rp_fail(call, 3, "%zu bytes of another", got);
 }
 RP_TASK(look);
 
@@ -180,9 +191,10 @@ static unsigned leavers_left, poison_left;
 
 static struct order make_order(enum kind kind)
 {
-    struct order order = {
-        .number = next_number++, .kind = kind, .seed = chance(UINT32_MAX), .micros = (uint32_t)chance(6000)
-    };
+    struct order order = { .number = next_number++,
+                           .kind = kind,
+                           .seed = chance(UINT32_MAX),
+                           .micros = (uint32_t)chance(6000) };
     if (kind == GIVE || kind == TAKE)
         order.size = (uint32_t)(chance(4) ? chance(20000) : chance(8000000));
     order.way = (uint32_t)(kind == FAIL ? 1 + chance(FAILS) : chance(4));
@@ -208,8 +220,10 @@ static void submit_job(struct job *job, enum kind kind)
     fill(argument + sizeof job->order, more, job->order.seed);
     if (plan.journal && job->order.number % 2)
         options.key = (rp_bytes){ .data = key,
-                                  .size = (size_t)snprintf(key, sizeof key, "%u", (unsigned)job->order.number) };
-    rp_status status = rp_submit(pool, serve, argument, sizeof job->order + more, &options, &job->future);
+                                  .size = (size_t)snprintf(key, sizeof key, "%u",
+                                                           (unsigned)job->order.number) };
+    rp_status status = rp_submit(pool, serve, argument, sizeof job->order + more, &options,
+                                 &job->future);
     job->refused = is_broken(status);
     if (prey.extinct && !job->refused)
         fault("rp_submit", job->order.number, "took a task though no worker is left");
@@ -218,7 +232,8 @@ static void submit_job(struct job *job, enum kind kind)
     free(argument);
 }
 
-/* Starts that end with their worker use no try up, so that more may return an error than there are tries for; where no worker was lost
+/* Starts that end with their worker use no try up, so that more may return an error than there are
+ * tries for; where no worker was lost
  * (`calm`) none is too many. */
 static bool is_right_failure(const struct order *order, rp_status status, const rp_outcome *outcome)
 {
@@ -226,8 +241,8 @@ static bool is_right_failure(const struct order *order, rp_status status, const 
         return outcome->attempts == (int)order->way + 1 && order->way <= RETRIES;
     if (status == RP_OK)
         return outcome->attempts > (int)order->way;
-    return status == RP_ERR_TASK && outcome->code == 100 + (int)order->way && order->way > RETRIES &&
-           outcome->attempts == RETRIES + 1;
+    return status == RP_ERR_TASK && outcome->code == 100 + (int)order->way &&
+           order->way > RETRIES && outcome->attempts == RETRIES + 1;
 }
 
 /* What its kind says must have come of it; `broken`: or nothing, as no worker is left. */
@@ -261,7 +276,8 @@ static void settle(const struct job *job)
     if (is_broken(status))
         right = true;
     if (!right)
-        fault(kind_names[order->kind], order->number, status == RP_OK ? "a wrong result" : rp_error_message());
+        fault(kind_names[order->kind], order->number,
+              status == RP_OK ? "a wrong result" : rp_error_message());
     rp_free(data);
 }
 
@@ -431,12 +447,13 @@ static void end_hunt(void)
     (void)pthread_join(prey.thread, NULL);
     for (int worker = 1; worker <= prey.workers; worker++)
         dead += has_died(worker);
-    for (double end = now() + 10; now() < end && rp_stats_of(pool, &stats) == RP_OK && stats.lost < dead;)
+    for (double end = now() + 10;
+         now() < end && rp_stats_of(pool, &stats) == RP_OK && stats.lost < dead;)
         nap_for(0.01);
     if ((stats.lost < dead || stats.lost > dead + (int)plan.deaf) && !plan.seconds)
         fault("workers that have died", (uint64_t)dead, "are not as many as the pool says");
-    printf("chaos: seed %llu: %d of %d workers died, %llu tasks\n", (unsigned long long)plan.seed, dead, prey.workers,
-           (unsigned long long)next_number - 1);
+    printf("chaos: seed %llu: %d of %d workers died, %llu tasks\n", (unsigned long long)plan.seed,
+           dead, prey.workers, (unsigned long long)next_number - 1);
 }
 
 /* ---- the whole */
@@ -451,7 +468,8 @@ static void check_starts(void)
         if (number < MOST && ++seen[number] == 2 && kinds[number] == ONCE)
             fault("once", number, "was started twice");
         else if (number < MOST && starts[number] && seen[number] == starts[number] + 1)
-            fault(kind_names[kinds[number]], number, "was started more often than its outcome says");
+            fault(kind_names[kinds[number]], number,
+                  "was started more often than its outcome says");
     if (file)
         (void)fclose(file);
     else
@@ -463,13 +481,15 @@ static bool read_word(const char *word)
     const struct {
         const char *name;
         unsigned *value;
-    } words[] = { { "kill", &plan.kill },      { "stop", &plan.stop },       { "deaf", &plan.deaf },
-                  { "leave", &plan.leave },    { "poison", &plan.poison },   { "waves", &plan.waves },
-                  { "fork", &plan.fork },      { "journal", &plan.journal }, { "all", &plan.all },
-                  { "seconds", &plan.seconds } };
+    } words[] = { { "kill", &plan.kill },     { "stop", &plan.stop },
+                  { "deaf", &plan.deaf },     { "leave", &plan.leave },
+                  { "poison", &plan.poison }, { "waves", &plan.waves },
+                  { "fork", &plan.fork },     { "journal", &plan.journal },
+                  { "all", &plan.all },       { "seconds", &plan.seconds } };
     const char *value = strchr(word, '=');
     for (size_t i = 0; value && i < sizeof words / sizeof *words; i++)
-        if (strncmp(words[i].name, word, (size_t)(value - word)) == 0 && !words[i].name[value - word]) {
+        if (strncmp(words[i].name, word, (size_t)(value - word)) == 0 &&
+            !words[i].name[value - word]) {
             *words[i].value = (unsigned)strtoul(value + 1, NULL, 10);
             return true;
         }
@@ -508,13 +528,15 @@ int main(int argc, char **argv)
     poison_left = plan.poison;
     if (!plan.all) /* else behind the first submissions */
         begin_hunt();
-    for (unsigned i = 0; i < plan.waves || leavers_left || poison_left || !prey.over || now() < end; i++) {
+    for (unsigned i = 0; i < plan.waves || leavers_left || poison_left || !prey.over || now() < end;
+         i++) {
         double began = now();
         wave();
         if (now() - began > longest)
             longest = now() - began;
     }
-    printf("chaos: seed %llu: the longest wave took %.2f s\n", (unsigned long long)plan.seed, longest);
+    printf("chaos: seed %llu: the longest wave took %.2f s\n", (unsigned long long)plan.seed,
+           longest);
     end_hunt();
     prey.extinct = plan.all;
     calm = !plan.deaf && !plan.all && !plan.seconds;

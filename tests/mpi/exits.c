@@ -1,4 +1,5 @@
-/* A program for exits.sh: one task among many ends its process in the way that the argument says. */
+/* A program for exits.sh: one task among many ends its process in the way that the argument
+ * says. */
 #include <rankpool_mpi.h>
 
 #include <pthread.h>
@@ -180,10 +181,11 @@ static void tell(rp_pool *pool, rp_future culprit)
     rp_stats stats = RP_STATS_INIT;
     rp_outcome outcome = RP_OUTCOME_INIT;
     if (rp_outcome_of(pool, culprit, &outcome) == RP_OK)
-        printf("culprit: status %d, code %d, %d starts: %s\n", (int)outcome.status, outcome.code, outcome.attempts,
-               outcome.message);
+        printf("culprit: status %d, code %d, %d starts: %s\n", (int)outcome.status, outcome.code,
+               outcome.attempts, outcome.message);
     if (rp_stats_of(pool, &stats) == RP_OK)
-        printf("done %d, failed %d, workers lost %d\n", (int)stats.done, (int)stats.failed, stats.lost);
+        printf("done %d, failed %d, workers lost %d\n", (int)stats.done, (int)stats.failed,
+               stats.lost);
 }
 
 /* One among many others. */

@@ -1,4 +1,5 @@
-/* For valgrind.sh: on each worker one task that reads past the end of a block, and one that loses a block. */
+/* For valgrind.sh: on each worker one task that reads past the end of a block, and one that loses a
+ * block. */
 #include <rankpool.h>
 #include <stdio.h>
 #include <stdlib.h>

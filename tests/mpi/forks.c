@@ -1,6 +1,7 @@
-/* A program for forks.sh: children of fork(), without exec, do as the other arguments say, where the first says, and the pool goes on.
- *   app closed thread callback source task isolated finalizer    where: before a pool is used, after it is closed, in another thread, ...
- *   exit _exit main signal fault pthread_exit calls opens finalize back    how the child ends, or what it tries before
+/* A program for forks.sh: children of fork(), without exec, do as the other arguments say, where
+ * the first says, and the pool goes on. app closed thread callback source task isolated finalizer
+ * where: before a pool is used, after it is closed, in another thread, ... exit _exit main signal
+ * fault pthread_exit calls opens finalize back    how the child ends, or what it tries before
  *   system popen vfork spawn                           or another program is run
  *   held                                               or it lives on, and its worker is killed */
 #include <rankpool.h>
@@ -34,7 +35,8 @@ static int refused(const char *what, rp_status status, rp_status wanted)
 {
     if (status == wanted && strstr(rp_error_message(), "fork()"))
         return 0;
-    (void)fprintf(stderr, "in the child: %s: %s: %s\n", what, rp_strerror(status), rp_error_message());
+    (void)fprintf(stderr, "in the child: %s: %s: %s\n", what, rp_strerror(status),
+                  rp_error_message());
     return 1;
 }
 
@@ -47,8 +49,9 @@ static int call_all(void)
     rp_item item = RP_ITEM_INIT;
     size_t size;
     char byte = 0;
-    int bad = REFUSED(rp_submit(pool, NULL, NULL, 0, NULL, &future)) + REFUSED(rp_get(pool, future, 5, &byte, 1, &size)) +
-              REFUSED(rp_drain(pool, 5)) + REFUSED(rp_stats_of(pool, &stats)) + REFUSED(rp_share(pool, "a", &byte, 1)) +
+    int bad = REFUSED(rp_submit(pool, NULL, NULL, 0, NULL, &future)) +
+              REFUSED(rp_get(pool, future, 5, &byte, 1, &size)) + REFUSED(rp_drain(pool, 5)) +
+              REFUSED(rp_stats_of(pool, &stats)) + REFUSED(rp_share(pool, "a", &byte, 1)) +
               REFUSED(rp_progress(pool)) + REFUSED(rp_cancel_all(pool)) + REFUSED(rp_close(&pool)) +
               REFUSED(rp_terminate(&pool));
     if (stream)
@@ -69,7 +72,8 @@ static int open_own(void)
 {
     rp_pool *own;
     int in = 42, out = 0;
-    if (rp_open(NULL, &own) != RP_OK || rp_apply(own, answer, &in, sizeof in, &out, sizeof out, NULL) != RP_OK)
+    if (rp_open(NULL, &own) != RP_OK ||
+        rp_apply(own, answer, &in, sizeof in, &out, sizeof out, NULL) != RP_OK)
         return 1;
     return out != 42; /* and left open */
 }
@@ -130,7 +134,8 @@ static bool ended_well(pid_t pid)
 static bool run_program(bool *good)
 {
     pid_t pid;
-    char shell[] = "sh", option[] = "-c", text[] = "exit 127", *arguments[] = { shell, option, text, NULL };
+    char shell[] = "sh", option[] = "-c", text[] = "exit 127",
+         *arguments[] = { shell, option, text, NULL };
     int status = 0;
     if (strcmp(how, "system") == 0) {
         status = system("exit 127"); /* NOLINT(cert-env33-c) */
@@ -179,7 +184,8 @@ static rp_status forks(rp_call *call, const void *arg, size_t size)
     if (strcmp(how, "held") != 0 || info.attempt == 1)
         (void)fork_one(&good);
     (void)size;
-    return good ? rp_return(call, which, sizeof *which) : rp_fail(call, 1, "the child ended otherwise");
+    return good ? rp_return(call, which, sizeof *which)
+                : rp_fail(call, 1, "the child ended otherwise");
 }
 RP_TASK(forks);
 
@@ -225,7 +231,8 @@ static int use_pool(rp_fn *fn)
     for (int i = 0; i < TASKS; i++) {
         int arg[2] = { i, current };
         bool one = i == TASKS / 2;
-        if (rp_submit(pool, one ? fn : answer, arg, one ? sizeof arg : sizeof i, NULL, &futures[i]) != RP_OK)
+        if (rp_submit(pool, one ? fn : answer, arg, one ? sizeof arg : sizeof i, NULL,
+                      &futures[i]) != RP_OK)
             return TASKS;
     }
     for (int i = 0; i < TASKS; i++) {
@@ -249,14 +256,16 @@ static bool fork_there(void)
     if (strcmp(where, "app") == 0 || strcmp(where, "closed") == 0) {
         in_child_of_main = fork_one(&good);
     } else if (strcmp(where, "thread") == 0) {
-        good = pthread_create(&thread, NULL, in_thread, &good) == 0 && pthread_join(thread, NULL) == 0 && good;
+        good = pthread_create(&thread, NULL, in_thread, &good) == 0 &&
+               pthread_join(thread, NULL) == 0 && good;
     } else if (strcmp(where, "callback") == 0) {
         options.on_done = on_done;
-        good = rp_submit(pool, answer, &value, sizeof value, &options, NULL) == RP_OK && rp_drain(pool, 30) == RP_OK &&
-               callback_good;
+        good = rp_submit(pool, answer, &value, sizeof value, &options, NULL) == RP_OK &&
+               rp_drain(pool, 30) == RP_OK && callback_good;
     } else if (strcmp(where, "source") == 0) {
         good = rp_imap(pool, answer, source, &asked, NULL, &stream) == RP_OK &&
-               rp_stream_next(stream, 30, &item) == RP_OK && callback_good && rp_stream_close(&stream) == RP_OK;
+               rp_stream_next(stream, 30, &item) == RP_OK && callback_good &&
+               rp_stream_close(&stream) == RP_OK;
     } else if (strcmp(where, "finalizer") == 0) {
         good = true; /* it comes at the pool's end */
     } else {

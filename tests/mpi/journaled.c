@@ -1,10 +1,10 @@
 /* A journaled run for tests/mpi/journal.sh, which kills it and starts it again.
  *   journaled run JOURNAL DIRECTORY TASKS [sync]
- *       Each task appends its key to DIRECTORY/ran, the application each key it got a result of to DIRECTORY/delivered; DIRECTORY/pid
- *       is rank 0.  Prints a sum over all results, and how many the journal had.
- *   journaled open JOURNAL     prints what became of it, on every rank
- *   journaled hold JOURNAL     keeps it open until its standard input ends
- *   journaled list JOURNAL     prints the keys in it */
+ *       Each task appends its key to DIRECTORY/ran, the application each key it got a result of to
+ * DIRECTORY/delivered; DIRECTORY/pid is rank 0.  Prints a sum over all results, and how many the
+ * journal had. journaled open JOURNAL     prints what became of it, on every rank journaled hold
+ * JOURNAL     keeps it open until its standard input ends journaled list JOURNAL     prints the
+ * keys in it */
 #include "store/journal_db.h"
 
 #include <rankpool.h>
@@ -41,7 +41,9 @@ static uint64_t mix(uint64_t value)
 
 static size_t size_of(int number)
 {
-    return number % 10 == 0 ? 0 : number % 10 < 8 ? mix((uint64_t)number) % 100 : mix((uint64_t)number) % LONGEST;
+    return number % 10 == 0  ? 0
+           : number % 10 < 8 ? mix((uint64_t)number) % 100
+                             : mix((uint64_t)number) % LONGEST;
 }
 
 static rp_status work(rp_call *call, const void *arg, size_t size)
@@ -72,10 +74,12 @@ static int submit(rp_pool *pool, const char *ran, int tasks, rp_future *futures)
         struct job job = { .number = i };
         char key[20];
         (void)snprintf(job.ran, sizeof job.ran, "%s", ran);
-        options.key = (rp_bytes){ .data = key, .size = (size_t)snprintf(key, sizeof key, "key %d", i) };
+        options.key = (rp_bytes){ .data = key,
+                                  .size = (size_t)snprintf(key, sizeof key, "key %d", i) };
         if (rp_submit(pool, work, &job, sizeof job, &options, &futures[i]) != RP_OK)
             return complain("rp_submit");
-        if (i % 7 == 0 && rp_submit(pool, work, &job, sizeof job, &options, NULL) != RP_OK) /* the same again */
+        if (i % 7 == 0 &&
+            rp_submit(pool, work, &job, sizeof job, &options, NULL) != RP_OK) /* the same again */
             return complain("rp_submit");
     }
     return 0;
@@ -100,7 +104,8 @@ static int collect(rp_pool *pool, const char *delivered, int tasks, const rp_fut
     printf("sum %016llx\n", (unsigned long long)sum);
     if (rp_drain(pool, RP_FOREVER) != RP_OK || rp_stats_of(pool, &stats) != RP_OK)
         return complain("rp_drain");
-    fprintf(stderr, "journaled %llu of %llu\n", (unsigned long long)stats.journaled, (unsigned long long)stats.submitted);
+    fprintf(stderr, "journaled %llu of %llu\n", (unsigned long long)stats.journaled,
+            (unsigned long long)stats.submitted);
     return 0;
 }
 
@@ -139,7 +144,8 @@ static bool print_key(void *context, const char *function, const rp_bytes *key)
 static int list(const char *path)
 {
     struct rpi_journal_db ledger;
-    if (rpi_journal_db_open(&ledger, path) != RP_OK || rpi_journal_db_each(&ledger, print_key, NULL) != RP_OK)
+    if (rpi_journal_db_open(&ledger, path) != RP_OK ||
+        rpi_journal_db_each(&ledger, print_key, NULL) != RP_OK)
         return complain("list");
     rpi_journal_db_close(&ledger);
     return 0;
@@ -159,7 +165,8 @@ int main(int argc, char **argv)
     config.journal_sync = argc > 5;
     rp_status status = rp_open(&config, &pool);
     if (status != RP_OK || strcmp(argv[1], "open") == 0)
-        printf("rank %s: %s: %s\n", rank ? rank : "0", rp_strerror(status), status == RP_OK ? "" : rp_error_message());
+        printf("rank %s: %s: %s\n", rank ? rank : "0", rp_strerror(status),
+               status == RP_OK ? "" : rp_error_message());
     if (status != RP_OK)
         return 1;
     if (!pool)

@@ -44,7 +44,8 @@ static int run(size_t size)
     for (size_t i = 0; status == RP_OK && i < size / 8; i++)
         wrong += data[i] != arg[i] + 1;
     (void)getrusage(RUSAGE_SELF, &usage);
-    printf("%s: %zu bytes there, %zu back, %zu words wrong, %.1f s; rank 0: %.2f GiB resident at the most\n",
+    printf("%s: %zu bytes there, %zu back, %zu words wrong, %.1f s; rank 0: %.2f GiB resident at "
+           "the most\n",
            rp_strerror(status), size, got, wrong, end - begin, (double)usage.ru_maxrss / (1 << 20));
     rp_free(data);
     free(arg);

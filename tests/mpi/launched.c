@@ -1,5 +1,6 @@
-/* A pool where the launcher is another MPI's, or has started something else: launched WAY [COMMAND].
- * The command is run by rank 0 while the pool is open.  tests/mpi/launchers.sh runs it. */
+/* A pool where the launcher is another MPI's, or has started something else: launched WAY
+ * [COMMAND]. The command is run by rank 0 while the pool is open.  tests/mpi/launchers.sh runs
+ * it. */
 #include <rankpool_mpi.h>
 
 #include <stdio.h>
@@ -33,7 +34,8 @@ int main(int argc, char **argv)
         printf("workers: %d\n", (int)rp_workers(pool));
         fflush(stdout);
         if (argc > 2)
-            printf("status: %d\n", system(argv[2])); /* NOLINT(cert-env33-c): a launcher would be one, too */
+            printf("status: %d\n",
+                   system(argv[2])); /* NOLINT(cert-env33-c): a launcher would be one, too */
         status = rp_close(&pool);
     }
     if (strcmp(way, "world") != 0)

@@ -1,9 +1,8 @@
-/* A program for leaving.sh: calls on a pool that main left open, late in the process's end; each is answered.
- *   leaving before       from a function that atexit got before rp_open, as the destructor of a C++ global is
- *   leaving after        from one that it got after rp_open
- *   leaving destructor   from a destructor of the program's
- *   leaving callback     as before, and exit() is called by an on_done function
- *   leaving twice        from the first, which opens a pool and leaves that open too
+/* A program for leaving.sh: calls on a pool that main left open, late in the process's end; each is
+ * answered. leaving before       from a function that atexit got before rp_open, as the destructor
+ * of a C++ global is leaving after        from one that it got after rp_open leaving destructor
+ * from a destructor of the program's leaving callback     as before, and exit() is called by an
+ * on_done function leaving twice        from the first, which opens a pool and leaves that open too
  * isolated: with RP_FORK; waiting: another thread waits for a task meanwhile */
 #include <rankpool.h>
 
@@ -39,7 +38,8 @@ static void want(const char *what, rp_status status, rp_status wanted)
 {
     if (status == wanted)
         return;
-    (void)fprintf(stderr, "%s: %s, not %s: %s\n", what, rp_strerror(status), rp_strerror(wanted), rp_error_message());
+    (void)fprintf(stderr, "%s: %s, not %s: %s\n", what, rp_strerror(status), rp_strerror(wanted),
+                  rp_error_message());
     _exit(9);
 }
 #define WANT(wanted, call) want(#call, call, wanted)
@@ -114,7 +114,8 @@ static bool leave_a_thread(void)
     static rp_future future;
     pthread_t thread;
     const struct timespec nap = { .tv_nsec = 50000000 };
-    if (rp_submit(pool, naps, "", 1, NULL, &future) != RP_OK || pthread_create(&thread, NULL, wait_for_it, &future) != 0)
+    if (rp_submit(pool, naps, "", 1, NULL, &future) != RP_OK ||
+        pthread_create(&thread, NULL, wait_for_it, &future) != 0)
         return false;
     (void)pthread_detach(thread);
     (void)nanosleep(&nap, NULL); /* most of the time it waits by then, or runs the task */
@@ -149,11 +150,13 @@ int main(int argc, char **argv)
         return 0;
     if (rp_submit(pool, answer, &value, sizeof value, NULL, &last) != RP_OK ||
         rp_stream_open(pool, NULL, &stream) != RP_OK ||
-        rp_stream_submit(stream, answer, &value, sizeof value, NULL, NULL) != RP_OK || rp_drain(pool, 30) != RP_OK)
+        rp_stream_submit(stream, answer, &value, sizeof value, NULL, NULL) != RP_OK ||
+        rp_drain(pool, 30) != RP_OK)
         return 5;
     options.on_done = leave;
     if (strcmp(when, "callback") == 0 &&
-        (rp_submit(pool, answer, &value, sizeof value, &options, NULL) != RP_OK || rp_drain(pool, 30) == RP_OK))
+        (rp_submit(pool, answer, &value, sizeof value, &options, NULL) != RP_OK ||
+         rp_drain(pool, 30) == RP_OK))
         return 7;
     return strcmp(how, "waiting") == 0 && !leave_a_thread() ? 6 : 0;
 }

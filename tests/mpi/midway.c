@@ -1,7 +1,7 @@
 /* Workers that are killed in the middle of a long message; lost.sh says how.
- *   midway to MIB      each of two workers while an argument is on its way to it, of half so many MiB and of so many
- *   midway from MIB    while a result is on its way from it
- * Prints what came of the tasks, which are done elsewhere. */
+ *   midway to MIB      each of two workers while an argument is on its way to it, of half so many
+ * MiB and of so many midway from MIB    while a result is on its way from it Prints what came of
+ * the tasks, which are done elsewhere. */
 #include <rankpool.h>
 
 #include <pthread.h>
@@ -82,7 +82,9 @@ static int lose(rp_pool *pool, int victim, const char *large, size_t size)
     rp_task_options options = RP_TASK_OPTIONS_INIT;
     rp_worker_info info = RP_WORKER_INFO_INIT;
     rp_status status = rp_worker_info_of(pool, victim, &info);
-    struct watch watch = { .victim = (pid_t)info.pid, .receiver = large ? (pid_t)info.pid : getpid(), .size = size };
+    struct watch watch = { .victim = (pid_t)info.pid,
+                           .receiver = large ? (pid_t)info.pid : getpid(),
+                           .size = size };
     rp_future future;
     pthread_t thread;
     void *data = NULL;
@@ -105,7 +107,8 @@ static int lose(rp_pool *pool, int victim, const char *large, size_t size)
     else if (status == RP_OK && got == size)
         ones = right_pages(data, size);
     if (status != RP_OK || ones != wanted)
-        printf("%s; %lld of %lld\n", status == RP_OK ? "settled" : rp_error_message(), (long long)ones, (long long)wanted);
+        printf("%s; %lld of %lld\n", status == RP_OK ? "settled" : rp_error_message(),
+               (long long)ones, (long long)wanted);
     if (large)
         rp_free(data); /* a result's memory is kept, so that the next one shows */
     return status != RP_OK || ones != wanted;
@@ -135,7 +138,8 @@ int main(int argc, char **argv)
     if (large)
         memset(large, 1, size);
     for (int victim = 1; victim <= VICTIMS; victim++)
-        wrong += lose(pool, victim, large, size * (size_t)victim / VICTIMS); /* longer than the last buffers */
+        wrong += lose(pool, victim, large,
+                      size * (size_t)victim / VICTIMS); /* longer than the last buffers */
     rp_stats stats = stats_at_last(pool);
     printf("%d wrong; %d workers, %d lost\n", wrong, stats.workers, stats.lost);
     rp_status status = rp_close(&pool);

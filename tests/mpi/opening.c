@@ -1,8 +1,7 @@
 /* A program for opening.sh: every rank opens a pool in the way that its argument says, and prints
  *
  *   rank N: STATUS: MESSAGE         of a pool that was not opened
- *   rank N: fine                    of one that worked
- */
+ * rank N: fine                    of one that worked */
 #include "transport/mpi/mpi_dup.h"
 
 #include <rankpool_mpi.h>
@@ -39,7 +38,7 @@ static rp_status another(rp_call *call, const void *arg, size_t size)
     return size ? RP_ERR_INVALID : RP_OK;
 }
 
-/* ---- steps of an opening: the odd rank may die at any --------------------------------------------------------------- */
+/* ---- steps of an opening: the odd rank may die at any -------------------------------------- */
 
 static int steps = -1, steps_left = -1; /* negative: it lives on */
 
@@ -63,7 +62,8 @@ int MPI_Comm_idup(MPI_Comm comm, MPI_Comm *copy, MPI_Request *request)
     return PMPI_Comm_idup(comm, copy, request);
 }
 
-int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
+int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm,
+              MPI_Request *request)
 {
     step();
     return PMPI_Isend(data, count, type, to, tag, comm, request);
@@ -106,12 +106,13 @@ static double now(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* ---- ways of opening ---------------------------------------------------------------------------------------------------- */
+/* ---- ways of opening ----------------------------------------------------------------------- */
 
 static void report(rp_status status, rp_pool **pool)
 {
     if (status == RP_OK && *pool) {
-        status = rp_apply(*pool, common, "x", 1, NULL, 0, NULL) == RP_ERR_SIZE ? RP_OK : RP_ERR_TASK;
+        status = rp_apply(*pool, common, "x", 1, NULL, 0, NULL) == RP_ERR_SIZE ? RP_OK
+                                                                               : RP_ERR_TASK;
         if (status == RP_OK)
             status = rp_close(pool);
     }
@@ -180,7 +181,8 @@ static rp_status prepare(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(prepare);
 
-/* The odd rank dies at its step AT between MPI's start and the end of rp_open, or at a later one. */
+/* The odd rank dies at its step AT between MPI's start and the end of rp_open, or at a later
+ * one. */
 static int open_dying(bool odd)
 {
     static char argument[10000];
@@ -198,7 +200,8 @@ static int open_dying(bool odd)
     rp_status status = rp_open(&config, &pool);
     if (status == RP_OK && rank == 0)
         printf("rank 0: opened\n");
-    printf("rank %d: %s %.1f s\n", rank, pool || status != RP_OK ? "rp_open took" : "served", now() - began);
+    printf("rank %d: %s %.1f s\n", rank, pool || status != RP_OK ? "rp_open took" : "served",
+           now() - began);
     report(status, &pool);
     return MPI_Finalize();
 }
@@ -213,7 +216,8 @@ static int leave_open(void)
     for (int i = 0; pool && i < 10000; i++)
         if (rp_submit(pool, common, "hello", 5, NULL, NULL) != RP_OK)
             return 3;
-    (void)usleep(pool ? (useconds_t)number_in("LEAVE_AFTER", 0) : 0); /* meanwhile the caretaker is at work */
+    (void)usleep(pool ? (useconds_t)number_in("LEAVE_AFTER", 0)
+                      : 0); /* meanwhile the caretaker is at work */
     return pool ? number_in("LEAVE_WITH", 0) : 0;
 }
 
@@ -321,8 +325,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(mode, "few_files") == 0)
         return open_with_few_files();
-    if (strcmp(mode, "dies_before_mpi") == 0 || strcmp(mode, "dies_before") == 0 || strcmp(mode, "dies_inside") == 0 ||
-        strcmp(mode, "late_before_mpi") == 0)
+    if (strcmp(mode, "dies_before_mpi") == 0 || strcmp(mode, "dies_before") == 0 ||
+        strcmp(mode, "dies_inside") == 0 || strcmp(mode, "late_before_mpi") == 0)
         return open_without(mode, odd);
     if (strcmp(mode, "dies_at") == 0)
         return open_dying(odd);

@@ -1,5 +1,6 @@
-/* A program for orphans.sh: workers that are busy for ever, each in another way, and a rank 0 that says who it is and waits to be killed.
- *   orphans FILE [fork]     FILE gets rank 0's pid when every worker is busy */
+/* A program for orphans.sh: workers that are busy for ever, each in another way, and a rank 0 that
+ * says who it is and waits to be killed. orphans FILE [fork]     FILE gets rank 0's pid when every
+ * worker is busy */
 #include "fixture.h"
 
 #include <signal.h>

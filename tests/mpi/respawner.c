@@ -1,15 +1,16 @@
-/* Work while workers are killed and replaced; respawn.sh says how.  Prints what came of it, which is the same in every run.
- *   respawner KILLS LIMIT SEED   workers are killed, one by one, KILLS times; at most LIMIT are replaced
- *   respawner poison LIMIT       a task ends every worker that it runs on
- *   respawner storm LIMIT        one in 50 tasks ends its worker when it starts for the first time, one in 100 each time
- *   respawner none               config.respawn without a launcher that lets workers end
- *   respawner close              a worker is killed, and the pool closed at once
- *   respawner gone LIMIT         a worker is killed that nobody can replace: the program's file is away by then
- *   respawner hangs LIMIT        likewise: who is spawned never comes to rp_open
+/* Work while workers are killed and replaced; respawn.sh says how.  Prints what came of it, which
+ * is the same in every run. respawner KILLS LIMIT SEED   workers are killed, one by one, KILLS
+ * times; at most LIMIT are replaced respawner poison LIMIT       a task ends every worker that it
+ * runs on respawner storm LIMIT        one in 50 tasks ends its worker when it starts for the first
+ * time, one in 100 each time respawner none               config.respawn without a launcher that
+ * lets workers end respawner close              a worker is killed, and the pool closed at once
+ *   respawner gone LIMIT         a worker is killed that nobody can replace: the program's file is
+ * away by then respawner hangs LIMIT        likewise: who is spawned never comes to rp_open
  *   respawner once LIMIT FILE    only the first who is spawned does not, who makes FILE
- *   respawner full LIMIT         a worker is stopped and given up: it keeps its slot, and MPI has no other
- *   respawner away LIMIT FILE    once FILE is made somebody kills a host of two workers
- * FORK=1: tasks run in children of their workers; PROCESSES=k: in a run of one rank, so many workers are spawned. */
+ *   respawner full LIMIT         a worker is stopped and given up: it keeps its slot, and MPI has
+ * no other respawner away LIMIT FILE    once FILE is made somebody kills a host of two workers
+ * FORK=1: tasks run in children of their workers; PROCESSES=k: in a run of one rank, so many
+ * workers are spawned. */
 #include "padded.h"
 
 #include <rankpool.h>
@@ -44,12 +45,14 @@ static void put_away(void *worker_data)
     free(worker_data);
 }
 
-/* Needs what the initializer has set, the shared table, and for half of the tasks another's result. */
+/* Needs what the initializer has set, the shared table, and for half of the tasks another's
+ * result. */
 static rp_status sum(rp_call *call, const void *arg, size_t size)
 {
     int64_t value;
     size_t table_size, input_size;
-    const int64_t *table = rp_shared(call, "table", &table_size), *input = rp_input(call, 0, &input_size);
+    const int64_t *table = rp_shared(call, "table", &table_size),
+                  *input = rp_input(call, 0, &input_size);
     if (!*rp_worker_data(call) || !table || size < sizeof value)
         return rp_fail(call, 2, "something is missing");
     memcpy(&value, arg, sizeof value);
@@ -157,7 +160,8 @@ static void work(rp_pool *pool, int victim)
             options.after_count = 1;
         }
         memcpy(large, &value, sizeof value);
-        expect(rp_submit(pool, sum, large, i % 20 == 3 ? sizeof large : sizeof value, &options, &futures[i]) == RP_OK,
+        expect(rp_submit(pool, sum, large, i % 20 == 3 ? sizeof large : sizeof value, &options,
+                         &futures[i]) == RP_OK,
                "submit");
         if (i == ROUND / 2 && victim)
             end_worker(pool, victim);
@@ -189,7 +193,9 @@ static void look_at_each(rp_pool *pool)
         if (info.lost)
             continue;
         expect(rp_submit(pool, pid, NULL, 0, &there, &future) == RP_OK, "submit to one");
-        expect(rp_get(pool, future, PATIENT, &answer, sizeof answer, NULL) == RP_OK && answer == info.pid, "its pid");
+        expect(rp_get(pool, future, PATIENT, &answer, sizeof answer, NULL) == RP_OK &&
+                   answer == info.pid,
+               "its pid");
     }
 }
 
@@ -232,7 +238,8 @@ static void without_heirs(rp_pool *pool, int victim, int losses)
     expect(atomic_load(&is_refused), "nobody says that it is not replaced");
     work(pool, 0);
     rp_stats stats = stats_of(pool);
-    expect(stats.workers == others && stats.lost == losses && stats.respawned == 0, "the others are all that are left");
+    expect(stats.workers == others && stats.lost == losses && stats.respawned == 0,
+           "the others are all that are left");
 }
 
 /* Each replacement comes soon, or these waits would end. */
@@ -242,9 +249,11 @@ static void storm(rp_pool *pool)
     static rp_future futures[STORM];
     int done = 0;
     for (int i = 0; i < STORM; i++)
-        expect(rp_submit(pool, stumble, &i, sizeof i, NULL, &futures[i]) == RP_OK, "a task cannot be submitted");
+        expect(rp_submit(pool, stumble, &i, sizeof i, NULL, &futures[i]) == RP_OK,
+               "a task cannot be submitted");
     for (int i = 0; i < STORM; i++)
-        done += rp_get(pool, futures[i], PATIENT / 2, NULL, 0, NULL) == (i % 100 == 13 ? RP_ERR_LOST : RP_OK);
+        done += rp_get(pool, futures[i], PATIENT / 2, NULL, 0, NULL) ==
+                (i % 100 == 13 ? RP_ERR_LOST : RP_OK);
     expect(done == STORM, "a task did not start again, or too often");
     rp_stats stats = stats_of(pool);
     expect(stats.lost + stats.respawned >= 5, "hardly a worker was lost");
@@ -275,7 +284,8 @@ int main(int argc, char **argv)
     rp_config config = RP_CONFIG_INIT;
     if (argc < 2)
         return 2;
-    bool hangs = strcmp(argv[1], "hangs") == 0, gone = strcmp(argv[1], "gone") == 0, full = strcmp(argv[1], "full") == 0;
+    bool hangs = strcmp(argv[1], "hangs") == 0, gone = strcmp(argv[1], "gone") == 0,
+         full = strcmp(argv[1], "full") == 0;
     bool away = argc > 3 && strcmp(argv[1], "away") == 0;
     bool once = argc > 3 && strcmp(argv[1], "once") == 0;
     bool is_first = once && getenv("RANKPOOL_SPAWNED") && make(argv[3]);

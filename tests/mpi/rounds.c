@@ -1,7 +1,9 @@
-/* A program for delay.sh: rounds of tasks that keep some of the workers busy and leave the others idle, so that a lost one costs nobody's time but the repeated work.
- *   rounds ROUNDS MILLISECONDS FILE WORKER...
- * A round is one task of so many milliseconds for each WORKER, if it is there.  In the middle of a task of round ROUNDS / 3, FILE is made; "kill" in its place: these
- * workers are.  Prints when the work begins, how long it and its longest round took, and how many tasks were started again. */
+/* A program for delay.sh: rounds of tasks that keep some of the workers busy and leave the others
+ * idle, so that a lost one costs nobody's time but the repeated work. rounds ROUNDS MILLISECONDS
+ * FILE WORKER... A round is one task of so many milliseconds for each WORKER, if it is there.  In
+ * the middle of a task of round ROUNDS / 3, FILE is made; "kill" in its place: these workers are.
+ * Prints when the work begins, how long it and its longest round took, and how many tasks were
+ * started again. */
 #include <rankpool.h>
 
 #include <errno.h>
@@ -36,7 +38,8 @@ static double now(void)
 
 static void nap_for(double seconds)
 {
-    struct timespec t = { .tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+    struct timespec t = { .tv_sec = (time_t)seconds,
+                          .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
     while (nanosleep(&t, &t) != 0 && errno == EINTR)
         continue;
 }
@@ -73,7 +76,8 @@ static int one_round(rp_pool *pool, int number)
     for (int i = 0; i < plan.count; i++) {
         rp_task_options there = RP_TASK_OPTIONS_INIT;
         there.worker = plan.workers[i];
-        if (rp_submit(pool, serve, &plan.seconds, sizeof plan.seconds, &there, &futures[i]) != RP_OK) {
+        if (rp_submit(pool, serve, &plan.seconds, sizeof plan.seconds, &there, &futures[i]) !=
+            RP_OK) {
             printf("submit: %s\n", rp_error_message());
             return -1;
         }
@@ -106,7 +110,8 @@ static int work(rp_pool *pool)
         again += more;
         longest = now() - start > longest ? now() - start : longest;
     }
-    printf("%.2f s of work, the longest round %.2f s, %d tasks started again\n", now() - began, longest, again);
+    printf("%.2f s of work, the longest round %.2f s, %d tasks started again\n", now() - began,
+           longest, again);
     return 0;
 }
 

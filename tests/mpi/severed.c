@@ -71,18 +71,22 @@ static struct receive *find(MPI_Request request)
 }
 
 /* In the place of MPI's own, which have these other names (MPI-3.1, 14.2). */
-int MPI_Irecv(void *bytes, int count, MPI_Datatype type, int source, int tag, MPI_Comm comm, MPI_Request *request)
+int MPI_Irecv(void *bytes, int count, MPI_Datatype type, int source, int tag, MPI_Comm comm,
+              MPI_Request *request)
 {
     static unsigned next;
     int code = PMPI_Irecv(bytes, count, type, source, tag, comm, request);
     struct receive *place = find(*request); /* MPI uses them again */
     if (!place)
         place = &receives[next++ % MOST];
-    *place = (struct receive){ .request = *request, .bytes = bytes, .count = count, .source = source };
+    *place = (struct receive){
+        .request = *request, .bytes = bytes, .count = count, .source = source
+    };
     return code;
 }
 
-int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
+int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm,
+              MPI_Request *request)
 {
     static int sent;
     if (to == VICTIM && is_time("send"))
@@ -96,7 +100,8 @@ int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 {
     const struct receive *receive = atomic_load(&armed) ? find(*request) : NULL;
     int code = PMPI_Test(request, flag, status);
-    if (code != MPI_SUCCESS || !*flag || !receive || status->MPI_SOURCE != VICTIM || !is_time("batch"))
+    if (code != MPI_SUCCESS || !*flag || !receive || status->MPI_SOURCE != VICTIM ||
+        !is_time("batch"))
         return code;
     return spoil(receive, status);
 }
@@ -110,7 +115,8 @@ int MPI_Testsome(int count, MPI_Request *requests, int *done, int *which, MPI_St
     for (int i = 0; code == MPI_SUCCESS && *done != MPI_UNDEFINED && i < *done; i++) {
         const struct receive *receive = which[i] < MOST ? large[which[i]] : NULL;
         statuses[i].MPI_ERROR = MPI_SUCCESS;
-        if (receive && receive->source == VICTIM && is_time("large") && spoil(receive, &statuses[i]) != MPI_SUCCESS)
+        if (receive && receive->source == VICTIM && is_time("large") &&
+            spoil(receive, &statuses[i]) != MPI_SUCCESS)
             code = MPI_ERR_IN_STATUS;
     }
     return code;

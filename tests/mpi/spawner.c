@@ -1,4 +1,5 @@
-/* A pool of spawned workers, ended in many ways: spawner WORKERS WAY.  tests/mpi/spawn.sh runs it. */
+/* A pool of spawned workers, ended in many ways: spawner WORKERS WAY.  tests/mpi/spawn.sh runs
+ * it. */
 #include <rankpool.h>
 
 #include <sched.h>

@@ -1,9 +1,9 @@
 /* A program for strangers.sh: a pool to whose side channel strangers come, and the strangers.
- *   strangers pool DIR          a pool that works, loses a worker and has it replaced.  Whenever rank 0 listens somewhere, "ADDRESS PORT" is a
- *                               new line of DIR/doors, and the worker that is awaited comes only when there is DIR/over.1 (.2 and so on)
- *   strangers call ADDRESS PORT     all that a stranger may try, but for the token
- *   strangers scan ADDRESS          every port
- *   strangers knock ADDRESS PORT    whether somebody listens there */
+ *   strangers pool DIR          a pool that works, loses a worker and has it replaced.  Whenever
+ * rank 0 listens somewhere, "ADDRESS PORT" is a new line of DIR/doors, and the worker that is
+ * awaited comes only when there is DIR/over.1 (.2 and so on) strangers call ADDRESS PORT     all
+ * that a stranger may try, but for the token strangers scan ADDRESS          every port strangers
+ * knock ADDRESS PORT    whether somebody listens there */
 #include <rankpool.h>
 
 #include <arpa/inet.h>
@@ -44,7 +44,7 @@ static void pause_for(long milliseconds)
     (void)nanosleep(&time, NULL);
 }
 
-/* ---- what this process listens on ------------------------------------------------------------------------------------- */
+/* ---- what this process listens on ---------------------------------------------------------- */
 
 struct door {
     uint32_t ip; /* network byte order */
@@ -78,11 +78,13 @@ static int doors_of(const char *table, struct door *doors, int count)
         unsigned long inode;
         unsigned port, state;
         char address[40];
-        if (sscanf(line, "%*d: %39[0-9A-F]:%x %*s %x %*s %*s %*s %*s %*s %lu", address, &port, &state, &inode) != 4 ||
+        if (sscanf(line, "%*d: %39[0-9A-F]:%x %*s %x %*s %*s %*s %*s %*s %lu", address, &port,
+                   &state, &inode) != 4 ||
             state != 10 || !owns(inode))
             continue;
-        doors[count++] = (struct door){ .ip = strlen(address) == 8 ? (uint32_t)strtoul(address, NULL, 16) : 0,
-                                        .port = port };
+        doors[count++] = (struct door){
+            .ip = strlen(address) == 8 ? (uint32_t)strtoul(address, NULL, 16) : 0, .port = port
+        };
     }
     if (file)
         (void)fclose(file);
@@ -153,7 +155,8 @@ static bool is_over(int door)
     return access(name, F_OK) == 0;
 }
 
-/* The library's sockets are made so, and MPI's are not: rank 0 listens until the strangers have been there. */
+/* The library's sockets are made so, and MPI's are not: rank 0 listens until the strangers have
+ * been there. */
 int socket(int domain, int type, int protocol)
 {
     double end = now() + PATIENT;
@@ -165,7 +168,7 @@ int socket(int domain, int type, int protocol)
     return (int)syscall(SYS_socket, domain, type, protocol);
 }
 
-/* ---- the pool ----------------------------------------------------------------------------------------------------------- */
+/* ---- the pool ------------------------------------------------------------------------------ */
 
 static rp_status triple(rp_call *call, const void *arg, size_t size)
 {
@@ -202,7 +205,9 @@ static void work(rp_pool *pool)
         expect(rp_submit(pool, triple, &i, sizeof i, NULL, &futures[i]) == RP_OK, "rp_submit");
     for (int64_t i = 0; i < ROUND; i++) {
         int64_t value = 0;
-        expect(rp_get(pool, futures[i], PATIENT, &value, sizeof value, NULL) == RP_OK && value == 3 * i, "a result");
+        expect(rp_get(pool, futures[i], PATIENT, &value, sizeof value, NULL) == RP_OK &&
+                   value == 3 * i,
+               "a result");
     }
 }
 
@@ -301,7 +306,7 @@ static int open_the_pool(void)
     return code;
 }
 
-/* ---- strangers ------------------------------------------------------------------------------------------------------------ */
+/* ---- strangers ----------------------------------------------------------------------------- */
 
 static struct sockaddr_in goal = { .sin_family = AF_INET };
 
@@ -383,7 +388,8 @@ static int visit_in_a_crowd(void)
     for (int i = 0; i < CROWD; i++)
         held += !is_turned_away(files[i]);
     if (held || failed)
-        printf("of %d connections held %d were not turned away; of %d others %d failed\n", CROWD, held, VISITS, failed);
+        printf("of %d connections held %d were not turned away; of %d others %d failed\n", CROWD,
+               held, VISITS, failed);
     return held + failed;
 }
 

@@ -1,7 +1,7 @@
 /* Work while workers are killed; lost.sh says how.  Prints how many futures settled, and how.
- *   survivor TASKS KILLS SEED    each of KILLS workers, by turns, is killed at a random moment between the submits
- *   survivor all                 every worker is
- *   survivor vanish              rank 0 is; its workers' pids are printed before */
+ *   survivor TASKS KILLS SEED    each of KILLS workers, by turns, is killed at a random moment
+ * between the submits survivor all                 every worker is survivor vanish rank 0 is; its
+ * workers' pids are printed before */
 #include "padded.h"
 
 #include <rankpool.h>
@@ -57,7 +57,8 @@ static int work(rp_pool *pool, int tasks, int kills, unsigned seed)
     for (int i = 0; futures && i < tasks; i++) {
         int64_t value = i;
         memcpy(large, &value, sizeof value);
-        if (rp_submit(pool, twice, large, i % 100 == 1 ? sizeof large : sizeof value, NULL, &futures[i]) != RP_OK)
+        if (rp_submit(pool, twice, large, i % 100 == 1 ? sizeof large : sizeof value, NULL,
+                      &futures[i]) != RP_OK)
             wrong++;
         if (killed < kills && rand_r(&seed) % (tasks / (kills + 1)) == 0)
             end(pool, ++killed);
@@ -82,7 +83,8 @@ static int work(rp_pool *pool, int tasks, int kills, unsigned seed)
     free(futures);
     rp_stats stats = RP_STATS_INIT;
     (void)!rp_stats_of(pool, &stats);
-    printf("%d right, %d lost, %d wrong; %d workers, %d lost\n", right, lost, wrong, stats.workers, stats.lost);
+    printf("%d right, %d lost, %d wrong; %d workers, %d lost\n", right, lost, wrong, stats.workers,
+           stats.lost);
     return wrong;
 }
 
@@ -113,7 +115,8 @@ int main(int argc, char **argv)
         rp_future future;
         for (int i = 1; i <= (int)rp_workers(pool); i++)
             printf("pid %lld\n", (long long)pid_of(pool, i));
-        bad = rp_submit(pool, forever, NULL, 0, NULL, &future) != RP_OK || rp_wait(pool, future, 0.3) == RP_OK;
+        bad = rp_submit(pool, forever, NULL, 0, NULL, &future) != RP_OK ||
+              rp_wait(pool, future, 0.3) == RP_OK;
         (void)raise(SIGKILL);
     } else if (strcmp(argv[1], "all") == 0) {
         bad = lose_all(pool);

@@ -7,7 +7,8 @@
 
 #define CHAIN 1000
 
-/* Adds 1 to the sum of its inputs, which are int64_t each; a longer one counts by its bytes, which must be as filled. */
+/* Adds 1 to the sum of its inputs, which are int64_t each; a longer one counts by its bytes, which
+ * must be as filled. */
 static rp_status adds(rp_call *call, const void *arg, size_t size)
 {
     int64_t sum = 1;
@@ -152,7 +153,8 @@ static void edges(void)
     rp_future inputs[3] = { submit(makes, &one, sizeof one), submit(makes, &none, sizeof none),
                             submit(makes, &one, sizeof one) };
     IS(RP_OK, rp_drain(pool, 30));
-    CU_ASSERT_EQUAL(value_of(after(looks, inputs, 3)), 2); /* settled already; an empty one is NULL */
+    CU_ASSERT_EQUAL(value_of(after(looks, inputs, 3)),
+                    2); /* settled already; an empty one is NULL */
     rp_future same[2] = { inputs[0], inputs[0] };
     CU_ASSERT_EQUAL(value_of(after(adds, same, 2)), 3);
     rp_task_options options = RP_TASK_OPTIONS_INIT;
@@ -204,7 +206,8 @@ static void failing_at_length(void)
         IS(RP_ERR_INPUT, rp_get(pool, chain_of[i], 30, NULL, 0, NULL));
         (void)snprintf(last, sizeof last, "task adds (number %zu) was not run", i);
         SAYS(last);
-        (void)snprintf(last, sizeof last, "failed: task %s (number %zu)", i > 1 ? "adds" : "returns", i - 1);
+        (void)snprintf(last, sizeof last, "failed: task %s (number %zu)",
+                       i > 1 ? "adds" : "returns", i - 1);
         SAYS(last);
         SAYS("task returns (number 0) failed");
         SAYS("code 40");
@@ -220,7 +223,8 @@ static void cancelled(void)
         return;
     rp_stats stats = RP_STATS_INIT;
     rp_future gate = close_gate();
-    rp_future first = after(adds, &gate, 1), second = after(adds, &first, 1), third = after(adds, &second, 1);
+    rp_future first = after(adds, &gate, 1), second = after(adds, &first, 1),
+              third = after(adds, &second, 1);
     CU_ASSERT_EQUAL(rp_state_of(pool, second), RP_WAITING);
     IS(RP_OK, rp_stats_of(pool, &stats));
     CU_ASSERT_EQUAL(stats.waiting, 3);
@@ -255,7 +259,8 @@ static CU_TestInfo tests[] = { { "chain", chain },
                                { "cancelled", cancelled },
                                { "left_behind", left_behind },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "after", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "after", NULL, NULL, NULL, end_pool, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

@@ -1,4 +1,5 @@
-/* One task: submitting, waiting, its result, its outcome, its future's life; what each call refuses. */
+/* One task: submitting, waiting, its result, its outcome, its future's life; what each call
+ * refuses. */
 /* limit: 180 */
 /* run: alone, -n 1, -n 2, -n 4, -n 8 */
 #include "fixture.h"
@@ -137,7 +138,8 @@ static void larger_buffer(void)
         return;
     for (size_t length = 0; length <= 32; length++) {
         memset(room, '.', sizeof room);
-        IS(RP_OK, rp_get(pool, submit(echo, "0123456789abcdef0123456789abcdef", length), RP_FOREVER, room, 64, &size));
+        IS(RP_OK, rp_get(pool, submit(echo, "0123456789abcdef0123456789abcdef", length), RP_FOREVER,
+                         room, 64, &size));
         CU_ASSERT_EQUAL(size, length);
         CU_ASSERT_EQUAL(memcmp(room, "0123456789abcdef0123456789abcdef", length), 0);
         CU_ASSERT_EQUAL(room[length], '.');
@@ -575,7 +577,8 @@ static rp_status calls_the_pool(rp_call *call, const void *arg, size_t size)
     (void)size;
     rp_status status = rp_apply(NULL, nothing, NULL, 0, NULL, 0, NULL);
     const char *text = rp_error_message();
-    return status == RP_ERR_CONTEXT ? rp_return(call, text, strlen(text) + 1) : rp_fail(call, (int)status, "%s", text);
+    return status == RP_ERR_CONTEXT ? rp_return(call, text, strlen(text) + 1)
+                                    : rp_fail(call, (int)status, "%s", text);
 }
 RP_TASK(calls_the_pool);
 
@@ -595,8 +598,9 @@ static void without_if_pool(void)
     rp_stream *stream = NULL;
     if (open_pool(NULL))
         close_pool();
-    const char *why = rank_here() > 0 ? ": the pool is NULL: this rank was a worker: only rank 0 has a pool"
-                                      : ": the pool is NULL: rp_open has not made one, or rp_close has ended it";
+    const char *why =
+        rank_here() > 0 ? ": the pool is NULL: this rank was a worker: only rank 0 has a pool"
+                        : ": the pool is NULL: rp_open has not made one, or rp_close has ended it";
     IS(RP_ERR_INVALID, rp_apply(pool, nothing, NULL, 0, NULL, 0, NULL));
     SAYS("rp_apply: the pool");
     SAYS(why);
@@ -617,16 +621,18 @@ static void without_if_pool(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo results[] = { { "first_program", first_program },
-                                     { "futures_differ", futures_differ },
-                                     { "got_in_any_order", got_in_any_order },
-                                     { "empty_results", empty_results },
-                                     { "applies", applies },
-                                     { "short_buffer_keeps_the_future", short_buffer_keeps_the_future },
-                                     { "larger_buffer", larger_buffer },
-                                     { "taken_data_outlives_the_pool", taken_data_outlives_the_pool },
-                                     { "arguments_are_copied", arguments_are_copied },
-                                     CU_TEST_INFO_NULL };
+    static CU_TestInfo results[] = {
+        { "first_program", first_program },
+        { "futures_differ", futures_differ },
+        { "got_in_any_order", got_in_any_order },
+        { "empty_results", empty_results },
+        { "applies", applies },
+        { "short_buffer_keeps_the_future", short_buffer_keeps_the_future },
+        { "larger_buffer", larger_buffer },
+        { "taken_data_outlives_the_pool", taken_data_outlives_the_pool },
+        { "arguments_are_copied", arguments_are_copied },
+        CU_TEST_INFO_NULL
+    };
     static CU_TestInfo waiting[] = { { "waits_no_longer_than_told", waits_no_longer_than_told },
                                      { "zero_timeouts_get_there", zero_timeouts_get_there },
                                      { "strange_timeouts", strange_timeouts },

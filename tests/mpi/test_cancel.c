@@ -1,4 +1,5 @@
-/* Cancelling over MPI: what is queued, what is in a worker's inbox, what runs; and what a worker hands back while a long task runs. */
+/* Cancelling over MPI: what is queued, what is in a worker's inbox, what runs; and what a worker
+ * hands back while a long task runs. */
 /* run: -n 2, -n 3 */
 /* limit: 120 */
 #include "fixture.h"
@@ -6,8 +7,9 @@
 #include <time.h>
 
 #define MANY 500
-#define MOST 8    /* workers */
-#define LONG 20.0 /* seconds: an obedient task was never told, a task behind a long one never moved */
+#define MOST 8 /* workers */
+/* seconds: an obedient task was never told, a task behind a long one never moved */
+#define LONG 20.0
 
 static void compute(double length)
 {
@@ -51,7 +53,8 @@ static void wait_until_sent(rp_future future, double limit)
         continue;
 }
 
-/* rank 0 computes behind the cancel: the caretakers carry it, or, without them, the call and the task's own question do. */
+/* rank 0 computes behind the cancel: the caretakers carry it, or, without them, the call and the
+ * task's own question do. */
 static void running(rp_toggle background)
 {
     rp_config config = RP_CONFIG_INIT;
@@ -80,7 +83,8 @@ static void running_ones_without_caretakers(void)
     running(RP_OFF);
 }
 
-/* Behind a long one at every worker: not one of them begins; without caretakers a worker may begin what it has before the cancel is here. */
+/* Behind a long one at every worker: not one of them begins; without caretakers a worker may begin
+ * what it has before the cancel is here. */
 static void many_behind_a_long_one(rp_toggle background)
 {
     static rp_future futures[MANY];
@@ -137,8 +141,9 @@ static void behind_one_that_runs(void)
     for (int i = 0; i < TASKS; i++)
         IS(RP_OK, rp_submit(pool, obedient_or_short, &runs[i], sizeof *runs, &there, &futures[i]));
     IS(RP_OK, rp_wait(pool, futures[LONG_ONE - 1], LONG));
-    wait_until_sent(futures[LONG_ONE + 1],
-                    LONG / 4); /* where the long one was its message's last, the others stay at rank 0 */
+    wait_until_sent(
+        futures[LONG_ONE + 1],
+        LONG / 4); /* where the long one was its message's last, the others stay at rank 0 */
     compute(0.01);
     for (int i = LONG_ONE + 1; i < TASKS; i++)
         IS(RP_OK, rp_cancel(pool, futures[i]));
@@ -244,7 +249,8 @@ static void hidden_long_one(void)
 }
 
 static CU_TestInfo tests[] = { { "running_ones", running_ones },
-                               { "running_ones_without_caretakers", running_ones_without_caretakers },
+                               { "running_ones_without_caretakers",
+                                 running_ones_without_caretakers },
                                { "many_of_them", many_of_them },
                                { "many_without_caretakers", many_without_caretakers },
                                { "behind_one_that_runs", behind_one_that_runs },
@@ -252,7 +258,8 @@ static CU_TestInfo tests[] = { { "running_ones", running_ones },
                                { "detached_ones_in_silence", detached_ones_in_silence },
                                { "hidden_long_one", hidden_long_one },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "cancel", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "cancel", NULL, NULL, NULL, end_pool, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

@@ -1,4 +1,5 @@
-/* The caretaker thread: rank 0 computes without a call, and the workers go on; it costs nothing when there is nothing to do. */
+/* The caretaker thread: rank 0 computes without a call, and the workers go on; it costs nothing
+ * when there is nothing to do. */
 /* run: alone, -n 1, -n 2, -n 4 */
 /* machine: alone */
 #include "fixture.h"
@@ -24,11 +25,13 @@ static double cpu_seconds(void)
 
 static void pause_for(double length)
 {
-    struct timespec t = { .tv_sec = (time_t)length, .tv_nsec = (long)((length - (double)(time_t)length) * 1e9) };
+    struct timespec t = { .tv_sec = (time_t)length,
+                          .tv_nsec = (long)((length - (double)(time_t)length) * 1e9) };
     (void)nanosleep(&t, NULL);
 }
 
-/* ---- tasks that rank 0 can count without a call: in a page of a file, which every rank of this host maps ---- */
+/* ---- tasks that rank 0 can count without a call: in a page of a file, which every rank of this
+ * host maps ---- */
 
 #define PATIENCE 50 /* seconds, on a machine however busy */
 
@@ -42,7 +45,9 @@ static atomic_uint *page_of(const char *path, int flags)
     int fd = open(path, O_RDWR | flags, 0600);
     if (fd < 0)
         return NULL;
-    void *page = ftruncate(fd, 4096) == 0 ? mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+    void *page = ftruncate(fd, 4096) == 0
+                     ? mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+                     : MAP_FAILED;
     (void)close(fd);
     return page == MAP_FAILED ? NULL : page;
 }
@@ -71,7 +76,8 @@ static atomic_uint *page;
 static void begin_count(void)
 {
     static int begun;
-    (void)snprintf(counted.path, sizeof counted.path, "/tmp/rankpool-count-%ld-%d", (long)getpid(), ++begun);
+    (void)snprintf(counted.path, sizeof counted.path, "/tmp/rankpool-count-%ld-%d", (long)getpid(),
+                   ++begun);
     page = page_of(counted.path, O_CREAT | O_TRUNC);
     CU_ASSERT_PTR_NOT_NULL_FATAL(page);
 }
@@ -142,7 +148,8 @@ static void is_there(void)
 
 /* ---- what it does ---- */
 
-/* Many times what a worker is given ahead: somebody hands out tasks without a call.  (How fast, tests/bench measures.) */
+/* Many times what a worker is given ahead: somebody hands out tasks without a call.  (How fast,
+ * tests/bench measures.) */
 static void works_while_rank_0(bool computes)
 {
     if (!open_pool(NULL))
@@ -184,7 +191,8 @@ static void idles_for_nothing(void)
 
 /* ---- several pools ---- */
 
-/* Rank 0 has one pool with the odd ranks and one with the even ones; both work at once while it is away. */
+/* Rank 0 has one pool with the odd ranks and one with the even ones; both work at once while it is
+ * away. */
 static void two_pools(void)
 {
     int initialised = 0, rank = 0;
@@ -197,7 +205,8 @@ static void two_pools(void)
     }
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     for (int i = 0; i < 2; i++)
-        (void)MPI_Comm_split(MPI_COMM_WORLD, rank == 0 || rank % 2 == i ? 0 : MPI_UNDEFINED, rank, &comms[i]);
+        (void)MPI_Comm_split(MPI_COMM_WORLD, rank == 0 || rank % 2 == i ? 0 : MPI_UNDEFINED, rank,
+                             &comms[i]);
     for (int i = 0; i < 2; i++)
         if (comms[i] != MPI_COMM_NULL)
             IS(RP_OK, rp_open_comm(comms[i], NULL, &pools[i]));
@@ -237,12 +246,14 @@ static void opens_and_closes(void)
 int main(int argc, char **argv)
 {
     static CU_TestInfo caretaker[] = { { "is_there", is_there },
-                                       { "works_while_rank_0_computes", works_while_rank_0_computes },
+                                       { "works_while_rank_0_computes",
+                                         works_while_rank_0_computes },
                                        { "works_while_rank_0_is_away", works_while_rank_0_is_away },
                                        { "idles_for_nothing", idles_for_nothing },
                                        { "two_pools", two_pools },
                                        { "opens_and_closes", opens_and_closes },
                                        CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "caretaker", NULL, NULL, NULL, end_pool, caretaker }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "caretaker", NULL, NULL, NULL, end_pool, caretaker },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -17,7 +17,8 @@ static void works(rp_pool *p, int64_t salt)
         wrong += rp_submit(p, twice, &(int64_t){ i + salt }, sizeof i, NULL, &futures[i]) != RP_OK;
     for (int64_t i = 0; i < 200; i++) {
         int64_t out = 0;
-        wrong += rp_get(p, futures[i], RP_FOREVER, &out, sizeof out, NULL) != RP_OK || out != 2 * (i + salt);
+        wrong += rp_get(p, futures[i], RP_FOREVER, &out, sizeof out, NULL) != RP_OK ||
+                 out != 2 * (i + salt);
     }
     CU_ASSERT_EQUAL(wrong, 0);
 }
@@ -130,14 +131,16 @@ static void subset(void)
     nothing_is_left(MPI_COMM_WORLD);
 }
 
-/* Rank 0 is master of two pools at once: the odd ranks are the workers of one, the even ones of the other. */
+/* Rank 0 is master of two pools at once: the odd ranks are the workers of one, the even ones of the
+ * other. */
 static void two_at_once(void)
 {
     MPI_Comm comms[2];
     rp_pool *pools[2] = { NULL, NULL };
     rp_future futures[2][300];
     for (int i = 0; i < 2; i++)
-        (void)MPI_Comm_split(MPI_COMM_WORLD, rank == 0 || rank % 2 == i ? 0 : MPI_UNDEFINED, rank, &comms[i]);
+        (void)MPI_Comm_split(MPI_COMM_WORLD, rank == 0 || rank % 2 == i ? 0 : MPI_UNDEFINED, rank,
+                             &comms[i]);
     for (int i = 0; i < 2; i++)
         if (comms[i] != MPI_COMM_NULL)
             IS(RP_OK, rp_open_comm(comms[i], NULL, &pools[i]));
@@ -145,13 +148,15 @@ static void two_at_once(void)
         int wrong = 0;
         for (int64_t i = 0; i < 300; i++)
             for (int j = 0; j < 2; j++)
-                wrong += rp_submit(pools[j], twice, &(int64_t){ 1000 * j + i }, 8, NULL, &futures[j][i]) != RP_OK;
+                wrong += rp_submit(pools[j], twice, &(int64_t){ 1000 * j + i }, 8, NULL,
+                                   &futures[j][i]) != RP_OK;
         CU_ASSERT_EQUAL(rp_state_of(pools[1], futures[0][7]), RP_STALE);
         CU_ASSERT_EQUAL(rp_state_of(pools[0], futures[1][7]), RP_STALE);
         for (int64_t i = 0; i < 300; i++)
             for (int j = 0; j < 2; j++) {
                 int64_t out = 0;
-                wrong += rp_get(pools[j], futures[j][i], RP_FOREVER, &out, sizeof out, NULL) != RP_OK;
+                wrong += rp_get(pools[j], futures[j][i], RP_FOREVER, &out, sizeof out, NULL) !=
+                         RP_OK;
                 wrong += out != 2 * (1000 * j + i);
             }
         CU_ASSERT_EQUAL(wrong, 0);
@@ -221,14 +226,15 @@ static void communicator_untouched(void)
 /* What anybody sends on the application's own communicator. */
 static int sent_on_world;
 
-int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
+int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm,
+              MPI_Request *request)
 {
     sent_on_world += comm == MPI_COMM_WORLD;
     return PMPI_Isend(data, count, type, to, tag, comm, request);
 }
 
-/* Late, but not too late.  Those that wait say nothing of it: a message that comes when rank 0 has opened the pool would stay behind, or come to
- * a later communicator of that one's number. */
+/* Late, but not too late.  Those that wait say nothing of it: a message that comes when rank 0 has
+ * opened the pool would stay behind, or come to a later communicator of that one's number. */
 static void late_rank(void)
 {
     double wake = seconds() + 1.4;
@@ -256,7 +262,8 @@ int main(int argc, char **argv)
                                   { "communicator_untouched", communicator_untouched },
                                   { "late_rank", late_rank },
                                   CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "comm", NULL, NULL, NULL, end_pool, comm }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "comm", NULL, NULL, NULL, end_pool, comm },
+                                     CU_SUITE_INFO_NULL };
     (void)MPI_Init(&argc, &argv); /* no threads asked for */
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     (void)MPI_Comm_size(MPI_COMM_WORLD, &size);

@@ -1,4 +1,5 @@
-/* on_done: called once for each task, in order of settling, by the application's own thread, with no lock held. */
+/* on_done: called once for each task, in order of settling, by the application's own thread, with
+ * no lock held. */
 /* run: alone, -n 1, -n 2, -n 4 */
 #include "pool/pool.h" /* before the fixture, which has a variable of that name */
 
@@ -23,8 +24,8 @@ static uint64_t live(void)
 /* Takes down the call; what holds of every one. */
 static void note(rp_pool *where, rp_future future, const rp_outcome *outcome)
 {
-    wrong += where != opened || depth != 1 || in_submit || !pthread_equal(thread, pthread_self()) || future.id == 0 ||
-             outcome->struct_size != sizeof *outcome;
+    wrong += where != opened || depth != 1 || in_submit || !pthread_equal(thread, pthread_self()) ||
+             future.id == 0 || outcome->struct_size != sizeof *outcome;
     order[called++ % MOST] = future.id;
 }
 
@@ -54,7 +55,8 @@ static rp_task_options with(rp_done *on_done, void *user)
     return options;
 }
 
-static rp_status submit_with(rp_fn *fn, const void *arg, size_t size, const rp_task_options *options, rp_future *future)
+static rp_status submit_with(rp_fn *fn, const void *arg, size_t size,
+                             const rp_task_options *options, rp_future *future)
 {
     in_submit = true;
     rp_status status = rp_submit(pool, fn, arg, size, options, future);
@@ -109,7 +111,8 @@ static void before_the_wait_ends(void)
 
 static int left;
 
-static void submits_the_next(rp_pool *where, rp_future future, const rp_outcome *outcome, void *user)
+static void submits_the_next(rp_pool *where, rp_future future, const rp_outcome *outcome,
+                             void *user)
 {
     depth++;
     note(where, future, outcome);
@@ -202,7 +205,8 @@ static void told_by_drain(void)
 
 static rp_status refusal;
 
-static void submits_at_the_end(rp_pool *where, rp_future future, const rp_outcome *outcome, void *user)
+static void submits_at_the_end(rp_pool *where, rp_future future, const rp_outcome *outcome,
+                               void *user)
 {
     (void)future;
     (void)outcome;
@@ -231,7 +235,8 @@ static rp_future other;
 static rp_stream *stream; /* opened inside, closed outside */
 static int refusals;
 
-static void calls_everything(rp_pool *where, rp_future future, const rp_outcome *outcome, void *user)
+static void calls_everything(rp_pool *where, rp_future future, const rp_outcome *outcome,
+                             void *user)
 {
     rp_outcome seen = RP_OUTCOME_INIT;
     rp_stats stats = RP_STATS_INIT;
@@ -273,8 +278,9 @@ static void calls_everything(rp_pool *where, rp_future future, const rp_outcome 
     IS(RP_OK, rp_outcome_of(where, future, &seen));
     CU_ASSERT_EQUAL(rp_state_of(where, future), RP_DONE);
     IS(RP_OK, rp_wait(where, future, 0));
-    IS(RP_OK, rp_get(where, future, 0, &byte, 1, NULL));         /* it is done */
-    IS(RP_OK, rp_submit(where, nothing, NULL, 0, NULL, &async)); /* not in the slot of the one just got */
+    IS(RP_OK, rp_get(where, future, 0, &byte, 1, NULL)); /* it is done */
+    IS(RP_OK,
+       rp_submit(where, nothing, NULL, 0, NULL, &async)); /* not in the slot of the one just got */
     CU_ASSERT_EQUAL(outcome->size, 1);
     CU_ASSERT_EQUAL(*(const char *)outcome->data, 'x');
     IS(RP_OK, rp_release(where, async));
@@ -299,14 +305,16 @@ static void may_and_may_not(void)
     IS(RP_ERR_STALE, rp_get(pool, future, 0, NULL, 0, NULL));
     IS(RP_OK, rp_stream_close(&stream));
     IS(RP_OK, rp_stats_of(pool, &stats));
-    CU_ASSERT_EQUAL(stats.submitted, stats.done + stats.cancelled); /* the refused calls left nothing */
+    CU_ASSERT_EQUAL(stats.submitted,
+                    stats.done + stats.cancelled); /* the refused calls left nothing */
     CU_ASSERT_EQUAL(wrong, 0);
     IS(RP_OK, rp_release(pool, other));
     CU_ASSERT_TRUE(live() <= 1); /* alone: the gate's */
     close_pool();
 }
 
-static void gets_and_submits(rp_pool *where, rp_future future, const rp_outcome *outcome, void *user)
+static void gets_and_submits(rp_pool *where, rp_future future, const rp_outcome *outcome,
+                             void *user)
 {
     int64_t value;
     rp_future *next = user;
@@ -387,7 +395,8 @@ static rp_status fails_at_first(rp_call *call, const void *arg, size_t size)
     (void)arg;
     (void)size;
     rp_call_info_of(call, &info);
-    return info.attempt < 3 ? rp_fail(call, 7, "at attempt %d", info.attempt) : rp_return(call, "done", 4);
+    return info.attempt < 3 ? rp_fail(call, 7, "at attempt %d", info.attempt)
+                            : rp_return(call, "done", 4);
 }
 RP_TASK(fails_at_first);
 
@@ -423,7 +432,8 @@ static void count_lines(rp_level level, const char *line, void *user)
     lines += level <= RP_LOG_WARNING;
 }
 
-static void tries_the_handle(rp_pool *where, rp_future future, const rp_outcome *outcome, void *user)
+static void tries_the_handle(rp_pool *where, rp_future future, const rp_outcome *outcome,
+                             void *user)
 {
     (void)user;
     depth++;
@@ -489,8 +499,9 @@ static void maps(void)
     IS(RP_OK, rp_drain(pool, RP_FOREVER));
     CU_ASSERT_EQUAL(refusals, 2);
     IS(RP_OK, status);
-    IS(RP_ERR_STALE, rp_get(pool, all, 0, NULL, 0, NULL));                  /* the callback released it */
-    IS(RP_OK, rp_map_async(pool, twice, in, 8, 0, out, 8, &options, &all)); /* no items: done at once */
+    IS(RP_ERR_STALE, rp_get(pool, all, 0, NULL, 0, NULL)); /* the callback released it */
+    IS(RP_OK,
+       rp_map_async(pool, twice, in, 8, 0, out, 8, &options, &all)); /* no items: done at once */
     IS(RP_OK, rp_drain(pool, 0));
     CU_ASSERT_EQUAL(called, 4);
     CU_ASSERT_EQUAL(live(), 0);
@@ -547,7 +558,8 @@ static void storm(void)
     for (int64_t i = 0; i < MOST / 2; i++) {
         if (i % 3 == 0)
             continue;
-        strange += rp_get(pool, futures[i], RP_FOREVER, &value, sizeof value, NULL) != RP_OK || value != 2 * i;
+        strange += rp_get(pool, futures[i], RP_FOREVER, &value, sizeof value, NULL) != RP_OK ||
+                   value != 2 * i;
     }
     IS(RP_OK, rp_drain(pool, RP_FOREVER));
     CU_ASSERT_EQUAL(strange, 0);
@@ -573,7 +585,8 @@ static CU_TestInfo tests[] = { { "one_worker_in_order", one_worker_in_order },
                                { "cancelled_ones", cancelled_ones },
                                { "storm", storm },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "done", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "done", NULL, NULL, NULL, end_pool, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

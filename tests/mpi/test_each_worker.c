@@ -27,7 +27,8 @@ static rp_status give_runs(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(give_runs);
 
-/* A bit for each worker that is to fail, from bit 1 on; the others give a result that nobody asked for. */
+/* A bit for each worker that is to fail, from bit 1 on; the others give a result that nobody asked
+ * for. */
 static rp_status fails_on(rp_call *call, const void *arg, size_t size)
 {
     rp_call_info info = RP_CALL_INFO_INIT;
@@ -66,7 +67,8 @@ static void once_on_each(void)
     close_pool();
 }
 
-/* Every set of failing workers: each has its own status, and the call has that of the lowest with its words. */
+/* Every set of failing workers: each has its own status, and the call has that of the lowest with
+ * its words. */
 static void the_lowest_that_fails(void)
 {
     rp_status statuses[MOST];
@@ -79,7 +81,8 @@ static void the_lowest_that_fails(void)
         for (int worker = (int)workers; worker > 0; worker--)
             lowest = set >> worker & 1 ? worker : lowest;
         (void)snprintf(words, sizeof words, "code %d: worker %d is against it", lowest, lowest);
-        IS(set ? RP_ERR_TASK : RP_OK, rp_on_each_worker(pool, fails_on, &set, sizeof set, statuses));
+        IS(set ? RP_ERR_TASK : RP_OK,
+           rp_on_each_worker(pool, fails_on, &set, sizeof set, statuses));
         if (set)
             SAYS(words);
         for (uint64_t worker = 1; worker <= workers; worker++)
@@ -108,6 +111,7 @@ int main(int argc, char **argv)
                                   { "the_lowest_that_fails", the_lowest_that_fails },
                                   { "refused", refused },
                                   CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "each_worker", NULL, NULL, NULL, end_pool, each }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "each_worker", NULL, NULL, NULL, end_pool, each },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -11,7 +11,8 @@
 static rp_status explains(rp_call *call, const void *arg, size_t size)
 {
     (void)rp_return(call, "lost", 5);
-    return rp_fail(call, -12345, "no %s in %d places: %.*s", "luck", 3, (int)size, (const char *)arg);
+    return rp_fail(call, -12345, "no %s in %d places: %.*s", "luck", 3, (int)size,
+                   (const char *)arg);
 }
 RP_TASK(explains);
 
@@ -34,7 +35,8 @@ static rp_status takes_it_back(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(takes_it_back);
 
-/* Fails until its attempt is the number at the argument's beginning; then gives the argument back. */
+/* Fails until its attempt is the number at the argument's beginning; then gives the argument
+ * back. */
 static rp_status persists(rp_call *call, const void *arg, size_t size)
 {
     rp_call_info info = RP_CALL_INFO_INIT;
@@ -79,7 +81,9 @@ static void every_value(void)
         futures[i] = submit(returns, &values[i], sizeof values[i]);
     for (size_t i = 0; i < VALUES; i++) {
         rp_outcome outcome = RP_OUTCOME_INIT;
-        rp_status expected = values[i] == RP_OK || values[i] == RP_ERR_CANCELLED ? (rp_status)values[i] : RP_ERR_TASK;
+        rp_status expected = values[i] == RP_OK || values[i] == RP_ERR_CANCELLED
+                                 ? (rp_status)values[i]
+                                 : RP_ERR_TASK;
         char code[16], room[8] = "room";
         size_t size = 99;
         (void)snprintf(code, sizeof code, "%d", values[i]);
@@ -105,7 +109,9 @@ static void applied(void)
     if (!open_pool(NULL))
         return;
     for (size_t i = 0; i < VALUES; i++) {
-        rp_status expected = values[i] == RP_OK || values[i] == RP_ERR_CANCELLED ? (rp_status)values[i] : RP_ERR_TASK;
+        rp_status expected = values[i] == RP_OK || values[i] == RP_ERR_CANCELLED
+                                 ? (rp_status)values[i]
+                                 : RP_ERR_TASK;
         IS(expected, rp_apply(pool, returns, &values[i], sizeof values[i], NULL, 0, NULL));
     }
     close_pool();
@@ -178,7 +184,8 @@ static void many(void)
         futures[i] = submit(i % 3 ? returns : echo, &i, sizeof i);
     for (int i = 0; i < COUNT; i++) {
         rp_outcome outcome = RP_OUTCOME_INIT;
-        wrong += rp_wait(pool, futures[i], RP_FOREVER) != RP_OK || rp_outcome_of(pool, futures[i], &outcome) != RP_OK;
+        wrong += rp_wait(pool, futures[i], RP_FOREVER) != RP_OK ||
+                 rp_outcome_of(pool, futures[i], &outcome) != RP_OK;
         bool good = i % 3 == 0 || i == RP_OK;
         wrong += good ? outcome.status != RP_OK : outcome.code != i || outcome.status == RP_OK;
         wrong += rp_release(pool, futures[i]) != RP_OK;
@@ -260,7 +267,8 @@ static void retries_among_others(void)
     options.retries = 2;
     for (int i = 0; i < COUNT; i++) {
         int enough = i % 4 + 1; /* one in four is never done */
-        IS(RP_OK, rp_submit(pool, persists, &enough, sizeof enough, i % 5 ? &options : NULL, &futures[i]));
+        IS(RP_OK,
+           rp_submit(pool, persists, &enough, sizeof enough, i % 5 ? &options : NULL, &futures[i]));
     }
     for (int i = 0; i < COUNT; i++) {
         rp_status expected = i % 4 + 1 <= (i % 5 ? 3 : 1) ? RP_OK : RP_ERR_TASK;
@@ -326,8 +334,10 @@ int main(int argc, char **argv)
                                      { "retries", retries },
                                      { "retries_used_up", retries_used_up },
                                      { "retries_among_others", retries_among_others },
-                                     { "detached_failures_are_logged", detached_failures_are_logged },
+                                     { "detached_failures_are_logged",
+                                       detached_failures_are_logged },
                                      CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "failing", NULL, NULL, NULL, end_pool, failing }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "failing", NULL, NULL, NULL, end_pool, failing },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

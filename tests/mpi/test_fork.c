@@ -1,4 +1,5 @@
-/* config.isolation = RP_FORK: tasks that crash, leave, overrun or are killed cost their process, and nobody else. */
+/* config.isolation = RP_FORK: tasks that crash, leave, overrun or are killed cost their process,
+ * and nobody else. */
 /* run: alone, -n 2, -n 4 */
 /* limit: 300 */
 #include "fixture.h"
@@ -36,7 +37,8 @@ static void die(enum way way)
 {
     switch (way) {
     case SEGV:
-        *(volatile int *)(uintptr_t)(zero + 64) = 1; /* nothing is there, and a sanitizer leaves it to the kernel */
+        *(volatile int *)(uintptr_t)(zero + 64) =
+            1; /* nothing is there, and a sanitizer leaves it to the kernel */
         break;
     case ABORT:
         abort();
@@ -131,7 +133,8 @@ static rp_status takes_all_memory(rp_call *call, const void *arg, size_t size)
     (void)call;
     (void)arg;
     (void)size;
-    limit.rlim_cur = limit.rlim_max = (rlim_t)1 << 28; /* it has more than that already: no more can be had */
+    limit.rlim_cur = limit.rlim_max = (rlim_t)1
+                                      << 28; /* it has more than that already: no more can be had */
     if (setrlimit(RLIMIT_AS, &limit) != 0)
         return rp_fail(call, 1, "setrlimit");
     for (;;) {
@@ -143,7 +146,8 @@ static rp_status takes_all_memory(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(takes_all_memory);
 
-/* Leaves two processes behind, one of them in a session of its own, and tells their pids through a file. */
+/* Leaves two processes behind, one of them in a session of its own, and tells their pids through a
+ * file. */
 static rp_status breeds(rp_call *call, const void *arg, size_t size)
 {
     int file = open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -324,7 +328,8 @@ static rp_task_options once(void)
     return options;
 }
 
-static rp_future submit_with(rp_fn *fn, const void *arg, size_t size, const rp_task_options *options)
+static rp_future submit_with(rp_fn *fn, const void *arg, size_t size,
+                             const rp_task_options *options)
 {
     rp_future future = { 0 };
     IS(RP_OK, rp_submit(pool, fn, arg, size, options, &future));
@@ -468,7 +473,8 @@ static void maps_that_crash(void)
             out[i] = -1;
         }
         options.chunk = chunks[k];
-        IS(RP_ERR_CRASHED, rp_map(pool, is_delicate, in, sizeof *in, ITEMS, out, sizeof *out, &options));
+        IS(RP_ERR_CRASHED,
+           rp_map(pool, is_delicate, in, sizeof *in, ITEMS, out, sizeof *out, &options));
         SAYS("item 13 of a map of is_delicate");
         SAYS("SIGSEGV");
         for (int i = 0; i < ITEMS; i++)
@@ -512,11 +518,15 @@ static void each_has_worker_data(void)
     options.worker = 1;
     options.worker_hard = true;
     enum way way = SEGV;
-    IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &before, sizeof before, NULL));
-    IS(RP_ERR_CRASHED, rp_get(pool, submit_with(dies, &way, sizeof way, &options), RP_FOREVER, NULL, 0, NULL));
-    IS(RP_OK, rp_get(pool, submit_with(data_of, NULL, 0, &options), RP_FOREVER, text, sizeof text, NULL));
+    IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &before,
+                     sizeof before, NULL));
+    IS(RP_ERR_CRASHED,
+       rp_get(pool, submit_with(dies, &way, sizeof way, &options), RP_FOREVER, NULL, 0, NULL));
+    IS(RP_OK,
+       rp_get(pool, submit_with(data_of, NULL, 0, &options), RP_FOREVER, text, sizeof text, NULL));
     CU_ASSERT_STRING_EQUAL(text, gene);
-    IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &after, sizeof after, NULL));
+    IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &after, sizeof after,
+                     NULL));
     CU_ASSERT(before != after && before != getpid());
     close_pool();
     CU_ASSERT(ends_soon(after));
@@ -527,7 +537,8 @@ static void each_has_worker_data(void)
 
 static void every_way(void)
 {
-    static const char *words[WAYS] = { "SIGSEGV", "SIGABRT", "status 3", "status 4", "SIGKILL", "SIGSEGV", "SIGFPE" };
+    static const char *words[WAYS] = { "SIGSEGV", "SIGABRT", "status 3", "status 4",
+                                       "SIGKILL", "SIGSEGV", "SIGFPE" };
     static const int codes[WAYS] = { SIGSEGV, SIGABRT, 3, 4, SIGKILL, SIGSEGV, SIGFPE };
     if (!open_forked())
         return;
@@ -582,7 +593,8 @@ static void sigchld_ignored(void)
     rp_task_options options = once();
     void (*before)(int) = signal(SIGCHLD, SIG_IGN);
     if (open_forked()) {
-        IS(RP_ERR_CRASHED, rp_get(pool, submit_with(dies, &way, sizeof way, &options), 20, NULL, 0, NULL));
+        IS(RP_ERR_CRASHED,
+           rp_get(pool, submit_with(dies, &way, sizeof way, &options), 20, NULL, 0, NULL));
         still_works();
         close_pool();
     }
@@ -602,7 +614,8 @@ static void time_limit(void)
     IS(RP_OK, rp_outcome_of(pool, future, &outcome));
     CU_ASSERT_EQUAL(outcome.status, RP_ERR_DEADLINE);
     CU_ASSERT_EQUAL(outcome.attempts, 2);
-    says(outcome.message, "task loops (number 0) overran its time limit on worker", __FILE__, __LINE__);
+    says(outcome.message, "task loops (number 0) overran its time limit on worker", __FILE__,
+         __LINE__);
     says(outcome.message, "was killed after its limit of 0.05 s", __FILE__, __LINE__);
     still_works();
     close_pool();
@@ -626,7 +639,8 @@ static void out_of_memory(void)
     rp_task_options options = once();
     if (SANITIZED || !open_forked())
         return;
-    IS(RP_ERR_CRASHED, rp_get(pool, submit_with(takes_all_memory, NULL, 0, &options), RP_FOREVER, NULL, 0, NULL));
+    IS(RP_ERR_CRASHED,
+       rp_get(pool, submit_with(takes_all_memory, NULL, 0, &options), RP_FOREVER, NULL, 0, NULL));
     SAYS("SIGABRT");
     still_works();
     close_pool();
@@ -657,7 +671,8 @@ static void grandchildren(void)
     if (!open_forked())
         return;
     make_file(path, sizeof path);
-    IS(RP_ERR_CRASHED, rp_get(pool, submit_with(breeds, path, sizeof path, &options), RP_FOREVER, NULL, 0, NULL));
+    IS(RP_ERR_CRASHED,
+       rp_get(pool, submit_with(breeds, path, sizeof path, &options), RP_FOREVER, NULL, 0, NULL));
     int file = open(path, O_RDONLY | O_CLOEXEC);
     CU_ASSERT_EQUAL(read(file, pids, sizeof pids), (ssize_t)sizeof pids);
     (void)close(file);
@@ -683,9 +698,12 @@ static void copies_come_back(void)
         in[i] = i;
     for (int i = 0; i < 3; i++) {
         pid_t pids[2];
-        IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pids[0], sizeof pids[0], NULL));
-        IS(RP_OK, rp_get(pool, submit_with(forks_back, &in[i], 8, &options), RP_FOREVER, &out[i], 8, NULL));
-        IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pids[1], sizeof pids[1], NULL));
+        IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pids[0],
+                         sizeof pids[0], NULL));
+        IS(RP_OK, rp_get(pool, submit_with(forks_back, &in[i], 8, &options), RP_FOREVER, &out[i], 8,
+                         NULL));
+        IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pids[1],
+                         sizeof pids[1], NULL));
         CU_ASSERT_EQUAL(pids[0], pids[1]);
     }
     IS(RP_OK, rp_map(pool, forks_back, in, 8, 20, out, 8, NULL));
@@ -699,7 +717,8 @@ static void last_words(void)
     rp_task_options options = once();
     if (!open_forked())
         return;
-    IS(RP_ERR_CRASHED, rp_get(pool, submit_with(talks, NULL, 0, &options), RP_FOREVER, NULL, 0, NULL));
+    IS(RP_ERR_CRASHED,
+       rp_get(pool, submit_with(talks, NULL, 0, &options), RP_FOREVER, NULL, 0, NULL));
     SAYS("The end of its standard error: the very last word");
     still_works();
     close_pool();
@@ -713,9 +732,11 @@ static void killed_from_outside(void)
     options.worker_hard = true;
     if (!open_forked())
         return;
-    IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pid, sizeof pid, NULL));
+    IS(RP_OK,
+       rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pid, sizeof pid, NULL));
     CU_ASSERT_EQUAL(kill(pid, SIGKILL), 0);
-    IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &next, sizeof next, NULL));
+    IS(RP_OK,
+       rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &next, sizeof next, NULL));
     CU_ASSERT(pid != next); /* between tasks nobody pays for it */
     close_pool();
 }
@@ -791,7 +812,8 @@ static void recycled(void)
     if (!open_pool(&config))
         return;
     for (int i = 0; i < TASKS; i++)
-        IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pids[i], sizeof pids[i], NULL));
+        IS(RP_OK, rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &pids[i],
+                         sizeof pids[i], NULL));
     for (int i = 1; i < TASKS; i++)
         CU_ASSERT((pids[i] == pids[i - 1]) == (i % 3 != 0));
     int file = open(finale, O_RDONLY | O_CLOEXEC);
@@ -837,9 +859,11 @@ static void initializer_fails_later(void)
     if (!open_pool(&config))
         return;
     (void)unlink(path);
-    IS(RP_ERR_CRASHED, rp_get(pool, submit_with(dies, &way, sizeof way, &options), RP_FOREVER, NULL, 0, NULL));
+    IS(RP_ERR_CRASHED,
+       rp_get(pool, submit_with(dies, &way, sizeof way, &options), RP_FOREVER, NULL, 0, NULL));
     for (int i = 0; i < 2; i++) {
-        IS(RP_ERR_CRASHED, rp_get(pool, submit_with(nothing, NULL, 0, &options), RP_FOREVER, NULL, 0, NULL));
+        IS(RP_ERR_CRASHED,
+           rp_get(pool, submit_with(nothing, NULL, 0, &options), RP_FOREVER, NULL, 0, NULL));
         SAYS("there is no process to run it in");
         SAYS("the initializer born_while failed");
         SAYS("the file is gone");
@@ -860,18 +884,24 @@ static void shares(void)
     options.worker_hard = true;
     if (!open_forked())
         return;
-    IS(RP_ERR_TASK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER, NULL, 0, NULL));
+    IS(RP_ERR_TASK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER,
+                           NULL, 0, NULL));
     IS(RP_OK, rp_share(pool, name, "the first", 10));
-    IS(RP_OK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER, text, sizeof text, NULL));
+    IS(RP_OK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER, text,
+                     sizeof text, NULL));
     CU_ASSERT_STRING_EQUAL(text, "the first");
-    IS(RP_ERR_CRASHED, rp_get(pool, submit_with(dies, &way, sizeof way, &options), RP_FOREVER, NULL, 0, NULL));
-    IS(RP_OK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER, text, sizeof text, NULL));
+    IS(RP_ERR_CRASHED,
+       rp_get(pool, submit_with(dies, &way, sizeof way, &options), RP_FOREVER, NULL, 0, NULL));
+    IS(RP_OK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER, text,
+                     sizeof text, NULL));
     CU_ASSERT_STRING_EQUAL(text, "the first");
     IS(RP_OK, rp_share(pool, name, "the second", 11));
-    IS(RP_OK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER, text, sizeof text, NULL));
+    IS(RP_OK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER, text,
+                     sizeof text, NULL));
     CU_ASSERT_STRING_EQUAL(text, "the second");
     IS(RP_OK, rp_share(pool, name, NULL, 0));
-    IS(RP_ERR_TASK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER, NULL, 0, NULL));
+    IS(RP_ERR_TASK, rp_get(pool, submit_with(first_shared, name, sizeof name, &options), RP_FOREVER,
+                           NULL, 0, NULL));
     close_pool();
 }
 
@@ -899,7 +929,8 @@ static int count_children(pid_t pid, pid_t *last)
     (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
     FILE *file = fopen(path, "re");
     if (file && fgets(text, sizeof text, file)) {
-        for (char *at = text, *end; (*last = (pid_t)strtol(at, &end, 10)) > 0 && end != at; at = end, count++)
+        for (char *at = text, *end; (*last = (pid_t)strtol(at, &end, 10)) > 0 && end != at;
+             at = end, count++)
             continue;
         (void)sscanf(text, "%d", last);
     }
@@ -925,7 +956,8 @@ static void many_crashes(void)
     int files = count_files((pid_t)info.pid);
     CU_ASSERT(files > 0);
     for (int i = 0; i < most; i++)
-        crashed += rp_get(pool, submit_with(dies, &way, sizeof way, &options), RP_FOREVER, NULL, 0, NULL) == RP_ERR_CRASHED;
+        crashed += rp_get(pool, submit_with(dies, &way, sizeof way, &options), RP_FOREVER, NULL, 0,
+                          NULL) == RP_ERR_CRASHED;
     CU_ASSERT_EQUAL(crashed, most);
     IS(RP_OK, rp_get(pool, submit_with(nothing, NULL, 0, &options), RP_FOREVER, NULL, 0, NULL));
     CU_ASSERT_EQUAL(count_files((pid_t)info.pid), files);
@@ -974,7 +1006,9 @@ int main(int argc, char **argv)
                                     { "many_crashes", many_crashes },
                                     { "sigchld_ignored", sigchld_ignored },
                                     CU_TEST_INFO_NULL };
-    static CU_TestInfo stops[] = { { "cancelled", cancelled }, { "terminated", terminated }, CU_TEST_INFO_NULL };
+    static CU_TestInfo stops[] = { { "cancelled", cancelled },
+                                   { "terminated", terminated },
+                                   CU_TEST_INFO_NULL };
     static CU_TestInfo lives_of[] = { { "recycled", recycled },
                                       { "failing_initializer", failing_initializer },
                                       { "initializer_fails_later", initializer_fails_later },

@@ -24,7 +24,8 @@ static double used_by(int64_t pid)
     (void)fclose(file);
     const char *after_name = strrchr(text, ')');
     CU_ASSERT_PTR_NOT_NULL_FATAL(after_name);
-    int found = sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+    int found = sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                       &system);
     CU_ASSERT_EQUAL(found, 2);
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
@@ -54,7 +55,8 @@ static void workers_used(double *used)
     }
 }
 
-/* Workers before their first task, and after a storm of them; rank 0 meanwhile is the application's. */
+/* Workers before their first task, and after a storm of them; rank 0 meanwhile is the
+ * application's. */
 static void idle_workers(void)
 {
     double before[8], after[8];
@@ -104,7 +106,8 @@ static void surplus_ranks(void)
     double before = used_here(), length = WATCHED;
     config.processes = 1;
     if (!open_pool(&config)) {
-        CU_ASSERT(rank_here() == 1 || used_here() - before < SHARE * WATCHED + 0.1); /* opening and closing, too */
+        CU_ASSERT(rank_here() == 1 ||
+                  used_here() - before < SHARE * WATCHED + 0.1); /* opening and closing, too */
         return;
     }
     IS(RP_OK, rp_apply(pool, nap, &length, sizeof length, NULL, 0, NULL));
@@ -117,6 +120,7 @@ int main(int argc, char **argv)
                                   { "waiting_master", waiting_master },
                                   { "surplus_ranks", surplus_ranks },
                                   CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "idle", NULL, NULL, NULL, end_pool, idle }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "idle", NULL, NULL, NULL, end_pool, idle },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

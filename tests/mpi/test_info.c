@@ -9,7 +9,8 @@
 
 static void adds_up(const rp_stats *stats)
 {
-    CU_ASSERT_EQUAL(stats->done + stats->failed + stats->cancelled + stats->queued + stats->sent + stats->waiting,
+    CU_ASSERT_EQUAL(stats->done + stats->failed + stats->cancelled + stats->queued + stats->sent +
+                        stats->waiting,
                     stats->submitted);
 }
 
@@ -21,7 +22,8 @@ static void counters(void)
         return;
     IS(RP_OK, rp_stats_of(pool, &stats));
     CU_ASSERT_EQUAL(stats.submitted, 0);
-    CU_ASSERT_EQUAL(stats.done + stats.failed + stats.retried + stats.cancelled + stats.journaled, 0);
+    CU_ASSERT_EQUAL(stats.done + stats.failed + stats.retried + stats.cancelled + stats.journaled,
+                    0);
     CU_ASSERT_EQUAL(stats.waiting + stats.queued + stats.sent, 0);
     CU_ASSERT_EQUAL((size_t)stats.workers, rp_workers(pool));
     CU_ASSERT_EQUAL(stats.lost, 0);
@@ -29,7 +31,8 @@ static void counters(void)
     CU_ASSERT(stats.busy_seconds >= 0 && stats.busy_seconds <= 0);
     CU_ASSERT_EQUAL(stats.recovery, RP_OFF);
     for (int64_t i = 0; i < 1000; i++) {
-        (void)submit(i % 10 ? twice : returns, i % 10 ? (const void *)&i : &(int){ i % 20 ? 5 : RP_ERR_CANCELLED },
+        (void)submit(i % 10 ? twice : returns,
+                     i % 10 ? (const void *)&i : &(int){ i % 20 ? 5 : RP_ERR_CANCELLED },
                      i % 10 ? sizeof i : sizeof(int));
         if (i % 100 == 0) {
             IS(RP_OK, rp_stats_of(pool, &stats));
@@ -65,7 +68,8 @@ static void large_bytes(void)
     IS(RP_OK, rp_stats_of(pool, &after));
     CU_ASSERT_TRUE(after.bytes_out - before.bytes_out >= sizeof room &&
                    after.bytes_out - before.bytes_out < sizeof room * 2);
-    CU_ASSERT_TRUE(after.bytes_in - before.bytes_in >= sizeof room && after.bytes_in - before.bytes_in < sizeof room * 2);
+    CU_ASSERT_TRUE(after.bytes_in - before.bytes_in >= sizeof room &&
+                   after.bytes_in - before.bytes_in < sizeof room * 2);
     close_pool();
 }
 
@@ -190,6 +194,7 @@ int main(int argc, char **argv)
                                   { "busy_seconds", busy_seconds },
                                   { "workers", workers },
                                   CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "info", NULL, NULL, NULL, end_pool, info }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "info", NULL, NULL, NULL, end_pool, info },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

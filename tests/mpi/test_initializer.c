@@ -63,11 +63,14 @@ static rp_status object(rp_call *call, const void *arg, size_t size)
     (void)size;
     begun++;
     rp_call_info_of(call, &info);
-    return info.worker >= *(const int *)arg ? rp_fail(call, 40 + info.worker, "worker %d objects", info.worker) : RP_OK;
+    return info.worker >= *(const int *)arg
+               ? rp_fail(call, 40 + info.worker, "worker %d objects", info.worker)
+               : RP_OK;
 }
 RP_TASK(object);
 
-/* With an argument of each size, at any place in memory: its function finds it aligned for any type. */
+/* With an argument of each size, at any place in memory: its function finds it aligned for any
+ * type. */
 static void argument(void)
 {
     static const size_t sizes[] = { 0, 1, 8, 100, 5000, LARGE };
@@ -96,7 +99,8 @@ static void that_fails(void)
     for (int lowest = 1; lowest <= ranks(); lowest++) {
         rp_config config = RP_CONFIG_INIT;
         rp_pool *none = NULL;
-        bool objects = ranks() == 1 || rank_here() >= lowest, fails = ranks() == 1 || lowest < ranks();
+        bool objects = ranks() == 1 || rank_here() >= lowest,
+             fails = ranks() == 1 || lowest < ranks();
         config.initializer = object;
         config.init_arg = (rp_bytes){ &lowest, sizeof lowest };
         config.finalizer = count_end;
@@ -166,7 +170,8 @@ static void one_without_memory(struct sizes sizes, size_t argument, const char *
 
 static void no_memory_for_the_argument(void)
 {
-    one_without_memory((struct sizes){ LARGE, LARGE + LARGE / 4 }, LARGE, "the initializer's argument");
+    one_without_memory((struct sizes){ LARGE, LARGE + LARGE / 4 }, LARGE,
+                       "the initializer's argument");
 }
 
 static void no_memory_to_serve(void)
@@ -179,9 +184,11 @@ int main(int argc, char **argv)
     static CU_TestInfo initializer[] = { { "argument", argument },
                                          { "that_fails", that_fails },
                                          { "not_registered", not_registered },
-                                         { "no_memory_for_the_argument", no_memory_for_the_argument },
+                                         { "no_memory_for_the_argument",
+                                           no_memory_for_the_argument },
                                          { "no_memory_to_serve", no_memory_to_serve },
                                          CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "initializer", NULL, NULL, NULL, end_pool, initializer }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "initializer", NULL, NULL, NULL, end_pool, initializer },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -1,4 +1,5 @@
-/* What a task may do: its result, its argument's alignment, what it learns of itself; and what it may not do. */
+/* What a task may do: its result, its argument's alignment, what it learns of itself; and what it
+ * may not do. */
 /* run: alone, -n 1, -n 2, -n 4 */
 /* machine: alone */
 #include "fixture.h"
@@ -9,10 +10,10 @@
 #include <unistd.h>
 
 /* A task of one test: what it finds wrong it counts, and fails with the number. */
-#define WRONG(condition)                                                                                                   \
-    do {                                                                                                                   \
-        if (condition)                                                                                                     \
-            return rp_fail(call, __LINE__, "%s", #condition);                                                              \
+#define WRONG(condition)                                                                           \
+    do {                                                                                           \
+        if (condition)                                                                             \
+            return rp_fail(call, __LINE__, "%s", #condition);                                      \
     } while (0)
 
 /* ---- results ---- */
@@ -96,10 +97,12 @@ static void results(void)
     CU_ASSERT_STRING_EQUAL(room, "end");
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         void *data = NULL;
-        IS(RP_OK, rp_take(pool, submit(shrinks, &lengths[i], sizeof lengths[i]), RP_FOREVER, &data, &size));
+        IS(RP_OK, rp_take(pool, submit(shrinks, &lengths[i], sizeof lengths[i]), RP_FOREVER, &data,
+                          &size));
         CU_ASSERT(size == lengths[i] && filled(data, size, size));
         rp_free(data);
-        IS(RP_OK, rp_take(pool, submit(reserves, &lengths[i], sizeof lengths[i]), RP_FOREVER, &data, &size));
+        IS(RP_OK, rp_take(pool, submit(reserves, &lengths[i], sizeof lengths[i]), RP_FOREVER, &data,
+                          &size));
         CU_ASSERT(size == lengths[i] && filled(data, size, size));
         rp_free(data);
     }
@@ -418,6 +421,7 @@ int main(int argc, char **argv)
                                     { "all_memory_comes_back", all_memory_comes_back },
                                     { "terminated", terminated },
                                     CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "inside", NULL, NULL, NULL, end_pool, inside }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "inside", NULL, NULL, NULL, end_pool, inside },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

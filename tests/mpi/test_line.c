@@ -1,5 +1,5 @@
-/* config.isolation = RP_FORK: a process is given several short tasks at once, and what happens to one of them is the others' business no
- * more than if it had been given them one by one. */
+/* config.isolation = RP_FORK: a process is given several short tasks at once, and what happens to
+ * one of them is the others' business no more than if it had been given them one by one. */
 /* run: -n 2, -n 3 */
 /* limit: 200 */
 #include "fixture.h"
@@ -15,7 +15,8 @@ enum { TASKS = 400, BEFORE = 20, BEHIND = 20, PATIENCE = 30 };
 
 /* ---- tasks ---- */
 
-/* A file in which each task that runs leaves its number, and one that is there when the slow one is to go on. */
+/* A file in which each task that runs leaves its number, and one that is there when the slow one is
+ * to go on. */
 struct files {
     char log[120], gate[120];
 };
@@ -82,7 +83,8 @@ static bool begin(rp_config *config)
     once.attempts = 1;
     if (!open_pool(config))
         return false;
-    (void)snprintf(order.files.log, sizeof order.files.log, "%.90s/rankpool-line-XXXXXX", dir ? dir : "/tmp");
+    (void)snprintf(order.files.log, sizeof order.files.log, "%.90s/rankpool-line-XXXXXX",
+                   dir ? dir : "/tmp");
     int file = mkstemp(order.files.log);
     CU_ASSERT_FATAL(file >= 0);
     (void)close(file);
@@ -163,7 +165,8 @@ static void a_limit_is_each_ones(void)
     end();
 }
 
-/* What was done before a slow task is reported while that runs; what is behind it can be cancelled. */
+/* What was done before a slow task is reported while that runs; what is behind it can be
+ * cancelled. */
 static void a_slow_one_holds_nobody_up(void)
 {
     rp_config config = RP_CONFIG_INIT;
@@ -221,7 +224,8 @@ static void large_results_come_one_by_one(void)
     for (int i = 0; i < TASKS; i++) {
         size_t size = 0;
         IS(RP_OK, rp_get(pool, futures[i], RP_FOREVER, out, sizeof out, &size));
-        CU_ASSERT(i % 3 ? memcmp(out, &i, sizeof i) == 0 : out[0] == (char)i && out[sizeof out - 1] == (char)i);
+        CU_ASSERT(i % 3 ? memcmp(out, &i, sizeof i) == 0
+                        : out[0] == (char)i && out[sizeof out - 1] == (char)i);
         CU_ASSERT_EQUAL(size, i % 3 ? sizeof i : sizeof out);
     }
     end();
@@ -249,13 +253,16 @@ static void no_process_has_more_than_its_share(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo line[] = { { "a_crash_costs_one", a_crash_costs_one },
-                                  { "a_limit_is_each_ones", a_limit_is_each_ones },
-                                  { "a_slow_one_holds_nobody_up", a_slow_one_holds_nobody_up },
-                                  { "another_worker_takes_over", another_worker_takes_over },
-                                  { "large_results_come_one_by_one", large_results_come_one_by_one },
-                                  { "no_process_has_more_than_its_share", no_process_has_more_than_its_share },
-                                  CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "line", NULL, NULL, NULL, end_pool, line }, CU_SUITE_INFO_NULL };
+    static CU_TestInfo line[] = {
+        { "a_crash_costs_one", a_crash_costs_one },
+        { "a_limit_is_each_ones", a_limit_is_each_ones },
+        { "a_slow_one_holds_nobody_up", a_slow_one_holds_nobody_up },
+        { "another_worker_takes_over", another_worker_takes_over },
+        { "large_results_come_one_by_one", large_results_come_one_by_one },
+        { "no_process_has_more_than_its_share", no_process_has_more_than_its_share },
+        CU_TEST_INFO_NULL
+    };
+    static CU_SuiteInfo suites[] = { { "line", NULL, NULL, NULL, end_pool, line },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

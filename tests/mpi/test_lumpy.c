@@ -1,5 +1,6 @@
-/* rp_map over items of which some are long: no worker keeps them to itself.  Items sleep, so that cores do not matter; and what is asked is
- * how many each worker ran, which a busy machine changes little, not when they were done. */
+/* rp_map over items of which some are long: no worker keeps them to itself.  Items sleep, so that
+ * cores do not matter; and what is asked is how many each worker ran, which a busy machine changes
+ * little, not when they were done. */
 /* run: -n 5 */
 /* machine: alone */
 /* limit: 200 */
@@ -60,8 +61,9 @@ static void spread(size_t count, size_t first, size_t longs, size_t chunk, int m
     for (int worker = 1; worker <= WORKERS; worker++) {
         CU_ASSERT_TRUE(ran[worker] <= most);
         if (ran[worker] > most)
-            fprintf(stderr, "%zu items, %zu long ones from %zu on, chunk %zu: worker %d ran %d of these\n", count, longs,
-                    first, chunk, worker, ran[worker]);
+            fprintf(stderr,
+                    "%zu items, %zu long ones from %zu on, chunk %zu: worker %d ran %d of these\n",
+                    count, longs, first, chunk, worker, ran[worker]);
     }
     free(in);
     free(out);
@@ -111,7 +113,8 @@ static rp_status item_or_crash(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(item_or_crash);
 
-/* The first item ends its process, and while the next one starts the others of its chunk are taken. */
+/* The first item ends its process, and while the next one starts the others of its chunk are
+ * taken. */
 static void replaced(void)
 {
     enum { COUNT = 40, CHUNK = 10 };
@@ -129,7 +132,8 @@ static void replaced(void)
         in[i] = LONG;
     if (!open_pool(&config))
         return;
-    IS(RP_ERR_CRASHED, rp_map(pool, item_or_crash, in, sizeof *in, COUNT, out, sizeof *out, &options));
+    IS(RP_ERR_CRASHED,
+       rp_map(pool, item_or_crash, in, sizeof *in, COUNT, out, sizeof *out, &options));
     for (int i = 0; i < COUNT; i++) {
         CU_ASSERT_EQUAL(statuses[i], i ? RP_OK : RP_ERR_CRASHED);
         CU_ASSERT_TRUE_FATAL(out[i] >= 0 && out[i] <= WORKERS);
@@ -142,7 +146,10 @@ static void replaced(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo tests[] = { { "here", here }, { "forked", forked }, { "replaced", replaced }, CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "lumpy", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
+    static CU_TestInfo tests[] = {
+        { "here", here }, { "forked", forked }, { "replaced", replaced }, CU_TEST_INFO_NULL
+    };
+    static CU_SuiteInfo suites[] = { { "lumpy", NULL, NULL, NULL, end_pool, tests },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

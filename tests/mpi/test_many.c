@@ -127,7 +127,8 @@ static void large_items(void)
         memset(out, 0, sizeof out);
         IS(RP_OK, rp_map(pool, repeats, in, SIZE, COUNT, out, (size_t)2 * SIZE, &options));
         for (size_t j = 0; j < COUNT; j++)
-            wrong += !filled(out + 2 * j * SIZE, SIZE, j) || !filled(out + (2 * j + 1) * SIZE, SIZE, j);
+            wrong += !filled(out + 2 * j * SIZE, SIZE, j) ||
+                     !filled(out + (2 * j + 1) * SIZE, SIZE, j);
         CU_ASSERT_EQUAL(wrong, 0);
     }
     close_pool();
@@ -184,7 +185,8 @@ static void failing_items(void)
         CU_ASSERT_EQUAL(wrong, 0);
     }
     in[13] = 0;
-    IS(RP_ERR_CANCELLED, rp_map(pool, square, in, 8, COUNT, out, 8, NULL)); /* the lowest that fails now */
+    IS(RP_ERR_CANCELLED,
+       rp_map(pool, square, in, 8, COUNT, out, 8, NULL)); /* the lowest that fails now */
     SAYS("item 14");
     in[14] = 0;
     IS(RP_ERR_SIZE, rp_map(pool, square, in, 8, COUNT, out, 8, NULL));
@@ -238,7 +240,8 @@ static void among_other_tasks(void)
             wrong += out[i] != in[i] * in[i];
         for (int64_t i = 0; i < 1000; i++) {
             int64_t value = 0;
-            wrong += rp_get(pool, futures[i], RP_FOREVER, &value, sizeof value, NULL) != RP_OK || value != 2 * i;
+            wrong += rp_get(pool, futures[i], RP_FOREVER, &value, sizeof value, NULL) != RP_OK ||
+                     value != 2 * i;
         }
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -337,7 +340,8 @@ static void waits_for_the_first(void)
     CU_ASSERT_EQUAL(index, 0);
     IS(RP_OK, rp_wait_all(pool, futures, 3, RP_FIRST_DONE, RP_FOREVER));
     if (several) {
-        IS(RP_ERR_TIMEOUT, rp_wait_all(pool, futures, 3, RP_FIRST_ERROR, 0.01)); /* none failed, not all are done */
+        IS(RP_ERR_TIMEOUT,
+           rp_wait_all(pool, futures, 3, RP_FIRST_ERROR, 0.01)); /* none failed, not all are done */
         IS(RP_OK, rp_wait_all(pool, futures, 4, RP_FIRST_ERROR, RP_FOREVER));
         CU_ASSERT_EQUAL(rp_state_of(pool, futures[3]), RP_DONE);
         CU_ASSERT_EQUAL(rp_state_of(pool, futures[0]), RP_SENT);

@@ -1,4 +1,5 @@
-/* Rank 0 runs tasks too while it waits: what it takes off the others, and that results and counts are right. */
+/* Rank 0 runs tasks too while it waits: what it takes off the others, and that results and counts
+ * are right. */
 /* run: alone, -n 1, -n 2, -n 4 */
 /* machine: alone */
 #include "fixture.h"
@@ -100,9 +101,12 @@ static void threads(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo tests[] = {
-        { "maps", maps }, { "outcomes", outcomes }, { "timeouts", timeouts }, { "threads", threads }, CU_TEST_INFO_NULL
-    };
-    static CU_SuiteInfo suites[] = { { "master_works", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
+    static CU_TestInfo tests[] = { { "maps", maps },
+                                   { "outcomes", outcomes },
+                                   { "timeouts", timeouts },
+                                   { "threads", threads },
+                                   CU_TEST_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "master_works", NULL, NULL, NULL, end_pool, tests },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -37,7 +37,8 @@ static void queued(int64_t count, rp_future *futures)
     int64_t wrong = 0;
     rp_stats stats = RP_STATS_INIT;
     rp_future gate = close_gate();
-    memset(futures, 0, (size_t)count * sizeof *futures); /* the application's own memory is not counted */
+    memset(futures, 0,
+           (size_t)count * sizeof *futures); /* the application's own memory is not counted */
     long before = resident();
     for (int64_t i = 0; i < count; i++)
         wrong += rp_submit(pool, twice, &i, sizeof i, NULL, &futures[i]) != RP_OK;
@@ -52,7 +53,8 @@ static void queued(int64_t count, rp_future *futures)
     IS(RP_OK, rp_get(pool, gate, RP_FOREVER, NULL, 0, NULL));
     for (int64_t i = 0; i < count; i++) {
         int64_t out = -1;
-        wrong += rp_get(pool, futures[i], RP_FOREVER, &out, sizeof out, NULL) != RP_OK || out != 2 * i;
+        wrong += rp_get(pool, futures[i], RP_FOREVER, &out, sizeof out, NULL) != RP_OK ||
+                 out != 2 * i;
     }
     CU_ASSERT_EQUAL(wrong, 0);
 }
@@ -82,7 +84,8 @@ static void rounds(void)
     for (int round = 0; round < 12; round++) {
         int wrong = 0;
         for (size_t i = 0; i < COUNT; i++)
-            wrong += rp_submit(pool, echo, arg, i % 100 ? i % 30 : i % sizeof arg, NULL, &futures[i]) != RP_OK;
+            wrong += rp_submit(pool, echo, arg, i % 100 ? i % 30 : i % sizeof arg, NULL,
+                               &futures[i]) != RP_OK;
         for (size_t i = 0; i < COUNT; i++)
             wrong += rp_get(pool, futures[i], RP_FOREVER, arg, sizeof arg, NULL) != RP_OK;
         CU_ASSERT_EQUAL(wrong, 0);
@@ -114,6 +117,7 @@ int main(int argc, char **argv)
     static CU_TestInfo memory[] = {
         { "rounds", rounds }, { "pools", pools }, { "ten_million", ten_million }, CU_TEST_INFO_NULL
     };
-    static CU_SuiteInfo suites[] = { { "memory", NULL, NULL, NULL, end_pool, memory }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "memory", NULL, NULL, NULL, end_pool, memory },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -1,4 +1,5 @@
-/* What an on_done function may call, and what it may not: nothing that waits, and nothing that ends what it is called in. */
+/* What an on_done function may call, and what it may not: nothing that waits, and nothing that ends
+ * what it is called in. */
 /* run: alone, -n 1, -n 2, -n 4 */
 #include "fixture.h"
 
@@ -69,7 +70,9 @@ static void waits_for_nothing(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo on_done[] = { { "waits_for_nothing", waits_for_nothing }, CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "on_done", NULL, NULL, NULL, end_pool, on_done }, CU_SUITE_INFO_NULL };
+    static CU_TestInfo on_done[] = { { "waits_for_nothing", waits_for_nothing },
+                                     CU_TEST_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "on_done", NULL, NULL, NULL, end_pool, on_done },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -131,7 +131,8 @@ static void registered_between(void)
     char room[4];
     if (open_pool(NULL)) {
         IS(RP_OK, rp_register("registered_late", registered_late));
-        IS(RP_ERR_UNREGISTERED, rp_apply(pool, registered_late, NULL, 0, room, 4, NULL)); /* this pool is older */
+        IS(RP_ERR_UNREGISTERED,
+           rp_apply(pool, registered_late, NULL, 0, room, 4, NULL)); /* this pool is older */
         close_pool();
     } else {
         IS(RP_OK, rp_register("registered_late", registered_late));
@@ -165,7 +166,8 @@ static void close_drains(void)
         }
         if (open_pool(&config)) {
             IS(RP_OK, rp_apply(pool, ordinal, NULL, 0, &out, sizeof out, NULL));
-            CU_ASSERT(end ? out <= 1001 : out == 1001); /* terminated: what had not started was dropped */
+            CU_ASSERT(end ? out <= 1001
+                          : out == 1001); /* terminated: what had not started was dropped */
             close_pool();
         }
     }
@@ -308,7 +310,8 @@ int main(int argc, char **argv)
                                     { "out_of_memory", out_of_memory },
                                     CU_TEST_INFO_NULL };
     static CU_TestInfo ends[] = { { "close_drains", close_drains },
-                                  { "terminate_waits_for_what_runs", terminate_waits_for_what_runs },
+                                  { "terminate_waits_for_what_runs",
+                                    terminate_waits_for_what_runs },
                                   { "other_threads", other_threads },
                                   CU_TEST_INFO_NULL };
     static CU_SuiteInfo suites[] = { { "begins", NULL, NULL, NULL, end_pool, begins },

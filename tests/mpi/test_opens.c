@@ -1,4 +1,5 @@
-/* Every status that opening a pool and registering a function can return, in a process of its own. */
+/* Every status that opening a pool and registering a function can return, in a process of its
+ * own. */
 /* run: alone */
 #include "calls.h"
 
@@ -166,7 +167,8 @@ static MPI_Comm failing(void)
 OVER_A_COMMUNICATOR(CALL)
 #undef HERE
 
-/* ---- registering; last, for a process that has given too many names opens no pool any more ---- */
+/* ---- registering; last, for a process that has given too many names opens no pool any more
+ *   ---- */
 
 static char name[16];
 static int names;
@@ -177,7 +179,8 @@ static rp_status next_name(void)
     return rp_register(name, echo);
 }
 
-/* The address space may not grow from now on, while names are given: sooner or later there is no memory for one.  That is the name. */
+/* The address space may not grow from now on, while names are given: sooner or later there is no
+ * memory for one.  That is the name. */
 static const char *one_too_many(void)
 {
     struct rlimit low;
@@ -238,7 +241,8 @@ int main(int argc, char **argv)
 {
     static CU_TestInfo opens[] = { OPENING(TEST) IN_A_TASK(TEST) CU_TEST_INFO_NULL };
     static CU_TestInfo comm[] = { OVER_A_COMMUNICATOR(TEST) CU_TEST_INFO_NULL };
-    static CU_TestInfo registers[] = { WITHOUT_MEMORY(TEST) TOO_MANY_NAMES(TEST) CU_TEST_INFO_NULL };
+    static CU_TestInfo registers[] = { WITHOUT_MEMORY(TEST) TOO_MANY_NAMES(TEST)
+                                           CU_TEST_INFO_NULL };
     static CU_SuiteInfo suites[] = { { "opening", NULL, NULL, NULL, NULL, opens },
                                      { "communicator", start_mpi, NULL, NULL, NULL, comm },
                                      { "registering", start_mpi, NULL, NULL, NULL, registers },

@@ -1,4 +1,5 @@
-/* What options and config ask for: order, limits, borrowed arguments; and what is refused by name. */
+/* What options and config ask for: order, limits, borrowed arguments; and what is refused by
+ * name. */
 /* run: alone, -n 1, -n 2, -n 4 */
 #include "fixture.h"
 
@@ -46,7 +47,9 @@ static void runs_in_places(const struct wish *wishes, size_t count)
 
 static void order_of_submission(void)
 {
-    static const struct wish wishes[] = { { 0, 0, 1 }, { 0, 0, 2 }, { 0, 0, 3 }, { 0, 0, 4 }, { 0, 0, 5 } };
+    static const struct wish wishes[] = {
+        { 0, 0, 1 }, { 0, 0, 2 }, { 0, 0, 3 }, { 0, 0, 4 }, { 0, 0, 5 }
+    };
     if (!open_busy())
         return;
     runs_in_places(wishes, 5);
@@ -55,8 +58,9 @@ static void order_of_submission(void)
 
 static void priorities(void)
 {
-    static const struct wish wishes[] = { { 0, 0, 4 },         { -1, 0, 7 }, { 5, 0, 2 },         { 0, 0, 5 }, { -1, 0, 8 },
-                                          { INT32_MIN, 0, 9 }, { 5, 0, 3 },  { INT32_MAX, 0, 1 }, { 0, 0, 6 } };
+    static const struct wish wishes[] = { { 0, 0, 4 }, { -1, 0, 7 },        { 5, 0, 2 },
+                                          { 0, 0, 5 }, { -1, 0, 8 },        { INT32_MIN, 0, 9 },
+                                          { 5, 0, 3 }, { INT32_MAX, 0, 1 }, { 0, 0, 6 } };
     if (!open_busy())
         return;
     runs_in_places(wishes, 9);
@@ -65,8 +69,9 @@ static void priorities(void)
 
 static void longest_cost_first(void)
 {
-    static const struct wish wishes[] = { { 0, 0, 7 },     { 0, 1.5, 4 }, { 0, 100, 2 }, { 0, 1e-9, 6 },
-                                          { 0, 1e300, 1 }, { 0, 0, 8 },   { 0, 1.5, 5 }, { 0, 99.5, 3 } };
+    static const struct wish wishes[] = { { 0, 0, 7 },    { 0, 1.5, 4 },   { 0, 100, 2 },
+                                          { 0, 1e-9, 6 }, { 0, 1e300, 1 }, { 0, 0, 8 },
+                                          { 0, 1.5, 5 },  { 0, 99.5, 3 } };
     if (!open_busy())
         return;
     runs_in_places(wishes, 8);
@@ -75,9 +80,8 @@ static void longest_cost_first(void)
 
 static void priority_before_cost(void)
 {
-    static const struct wish wishes[] = {
-        { 0, 50, 4 }, { 1, 1, 3 }, { 1, 2, 2 }, { 2, 0, 1 }, { -3, 1000, 6 }, { 0, 0, 5 }
-    };
+    static const struct wish wishes[] = { { 0, 50, 4 }, { 1, 1, 3 },     { 1, 2, 2 },
+                                          { 2, 0, 1 },  { -3, 1000, 6 }, { 0, 0, 5 } };
     if (!open_busy())
         return;
     runs_in_places(wishes, 6);
@@ -141,7 +145,8 @@ static void full_of_tasks(void)
     }
     CU_ASSERT_EQUAL(status, RP_ERR_FULL);
     SAYS("full");
-    CU_ASSERT(ranks() > 1 ? count == 10 : count >= 9 && count <= 11); /* alone, one may be at the worker */
+    CU_ASSERT(ranks() > 1 ? count == 10
+                          : count >= 9 && count <= 11); /* alone, one may be at the worker */
     IS(RP_ERR_FULL, rp_submit(pool, nothing, NULL, 0, &options, &future));
     IS(RP_ERR_FULL, rp_submit(pool, nothing, NULL, 0, &options, NULL));
     CU_ASSERT_EQUAL(future.id, 77);
@@ -173,7 +178,8 @@ static void full_of_bytes(void)
     CU_ASSERT_EQUAL(status, RP_ERR_FULL);
     CU_ASSERT(ranks() > 1 ? count == 10 : count >= 9 && count <= 11);
     open_gate();
-    IS(RP_OK, rp_submit(pool, nothing, arg, sizeof arg, NULL, NULL)); /* more than ever fits goes alone */
+    IS(RP_OK,
+       rp_submit(pool, nothing, arg, sizeof arg, NULL, NULL)); /* more than ever fits goes alone */
     IS(RP_OK, rp_drain(pool, RP_FOREVER));
     close_pool();
 }
@@ -320,7 +326,8 @@ static void refused(const rp_config *config, const char *name)
     IS(RP_ERR_INVALID, rp_open(config, &new));
     CU_ASSERT_PTR_NULL(new);
     char field[32];
-    (void)snprintf(field, sizeof field, "%.*s", (int)strcspn(name, "."), name); /* its outermost name */
+    (void)snprintf(field, sizeof field, "%.*s", (int)strcspn(name, "."),
+                   name); /* its outermost name */
     says(rp_error_message(), field, name, __LINE__);
     if (new)
         (void)rp_terminate(&new);
@@ -390,15 +397,18 @@ static void accepted_config(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo order[] = {
-        { "order_of_submission", order_of_submission }, { "priorities", priorities },
-        { "longest_cost_first", longest_cost_first },   { "priority_before_cost", priority_before_cost },
-        { "many_priorities", many_priorities },         CU_TEST_INFO_NULL
-    };
-    static CU_TestInfo limits[] = {
-        { "full_of_tasks", full_of_tasks }, { "full_of_bytes", full_of_bytes }, { "waiting_for_room", waiting_for_room },
-        { "limit_of_one", limit_of_one },   { "borrowed", borrowed },           CU_TEST_INFO_NULL
-    };
+    static CU_TestInfo order[] = { { "order_of_submission", order_of_submission },
+                                   { "priorities", priorities },
+                                   { "longest_cost_first", longest_cost_first },
+                                   { "priority_before_cost", priority_before_cost },
+                                   { "many_priorities", many_priorities },
+                                   CU_TEST_INFO_NULL };
+    static CU_TestInfo limits[] = { { "full_of_tasks", full_of_tasks },
+                                    { "full_of_bytes", full_of_bytes },
+                                    { "waiting_for_room", waiting_for_room },
+                                    { "limit_of_one", limit_of_one },
+                                    { "borrowed", borrowed },
+                                    CU_TEST_INFO_NULL };
     static CU_TestInfo refused[] = { { "refused_options", refused_options },
                                      { "refused_config", refused_config },
                                      { "accepted_config", accepted_config },

@@ -30,7 +30,8 @@ RP_TASK(gives);
 /* Bytes filled with their size as seed. */
 static rp_status takes(rp_call *call, const void *arg, size_t size)
 {
-    return filled(arg, size, size) ? rp_return(call, &size, sizeof size) : rp_fail(call, 1, "%zu bytes", size);
+    return filled(arg, size, size) ? rp_return(call, &size, sizeof size)
+                                   : rp_fail(call, 1, "%zu bytes", size);
 }
 RP_TASK(takes);
 
@@ -66,7 +67,8 @@ static int collect(const struct parcel *parcel)
     wrong += rp_take(pool, parcel->gives, RP_FOREVER, &data, &size) != RP_OK;
     wrong += size != parcel->size || !filled(data, size, size);
     rp_free(data);
-    wrong += rp_get(pool, parcel->takes, RP_FOREVER, &taken, sizeof taken, NULL) != RP_OK || taken != parcel->size;
+    wrong += rp_get(pool, parcel->takes, RP_FOREVER, &taken, sizeof taken, NULL) != RP_OK ||
+             taken != parcel->size;
     return wrong;
 }
 
@@ -211,14 +213,18 @@ static void random_sizes(void)
     for (size_t i = 0; i < COUNT; i++) {
         random = random * 6364136223846793005U + 1442695040888963407U;
         uint32_t chance = (uint32_t)(random >> 33);
-        sizes[i] = chance % 50 == 0 ? chance % sizeof arg : chance % 5 == 0 ? chance % 6000 : chance % 64;
+        sizes[i] = chance % 50 == 0  ? chance % sizeof arg
+                   : chance % 5 == 0 ? chance % 6000
+                                     : chance % 64;
         futures[i] = submit(echo, arg, sizes[i]);
     }
     for (size_t i = 0; i < COUNT; i++) {
         rp_outcome outcome = RP_OUTCOME_INIT;
         size_t at = (i * 1237) % COUNT;
-        wrong += rp_wait(pool, futures[at], RP_FOREVER) != RP_OK || rp_outcome_of(pool, futures[at], &outcome) != RP_OK;
-        wrong += outcome.size != sizes[at] || (outcome.size && memcmp(outcome.data, arg, outcome.size) != 0);
+        wrong += rp_wait(pool, futures[at], RP_FOREVER) != RP_OK ||
+                 rp_outcome_of(pool, futures[at], &outcome) != RP_OK;
+        wrong += outcome.size != sizes[at] ||
+                 (outcome.size && memcmp(outcome.data, arg, outcome.size) != 0);
         wrong += rp_release(pool, futures[at]) != RP_OK;
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -304,7 +310,8 @@ static rp_future insist(const void *arg, size_t size)
     return future;
 }
 
-/* Batches so long that MPI does not complete their sending at once: what is refused then must not cost a message, nor the pool. */
+/* Batches so long that MPI does not complete their sending at once: what is refused then must not
+ * cost a message, nor the pool. */
 static void refused_while_sending(void)
 {
     enum { COUNT = 400 };
@@ -331,7 +338,8 @@ static void refused_while_sending(void)
                 continue;
             if (!IS(RP_OK, status) && ranks() > 1) /* of one process the tasks run short too */
                 break;
-            CU_ASSERT(status != RP_OK || (size == (i % 50 ? 8000 + i : sizeof arg) && !memcmp(data, arg, size)));
+            CU_ASSERT(status != RP_OK ||
+                      (size == (i % 50 ? 8000 + i : sizeof arg) && !memcmp(data, arg, size)));
             rp_free(data);
         }
     }

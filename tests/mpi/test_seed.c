@@ -1,4 +1,5 @@
-/* Seeds for random numbers: of a task's identity, whatever the number of workers, their timing, failures and retries. */
+/* Seeds for random numbers: of a task's identity, whatever the number of workers, their timing,
+ * failures and retries. */
 /* run: alone, -n 1, -n 2, -n 4 */
 #include "fixture.h"
 
@@ -50,9 +51,12 @@ static uint64_t next_seed(void)
     return seed;
 }
 
-/* What the first submissions of a pool with SEED get, on any number of workers, in any release that keeps its word. */
-static const uint64_t known[4] = { 0x1931DE19259F92CD, 0x1774A228FCE46474, 0xA23C038CD995BAA8, 0x8CBD00C02D2D7071 };
-static const uint64_t known_tree = 0x34F1346B1B06F36B; /* the sum over the tasks of one of depth 9 */
+/* What the first submissions of a pool with SEED get, on any number of workers, in any release that
+ * keeps its word. */
+static const uint64_t known[4] = { 0x1931DE19259F92CD, 0x1774A228FCE46474, 0xA23C038CD995BAA8,
+                                   0x8CBD00C02D2D7071 };
+static const uint64_t known_tree =
+    0x34F1346B1B06F36B; /* the sum over the tasks of one of depth 9 */
 
 static void of_the_first_tasks(void)
 {
@@ -202,6 +206,7 @@ int main(int argc, char **argv)
                                    { "differ_between_workers", differ_between_workers },
                                    { "beside_spawned_tasks", beside_spawned_tasks },
                                    CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "seeds", NULL, NULL, NULL, end_pool, seeds }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "seeds", NULL, NULL, NULL, end_pool, seeds },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -77,7 +77,8 @@ static rp_status find_by_child(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(find_by_child);
 
-/* How many mappings of shared data this process has, and how much of the memory behind them is its own alone. */
+/* How many mappings of shared data this process has, and how much of the memory behind them is its
+ * own alone. */
 struct mapped {
     int count, writable, descriptors;
     uint64_t size, share; /* KiB: resident, and proportional to the processes that have it */
@@ -206,7 +207,8 @@ static void not_inside_a_task(void)
     if (!open_pool(NULL))
         return;
     if (ranks() == 1) {
-        IS(RP_OK, rp_apply(pool, share_inside, &pool, sizeof(rp_pool *), &status, sizeof status, NULL));
+        IS(RP_OK,
+           rp_apply(pool, share_inside, &pool, sizeof(rp_pool *), &status, sizeof status, NULL));
         CU_ASSERT_EQUAL(status, RP_ERR_CONTEXT);
     }
     close_pool();
@@ -356,7 +358,8 @@ static void one_copy_a_host(void)
     IS(RP_OK, rp_on_each_worker(pool, find, "data", 5, NULL));
     mapped_at(during, workers);
     for (size_t i = 0; i < workers; i++) {
-        CU_ASSERT_EQUAL(during[i].count, ranks() == 1 ? 2 : 1); /* rank 0's own beside the worker's */
+        CU_ASSERT_EQUAL(during[i].count,
+                        ranks() == 1 ? 2 : 1); /* rank 0's own beside the worker's */
         CU_ASSERT_EQUAL(during[i].writable, 0);
         CU_ASSERT_EQUAL(during[i].inode, during[0].inode);
         CU_ASSERT(during[i].size >= PLENTY / 1024);
@@ -364,7 +367,8 @@ static void one_copy_a_host(void)
     }
     CU_ASSERT(proportional <= PLENTY / 1024 + 8 + 4 * workers);
     IS(RP_OK, rp_share(pool, "data", NULL, 0));
-    IS(RP_OK, rp_share(pool, "other", "x", 1)); /* tasks of a later epoch go behind the word that the data are dead */
+    IS(RP_OK, rp_share(pool, "other", "x",
+                       1)); /* tasks of a later epoch go behind the word that the data are dead */
     mapped_at(after, workers);
     for (size_t i = 0; i < workers; i++) {
         CU_ASSERT(after[i].size <= 8);
@@ -376,7 +380,8 @@ static void one_copy_a_host(void)
     close_pool();
 }
 
-/* What rank 0 cannot give as a descriptor it sends, to one worker of the host: so it is between hosts. */
+/* What rank 0 cannot give as a descriptor it sends, to one worker of the host: so it is between
+ * hosts. */
 static void without_descriptors(void)
 {
     struct rlimit limit, none;
@@ -437,19 +442,22 @@ static void ends_with_tasks_waiting(void)
     }
 }
 
-static CU_TestInfo tests[] = { { "refusals", refusals },
-                               { "not_inside_a_task", not_inside_a_task },
-                               { "shares_and_replaces", shares_and_replaces },
-                               { "queued_tasks_keep_their_version", queued_tasks_keep_their_version },
-                               { "a_hundred_in_a_row", a_hundred_in_a_row },
-                               { "maps_see_it", maps_see_it },
-                               { "children_see_what_their_parent_sees", children_see_what_their_parent_sees },
-                               { "one_copy_a_host", one_copy_a_host },
-                               { "without_descriptors", without_descriptors },
-                               { "busy_workers_do_not_matter", busy_workers_do_not_matter },
-                               { "ends_with_tasks_waiting", ends_with_tasks_waiting },
-                               CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "share", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
+static CU_TestInfo tests[] = {
+    { "refusals", refusals },
+    { "not_inside_a_task", not_inside_a_task },
+    { "shares_and_replaces", shares_and_replaces },
+    { "queued_tasks_keep_their_version", queued_tasks_keep_their_version },
+    { "a_hundred_in_a_row", a_hundred_in_a_row },
+    { "maps_see_it", maps_see_it },
+    { "children_see_what_their_parent_sees", children_see_what_their_parent_sees },
+    { "one_copy_a_host", one_copy_a_host },
+    { "without_descriptors", without_descriptors },
+    { "busy_workers_do_not_matter", busy_workers_do_not_matter },
+    { "ends_with_tasks_waiting", ends_with_tasks_waiting },
+    CU_TEST_INFO_NULL
+};
+static CU_SuiteInfo suites[] = { { "share", NULL, NULL, NULL, end_pool, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

@@ -119,7 +119,8 @@ static void at_workers(void)
         return;
     before = resident_at_worker();
     use_buffers();
-    for (int i = 0; i < PATIENCE / 3 && ranks() == 2 && now > before + 2 * (int64_t)SIZE && !SANITIZED; i++) {
+    for (int i = 0;
+         i < PATIENCE / 3 && ranks() == 2 && now > before + 2 * (int64_t)SIZE && !SANITIZED; i++) {
         rest(3); /* for so long it has nothing to do */
         now = resident_at_worker();
     }
@@ -130,9 +131,11 @@ static void at_workers(void)
 int main(int argc, char **argv)
 {
     static CU_TestInfo memory[] = { { "asleep", asleep },
-                                    { "freed_while_nothing_is_called", freed_while_nothing_is_called },
+                                    { "freed_while_nothing_is_called",
+                                      freed_while_nothing_is_called },
                                     { "at_workers", at_workers },
                                     CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "spare_memory", NULL, NULL, NULL, end_pool, memory }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "spare_memory", NULL, NULL, NULL, end_pool, memory },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

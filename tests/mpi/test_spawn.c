@@ -1,4 +1,5 @@
-/* config.processes in a run of one rank: workers that rank 0 spawns.  They run this program too, and all its tests up to their pool. */
+/* config.processes in a run of one rank: workers that rank 0 spawns.  They run this program too,
+ * and all its tests up to their pool. */
 /* run: alone, -n 1 */
 /* limit: 300 */
 #include "fixture.h"
@@ -198,14 +199,16 @@ static void again_and_again(void)
 static CU_TestInfo tests[] = { { "workers_are_processes", workers_are_processes },
                                { "tasks_run_where_they_say", tasks_run_where_they_say },
                                { "many_and_large", many_and_large },
-                               { "a_workers_children_are_not_marked", a_workers_children_are_not_marked },
+                               { "a_workers_children_are_not_marked",
+                                 a_workers_children_are_not_marked },
                                { "refused_opens_do_not_count", refused_opens_do_not_count },
                                { "pools_without_workers_count", pools_without_workers_count },
                                { "two_at_once", two_at_once },
                                { "over_a_communicator", over_a_communicator },
                                { "again_and_again", again_and_again },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "spawn", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "spawn", NULL, NULL, NULL, end_pool, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

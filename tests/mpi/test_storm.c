@@ -1,4 +1,5 @@
-/* Very many tasks, several threads, and random calls of every kind.  SEED=n in the environment gives back a failed run's calls. */
+/* Very many tasks, several threads, and random calls of every kind.  SEED=n in the environment
+ * gives back a failed run's calls. */
 /* run: alone, -n 2, -n 4, -n 8 */
 /* limit: 120 */
 #include "fixture.h"
@@ -254,12 +255,15 @@ static void do_map(void)
     CU_ASSERT_FATAL(orders && out && statuses);
     for (size_t i = 0; i < count; i++) {
         bool failing = chance(100) == 0;
-        orders[i] = (struct order){ .seed = chance(UINT32_MAX), .result = OUT, .code = failing ? 7 : 0 };
+        orders[i] = (struct order){ .seed = chance(UINT32_MAX),
+                                    .result = OUT,
+                                    .code = failing ? 7 : 0 };
         lowest = failing && lowest == SIZE_MAX ? i : lowest;
     }
     options.chunk = chance(3) ? 0 : chance(50);
     options.statuses = statuses;
-    IS(lowest == SIZE_MAX ? RP_OK : RP_ERR_TASK, rp_map(pool, obey, orders, SIZE, count, out, OUT, &options));
+    IS(lowest == SIZE_MAX ? RP_OK : RP_ERR_TASK,
+       rp_map(pool, obey, orders, SIZE, count, out, OUT, &options));
     for (size_t i = 0; i < count; i++) {
         wrong += statuses[i] != (orders[i].code ? RP_ERR_TASK : RP_OK);
         wrong += !orders[i].code && !filled(out + i * OUT, OUT, orders[i].seed + 1);
@@ -289,7 +293,9 @@ static void do_stats(void)
     rp_stats stats = RP_STATS_INIT;
     IS(RP_OK, rp_stats_of(pool, &stats));
     CU_ASSERT_EQUAL(stats.submitted, submitted);
-    CU_ASSERT_EQUAL(stats.done + stats.failed + stats.cancelled + stats.waiting + stats.queued + stats.sent, submitted);
+    CU_ASSERT_EQUAL(stats.done + stats.failed + stats.cancelled + stats.waiting + stats.queued +
+                        stats.sent,
+                    submitted);
 }
 
 static void do_something(void)
@@ -371,7 +377,8 @@ static void tiny_tasks(void)
         wrong += rp_submit(pool, twice, &i, sizeof i, NULL, &futures[i]) != RP_OK;
     for (int64_t i = 0; i < COUNT; i++) {
         int64_t out = -1;
-        wrong += rp_get(pool, futures[i], RP_FOREVER, &out, sizeof out, NULL) != RP_OK || out != 2 * i;
+        wrong += rp_get(pool, futures[i], RP_FOREVER, &out, sizeof out, NULL) != RP_OK ||
+                 out != 2 * i;
     }
     CU_ASSERT_EQUAL(wrong, 0);
     IS(RP_OK, rp_stats_of(pool, &stats));
@@ -393,7 +400,8 @@ static void one_by_one(void)
         return;
     for (int64_t i = 0; i < 3000; i++) {
         int64_t out = -1;
-        wrong += rp_apply(pool, twice, &i, sizeof i, &out, sizeof out, NULL) != RP_OK || out != 2 * i;
+        wrong += rp_apply(pool, twice, &i, sizeof i, &out, sizeof out, NULL) != RP_OK ||
+                 out != 2 * i;
     }
     CU_ASSERT_EQUAL(wrong, 0);
     close_pool();
@@ -415,7 +423,8 @@ static void *submit_and_get(void *salt)
             wrong += out != 2 * before;
         }
         if (i < TASKS)
-            wrong += rp_submit(pool, twice, &(int64_t){ base + i }, sizeof i, NULL, &futures[i % WINDOW]) != RP_OK;
+            wrong += rp_submit(pool, twice, &(int64_t){ base + i }, sizeof i, NULL,
+                               &futures[i % WINDOW]) != RP_OK;
     }
     return (void *)wrong;
 }
@@ -435,7 +444,8 @@ static void *look_and_map(void *unused)
         rp_status status = rp_drain(pool, 0.0001);
         wrong += status != RP_OK && status != RP_ERR_TIMEOUT;
         status = rp_apply(pool, returns, &(int){ 5 }, sizeof(int), NULL, 0, NULL);
-        wrong += status != RP_ERR_TASK || !strstr(rp_error_message(), "code 5"); /* each thread has its own message */
+        wrong += status != RP_ERR_TASK ||
+                 !strstr(rp_error_message(), "code 5"); /* each thread has its own message */
     }
     return (void *)wrong;
 }
@@ -447,7 +457,9 @@ static void threads(void)
     if (!open_pool(NULL))
         return;
     for (intptr_t i = 0; i <= THREADS; i++)
-        CU_ASSERT_EQUAL_FATAL(pthread_create(&all[i], NULL, i < THREADS ? submit_and_get : look_and_map, (void *)i), 0);
+        CU_ASSERT_EQUAL_FATAL(
+            pthread_create(&all[i], NULL, i < THREADS ? submit_and_get : look_and_map, (void *)i),
+            0);
     for (int i = 0; i <= THREADS; i++) {
         void *wrong = all;
         (void)pthread_join(all[i], &wrong);
@@ -487,9 +499,12 @@ static void threads_wait_for_one(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo storm[] = { { "tiny_tasks", tiny_tasks },     { "one_by_one", one_by_one },
-                                   { "threads", threads },           { "threads_wait_for_one", threads_wait_for_one },
-                                   { "random_calls", random_calls }, CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "storm", NULL, NULL, NULL, end_pool, storm }, CU_SUITE_INFO_NULL };
+    static CU_TestInfo storm[] = {
+        { "tiny_tasks", tiny_tasks },     { "one_by_one", one_by_one },
+        { "threads", threads },           { "threads_wait_for_one", threads_wait_for_one },
+        { "random_calls", random_calls }, CU_TEST_INFO_NULL
+    };
+    static CU_SuiteInfo suites[] = { { "storm", NULL, NULL, NULL, end_pool, storm },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -29,7 +29,8 @@ static rp_status tries(rp_call *call, const void *arg, size_t size)
     (void)size;
     memcpy(&enough, arg, sizeof enough);
     rp_call_info_of(call, &info);
-    return info.attempt < enough ? rp_fail(call, info.attempt, "not yet") : rp_return(call, &info.attempt, sizeof(int));
+    return info.attempt < enough ? rp_fail(call, info.attempt, "not yet")
+                                 : rp_return(call, &info.attempt, sizeof(int));
 }
 RP_TASK(tries);
 
@@ -99,7 +100,8 @@ static void flows(bool ordered)
         if (!IS(RP_OK, status) || item.outcome->size != sizeof value)
             break;
         memcpy(&value, item.outcome->data, sizeof value);
-        wrong += item.index >= COUNT || seen[item.index] || value != 2 * (int64_t)item.index || item.depth != 0;
+        wrong += item.index >= COUNT || seen[item.index] || value != 2 * (int64_t)item.index ||
+                 item.depth != 0;
         wrong += ordered && item.index != (uint64_t)taken;
         seen[item.index % COUNT] = true;
         taken++;
@@ -145,8 +147,9 @@ static void moods(bool ordered, bool skip_empty)
         failed += outcome->status != RP_OK;
         empty += outcome->status == RP_OK && outcome->size == 0;
         if (i % 7 == 0)
-            wrong += outcome->status != RP_ERR_TASK || outcome->code != i || outcome->attempts != 1 ||
-                     outcome->worker < 1 || !strstr(outcome->message, "no luck with ");
+            wrong += outcome->status != RP_ERR_TASK || outcome->code != i ||
+                     outcome->attempts != 1 || outcome->worker < 1 ||
+                     !strstr(outcome->message, "no luck with ");
         else
             wrong += outcome->status != RP_OK || outcome->message[0] ||
                      (i % 5 ? memcmp(outcome->data, &i, sizeof i) != 0 : outcome->size != 0);
@@ -317,7 +320,8 @@ static void futures_added(void)
     close_pool();
 }
 
-/* An item of one stream does not go into another, nor twice into its own; a map's future goes in as one item. */
+/* An item of one stream does not go into another, nor twice into its own; a map's future goes in as
+ * one item. */
 static void added_items_and_maps(void)
 {
     rp_stream *first;
@@ -371,7 +375,8 @@ static void added_empty_ones(void)
     close_pool();
 }
 
-/* The application may get or release its handle of an item at any time; the stream delivers it all the same. */
+/* The application may get or release its handle of an item at any time; the stream delivers it all
+ * the same. */
 static void held_futures(void)
 {
     enum { COUNT = 40 };
@@ -470,7 +475,8 @@ static void closed_early(void)
         return;
     for (int i = 0; i < 4; i++)
         closes(i & 1, i & 2 ? 20 : 0);
-    IS(RP_OK, rp_apply(pool, twice, &value, sizeof value, &result, sizeof result, NULL)); /* the pool goes on */
+    IS(RP_OK, rp_apply(pool, twice, &value, sizeof value, &result, sizeof result,
+                       NULL)); /* the pool goes on */
     CU_ASSERT_EQUAL(result, 6);
     close_pool();
 }
@@ -561,7 +567,8 @@ static void task_options(bool ordered)
     IS(RP_OK, rp_stream_open(pool, &options, &stream));
     memset(&task, 'x', sizeof task); /* they were copied */
     for (int i = 0; i < 20; i++)
-        IS(RP_OK, rp_stream_submit(stream, tries, &attempts, sizeof attempts, i % 2 ? &own : NULL, NULL));
+        IS(RP_OK,
+           rp_stream_submit(stream, tries, &attempts, sizeof attempts, i % 2 ? &own : NULL, NULL));
     IS(RP_OK, rp_stream_end(stream));
     for (int i = 0; i < 20; i++) {
         int64_t index = take(&item);
@@ -894,8 +901,10 @@ static rp_status meddles(rp_call *call, const void *arg, size_t size)
     (void)arg;
     (void)size;
     bool refuses = rp_stream_submit(stream, nothing, NULL, 0, NULL, NULL) == RP_ERR_CONTEXT &&
-                   rp_stream_add(stream, (rp_future){ 0 }) == RP_ERR_CONTEXT && rp_stream_end(stream) == RP_ERR_CONTEXT &&
-                   rp_stream_next(stream, 0, &item) == RP_ERR_CONTEXT && rp_stream_close(&stream) == RP_ERR_CONTEXT &&
+                   rp_stream_add(stream, (rp_future){ 0 }) == RP_ERR_CONTEXT &&
+                   rp_stream_end(stream) == RP_ERR_CONTEXT &&
+                   rp_stream_next(stream, 0, &item) == RP_ERR_CONTEXT &&
+                   rp_stream_close(&stream) == RP_ERR_CONTEXT &&
                    rp_stream_open(pool, NULL, &other) == RP_ERR_CONTEXT &&
                    rp_imap(pool, nothing, gives, NULL, NULL, &other) == RP_ERR_CONTEXT;
     return refuses ? RP_OK : rp_fail(call, 1, "a call was allowed");

@@ -32,10 +32,13 @@ static void four_threads_and_a_narrow_queue(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo threads[] = { { "four_threads", four_threads },
-                                     { "four_threads_without_a_caretaker", four_threads_without_a_caretaker },
-                                     { "four_threads_and_a_narrow_queue", four_threads_and_a_narrow_queue },
-                                     CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "threads", NULL, NULL, NULL, end_pool, threads }, CU_SUITE_INFO_NULL };
+    static CU_TestInfo threads[] = {
+        { "four_threads", four_threads },
+        { "four_threads_without_a_caretaker", four_threads_without_a_caretaker },
+        { "four_threads_and_a_narrow_queue", four_threads_and_a_narrow_queue },
+        CU_TEST_INFO_NULL
+    };
+    static CU_SuiteInfo suites[] = { { "threads", NULL, NULL, NULL, end_pool, threads },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

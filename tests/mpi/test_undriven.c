@@ -1,4 +1,5 @@
-/* MPI was initialised without threads before rp_open: there is no caretaker, and what that costs is said, once, when it does. */
+/* MPI was initialised without threads before rp_open: there is no caretaker, and what that costs is
+ * said, once, when it does. */
 /* run: -n 3 */
 #include "fixture.h"
 
@@ -30,7 +31,8 @@ static bool open_noted(rp_config config)
 
 static void be_away(double seconds)
 {
-    struct timespec t = { .tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+    struct timespec t = { .tv_sec = (time_t)seconds,
+                          .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
     (void)nanosleep(&t, NULL);
 }
 
@@ -108,8 +110,10 @@ static void master_that_cannot_work(void)
         if (!open_noted(config))
             continue;
         CU_ASSERT_EQUAL(warnings.count, 1);
-        says(warnings.first, "config.master_works = RP_ON has no effect on tasks of 1 ms and more", __FILE__, __LINE__);
-        says(warnings.first, off ? "config.background is RP_OFF" : "without MPI_THREAD_MULTIPLE", __FILE__, __LINE__);
+        says(warnings.first, "config.master_works = RP_ON has no effect on tasks of 1 ms and more",
+             __FILE__, __LINE__);
+        says(warnings.first, off ? "config.background is RP_OFF" : "without MPI_THREAD_MULTIPLE",
+             __FILE__, __LINE__);
         close_pool();
     }
 }
@@ -121,7 +125,8 @@ int main(int argc, char **argv)
                                    { "not_said_of_a_wish", not_said_of_a_wish },
                                    { "master_that_cannot_work", master_that_cannot_work },
                                    CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "undriven", NULL, NULL, NULL, end_pool, tests }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "undriven", NULL, NULL, NULL, end_pool, tests },
+                                     CU_SUITE_INFO_NULL };
     (void)MPI_Init(&argc, &argv);
     int code = harness_main(argc, argv, suites);
     (void)MPI_Finalize();

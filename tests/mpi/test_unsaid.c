@@ -1,4 +1,5 @@
-/* MPI does not say that rank 0's messages are through, though they are: at a pool's end they are still under way. */
+/* MPI does not say that rank 0's messages are through, though they are: at a pool's end they are
+ * still under way. */
 #include "fixture.h"
 
 #include <mpi.h>
@@ -9,7 +10,8 @@ static MPI_Request last; /* begun by rank 0 */
 static bool silent;
 
 /* In the place of MPI's own, which have these other names (MPI-3.1, 14.2). */
-int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
+int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm,
+              MPI_Request *request)
 {
     int code = PMPI_Isend(data, count, type, to, tag, comm, request);
     last = *request;
@@ -71,6 +73,7 @@ static void nothing_is_left(void)
 int main(int argc, char **argv)
 {
     static CU_TestInfo unsaid[] = { { "nothing_is_left", nothing_is_left }, CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "unsaid", NULL, NULL, NULL, end_pool, unsaid }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "unsaid", NULL, NULL, NULL, end_pool, unsaid },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

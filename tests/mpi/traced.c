@@ -1,7 +1,7 @@
-/* A program for traced.sh: what becomes of workers and tasks, in a trace that SQLite's JSON functions then read.
- *   traced faults FILE    workers are lost, replaced, silent, back, given up; tasks lost, retried, cancelled, too long; 5 ranks, where workers may end
- *   traced crash FILE     tasks in children, which crash, and are killed
- *   traced end FILE       every worker is killed */
+/* A program for traced.sh: what becomes of workers and tasks, in a trace that SQLite's JSON
+ * functions then read. traced faults FILE    workers are lost, replaced, silent, back, given up;
+ * tasks lost, retried, cancelled, too long; 5 ranks, where workers may end traced crash FILE tasks
+ * in children, which crash, and are killed traced end FILE       every worker is killed */
 #include <rankpool.h>
 
 #include <errno.h>
@@ -39,12 +39,14 @@ static double now(void)
 
 static void nap_for(double seconds)
 {
-    struct timespec t = { .tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+    struct timespec t = { .tv_sec = (time_t)seconds,
+                          .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
     while (nanosleep(&t, &t) != 0 && errno == EINTR)
         continue;
 }
 
-/* ---- tasks: each function for one case, for its name is in the trace; they give the number of their worker ---- */
+/* ---- tasks: each function for one case, for its name is in the trace; they give the number of
+ * their worker ---- */
 
 static rp_status give_worker(rp_call *call, double seconds)
 {
@@ -138,7 +140,10 @@ RP_TASK(overruns);
 static struct {
     const char *text;
     atomic_int count;
-} said[] = { { "was not heard of", 0 }, { "is heard of again", 0 }, { "is given up", 0 }, { "is replaced", 0 } };
+} said[] = { { "was not heard of", 0 },
+             { "is heard of again", 0 },
+             { "is given up", 0 },
+             { "is replaced", 0 } };
 enum { SILENT, BACK, GIVEN_UP, REPLACED };
 
 static void listen_to(rp_level level, const char *line, void *user)
@@ -200,7 +205,8 @@ static void lose_one(rp_pool *pool, int *second)
     *second = get(pool, future, RP_OK, "taken_down");
     drive_until(pool, REPLACED, 1);
     there.worker_hard = true;
-    expect(get(pool, submit(pool, at_the_heir, &there), RP_OK, "at_the_heir") == 1, "the heir's number");
+    expect(get(pool, submit(pool, at_the_heir, &there), RP_OK, "at_the_heir") == 1,
+           "the heir's number");
 }
 
 static void cancel_two(rp_pool *pool)
@@ -266,8 +272,8 @@ static int64_t number(const char *query)
 {
     sqlite3_stmt *statement = NULL;
     int64_t value = -1;
-    if (sqlite3_prepare_v2(database, query, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW &&
-        sqlite3_column_type(statement, 0) != SQLITE_NULL)
+    if (sqlite3_prepare_v2(database, query, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
         value = sqlite3_column_int64(statement, 0);
     else
         printf("%s: %s\n", query, sqlite3_errmsg(database));
@@ -298,9 +304,11 @@ static void holds(const char *query)
 static bool load(const char *path)
 {
     static const char make[] =
-        "CREATE TABLE event AS SELECT key AS line, json_extract(value, '$.ph') AS ph, json_extract(value, '$.name') AS "
+        "CREATE TABLE event AS SELECT key AS line, json_extract(value, '$.ph') AS ph, "
+        "json_extract(value, '$.name') AS "
         "name,"
-        " json_extract(value, '$.pid') AS pid, json_extract(value, '$.tid') AS tid, json_extract(value, '$.ts') AS ts,"
+        " json_extract(value, '$.pid') AS pid, json_extract(value, '$.tid') AS tid, "
+        "json_extract(value, '$.ts') AS ts,"
         " json_extract(value, '$.dur') AS dur, json_extract(value, '$.args.attempt') AS attempt,"
         " json_extract(value, '$.args.status') AS status FROM json_each(?1)";
     struct stat info = { 0 };
@@ -311,8 +319,8 @@ static bool load(const char *path)
     loaded = loaded && text && read(file, text, (size_t)info.st_size) == info.st_size &&
              sqlite3_open(":memory:", &database) == SQLITE_OK &&
              sqlite3_prepare_v2(database, make, -1, &statement, NULL) == SQLITE_OK &&
-             sqlite3_bind_text64(statement, 1, text, (sqlite3_uint64)info.st_size, SQLITE_STATIC, SQLITE_UTF8) ==
-                 SQLITE_OK &&
+             sqlite3_bind_text64(statement, 1, text, (sqlite3_uint64)info.st_size, SQLITE_STATIC,
+                                 SQLITE_UTF8) == SQLITE_OK &&
              sqlite3_step(statement) == SQLITE_DONE;
     if (!loaded)
         printf("the trace: %s\n", database ? sqlite3_errmsg(database) : strerror(errno));
@@ -324,19 +332,25 @@ static bool load(const char *path)
     return loaded;
 }
 
-/* Whatever happened: what is told when it happens is in order, tasks of a worker do not overlap, and every event is in a row that has a name. */
+/* Whatever happened: what is told when it happens is in order, tasks of a worker do not overlap,
+ * and every event is in a row that has a name. */
 static void check_order(double seconds)
 {
     char query[300];
-    holds("SELECT ifnull(min(later), 1) FROM (SELECT ts >= lag(ts, 1, 0) OVER (ORDER BY line) AS later FROM event WHERE ph "
+    holds("SELECT ifnull(min(later), 1) FROM (SELECT ts >= lag(ts, 1, 0) OVER (ORDER BY line) AS "
+          "later FROM event WHERE ph "
           "IN ('i', "
           "'C'))");
-    holds("SELECT ifnull(min(later), 1) FROM (SELECT ts + 0.002 >= lag(ts + dur, 1, 0) OVER (PARTITION BY tid ORDER BY "
+    holds("SELECT ifnull(min(later), 1) FROM (SELECT ts + 0.002 >= lag(ts + dur, 1, 0) OVER "
+          "(PARTITION BY tid ORDER BY "
           "line) AS later"
           " FROM event WHERE ph = 'X')");
-    holds("SELECT min(tid IN (SELECT tid FROM event WHERE name = 'thread_name')) FROM event WHERE ph IN ('X', 'i')");
-    (void)snprintf(query, sizeof query, "SELECT min(ts >= 0 AND ts + ifnull(dur, 0) <= %.0f) FROM event WHERE ts NOT NULL",
-                   seconds * 1e6);
+    holds("SELECT min(tid IN (SELECT tid FROM event WHERE name = 'thread_name')) FROM event WHERE "
+          "ph IN ('X', 'i')");
+    (void)snprintf(
+        query, sizeof query,
+        "SELECT min(ts >= 0 AND ts + ifnull(dur, 0) <= %.0f) FROM event WHERE ts NOT NULL",
+        seconds * 1e6);
     holds(query);
     count(0, "ph NOT IN ('M', 'X', 'C', 'i')");
 }
@@ -346,32 +360,45 @@ static void check_faults(int second)
     char query[200];
     count(1, "ph = 'i' AND name = 'lost' AND tid = 1");
     count(1, "ph = 'i' AND name LIKE 'replaced by pid %' AND tid = 1");
-    holds("SELECT group_concat(name) LIKE 'silent,back%' FROM (SELECT name FROM event WHERE ph = 'i' AND tid = 3 ORDER BY "
+    holds("SELECT group_concat(name) LIKE 'silent,back%' FROM (SELECT name FROM event WHERE ph = "
+          "'i' AND tid = 3 ORDER BY "
           "ts)");
-    holds("SELECT group_concat(name) LIKE '%silent,given up' FROM (SELECT name FROM event WHERE ph = 'i' AND tid = 4 ORDER "
+    holds("SELECT group_concat(name) LIKE '%silent,given up' FROM (SELECT name FROM event WHERE ph "
+          "= 'i' AND tid = 4 ORDER "
           "BY ts)");
     count(1, "name = 'given up'");
     /* the start that ended with its worker nobody has told of; the second one has */
-    (void)snprintf(query, sizeof query, "name = 'taken_down' AND attempt = 2 AND status = 'success' AND tid = %d", second);
+    (void)snprintf(query, sizeof query,
+                   "name = 'taken_down' AND attempt = 2 AND status = 'success' AND tid = %d",
+                   second);
     count(1, query);
     count(1, "name = 'taken_down'");
-    holds("SELECT ts + dur >= (SELECT ts FROM event WHERE name = 'lost') FROM event WHERE name = 'taken_down'");
-    holds("SELECT tid = 1 AND attempt = 1 AND ts >= (SELECT ts FROM event WHERE name LIKE 'replaced%') FROM event"
+    holds("SELECT ts + dur >= (SELECT ts FROM event WHERE name = 'lost') FROM event WHERE name = "
+          "'taken_down'");
+    holds("SELECT tid = 1 AND attempt = 1 AND ts >= (SELECT ts FROM event WHERE name LIKE "
+          "'replaced%') FROM event"
           " WHERE name = 'at_the_heir'");
     count(2, "name = 'third_time' AND status = 'the task failed'");
-    holds("SELECT group_concat(attempt) = '1,2,3' FROM (SELECT attempt FROM event WHERE name = 'third_time' ORDER BY ts)");
+    holds("SELECT group_concat(attempt) = '1,2,3' FROM (SELECT attempt FROM event WHERE name = "
+          "'third_time' ORDER BY ts)");
     count(1, "name = 'third_time' AND attempt = 3 AND status = 'success'");
     count(1, "name = 'too_long' AND status = 'the task overran its time limit' AND dur >= 300000");
-    count(1, "name = 'until_cancelled' AND status = 'the task was cancelled' AND tid = 2 AND dur >= 150000");
+    count(1, "name = 'until_cancelled' AND status = 'the task was cancelled' AND tid = 2 AND dur "
+             ">= 150000");
     count(0, "name = 'behind_it'"); /* it never ran */
 }
 
 static void check_crashes(void)
 {
-    count(2, "name = 'crashes' AND status = 'the task''s process died' AND dur >= 20000 AND dur < 5000000");
-    holds("SELECT group_concat(attempt) = '1,2' FROM (SELECT attempt FROM event WHERE name = 'crashes' ORDER BY ts)");
-    count(1, "name = 'deaf' AND status = 'the task was cancelled' AND dur >= 150000 AND dur < 5000000");
-    count(1, "name = 'overruns' AND status = 'the task overran its time limit' AND dur >= 100000 AND dur < 5000000");
+    count(2, "name = 'crashes' AND status = 'the task''s process died' AND dur >= 20000 AND dur < "
+             "5000000");
+    holds("SELECT group_concat(attempt) = '1,2' FROM (SELECT attempt FROM event WHERE name = "
+          "'crashes' ORDER BY ts)");
+    count(
+        1,
+        "name = 'deaf' AND status = 'the task was cancelled' AND dur >= 150000 AND dur < 5000000");
+    count(1, "name = 'overruns' AND status = 'the task overran its time limit' AND dur >= 100000 "
+             "AND dur < 5000000");
     count(4, "ph = 'X'");
 }
 
@@ -379,7 +406,8 @@ static void check_end(int workers)
 {
     count(workers, "ph = 'i' AND name = 'lost' AND tid > 0");
     count(1, "ph = 'i' AND tid = 0 AND name LIKE '%no worker is left%'");
-    holds("SELECT (SELECT ts FROM event WHERE ph = 'i' AND tid = 0) >= max(ts) FROM event WHERE name = 'lost'");
+    holds("SELECT (SELECT ts FROM event WHERE ph = 'i' AND tid = 0) >= max(ts) FROM event WHERE "
+          "name = 'lost'");
     count(0, "ph = 'X'");
 }
 

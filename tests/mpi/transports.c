@@ -2,8 +2,8 @@
  * result is looked at.
  *   transports SEED KILLS TASKS BYTES [JOURNAL]
  * With OWN_MPI in the environment the program initialises MPI itself, and finalises it.
- * BYTES: of each result; 0: some of nothing, of 3 kB, 100 kB and 4 MB.  With a JOURNAL every task has
- * a key; a result that comes out of the journal is looked at as well. */
+ * BYTES: of each result; 0: some of nothing, of 3 kB, 100 kB and 4 MB.  With a JOURNAL every task
+ * has a key; a result that comes out of the journal is looked at as well. */
 #include "fixture.h"
 
 #include <errno.h>
@@ -93,7 +93,8 @@ static bool is_right(rp_future future, const struct order *order)
     rp_status status = rp_take(pool, future, LONG, &data, &size);
     bool right = status == RP_OK && size == order->size && filled(data, size, order->seed);
     if (!right)
-        printf("%u bytes: %s\n", (unsigned)order->size, status == RP_OK ? "wrong" : rp_error_message());
+        printf("%u bytes: %s\n", (unsigned)order->size,
+               status == RP_OK ? "wrong" : rp_error_message());
     rp_free(data);
     return right;
 }

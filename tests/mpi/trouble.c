@@ -1,6 +1,7 @@
-/* A program for trouble.sh, under rankpool launch: one kind of trouble a run.  What the pool says of it goes to standard error; a line that begins with
- * "outcome:" is a task's message.  Ends with 0 when all is as it must be, and says on standard output what is not.
- *   trouble lost | exits | once FILE | poison | item | crash | none | hung | hopeless | left | forge WAY */
+/* A program for trouble.sh, under rankpool launch: one kind of trouble a run.  What the pool says
+ * of it goes to standard error; a line that begins with "outcome:" is a task's message.  Ends with
+ * 0 when all is as it must be, and says on standard output what is not. trouble lost | exits | once
+ * FILE | poison | item | crash | none | hung | hopeless | left | forge WAY */
 #include "fixture.h"
 
 #include <fcntl.h>
@@ -85,14 +86,17 @@ static int forge(unsigned char *batch, int size, char how)
     }
 }
 
-int MPI_Isend(const void *data, int count, MPI_Datatype type, int peer, int tag, MPI_Comm comm, MPI_Request *request)
+int MPI_Isend(const void *data, int count, MPI_Datatype type, int peer, int tag, MPI_Comm comm,
+              MPI_Request *request)
 {
     static unsigned char forged[300000];
     bool large = forging == 'S' || forging == 'L';
     if (!forging || rank_here() == 0 || tag != (large ? LARGE : BATCH))
         return PMPI_Isend(data, count, type, peer, tag, comm, request);
     memcpy(forged, data, (size_t)count);
-    int size = forging == 'S' ? count / 2 : forging == 'L' ? count + 16 : forge(forged, count, forging);
+    int size = forging == 'S'   ? count / 2
+               : forging == 'L' ? count + 16
+                                : forge(forged, count, forging);
     forging = 0;
     return PMPI_Isend(forged, size, type, peer, tag, comm, request);
 }
@@ -228,7 +232,8 @@ static void check_mates(const rp_future *mates)
 {
     for (int i = 0; i < MATES; i++) {
         int got = -1;
-        expect(rp_get(pool, mates[i], LONG, &got, sizeof got, NULL) == RP_OK && got == i, "a task beside it is right");
+        expect(rp_get(pool, mates[i], LONG, &got, sizeof got, NULL) == RP_OK && got == i,
+               "a task beside it is right");
     }
 }
 
@@ -260,7 +265,8 @@ static void exits(void)
         futures[i] = give(leaves, NULL, 0, 1, i + 1, true);
     submit_mates(mates);
     for (int i = 0; i < 4; i++)
-        expect(outcome_of(futures[i]).status == RP_ERR_CRASHED && outcome_of(futures[i]).code == 4, "it has crashed");
+        expect(outcome_of(futures[i]).status == RP_ERR_CRASHED && outcome_of(futures[i]).code == 4,
+               "it has crashed");
     check_mates(mates);
     expect(lost_workers() == 4, "no other is");
 }
@@ -278,14 +284,16 @@ static void lost_once(void)
     for (int i = 0; i < 30; i++) {
         rp_status status = outcome_of(futures[i]).status;
         failed += status != RP_OK;
-        expect(status == RP_OK || status == RP_ERR_LOST, "a task that may start once is done, or lost");
+        expect(status == RP_OK || status == RP_ERR_LOST,
+               "a task that may start once is done, or lost");
     }
     FILE *file = fopen(starts, "r");
     size_t count = file ? fread(numbers, 1, sizeof numbers, file) : 0;
     for (size_t i = 0; i < count; i++)
         expect(numbers[i] < 30 && seen[numbers[i]]++ == 0, "it was started once");
     expect(file && fgetc(file) == EOF, "no start is noted beside these");
-    expect(failed > 0 && failed <= 4, "what the worker had is lost"); /* so many batches are there at the most */
+    expect(failed > 0 && failed <= 4,
+           "what the worker had is lost"); /* so many batches are there at the most */
     if (file)
         (void)fclose(file);
 }
@@ -297,7 +305,8 @@ static void poison(void)
     submit_mates(mates);
     rp_future future = give(kills, &bad, sizeof bad, 2, 0, false);
     submit_mates(more);
-    expect(outcome_of(future).status == RP_ERR_LOST && outcome_of(future).attempts == 2, "it is lost after its attempts");
+    expect(outcome_of(future).status == RP_ERR_LOST && outcome_of(future).attempts == 2,
+           "it is lost after its attempts");
     check_mates(mates);
     check_mates(more);
     expect(lost_workers() == 2, "it took so many workers as it has attempts");
@@ -315,7 +324,8 @@ static void poisoned_item(void)
     printf("outcome: %s\n", rp_error_message());
     expect(status == RP_ERR_LOST, "the map says what became of its item");
     for (int i = 0; i < 60; i++)
-        expect(i == 37 ? statuses[i] == RP_ERR_LOST : statuses[i] == RP_OK && out[i] == i, "the other items are right");
+        expect(i == 37 ? statuses[i] == RP_ERR_LOST : statuses[i] == RP_OK && out[i] == i,
+               "the other items are right");
     expect(lost_workers() == 3, "it took so many workers as it has attempts");
 }
 
@@ -324,7 +334,8 @@ static void crash(void)
     rp_future mates[MATES];
     submit_mates(mates);
     rp_outcome outcome = outcome_of(give(crashes, NULL, 0, 2, 0, false));
-    expect(outcome.status == RP_ERR_CRASHED && outcome.attempts == 2 && outcome.code == SIGABRT, "it has crashed twice");
+    expect(outcome.status == RP_ERR_CRASHED && outcome.attempts == 2 && outcome.code == SIGABRT,
+           "it has crashed twice");
     check_mates(mates);
     expect(lost_workers() == 0, "no worker is lost");
 }
@@ -337,7 +348,8 @@ static void none(void)
         send_signal(i, SIGKILL);
     expect(rp_wait(pool, future, LONG) == RP_ERR_BROKEN, "the wait says that the pool is broken");
     printf("outcome: %s\n", rp_error_message());
-    expect(rp_submit(pool, nap, &while_, sizeof while_, NULL, &future) == RP_ERR_BROKEN, "and so does a submission");
+    expect(rp_submit(pool, nap, &while_, sizeof while_, NULL, &future) == RP_ERR_BROKEN,
+           "and so does a submission");
 }
 
 /* Longer than lost_after, not ten times as long. */
@@ -379,7 +391,8 @@ static void hopeless(void)
     expect(outcome_of(future).status == RP_ERR_LOST, "what may run nowhere else is lost");
     expect(lost_workers() == 1, "and so is the worker");
     while_ = 0;
-    expect(outcome_of(give(nap, &while_, sizeof while_, 0, 0, false)).status == RP_OK, "the other goes on");
+    expect(outcome_of(give(nap, &while_, sizeof while_, 0, 0, false)).status == RP_OK,
+           "the other goes on");
     (void)pidfd_send_signal(end.fd, SIGCONT, NULL, 0);
     expect(poll(&end, 1, (int)(LONG * 1e3)) == 1, "it ends when it is continued");
 }
@@ -397,7 +410,8 @@ static void forged(char how)
     rp_future future = give(arm, &how, 1, 1, 0, false);
     submit_mates(more);
     rp_status status = outcome_of(future).status; /* what is whole before the fault counts */
-    expect(status == RP_ERR_LOST || (status == RP_OK && (how == 'f' || how == 'b')), "its worker is given up");
+    expect(status == RP_ERR_LOST || (status == RP_OK && (how == 'f' || how == 'b')),
+           "its worker is given up");
     check_mates(mates);
     check_mates(more);
     wait_for_words("is given up");
@@ -409,9 +423,10 @@ static void run(const char *what, const char *argument)
     static const struct {
         const char *name;
         void (*trouble)(void);
-    } all[] = { { "lost", lost },          { "exits", exits },     { "once", lost_once }, { "poison", poison },
-                { "item", poisoned_item }, { "crash", crash },     { "none", none },      { "hopeless", hopeless },
-                { "hung", hung },          { "left", left_behind } };
+    } all[] = { { "lost", lost },       { "exits", exits },        { "once", lost_once },
+                { "poison", poison },   { "item", poisoned_item }, { "crash", crash },
+                { "none", none },       { "hopeless", hopeless },  { "hung", hung },
+                { "left", left_behind } };
     if (strcmp(what, "forge") == 0)
         forged(argument[0]);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

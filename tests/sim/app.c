@@ -90,7 +90,8 @@ static void random_inputs(struct sim *sim, struct model_task *task, rp_future *i
 static struct model_task *new_task(struct sim *sim)
 {
     struct model_task *task = model_add(&sim->model);
-    task->function = sim->plan.function >= 0 ? sim->plan.function : (int)chance_below(&sim->chance, MODEL_FUNCTIONS);
+    task->function = sim->plan.function >= 0 ? sim->plan.function
+                                             : (int)chance_below(&sim->chance, MODEL_FUNCTIONS);
     task->plain = sim->plan.plain;
     task->largest = sim->plan.large;
     random_options(sim, &task->options);
@@ -123,7 +124,8 @@ static bool accepted(struct sim *sim, rp_status status, uint64_t unsettled, uint
 static bool waits_in_vain(const struct sim *sim, const struct model_task *task)
 {
     for (uint32_t i = 0; i < task->after_count; i++) {
-        const struct rpi_future *input = rpi_future_of(&sim->master.futures, sim->model.tasks[task->after[i]]->id);
+        const struct rpi_future *input = rpi_future_of(&sim->master.futures,
+                                                       sim->model.tasks[task->after[i]]->id);
         if (input && input->state == RP_DONE && input->status != RP_OK)
             return true;
     }
@@ -155,7 +157,8 @@ static void submit(struct sim *sim)
                                    .options = &options };
     if (sim_fault_now(sim, SIM_WRONG_RANK))
         options.priority += 5;
-    if (task->poison && !task->options.hard && !task->released && sim_fault_now(sim, SIM_START_TWICE))
+    if (task->poison && !task->options.hard && !task->released &&
+        sim_fault_now(sim, SIM_START_TWICE))
         task->options.attempts = 1;
     if (borrow)
         task->arg = arg;
@@ -224,7 +227,8 @@ static void release(struct sim *sim, uint64_t number)
     task->released = true;
     rpi_master_release(&sim->master, task->id, future);
     if (rpi_master_future(&sim->master, task->id))
-        model_fail(&sim->model, "task %llu: its future is live after its release", (unsigned long long)number);
+        model_fail(&sim->model, "task %llu: its future is live after its release",
+                   (unsigned long long)number);
 }
 
 static void release_some(struct sim *sim)
@@ -264,7 +268,8 @@ static void cancel_one(struct sim *sim)
     struct model *model = &sim->model;
     uint64_t open = model->count - model->first;
     uint64_t number = model->first + (open ? chance_below(&sim->chance, (uint32_t)open) : 0);
-    struct rpi_future *future = open ? rpi_master_future(&sim->master, model->tasks[number]->id) : NULL;
+    struct rpi_future *future = open ? rpi_master_future(&sim->master, model->tasks[number]->id)
+                                     : NULL;
     if (!future)
         return;
     struct model_task *task = model->tasks[number];
@@ -280,7 +285,8 @@ static void cancel_one(struct sim *sim)
         model_fail(model, "cancelling task %llu gave %d", (unsigned long long)number, status);
     task->cancelled_here = task->cancelled_here || (waits && status == RP_OK);
     if (waits && is_done(sim, task) != (status == RP_OK))
-        model_fail(model, "task %llu was cancelled before it was handed out, with %d", (unsigned long long)number, status);
+        model_fail(model, "task %llu was cancelled before it was handed out, with %d",
+                   (unsigned long long)number, status);
 }
 
 /* All at once; the released ones too. */

@@ -49,7 +49,8 @@ static inline double chance_exponential(struct chance *chance, double mean)
 /* `spread`: the standard deviation of the logarithm. */
 static inline double chance_lognormal(struct chance *chance, double mean, double spread)
 {
-    double normal = sqrt(-2 * log(chance_unit(chance))) * cos(6.283185307179586 * chance_unit(chance));
+    double normal = sqrt(-2 * log(chance_unit(chance))) *
+                    cos(6.283185307179586 * chance_unit(chance));
     return mean * exp(spread * normal - spread * spread / 2);
 }
 

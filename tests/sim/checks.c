@@ -19,7 +19,8 @@ static uint64_t sum_of(const rp_outcome *outcome)
 {
     const uint8_t *bytes = outcome->data;
     size_t step = 1 + outcome->size / 64; /* of long ones a sample will do */
-    uint64_t sum = chance_mix((uint64_t)outcome->status * 65536 + (uint64_t)outcome->attempts, (uint64_t)outcome->code);
+    uint64_t sum = chance_mix((uint64_t)outcome->status * 65536 + (uint64_t)outcome->attempts,
+                              (uint64_t)outcome->code);
     for (size_t i = 0; i < outcome->size; i += step)
         sum = chance_mix(sum, bytes[i]);
     return chance_mix(sum, (uint64_t)outcome->worker);
@@ -33,47 +34,55 @@ static void check_message(struct sim *sim, uint64_t number, const rp_outcome *ou
                            : outcome->status == RP_ERR_CRASHED ? "crashed"
                                                                : "failed";
     char words[RPI_MESSAGE_MAX + 1] = "";
-    if (outcome->status == RP_ERR_TASK && promise->kind == PROMISE_FAIL && outcome->code == promise->code)
+    if (outcome->status == RP_ERR_TASK && promise->kind == PROMISE_FAIL &&
+        outcome->code == promise->code)
         promise_message(promise, words);
     if (!strstr(outcome->message, words) || !strstr(outcome->message, happened))
-        model_fail(&sim->model, "task %llu: its failure says \"%s\"", NUMBER(number), outcome->message);
+        model_fail(&sim->model, "task %llu: its failure says \"%s\"", NUMBER(number),
+                   outcome->message);
 }
 
 /* A task that only a lost worker might have run. */
 static bool has_no_worker(const struct sim *sim, const struct model_task *task)
 {
-    return task->options.hard && (sim->workers[task->options.worker].gone || sim->workers[task->options.worker].replaced);
+    return task->options.hard &&
+           (sim->workers[task->options.worker].gone || sim->workers[task->options.worker].replaced);
 }
 
-/* One that was given up at a worker: the success of any of its starts, or the failure of the last one, or the end with its worker. */
+/* One that was given up at a worker: the success of any of its starts, or the failure of the last
+ * one, or the end with its worker. */
 static void check_given_up_outcome(struct sim *sim, uint64_t number, const rp_outcome *outcome)
 {
     struct model_task *task = sim->model.tasks[number];
     if (outcome->status == RP_ERR_CRASHED && task->ended != RP_ERR_CRASHED)
         model_fail(&sim->model, "task %llu crashed, though no worker named it", NUMBER(number));
-    if (outcome->status == RP_ERR_CRASHED || outcome->status == RP_ERR_LOST || outcome->status == RP_ERR_CANCELLED ||
-        outcome->status == RP_ERR_INPUT) {
-        bool allowed = task->ended == outcome->status || task->cancel_asked || has_no_worker(sim, task) ||
-                       task->handed == 0 || task->tries[task->handed % 64].status == outcome->status;
+    if (outcome->status == RP_ERR_CRASHED || outcome->status == RP_ERR_LOST ||
+        outcome->status == RP_ERR_CANCELLED || outcome->status == RP_ERR_INPUT) {
+        bool allowed = task->ended == outcome->status || task->cancel_asked ||
+                       has_no_worker(sim, task) || task->handed == 0 ||
+                       task->tries[task->handed % 64].status == outcome->status;
         if (!allowed)
-            model_fail(&sim->model, "task %llu settled with status %d", NUMBER(number), outcome->status);
-        if (outcome->status == RP_ERR_LOST && sim->plan.deaths <= 0 && sim->plan.silences <= 0 && !task->poison &&
-            !task->options.hard && faults_limit(task) > 1 && !sim->dropped)
+            model_fail(&sim->model, "task %llu settled with status %d", NUMBER(number),
+                       outcome->status);
+        if (outcome->status == RP_ERR_LOST && sim->plan.deaths <= 0 && sim->plan.silences <= 0 &&
+            !task->poison && !task->options.hard && faults_limit(task) > 1 && !sim->dropped)
             model_fail(&sim->model, "task %llu is lost, though it ends no worker", NUMBER(number));
         task->ended = outcome->status;
         check_message(sim, number, outcome);
         return;
     }
-    if (outcome->status == RP_ERR_TASK && task->retried < task->options.retries && !sim->dropped && !task->cancel_asked)
-        model_fail(&sim->model, "task %llu settled after %u tries behind returned errors, of %u", NUMBER(number),
-                   task->retried, task->options.retries);
+    if (outcome->status == RP_ERR_TASK && task->retried < task->options.retries && !sim->dropped &&
+        !task->cancel_asked)
+        model_fail(&sim->model, "task %llu settled after %u tries behind returned errors, of %u",
+                   NUMBER(number), task->retried, task->options.retries);
     for (uint32_t i = 1; i <= task->handed && i < 64; i++) {
         const struct model_run *run = &task->tries[i];
         if (!(task->ran >> i & 1) || run->status != outcome->status || run->code != outcome->code ||
             run->worker != outcome->worker || (run->status != RP_OK && i != task->handed))
             continue;
         if (run->status == RP_OK &&
-            (outcome->size != run->promise.size || !pattern_matches(outcome->data, outcome->size, run->promise.pattern)))
+            (outcome->size != run->promise.size ||
+             !pattern_matches(outcome->data, outcome->size, run->promise.pattern)))
             continue;
         task->last = *run;
         if (run->status != RP_OK)
@@ -81,7 +90,8 @@ static void check_given_up_outcome(struct sim *sim, uint64_t number, const rp_ou
         return;
     }
     model_fail(&sim->model,
-               "task %llu settled with status %d and code %d from worker %d: none of its %u starts came to that",
+               "task %llu settled with status %d and code %d from worker %d: none of its %u starts "
+               "came to that",
                NUMBER(number), outcome->status, outcome->code, outcome->worker, task->handed);
 }
 
@@ -97,15 +107,19 @@ static void check_task_outcome(struct sim *sim, uint64_t number, const rp_outcom
         return;
     }
     if (outcome->status != status || (outcome->code != code && status != RP_ERR_INPUT))
-        model_fail(&sim->model, "task %llu settled with status %d and code %d, not %d and %d", NUMBER(number),
-                   outcome->status, outcome->code, status, code);
+        model_fail(&sim->model, "task %llu settled with status %d and code %d, not %d and %d",
+                   NUMBER(number), outcome->status, outcome->code, status, code);
     else if (outcome->attempts != (int)task->handed || outcome->worker != (ran ? last->worker : 0))
-        model_fail(&sim->model, "task %llu settled after %d attempts at worker %d, it was handed out %u times, last to %d",
+        model_fail(&sim->model,
+                   "task %llu settled after %d attempts at worker %d, it was handed out %u times, "
+                   "last to %d",
                    NUMBER(number), outcome->attempts, outcome->worker, task->handed, last->worker);
     else if (status != RP_OK)
         check_message(sim, number, outcome);
-    else if (outcome->size != last->promise.size || !pattern_matches(outcome->data, outcome->size, last->promise.pattern))
-        model_fail(&sim->model, "task %llu settled with other bytes than it returned", NUMBER(number));
+    else if (outcome->size != last->promise.size ||
+             !pattern_matches(outcome->data, outcome->size, last->promise.pattern))
+        model_fail(&sim->model, "task %llu settled with other bytes than it returned",
+                   NUMBER(number));
 }
 
 /* It may settle only when it has run, and has no try left. */
@@ -122,18 +136,25 @@ static void check_settling(struct sim *sim, uint64_t number)
         return;
     }
     uint32_t starts = 1 + task->retried + task->given_up;
-    if (task->handed > starts || task->retried > task->options.retries || task->given_up > faults_limit(task))
-        model_fail(&sim->model, "task %llu settled after %u starts: %u were given up, %u came behind returned errors",
-                   NUMBER(number), task->handed, task->given_up, task->retried);
+    if (task->handed > starts || task->retried > task->options.retries ||
+        task->given_up > faults_limit(task))
+        model_fail(
+            &sim->model,
+            "task %llu settled after %u starts: %u were given up, %u came behind returned errors",
+            NUMBER(number), task->handed, task->given_up, task->retried);
     if (task->given_up || has_no_worker(sim, task))
         return;
     rp_status status = model_outcome(&sim->model, task, &code);
-    uint32_t unrun = status == RP_ERR_CANCELLED && task->cancel_asked && !task->cancelled_here ? 1 : 0;
-    if (status != RP_ERR_INPUT && !task->cancelled_here && (task->handed == 0 || task->runs + unrun < task->handed))
-        model_fail(&sim->model, "task %llu settled, but ran %u times, handed out %u times", NUMBER(number), task->runs,
-                   task->handed);
-    else if (status == RP_ERR_TASK && task->handed <= task->options.retries && !sim->dropped && !task->cancel_asked)
-        model_fail(&sim->model, "task %llu settled after %u runs, it had a try left", NUMBER(number), task->runs);
+    uint32_t unrun = status == RP_ERR_CANCELLED && task->cancel_asked && !task->cancelled_here ? 1
+                                                                                               : 0;
+    if (status != RP_ERR_INPUT && !task->cancelled_here &&
+        (task->handed == 0 || task->runs + unrun < task->handed))
+        model_fail(&sim->model, "task %llu settled, but ran %u times, handed out %u times",
+                   NUMBER(number), task->runs, task->handed);
+    else if (status == RP_ERR_TASK && task->handed <= task->options.retries && !sim->dropped &&
+             !task->cancel_asked)
+        model_fail(&sim->model, "task %llu settled after %u runs, it had a try left",
+                   NUMBER(number), task->runs);
 }
 
 static void settle(struct sim *sim, uint64_t number, const struct rpi_future *future)
@@ -156,7 +177,8 @@ static void check_unchanged(struct sim *sim, uint64_t number, const struct rpi_f
     rpi_master_outcome(&sim->master, future, &outcome);
     if (outcome.data != task->outcome.data || outcome.message != task->outcome.message ||
         sum_of(&outcome) != task->outcome_sum)
-        model_fail(&sim->model, "task %llu: its outcome changed after it was settled", NUMBER(number));
+        model_fail(&sim->model, "task %llu: its outcome changed after it was settled",
+                   NUMBER(number));
 }
 
 /* Nobody holds it; its future stays while on_done is due, or a task comes after it. */
@@ -164,7 +186,8 @@ static void check_released(struct sim *sim, uint64_t number)
 {
     struct model_task *task = sim->model.tasks[number];
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
-    bool needed = (task->options.on_done && !task->calls) || rpi_deps_hold(&sim->master.inputs, task->id) ||
+    bool needed = (task->options.on_done && !task->calls) ||
+                  rpi_deps_hold(&sim->master.inputs, task->id) ||
                   (task->streamed && !task->vanished && !task->delivered);
     if (!task->settled && future && future->state == RP_DONE)
         settle(sim, number, future);
@@ -176,7 +199,8 @@ static void check_released(struct sim *sim, uint64_t number)
         spawns_settled(sim, number, NULL);
     }
     if (rpi_master_future(&sim->master, task->id) || (task->settled && future && !needed))
-        model_fail(&sim->model, "task %llu: it was released, but its future is live", NUMBER(number));
+        model_fail(&sim->model, "task %llu: it was released, but its future is live",
+                   NUMBER(number));
 }
 
 void check_future(struct sim *sim, uint64_t number)
@@ -191,7 +215,8 @@ void check_future(struct sim *sim, uint64_t number)
         check_unchanged(sim, number, held);
     else if (held->state == RP_DONE)
         settle(sim, number, held);
-    else if (task->settled || held->state == RP_STALE || (held->state == RP_WAITING && !task->after_count))
+    else if (task->settled || held->state == RP_STALE ||
+             (held->state == RP_WAITING && !task->after_count))
         model_fail(&sim->model, "task %llu: it %s settled, now its state is %d", NUMBER(number),
                    task->settled ? "was" : "is not", held->state);
 }
@@ -203,7 +228,8 @@ static void check_futures(struct sim *sim)
     for (uint64_t i = model->first; i < model->count; i++) {
         check_future(sim, i);
         const struct model_task *task = model->tasks[i];
-        open = open || !task->settled || !task->released || rpi_future_of(&sim->master.futures, task->id);
+        open = open || !task->settled || !task->released ||
+               rpi_future_of(&sim->master.futures, task->id);
         if (!open)
             model->first = i + 1;
     }
@@ -252,10 +278,11 @@ static void check_credit(struct sim *sim, int number)
     uint32_t counted = seat->in_flight;
     forget_landed(sim, worker);
     if ((seat->presence == RPI_LOST) != worker->gone)
-        model_fail(&sim->model, "worker %d is %s, and the roster does not know", number, worker->gone ? "lost" : "there");
+        model_fail(&sim->model, "worker %d is %s, and the roster does not know", number,
+                   worker->gone ? "lost" : "there");
     if (counted != (uint32_t)worker->flight_count || counted > RPI_DEPTH)
-        model_fail(&sim->model, "worker %d: the roster counts %u batches in flight, there are %d", number, counted,
-                   worker->flight_count);
+        model_fail(&sim->model, "worker %d: the roster counts %u batches in flight, there are %d",
+                   number, counted, worker->flight_count);
 }
 
 static struct flight *new_flight(struct sim *sim, int worker, uint16_t count)
@@ -265,7 +292,8 @@ static struct flight *new_flight(struct sim *sim, int worker, uint16_t count)
     if (self->flight_count == RPI_DEPTH)
         return NULL;
     struct flight *flight = &self->flights[self->flight_count++];
-    *flight = (struct flight){ .ids = test_zeroed(count * sizeof *flight->ids), .attempts = test_zeroed(count) };
+    *flight = (struct flight){ .ids = test_zeroed(count * sizeof *flight->ids),
+                               .attempts = test_zeroed(count) };
     return flight;
 }
 
@@ -275,14 +303,16 @@ static void check_chunk(struct sim *sim, uint64_t number, const struct rpi_frame
 {
     struct model_map *map = sim->model.tasks[number]->map;
     const struct rpi_chunk *chunk = &frame->chunk;
-    bool fits = chunk->count > 0 && chunk->first < map->count && chunk->count <= map->count - chunk->first;
+    bool fits = chunk->count > 0 && chunk->first < map->count &&
+                chunk->count <= map->count - chunk->first;
     if (!fits || frame->attempt != 1 + map->given_up[chunk->first] ||
         map->given_up[chunk->first] >= faults_limit(sim->model.tasks[number]))
-        model_fail(&sim->model, "task %llu: %u items from %llu on are handed out", NUMBER(number), chunk->count,
-                   NUMBER(chunk->first));
+        model_fail(&sim->model, "task %llu: %u items from %llu on are handed out", NUMBER(number),
+                   chunk->count, NUMBER(chunk->first));
     for (uint64_t i = 0; fits && i < chunk->count; i++) {
         if (map->out_now[chunk->first + i])
-            model_fail(&sim->model, "task %llu: item %llu is handed out again", NUMBER(number), NUMBER(chunk->first + i));
+            model_fail(&sim->model, "task %llu: item %llu is handed out again", NUMBER(number),
+                       NUMBER(chunk->first + i));
         map->out_now[chunk->first + i] = true;
     }
     map->handed += chunk->count;
@@ -294,7 +324,8 @@ static bool ranks_before(const struct sim *sim, uint64_t a, uint64_t b)
     return rpi_list_empty(&sim->master.inputs.urgent) && model_before(&sim->model, a, b);
 }
 
-/* The first task that an idle worker gets is not one that ranks lower than one that only it may run. */
+/* The first task that an idle worker gets is not one that ranks lower than one that only it may
+ * run. */
 static void check_own_waits(struct sim *sim, int worker, uint64_t number)
 {
     struct model *model = &sim->model;
@@ -304,15 +335,17 @@ static void check_own_waits(struct sim *sim, int worker, uint64_t number)
             continue;
         const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
         if (future && future->state == RP_QUEUED)
-            model_fail(model, "worker %d gets task %llu before task %llu of its own, which ranks higher", worker,
-                       NUMBER(number), NUMBER(i));
+            model_fail(model,
+                       "worker %d gets task %llu before task %llu of its own, which ranks higher",
+                       worker, NUMBER(number), NUMBER(i));
     }
 }
 
 /* Whether its last start has returned an error, which it may answer for with another. */
 static bool may_retry(const struct model_task *task)
 {
-    return (task->given_up ? task->tries[task->handed % 64].status : task->last.status) == RP_ERR_TASK &&
+    return (task->given_up ? task->tries[task->handed % 64].status : task->last.status) ==
+               RP_ERR_TASK &&
            !task->never_again;
 }
 
@@ -321,18 +354,22 @@ static void check_frame(struct sim *sim, int worker, const struct rpi_frame *fra
     struct model *model = &sim->model;
     uint64_t number = model_find(model, frame->number);
     if (number >= model->count || model->tasks[number]->settled) {
-        model_fail(model, "task %llu is handed out, but was %s", NUMBER(number < model->count ? number : frame->number),
+        model_fail(model, "task %llu is handed out, but was %s",
+                   NUMBER(number < model->count ? number : frame->number),
                    number < model->count ? "settled" : "never submitted");
         return;
     }
     struct model_task *task = model->tasks[number];
     uint64_t *last = task->options.hard ? &sim->workers[worker].last_own : &sim->last_rank;
     if (task->options.hard && task->options.worker != worker)
-        model_fail(model, "task %llu is for worker %d only, and goes to %d", NUMBER(number), task->options.worker, worker);
+        model_fail(model, "task %llu is for worker %d only, and goes to %d", NUMBER(number),
+                   task->options.worker, worker);
     if (*last && ranks_before(sim, number, *last - 1))
-        model_fail(model, "task %llu is handed out behind task %llu, which ranks lower", NUMBER(number), NUMBER(*last - 1));
+        model_fail(model, "task %llu is handed out behind task %llu, which ranks lower",
+                   NUMBER(number), NUMBER(*last - 1));
     *last = number + 1;
-    if (!task->options.hard && sim->workers[worker].flight_count == 1 && sim->workers[worker].flights[0].count == 1)
+    if (!task->options.hard && sim->workers[worker].flight_count == 1 &&
+        sim->workers[worker].flights[0].count == 1)
         check_own_waits(sim, worker, number);
     if (task->map) {
         check_chunk(sim, number, frame);
@@ -342,17 +379,19 @@ static void check_frame(struct sim *sim, int worker, const struct rpi_frame *fra
     task->retried += task->handed > 0 && !task->restart;
     bool again = task->restart || (may_retry(task) && task->retried <= task->options.retries);
     if (task->given_up >= faults_limit(task))
-        model_fail(model, "task %llu starts once more, though its attempts are used up", NUMBER(number));
+        model_fail(model, "task %llu starts once more, though its attempts are used up",
+                   NUMBER(number));
     task->restart = false;
     if (frame->attempt != ++task->handed || (frame->attempt > 1 && !again))
-        model_fail(model, "task %llu is handed out as attempt %u after %u runs", NUMBER(number), frame->attempt,
-                   task->runs);
+        model_fail(model, "task %llu is handed out as attempt %u after %u runs", NUMBER(number),
+                   frame->attempt, task->runs);
     for (uint32_t i = 0; i < task->after_count; i++)
         if (!model->tasks[task->after[i]]->settled)
             check_future(sim, task->after[i]); /* it is settled in this very step */
     for (uint32_t i = 0; i < task->after_count; i++)
         if (!model->tasks[task->after[i]]->settled)
-            model_fail(model, "task %llu is handed out before task %llu", NUMBER(number), NUMBER(task->after[i]));
+            model_fail(model, "task %llu is handed out before task %llu", NUMBER(number),
+                       NUMBER(task->after[i]));
     task->running = false; /* its result was heard of, or it is its first time */
 }
 
@@ -367,8 +406,8 @@ static bool goes_alone(const struct sim *sim, const struct rpi_frame *frame)
 
 static bool is_message(const struct rpi_batch *batch)
 {
-    return batch->bytes[1] == RPI_CANCEL || batch->bytes[1] == RPI_INPUT || batch->bytes[1] == RPI_RECALL ||
-           batch->bytes[1] == RPI_SHARE;
+    return batch->bytes[1] == RPI_CANCEL || batch->bytes[1] == RPI_INPUT ||
+           batch->bytes[1] == RPI_RECALL || batch->bytes[1] == RPI_SHARE;
 }
 
 void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
@@ -376,22 +415,27 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
     struct rpi_reader reader;
     struct rpi_frame frame = { 0 };
     uint16_t pieces = 0;
-    struct sim_worker *to = batch->peer >= 1 && batch->peer <= sim->plan.workers ? &sim->workers[batch->peer] : NULL;
+    struct sim_worker *to = batch->peer >= 1 && batch->peer <= sim->plan.workers
+                                ? &sim->workers[batch->peer]
+                                : NULL;
     if (to && to->gone)
         model_fail(&sim->model, "worker %d is lost, and gets a message", batch->peer);
     if (is_message(batch) && batch->size <= sim->plan.batch_limit)
         return;
     if (batch->peer < 1 || batch->peer > sim->plan.workers || batch->size > sim->plan.batch_limit ||
         rpi_reader_open(&reader, batch->bytes, batch->size) != RP_OK || reader.left == 0) {
-        model_fail(&sim->model, "a batch of %u bytes to worker %d is none", batch->size, batch->peer);
+        model_fail(&sim->model, "a batch of %u bytes to worker %d is none", batch->size,
+                   batch->peer);
         return;
     }
     if (sim->workers[batch->peer].told)
-        model_fail(&sim->model, "worker %d was told to stop, and gets a batch of tasks", batch->peer);
+        model_fail(&sim->model, "worker %d was told to stop, and gets a batch of tasks",
+                   batch->peer);
     if (to->suspect)
         model_fail(&sim->model, "worker %d is silent, and gets tasks", batch->peer);
     struct flight *flight = new_flight(sim, batch->peer, reader.left);
-    bool shared = reader.left > 1 || to->flight_count > 1, alone = to->flight_count > 1 && to->flights[0].solo;
+    bool shared = reader.left > 1 || to->flight_count > 1,
+         alone = to->flight_count > 1 && to->flights[0].solo;
     if (!flight) {
         model_fail(&sim->model, "worker %d gets a batch more than %d", batch->peer, RPI_DEPTH);
         return;
@@ -401,8 +445,8 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
         flight->attempts[flight->count++] = frame.attempt;
         flight->solo = flight->solo || goes_alone(sim, &frame);
         if (alone || (shared && flight->solo))
-            model_fail(&sim->model, "task %llu shares worker %d with one that goes alone", NUMBER(frame.number),
-                       batch->peer);
+            model_fail(&sim->model, "task %llu shares worker %d with one that goes alone",
+                       NUMBER(frame.number), batch->peer);
         check_frame(sim, batch->peer, &frame);
         pieces = (uint16_t)(pieces + (frame.flags & RPI_FRAME_LARGE ? 1 : 0));
     }
@@ -421,13 +465,16 @@ struct waiting {
     int starving; /* a worker that has nothing, though tasks of its own are queued; or 0 */
 };
 
-/* Items of a map that wait as chunks: they were handed out, and their worker was lost, silent, or gave them back. */
+/* Items of a map that wait as chunks: they were handed out, and their worker was lost, silent, or
+ * gave them back. */
 static uint64_t items_again(const struct sim *sim, const struct rpi_future *map)
 {
     uint64_t items = 0;
-    for (const struct rpi_attempt *loss = NULL; (loss = rpi_attempts_next(&sim->master.losses, loss));) {
+    for (const struct rpi_attempt *loss = NULL;
+         (loss = rpi_attempts_next(&sim->master.losses, loss));) {
         const struct rpi_future *chunk = rpi_future_of(&sim->master.futures, loss->id);
-        if (chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED && chunk->pending.map == map->pending.map)
+        if (chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED &&
+            chunk->pending.map == map->pending.map)
             items += chunk->pending.items;
     }
     return items;
@@ -451,9 +498,11 @@ static struct waiting look_at_queue(struct sim *sim)
                 waiting.starving = task->options.worker;
             continue;
         }
-        waiting.unsure = waiting.unsure || task->after_count || task->parent || model_is_raised(task);
+        waiting.unsure = waiting.unsure || task->after_count || task->parent ||
+                         model_is_raised(task);
         uint64_t items = task->map ? task->map->count - task->map->handed : 1;
-        if (map && (task->given_up || again)) /* a late success may have settled some that were to go again */
+        if (map && (task->given_up ||
+                    again)) /* a late success may have settled some that were to go again */
             items = again + rpi_map_waiting(future->pending.map);
         waiting.tasks += items;
         waiting.bytes += items * (task->map ? task->map->in_size : task->size);
@@ -483,23 +532,28 @@ void check_dispatched(struct sim *sim, bool refused)
     const struct rpi_taskq *queue = &sim->master.queue;
     if (sim->dropped)
         return; /* what was queued stays so for good */
-    if (waiting.tasks != queue->tasks || waiting.own != sim->master.own_tasks || waiting.bytes != queue->bytes)
-        model_fail(&sim->model, "the queue counts %llu tasks of %llu bytes, there are %llu of %llu", NUMBER(queue->tasks),
-                   NUMBER(queue->bytes), NUMBER(waiting.tasks), NUMBER(waiting.bytes));
+    if (waiting.tasks != queue->tasks || waiting.own != sim->master.own_tasks ||
+        waiting.bytes != queue->bytes)
+        model_fail(&sim->model, "the queue counts %llu tasks of %llu bytes, there are %llu of %llu",
+                   NUMBER(queue->tasks), NUMBER(queue->bytes), NUMBER(waiting.tasks),
+                   NUMBER(waiting.bytes));
     if (waiting.starving && !refused)
-        model_fail(&sim->model, "worker %d has nothing, though tasks of its own are queued", waiting.starving);
+        model_fail(&sim->model, "worker %d has nothing, though tasks of its own are queued",
+                   waiting.starving);
     if (waiting.head == sim->model.count)
         return;
     if (sim->last_rank && ranks_before(sim, waiting.head, sim->last_rank - 1))
-        model_fail(&sim->model, "task %llu is handed out, task %llu of higher rank is queued", NUMBER(sim->last_rank - 1),
-                   NUMBER(waiting.head));
+        model_fail(&sim->model, "task %llu is handed out, task %llu of higher rank is queued",
+                   NUMBER(sim->last_rank - 1), NUMBER(waiting.head));
     uint32_t due = depth_due(sim, &waiting);
     for (int worker = 1; !refused && worker <= sim->plan.workers; worker++) {
         uint32_t has = sim->master.roster.seats[worker].in_flight;
         const struct rpi_seat *seat = &sim->master.roster.seats[worker];
         if (has < due && !seat->halted && !seat->alone && seat->presence == RPI_PRESENT)
-            model_fail(&sim->model, "worker %d has %u batches, of %u due, while task %llu and %llu more are queued", worker,
-                       has, due, NUMBER(waiting.head), NUMBER(waiting.tasks - 1));
+            model_fail(
+                &sim->model,
+                "worker %d has %u batches, of %u due, while task %llu and %llu more are queued",
+                worker, has, due, NUMBER(waiting.head), NUMBER(waiting.tasks - 1));
     }
     if (!refused && rpi_master_starves(&sim->master))
         model_fail(&sim->model, "rpi_master_starves: task %llu is queued", NUMBER(waiting.head));
@@ -541,21 +595,26 @@ static void check_counts(struct sim *sim)
         detached_fails += task->detached && status != RP_OK && status != RP_ERR_CANCELLED;
     }
     if (sim->report->lost || sim->report->silent) {
-        if (counts->submitted != ours.submitted || counts->done + counts->failed + counts->cancelled != ours.submitted)
-            model_fail(&sim->model, "counted %llu submitted, %llu done, %llu failed, %llu cancelled",
-                       NUMBER(counts->submitted), NUMBER(counts->done), NUMBER(counts->failed), NUMBER(counts->cancelled));
+        if (counts->submitted != ours.submitted ||
+            counts->done + counts->failed + counts->cancelled != ours.submitted)
+            model_fail(&sim->model,
+                       "counted %llu submitted, %llu done, %llu failed, %llu cancelled",
+                       NUMBER(counts->submitted), NUMBER(counts->done), NUMBER(counts->failed),
+                       NUMBER(counts->cancelled));
         sim->report->retried = counts->retried;
         return;
     }
-    bool same = counts->failed == ours.failed && counts->cancelled == ours.cancelled && counts->retried == ours.retried;
-    if (counts->submitted != ours.submitted || counts->done + counts->failed + counts->cancelled != ours.submitted ||
-        (!same && !vague))
-        model_fail(&sim->model, "counted %llu submitted, %llu done, %llu failed, %llu cancelled, %llu retried",
-                   NUMBER(counts->submitted), NUMBER(counts->done), NUMBER(counts->failed), NUMBER(counts->cancelled),
-                   NUMBER(counts->retried));
+    bool same = counts->failed == ours.failed && counts->cancelled == ours.cancelled &&
+                counts->retried == ours.retried;
+    if (counts->submitted != ours.submitted ||
+        counts->done + counts->failed + counts->cancelled != ours.submitted || (!same && !vague))
+        model_fail(&sim->model,
+                   "counted %llu submitted, %llu done, %llu failed, %llu cancelled, %llu retried",
+                   NUMBER(counts->submitted), NUMBER(counts->done), NUMBER(counts->failed),
+                   NUMBER(counts->cancelled), NUMBER(counts->retried));
     if (detached_fails != sim->detached_fails)
-        model_fail(&sim->model, "%llu detached tasks failed, %llu were logged", NUMBER(detached_fails),
-                   NUMBER(sim->detached_fails));
+        model_fail(&sim->model, "%llu detached tasks failed, %llu were logged",
+                   NUMBER(detached_fails), NUMBER(sim->detached_fails));
     sim->report->retried = counts->retried;
 }
 
@@ -565,7 +624,8 @@ void check_end(struct sim *sim)
         return;
     check_futures(sim);
     for (uint64_t i = 0; i < sim->model.count && sim->plan.ending == SIM_CLOSE; i++)
-        if (!sim->model.tasks[i]->settled || (sim->model.tasks[i]->options.on_done && sim->model.tasks[i]->calls != 1))
+        if (!sim->model.tasks[i]->settled ||
+            (sim->model.tasks[i]->options.on_done && sim->model.tasks[i]->calls != 1))
             model_fail(&sim->model, "task %llu is lost: nothing is on its way any more", NUMBER(i));
     for (int i = 1; i <= sim->plan.workers; i++)
         if (!sim->workers[i].dead && !rpi_worker_finished(&sim->workers[i].engine))
@@ -574,10 +634,13 @@ void check_end(struct sim *sim)
         return;
     spawns_end(sim);
     if (sim->master.losses.count)
-        model_fail(&sim->model, "all is settled, but %llu losses are kept", NUMBER(sim->master.losses.count));
+        model_fail(&sim->model, "all is settled, but %llu losses are kept",
+                   NUMBER(sim->master.losses.count));
     if (sim->master.inputs.count && !sim->report->lost)
-        model_fail(&sim->model, "all is settled, but %llu outcomes are kept for others", NUMBER(sim->master.inputs.count));
+        model_fail(&sim->model, "all is settled, but %llu outcomes are kept for others",
+                   NUMBER(sim->master.inputs.count));
     if (sim->master.unsettled || sim->master.queue.tasks || sim->master.queue.bytes)
-        model_fail(&sim->model, "all is settled, but the engine counts %llu", NUMBER(sim->master.unsettled));
+        model_fail(&sim->model, "all is settled, but the engine counts %llu",
+                   NUMBER(sim->master.unsettled));
     check_counts(sim);
 }

@@ -29,8 +29,10 @@ static rp_status status_of(const struct model_task *task, uint64_t item, int *co
     if (map->ended[item])
         return map->ended[item];
     bool dropped = map->statuses ? map->statuses[item] == RP_ERR_CANCELLED
-                                 : map->out_size > 0 && is_untouched(map->out + item * map->out_size, map->out_size);
-    if (task->cancel_asked && map->given_up[item] && dropped && (map->statuses || status == RP_OK)) {
+                                 : map->out_size > 0 &&
+                                       is_untouched(map->out + item * map->out_size, map->out_size);
+    if (task->cancel_asked && map->given_up[item] && dropped &&
+        (map->statuses || status == RP_OK)) {
         *code = RP_ERR_CANCELLED; /* while it waited to go again */
         return RP_ERR_CANCELLED;
     }
@@ -42,7 +44,8 @@ static rp_status status_of(const struct model_task *task, uint64_t item, int *co
     if (!map->refused[item])
         return status;
     bool failed = map->statuses ? map->statuses[item] == RP_ERR_TASK
-                                : map->out_size > 0 && is_untouched(map->out + item * map->out_size, map->out_size);
+                                : map->out_size > 0 &&
+                                      is_untouched(map->out + item * map->out_size, map->out_size);
     if (status == RP_ERR_TASK || !failed)
         return status;
     *code = RP_ERR_NOMEM;
@@ -57,18 +60,22 @@ static void check_item(struct sim *sim, uint64_t number, uint64_t item)
     int code;
     rp_status status = status_of(task, item, &code);
     bool unrun = map->runs[item] == 0 &&
-                 (status == RP_ERR_CANCELLED || (map->refused[item] && status != RP_OK)); /* no room for its chunk */
+                 (status == RP_ERR_CANCELLED ||
+                  (map->refused[item] && status != RP_OK)); /* no room for its chunk */
     bool again = map->given_up[item] && (map->runs[item] > 0 || map->ended[item]);
     if (map->runs[item] != 1 && !unrun && !again)
-        model_fail(&sim->model, "task %llu: item %llu of %llu ran %u times", NUMBER(number), NUMBER(item),
-                   NUMBER(map->count), map->runs[item]);
+        model_fail(&sim->model, "task %llu: item %llu of %llu ran %u times", NUMBER(number),
+                   NUMBER(item), NUMBER(map->count), map->runs[item]);
     else if (map->statuses && map->statuses[item] != status)
-        model_fail(&sim->model, "task %llu: item %llu has status %d, not %d", NUMBER(number), NUMBER(item),
-                   map->statuses[item], status);
-    else if (status == RP_OK && !pattern_matches(out, map->out_size, model_promise(task, item, 1).pattern))
-        model_fail(&sim->model, "task %llu: item %llu has other bytes than it returned", NUMBER(number), NUMBER(item));
+        model_fail(&sim->model, "task %llu: item %llu has status %d, not %d", NUMBER(number),
+                   NUMBER(item), map->statuses[item], status);
+    else if (status == RP_OK &&
+             !pattern_matches(out, map->out_size, model_promise(task, item, 1).pattern))
+        model_fail(&sim->model, "task %llu: item %llu has other bytes than it returned",
+                   NUMBER(number), NUMBER(item));
     else if (status != RP_OK && !is_untouched(out, map->out_size))
-        model_fail(&sim->model, "task %llu: item %llu failed, but its place was written", NUMBER(number), NUMBER(item));
+        model_fail(&sim->model, "task %llu: item %llu failed, but its place was written",
+                   NUMBER(number), NUMBER(item));
 }
 
 void check_map_items(struct sim *sim, uint64_t number)
@@ -115,10 +122,12 @@ void check_map_outcome(struct sim *sim, uint64_t number, const rp_outcome *outco
         item++;
     if (check_map_vague(task->map))
         return;
-    if (outcome->status != status ||
-        (status != RP_OK && !task->map->refused[item] && !task->cancel_asked && outcome->code != code))
-        model_fail(&sim->model, "map %llu settled with status %d and code %d: item %llu failed with %d and %d",
+    if (outcome->status != status || (status != RP_OK && !task->map->refused[item] &&
+                                      !task->cancel_asked && outcome->code != code))
+        model_fail(&sim->model,
+                   "map %llu settled with status %d and code %d: item %llu failed with %d and %d",
                    NUMBER(number), outcome->status, outcome->code, NUMBER(item), status, code);
     else if (status != RP_OK && !strstr(outcome->message, "item "))
-        model_fail(&sim->model, "map %llu: its failure says \"%s\"", NUMBER(number), outcome->message);
+        model_fail(&sim->model, "map %llu: its failure says \"%s\"", NUMBER(number),
+                   outcome->message);
 }

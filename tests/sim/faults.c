@@ -1,5 +1,5 @@
-/* Workers that die, with their host or alone, and ones that fall silent and come back; and what the model makes of it: which tasks were
- * given up, and with what right some settle there and then. */
+/* Workers that die, with their host or alone, and ones that fall silent and come back; and what the
+ * model makes of it: which tasks were given up, and with what right some settle there and then. */
 #include "inside.h"
 #include "master/ready.h"
 #include "master/settle.h"
@@ -20,7 +20,9 @@ struct given {
 
 static void later(struct sim *sim, enum sim_event_kind kind, int worker, double at)
 {
-    transport_sim_add(&sim->transport, (struct sim_event){ .at = at, .kind = kind, .side = SIM_MASTER, .worker = worker });
+    transport_sim_add(
+        &sim->transport,
+        (struct sim_event){ .at = at, .kind = kind, .side = SIM_MASTER, .worker = worker });
 }
 
 /* ---- what happens to the workers */
@@ -41,8 +43,11 @@ bool faults_kill(struct sim *sim, int worker)
     self->dead = true;
     work_abandon(self);
     /* What is on its way comes until then, and after that it is reported. */
-    self->cut = sim->now + (chance_is(&sim->chance, 0.4) ? 0 : chance_exponential(&sim->chance, 5 * sim->plan.latency));
-    later(sim, SIM_LOST, worker, self->cut + chance_exponential(&sim->chance, 20 * sim->plan.latency));
+    self->cut = sim->now + (chance_is(&sim->chance, 0.4)
+                                ? 0
+                                : chance_exponential(&sim->chance, 5 * sim->plan.latency));
+    later(sim, SIM_LOST, worker,
+          self->cut + chance_exponential(&sim->chance, 20 * sim->plan.latency));
     sim->report->lost++;
     return true;
 }
@@ -67,9 +72,11 @@ bool faults_kill_by(struct sim *sim, int worker, const rp_call *call, uint64_t i
         return false;
     if (sim->plan.fault == SIM_START_TWICE || chance_is(&chance, 0.5))
         return true; /* without a word: a task that is named starts nowhere again */
-    *words = (struct rpi_death){
-        .id = call->task->id, .item = item, .code = 11, .attempt = call->task->attempt, .way = RPI_WAY_SIGNAL
-    };
+    *words = (struct rpi_death){ .id = call->task->id,
+                                 .item = item,
+                                 .code = 11,
+                                 .attempt = call->task->attempt,
+                                 .way = RPI_WAY_SIGNAL };
     if (chance_is(&chance, 0.2))
         lie(&chance, words);
     return true;
@@ -86,7 +93,8 @@ static void fall_silent(struct sim *sim, int worker)
         self->busy_until = until;
     self->looks_at = self->busy_until;
     later(sim, SIM_SUSPECT, worker, sim->now + (until - sim->now) * chance_unit(&sim->chance));
-    later(sim, SIM_BACK, worker, self->busy_until + chance_exponential(&sim->chance, 5 * sim->plan.latency));
+    later(sim, SIM_BACK, worker,
+          self->busy_until + chance_exponential(&sim->chance, 5 * sim->plan.latency));
     sim->report->silent++;
 }
 
@@ -110,7 +118,8 @@ bool faults_swallow(const struct sim *sim, const struct sim_event *event)
     const struct sim_worker *self = &sim->workers[event->worker];
     if (!self->dead || event->kind > SIM_TURN)
         return false;
-    return event->side == SIM_WORKER || self->gone || (event->at > self->cut && event->at > self->held_until);
+    return event->side == SIM_WORKER || self->gone ||
+           (event->at > self->cut && event->at > self->held_until);
 }
 
 /* ---- what the engine makes of it */
@@ -127,8 +136,9 @@ static struct given *look(const struct sim *sim, int worker, uint32_t *count)
             continue;
         bool chunk = future->flags & RPI_FUTURE_CHUNK;
         given[(*count)++] = (struct given){ .id = (uint64_t)future->generation << 32 | i,
-                                            .number = model_find(&sim->model, chunk ? future->pending.map->number
-                                                                                    : future->pending.number),
+                                            .number = model_find(&sim->model,
+                                                                 chunk ? future->pending.map->number
+                                                                       : future->pending.number),
                                             .first = future->pending.number,
                                             .items = chunk ? future->pending.items : 1,
                                             .attempt = future->attempts,
@@ -150,19 +160,24 @@ uint32_t faults_limit(const struct model_task *task)
     return task->options.attempts ? task->options.attempts : 3;
 }
 
-static void check_end_there(struct sim *sim, const struct model_task *task, uint64_t number, uint32_t given_up)
+static void check_end_there(struct sim *sim, const struct model_task *task, uint64_t number,
+                            uint32_t given_up)
 {
-    bool allowed = task->options.hard || given_up >= faults_limit(task) || sim->dropped || task->cancel_asked;
+    bool allowed = task->options.hard || given_up >= faults_limit(task) || sim->dropped ||
+                   task->cancel_asked;
     if (!allowed)
-        model_fail(&sim->model, "task %llu settled with its worker, though it had a start left", NUMBER(number));
+        model_fail(&sim->model, "task %llu settled with its worker, though it had a start left",
+                   NUMBER(number));
 }
 
 /* Whether these words are of this task, or chunk, and the engine is to believe them. */
 static bool is_named(const struct given *given, const struct rpi_death *words)
 {
-    if (words->way == RPI_WAY_NONE || words->id != given->id || words->attempt != given->attempt || given->stopped)
+    if (words->way == RPI_WAY_NONE || words->id != given->id || words->attempt != given->attempt ||
+        given->stopped)
         return false;
-    return !given->is_chunk || (words->item >= given->first && words->item - given->first < given->items);
+    return !given->is_chunk ||
+           (words->item >= given->first && words->item - given->first < given->items);
 }
 
 /* The items of a chunk that came before the one that ended the worker: a chunk of their own
@@ -182,7 +197,8 @@ static void items_before(struct sim *sim, const struct given *given, uint64_t en
 
 /* What has left a chunk whose worker named one of its items: up to `next`, which is still there,
  * or all. */
-static void chunk_named(struct sim *sim, const struct given *given, const struct rpi_death *words, uint64_t next)
+static void chunk_named(struct sim *sim, const struct given *given, const struct rpi_death *words,
+                        uint64_t next)
 {
     struct model_task *task = sim->model.tasks[given->number];
     struct model_map *map = task->map;
@@ -246,13 +262,15 @@ static rp_status tell(struct sim *sim, int worker, bool lost)
 {
     uint32_t count;
     struct given *given = look(sim, worker, &count);
-    const struct rpi_death words = lost ? sim->workers[worker].words : (struct rpi_death){ .way = RPI_WAY_NONE };
+    const struct rpi_death words = lost ? sim->workers[worker].words
+                                        : (struct rpi_death){ .way = RPI_WAY_NONE };
     if (words.way != RPI_WAY_NONE)
         rpi_master_died(&sim->master, worker, &words);
     rp_status status = lost ? rpi_master_lost(&sim->master, worker, sim->now)
                             : rpi_master_suspect(&sim->master, worker, sim->now);
     for (uint32_t i = 0; i < count && !sim->model.violation[0]; i++) {
-        bool named = given[i].is_chunk && is_named(&given[i], &words), there = is_there(sim, worker, &given[i]);
+        bool named = given[i].is_chunk && is_named(&given[i], &words),
+             there = is_there(sim, worker, &given[i]);
         uint64_t next = given[i].first + (there ? 0 : given[i].items);
         if (named && there)
             next = rpi_future_of(&sim->master.futures, given[i].id)->pending.number;
@@ -296,7 +314,8 @@ static struct rpi_future *first_again(const struct sim *sim, const struct model_
 static void forget_solo(struct sim *sim)
 {
     for (uint64_t i = sim->model.first; i < sim->model.count; i++)
-        if (sim->model.tasks[i]->restart && rpi_attempts_forget(&sim->master.losses, sim->model.tasks[i]->id))
+        if (sim->model.tasks[i]->restart &&
+            rpi_attempts_forget(&sim->master.losses, sim->model.tasks[i]->id))
             sim->report->faulted = true;
 }
 
@@ -313,7 +332,9 @@ static void spoil(struct sim *sim)
     if (sim_fault_now(sim, SIM_FORGET_LOST))
         future->state = RP_WAITING;
     if (sim_fault_now(sim, SIM_FAIL_MATE)) {
-        const struct rpi_settled how = { .status = RP_ERR_LOST, .message = "", .function = future->pending.function };
+        const struct rpi_settled how = { .status = RP_ERR_LOST,
+                                         .message = "",
+                                         .function = future->pending.function };
         const struct rpi_options options = *rpi_options_at(&sim->master.options, future->options);
         if (rpi_settle_failure(&sim->master, task->id, future, &how) == RP_OK)
             rpi_ready_void(&sim->master, &options, task->size);
@@ -342,7 +363,8 @@ static void replace(struct sim *sim, int worker)
 static void on_lost(struct sim *sim, int worker)
 {
     if (chance_is(&sim->chance, sim->plan.replaced))
-        later(sim, SIM_REPLACED, worker, sim->now + chance_exponential(&sim->chance, 100 * sim->plan.latency));
+        later(sim, SIM_REPLACED, worker,
+              sim->now + chance_exponential(&sim->chance, 100 * sim->plan.latency));
 }
 
 bool faults_event(struct sim *sim, const struct sim_event *event)

@@ -27,7 +27,8 @@ struct sim_worker {
     double busy_until; /* it looks at no message before */
     bool in_task;      /* a long one, until then; messages are looked at from `looks_at` on */
     bool plain;        /* its task went the short way */
-    bool pending;      /* its task, a chunk, has begun, and its functions are called when all that it keeps of it is done */
+    bool pending; /* its task, a chunk, has begun, and its functions are called when all that it
+                     keeps of it is done */
     double began;
     double looks_at;
     struct rpi_task task;
@@ -116,17 +117,21 @@ void work_pump(struct sim *sim, int worker, double now);
 void work_register(void);
 
 /* ---- spawns.c: a stream, and the tasks that its tasks spawn. */
-/* Whether the task becomes an item of the stream, and what it spawns.  RP_ERR_NOMEM: no room to note its end. */
-RP_MUST_USE rp_status stream_item(struct sim *sim, struct model_task *task, struct rpi_request *request,
-                                  struct rpi_options *options);
+/* Whether the task becomes an item of the stream, and what it spawns.  RP_ERR_NOMEM: no room to
+ * note its end. */
+RP_MUST_USE rp_status stream_item(struct sim *sim, struct model_task *task,
+                                  struct rpi_request *request, struct rpi_options *options);
 /* The running task spawns what this attempt is to. */
-RP_MUST_USE rp_status spawns_play(struct sim *sim, rp_call *call, const struct model_task *task, uint32_t attempt);
+RP_MUST_USE rp_status spawns_play(struct sim *sim, rp_call *call, const struct model_task *task,
+                                  uint32_t attempt);
 /* A fault on purpose: the last child that has come so far is forgotten. */
 void spawns_forget(struct sim *sim, int worker);
-/* The master has received a batch, or a large result: what it has queued because of that is to be. */
+/* The master has received a batch, or a large result: what it has queued because of that is to
+ * be. */
 void spawns_received(struct sim *sim, const struct sim_message *message);
 void spawns_arrived(struct sim *sim, uint64_t id, uint32_t attempt);
-/* The task is settled, and rank 0 has as many children of it as it is to have.  `outcome` NULL: nobody saw it. */
+/* The task is settled, and rank 0 has as many children of it as it is to have.  `outcome` NULL:
+ * nobody saw it. */
 void spawns_settled(struct sim *sim, uint64_t number, const rp_outcome *outcome);
 /* The application takes so many items from the stream, if they are there. */
 void stream_take(struct sim *sim, uint32_t most);

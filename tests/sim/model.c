@@ -98,7 +98,8 @@ void model_forget_last(struct model *model)
     free_task(last);
 }
 
-void model_make_map(struct model_task *task, struct chance *chance, uint64_t count, uint32_t in_size, uint32_t out_size)
+void model_make_map(struct model_task *task, struct chance *chance, uint64_t count,
+                    uint32_t in_size, uint32_t out_size)
 {
     struct model_map *map = test_zeroed(sizeof *map);
     map->count = count;
@@ -160,7 +161,8 @@ static uint32_t random_size(struct chance *chance, uint32_t largest)
 
 static enum promise_kind random_failure(struct chance *chance)
 {
-    static const enum promise_kind kinds[] = { PROMISE_FAIL, PROMISE_FAIL, PROMISE_CODE, PROMISE_CANCEL };
+    static const enum promise_kind kinds[] = { PROMISE_FAIL, PROMISE_FAIL, PROMISE_CODE,
+                                               PROMISE_CANCEL };
     return kinds[chance_below(chance, 4)];
 }
 
@@ -168,7 +170,8 @@ struct promise model_promise(const struct model_task *task, uint64_t item, uint3
 {
     struct chance chance = { chance_mix(task->seed, item * 256 + attempt) };
     struct promise promise = { .pattern = chance_next(&chance) };
-    bool fails = task->map ? task->failing && chance_below(&chance, 8) < task->failing : attempt <= task->failing;
+    bool fails = task->map ? task->failing && chance_below(&chance, 8) < task->failing
+                           : attempt <= task->failing;
     promise.kind = chance_is(&chance, 0.5) ? PROMISE_RETURN : PROMISE_RESERVE;
     promise.size = task->plain ? 8 : random_size(&chance, task->largest);
     if (task->map && !chance_is(&chance, task->failing / 64.0))
@@ -208,39 +211,47 @@ void promise_message(const struct promise *promise, char *to)
 
 /* ---- runs */
 
-static void begin_item(struct model *model, uint64_t number, uint64_t item, const void *arg, size_t size)
+static void begin_item(struct model *model, uint64_t number, uint64_t item, const void *arg,
+                       size_t size)
 {
     struct model_task *task = model->tasks[number];
     struct model_map *map = task->map;
     if (item >= map->count) {
-        model_fail(model, "task %llu: it has no item %llu", (unsigned long long)number, (unsigned long long)item);
+        model_fail(model, "task %llu: it has no item %llu", (unsigned long long)number,
+                   (unsigned long long)item);
         return;
     }
     if (map->runs[item]++ > map->given_up[item])
-        model_fail(model, "task %llu: item %llu ran twice", (unsigned long long)number, (unsigned long long)item);
+        model_fail(model, "task %llu: item %llu ran twice", (unsigned long long)number,
+                   (unsigned long long)item);
     if (size != map->in_size || !pattern_matches(arg, size, chance_mix(task->seed, item)))
-        model_fail(model, "task %llu: item %llu came damaged", (unsigned long long)number, (unsigned long long)item);
+        model_fail(model, "task %llu: item %llu came damaged", (unsigned long long)number,
+                   (unsigned long long)item);
 }
 
-static void begin_task(struct model *model, uint64_t number, uint32_t attempt, const void *arg, size_t size)
+static void begin_task(struct model *model, uint64_t number, uint32_t attempt, const void *arg,
+                       size_t size)
 {
     struct model_task *task = model->tasks[number];
     if (task->given_up) {
         if (attempt == 0 || attempt > task->handed || task->ran >> attempt % 64 & 1)
-            model_fail(model, "task %llu: attempt %u runs, of %u", (unsigned long long)number, attempt, task->handed);
+            model_fail(model, "task %llu: attempt %u runs, of %u", (unsigned long long)number,
+                       attempt, task->handed);
         task->runs++;
     } else if (task->running || task->settled)
         model_fail(model, "task %llu ran twice: it %s", (unsigned long long)number,
                    task->running ? "had not come back" : "was settled");
     if (!task->given_up && attempt != ++task->runs)
-        model_fail(model, "task %llu: run %u says it is attempt %u", (unsigned long long)number, task->runs, attempt);
+        model_fail(model, "task %llu: run %u says it is attempt %u", (unsigned long long)number,
+                   task->runs, attempt);
     if (size != task->size || !pattern_matches(arg, size, task->seed))
         model_fail(model, "task %llu: its argument came damaged", (unsigned long long)number);
     task->ran |= (uint64_t)1 << attempt % 64;
     task->running = true;
 }
 
-void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t attempt, const void *arg, size_t size)
+void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t attempt,
+                 const void *arg, size_t size)
 {
     model->runs++;
     if (number >= model->count)
@@ -254,7 +265,8 @@ void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t a
 }
 
 /* An input that failed, or NULL. */
-static const struct model_task *failed_input(const struct model *model, const struct model_task *task)
+static const struct model_task *failed_input(const struct model *model,
+                                             const struct model_task *task)
 {
     int code;
     for (uint32_t i = 0; i < task->after_count; i++) {
@@ -311,7 +323,8 @@ static bool is_doubtful(const struct model *model, const struct model_task *task
 
 bool model_before(const struct model *model, uint64_t a, uint64_t b)
 {
-    const struct rpi_options *first = &model->tasks[a]->options, *second = &model->tasks[b]->options;
+    const struct rpi_options *first = &model->tasks[a]->options,
+                             *second = &model->tasks[b]->options;
     if (is_doubtful(model, model->tasks[a]) || is_doubtful(model, model->tasks[b]))
         return false;
     if (model->tasks[a]->urgency != model->tasks[b]->urgency)

@@ -1,5 +1,6 @@
-/* What the application asked for and what must come of it, kept apart from the engines: what each task is to return, how often it
- * ran, how it settled.  Tasks stand in the order in which they came; where none is spawned, that is by their number. */
+/* What the application asked for and what must come of it, kept apart from the engines: what each
+ * task is to return, how often it ran, how it settled.  Tasks stand in the order in which they
+ * came; where none is spawned, that is by their number. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -78,13 +79,13 @@ struct model_task {
     bool running;    /* a worker has begun a run whose end rank 0 has not heard of */
     uint32_t handed; /* times handed out */
     uint32_t runs;
-    uint32_t calls; /* of its on_done */
-    uint32_t
-        given_up; /* starts that were lost with their worker, or left behind at a silent one; of a map: whether any were */
-    bool restart; /* it is queued again because of that */
-    bool restarted;   /* and handed out since: its last start is one of these */
-    uint32_t retried; /* starts behind a returned error */
-    bool poison;      /* it ends its worker whenever it runs; of a map: `poison_item` does */
+    uint32_t calls;    /* of its on_done */
+    uint32_t given_up; /* starts that were lost with their worker, or left behind at a silent one;
+                          of a map: whether any were */
+    bool restart;      /* it is queued again because of that */
+    bool restarted;    /* and handed out since: its last start is one of these */
+    uint32_t retried;  /* starts behind a returned error */
+    bool poison;       /* it ends its worker whenever it runs; of a map: `poison_item` does */
     uint64_t poison_item;
     rp_status ended;            /* how it settled with its worker; RP_OK: it did not */
     uint64_t ran;               /* a bit for each attempt that ran */
@@ -134,7 +135,8 @@ uint64_t model_find(const struct model *model, uint64_t number);
 /* Forgets the newest, which the application submitted: it was refused. */
 void model_forget_last(struct model *model);
 /* Gives a task the arrays of a map. */
-void model_make_map(struct model_task *task, struct chance *chance, uint64_t count, uint32_t in_size, uint32_t out_size);
+void model_make_map(struct model_task *task, struct chance *chance, uint64_t count,
+                    uint32_t in_size, uint32_t out_size);
 
 /* Writes `size` bytes that follow from `pattern`, or looks whether they are there. */
 void pattern_fill(void *to, size_t size, uint64_t pattern);
@@ -142,13 +144,15 @@ bool pattern_matches(const void *from, size_t size, uint64_t pattern);
 
 /* What run `attempt` of the task, or its item, is to do. */
 struct promise model_promise(const struct model_task *task, uint64_t item, uint32_t attempt);
-/* The status and code that rank 0 is to hear of it; for a map's item a wrong size is RP_ERR_SIZE. */
+/* The status and code that rank 0 is to hear of it; for a map's item a wrong size is
+ * RP_ERR_SIZE. */
 rp_status promise_status(const struct promise *promise, int *code);
 /* The words a failure says; of promise->length bytes. */
 void promise_message(const struct promise *promise, char *to);
 
 /* A run begins: the argument and the attempt must be right. */
-void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t attempt, const void *arg, size_t size);
+void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t attempt,
+                 const void *arg, size_t size);
 
 /* The status and code that it is to settle with. */
 rp_status model_outcome(const struct model *model, const struct model_task *task, int *code);
@@ -158,8 +162,8 @@ void model_urge(struct model *model);
 /* Whether it goes by another's priority: among its equals it stands anywhere. */
 bool model_is_raised(const struct model_task *task);
 
-/* Whether task a surely goes before task b when both are queued.  Of equals a task that comes after others is queued when these are done, and
- * a spawned one with its parent's end. */
+/* Whether task a surely goes before task b when both are queued.  Of equals a task that comes after
+ * others is queued when these are done, and a spawned one with its parent's end. */
 bool model_before(const struct model *model, uint64_t a, uint64_t b);
 
 #endif

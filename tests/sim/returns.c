@@ -18,12 +18,14 @@ static struct known look_up(const struct sim *sim, int worker, const struct rpi_
 {
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, frame->id);
     struct known known = { .id = frame->id };
-    if (!future || future->state != RP_SENT || future->attempts != frame->attempt || future->flags & RPI_FUTURE_ARRIVING ||
+    if (!future || future->state != RP_SENT || future->attempts != frame->attempt ||
+        future->flags & RPI_FUTURE_ARRIVING ||
         sim->master.batches.table[future->pending.batch]->peer != worker)
         return known;
     known.out = !sim->master.dropped;
     known.is_chunk = future->flags & RPI_FUTURE_CHUNK;
-    known.number = model_find(&sim->model, known.is_chunk ? future->pending.map->number : future->pending.number);
+    known.number = model_find(&sim->model, known.is_chunk ? future->pending.map->number
+                                                          : future->pending.number);
     known.first = future->pending.number;
     known.items = future->pending.items;
     if (frame->flags & RPI_FRAME_CHUNK && known.items > frame->chunk.count) {
@@ -39,7 +41,8 @@ static void chunk_came_back(struct sim *sim, const struct known *known)
     struct model_map *map = sim->model.tasks[known->number]->map;
     for (uint64_t i = known->first; i < known->first + known->items; i++) {
         if (!map->out_now[i] || (map->runs[i] && !map->given_up[i]))
-            model_fail(&sim->model, "task %llu: item %llu is handed back, but it %s", NUMBER(known->number), NUMBER(i),
+            model_fail(&sim->model, "task %llu: item %llu is handed back, but it %s",
+                       NUMBER(known->number), NUMBER(i),
                        map->runs[i] ? "ran" : "was not handed out");
         map->out_now[i] = false;
     }
@@ -61,8 +64,8 @@ static void task_came_back(struct sim *sim, const struct known *known)
         return;
     task->cancelled_here = true;
     if (!task->cancel_asked || (future && future->state != RP_DONE))
-        model_fail(&sim->model, "task %llu was handed back, and is in state %d", NUMBER(known->number),
-                   future ? future->state : 0);
+        model_fail(&sim->model, "task %llu was handed back, and is in state %d",
+                   NUMBER(known->number), future ? future->state : 0);
 }
 
 /* It will go out again with the same attempt. */
@@ -77,7 +80,8 @@ static void leave_flight(struct sim_worker *worker, uint64_t id)
 static void came_back(struct sim *sim, int worker, const struct known *known)
 {
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, known->id);
-    if (future && future->state == RP_SENT && (!known->kept || future->pending.items != known->kept))
+    if (future && future->state == RP_SENT &&
+        (!known->kept || future->pending.items != known->kept))
         return; /* memory ran out before it */
     sim->report->returned++;
     sim->report->cut += known->kept > 0;
@@ -108,7 +112,8 @@ rp_status returns_receive(struct sim *sim, int worker, const struct sim_message 
     return status;
 }
 
-static void send(struct sim *sim, enum sim_side from, int worker, enum rpi_kind kind, const struct rpi_frame *frame)
+static void send(struct sim *sim, enum sim_side from, int worker, enum rpi_kind kind,
+                 const struct rpi_frame *frame)
 {
     uint8_t bytes[RPI_BATCH_HEADER + RPI_FRAME_HEADER];
     struct rpi_writer writer;
@@ -130,7 +135,8 @@ void returns_forge(struct sim *sim, const struct rpi_batch *batch)
 {
     struct rpi_reader reader;
     struct rpi_frame frame = { 0 };
-    if (rpi_reader_open(&reader, batch->bytes, batch->size) != RP_OK || rpi_reader_frame(&reader, &frame) != RP_OK)
+    if (rpi_reader_open(&reader, batch->bytes, batch->size) != RP_OK ||
+        rpi_reader_frame(&reader, &frame) != RP_OK)
         return;
     frame = (struct rpi_frame){ .id = frame.id, .attempt = frame.attempt };
     send(sim, SIM_WORKER, batch->peer, RPI_RETURNED, &frame);

@@ -1,5 +1,6 @@
-/* Data that the application shares by name and replaces, as rank 0's host and those of the workers have them: who finds what where, and that
- * each task sees what was shared when it was submitted. */
+/* Data that the application shares by name and replaces, as rank 0's host and those of the
+ * workers have them: who finds what where, and that each task sees what was shared when it was
+ * submitted. */
 #include "inside.h"
 #include "worker/shared_fetch.h"
 #include "master/shared.h"
@@ -72,7 +73,9 @@ static void make(struct sim *sim, struct rpi_shm *segment, int64_t pid, int host
     if (segment->fd < 0)
         return;
     struct sim_file *file = test_zeroed(sizeof *file);
-    *file = (struct sim_file){ .pid = pid, .fd = segment->fd, .host = host, .token = segment->token, .memory = memory };
+    *file = (struct sim_file){
+        .pid = pid, .fd = segment->fd, .host = host, .token = segment->token, .memory = memory
+    };
     rpi_list_init(&file->link);
     rpi_list_append(&sim->files, &file->link);
 }
@@ -89,8 +92,9 @@ static bool map(struct sim *sim, int worker, struct rpi_shared_datum *datum)
 {
     for (struct rpi_link *link = sim->files.next; link != &sim->files; link = link->next) {
         const struct sim_file *file = file_of(link);
-        if (datum->fd < 0 || file->pid != datum->pid || file->fd != datum->fd || file->host != host_of(worker) ||
-            file->token != datum->segment.token || !lives(sim, file->pid))
+        if (datum->fd < 0 || file->pid != datum->pid || file->fd != datum->fd ||
+            file->host != host_of(worker) || file->token != datum->segment.token ||
+            !lives(sim, file->pid))
             continue;
         file->memory->mapped++;
         datum->segment.data = file->memory->bytes;
@@ -107,7 +111,8 @@ static bool work(struct sim *sim, int worker, struct rpi_shared_datum *datum)
     uint8_t *bytes = segment->data;
     if (datum->state == RPI_SEEK)
         return bytes || map(sim, worker, datum);
-    if (datum->state == RPI_MAKE && !bytes && chance_is(&sim->chance, sim->plan.fail_ppm ? 0.1 : 0.02))
+    if (datum->state == RPI_MAKE && !bytes &&
+        chance_is(&sim->chance, sim->plan.fail_ppm ? 0.1 : 0.02))
         return false;
     if (datum->state == RPI_MAKE && !bytes)
         make(sim, segment, sim->workers[worker].pid, host_of(worker));
@@ -158,9 +163,12 @@ void shares_check(struct sim *sim, const rp_call *call, const struct model_task 
         const struct model_shared *seen = &task->shared[i];
         size_t size = 77;
         const void *data = rp_shared(call, names[i], &size);
-        if (size != seen->size || (size == 0) != (data == NULL) || !pattern_matches(data, size, seen->token))
-            model_fail(&sim->model, "task %llu: \"%s\" has %zu bytes, not the %llu that it had when that was submitted",
-                       NUMBER(task->place), names[i], size, NUMBER(seen->size));
+        if (size != seen->size || (size == 0) != (data == NULL) ||
+            !pattern_matches(data, size, seen->token))
+            model_fail(
+                &sim->model,
+                "task %llu: \"%s\" has %zu bytes, not the %llu that it had when that was submitted",
+                NUMBER(task->place), names[i], size, NUMBER(seen->size));
     }
 }
 
@@ -181,7 +189,8 @@ void shares_open(struct sim *sim)
 
 void shares_bury(struct sim *sim)
 {
-    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&sim->master.versions));) {
+    for (struct rpi_shared_version *version;
+         (version = rpi_shared_versions_dead(&sim->master.versions));) {
         if (version->segment.fd >= 0)
             close_files(sim, RANK_0, version->segment.fd);
         unmap(&version->segment);
@@ -216,7 +225,8 @@ void shares_act(struct sim *sim)
     if (status == RP_OK && sim->model.shared[name].size && sim_fault_now(sim, SIM_WRONG_SHARED))
         return;
     if (status == RP_OK) {
-        sim->model.shared[name] = (struct model_shared){ .token = segment.token, .size = segment.size };
+        sim->model.shared[name] = (struct model_shared){ .token = segment.token,
+                                                         .size = segment.size };
         sim->report->shared++;
         return;
     }
@@ -238,18 +248,21 @@ static uint32_t current_names(const struct sim *sim)
 void shares_check_rest(struct sim *sim)
 {
     uint32_t live = 0;
-    for (const struct rpi_link *link = sim->master.versions.live.next; link != &sim->master.versions.live;
-         link = link->next)
+    for (const struct rpi_link *link = sim->master.versions.live.next;
+         link != &sim->master.versions.live; link = link->next)
         live++;
     if (live != current_names(sim) || !rpi_list_empty(&sim->master.versions.dead))
-        model_fail(&sim->model, "all is settled, and %u versions live of %u names", live, current_names(sim));
+        model_fail(&sim->model, "all is settled, and %u versions live of %u names", live,
+                   current_names(sim));
     if (!rpi_list_empty(&sim->master.versions.dying) && !sim->report->lost)
         model_fail(&sim->model, "all is settled, but versions are dying still");
     for (int i = 1; i <= sim->plan.workers; i++) {
         struct rpi_link *data = &sim->workers[i].engine.catalogue.data;
-        for (struct rpi_link *link = data->next; link != data && !sim->workers[i].dead; link = link->next)
+        for (struct rpi_link *link = data->next; link != data && !sim->workers[i].dead;
+             link = link->next)
             if (!rpi_shared_versions_find(&sim->master.versions, rpi_shared_datum_of(link)->number))
-                model_fail(&sim->model, "worker %d keeps \"%s\" number %llu for ever", i, rpi_shared_datum_of(link)->name,
+                model_fail(&sim->model, "worker %d keeps \"%s\" number %llu for ever", i,
+                           rpi_shared_datum_of(link)->name,
                            NUMBER(rpi_shared_datum_of(link)->number));
     }
 }

@@ -1,4 +1,5 @@
-/* A run: events in their order, each given to the engine it is for; what the engines want is done; then the checks. */
+/* A run: events in their order, each given to the engine it is for; what the engines want is done;
+ * then the checks. */
 #include "inside.h"
 
 #include <stdio.h>
@@ -33,8 +34,8 @@ void sim_open_worker(struct sim *sim, int number)
                                         .context = worker };
     worker->sim = sim;
     rpi_worker_init(&worker->engine, &config);
-    if (rpi_inline_init(&worker->executor, &sim->alloc, &sim->registry, rpi_inline_limit(sim->plan.batch_limit), number,
-                        "simhost") != RP_OK)
+    if (rpi_inline_init(&worker->executor, &sim->alloc, &sim->registry,
+                        rpi_inline_limit(sim->plan.batch_limit), number, "simhost") != RP_OK)
         model_fail(&sim->model, "no executor: %s", rp_error_message());
     worker->executor.call.cancel = &worker->engine.cancel;
     worker->executor.call.catalogue = &worker->engine.catalogue;
@@ -86,7 +87,8 @@ static void open_sim(struct sim *sim)
     if (rpi_master_init(&sim->master, &config) != RP_OK)
         model_fail(&sim->model, "no master: %s", rp_error_message());
     if (plan->known > 0)
-        sim->master.times[plan->function] = (struct rpi_function_time){ .mean = plan->known, .samples = 1000 };
+        sim->master.times[plan->function] = (struct rpi_function_time){ .mean = plan->known,
+                                                                        .samples = 1000 };
     shares_open(sim);
     for (int i = 1; i <= plan->workers; i++)
         sim_open_worker(sim, i);
@@ -101,7 +103,8 @@ static void close_sim(struct sim *sim)
     sim->report->runs = sim->model.runs;
     sim->report->refused = sim->memory.refused;
     for (uint64_t i = 0; i < sim->model.count; i++)
-        sim->report->failed_and_lost += sim->model.tasks[i]->retried && sim->model.tasks[i]->given_up;
+        sim->report->failed_and_lost += sim->model.tasks[i]->retried &&
+                                        sim->model.tasks[i]->given_up;
     for (int i = 1; i <= sim->plan.workers; i++)
         sim_close_worker(sim, i);
     shares_close(sim);
@@ -109,19 +112,23 @@ static void close_sim(struct sim *sim)
     rpi_registry_fini(&sim->registry);
     rpi_idqueue_fini(&sim->stream.ready, &sim->alloc);
     if (sim->memory.live && !sim->model.violation[0])
-        model_fail(&sim->model, "%llu blocks were not given back", (unsigned long long)sim->memory.live);
+        model_fail(&sim->model, "%llu blocks were not given back",
+                   (unsigned long long)sim->memory.live);
     rpi_free(&sim->alloc, sim->leaked);
     transport_sim_fini(&sim->transport);
     free(sim->workers);
-    (void)snprintf(sim->report->violation, sizeof sim->report->violation, "%s", sim->model.violation);
+    (void)snprintf(sim->report->violation, sizeof sim->report->violation, "%s",
+                   sim->model.violation);
     model_fini(&sim->model);
 }
 
 /* ---- the master */
 
-static void add_event(struct sim *sim, enum sim_event_kind kind, enum sim_side side, int worker, double at)
+static void add_event(struct sim *sim, enum sim_event_kind kind, enum sim_side side, int worker,
+                      double at)
 {
-    transport_sim_add(&sim->transport, (struct sim_event){ .at = at, .kind = kind, .side = side, .worker = worker });
+    transport_sim_add(&sim->transport,
+                      (struct sim_event){ .at = at, .kind = kind, .side = side, .worker = worker });
 }
 
 static void step_later(struct sim *sim)
@@ -145,7 +152,8 @@ static void pump_master(struct sim *sim)
         sim->report->pieces += batch->piece_count;
         transport_sim_send(&sim->transport, SIM_MASTER, batch->peer, batch, sim->now);
         sim->report->recalled += batch->bytes[1] == RPI_RECALL;
-        if (batch->bytes[1] == RPI_TASKS && !sim->stopping && sim_fault_now(sim, SIM_FORGE_RETURNED))
+        if (batch->bytes[1] == RPI_TASKS && !sim->stopping &&
+            sim_fault_now(sim, SIM_FORGE_RETURNED))
             returns_forge(sim, batch);
     }
 }
@@ -157,7 +165,9 @@ static void look_again(struct sim *sim)
     if (at < 0 || (sim->look_at > 0 && sim->look_at <= at))
         return;
     sim->look_at = at > sim->now ? at : sim->now;
-    transport_sim_add(&sim->transport, (struct sim_event){ .at = sim->look_at, .kind = SIM_LOOK, .side = SIM_MASTER });
+    transport_sim_add(
+        &sim->transport,
+        (struct sim_event){ .at = sim->look_at, .kind = SIM_LOOK, .side = SIM_MASTER });
 }
 
 static void step_master(struct sim *sim)
@@ -220,7 +230,8 @@ static void run_app(struct sim *sim)
             sim->model.tasks[i]->cancel_asked = true;
         tell(sim, RPI_STOP_DROP);
     } else if (more) {
-        add_event(sim, SIM_APP, SIM_MASTER, 0, sim->now + chance_exponential(&sim->chance, sim->plan.pace));
+        add_event(sim, SIM_APP, SIM_MASTER, 0,
+                  sim->now + chance_exponential(&sim->chance, sim->plan.pace));
     }
     after_master(sim);
 }
@@ -231,8 +242,9 @@ static void run_app(struct sim *sim)
 static bool can_be_damaged(const struct sim *sim, const struct sim_message *message)
 {
     const uint8_t *frame = message->bytes + RPI_BATCH_HEADER;
-    return message->size >= RPI_BATCH_HEADER + RPI_FRAME_HEADER + 16 && frame[11] == RPI_FRAME_RAN &&
-           rpi_get32(frame + 12) == 8 && rpi_master_future(&sim->master, rpi_get64(frame));
+    return message->size >= RPI_BATCH_HEADER + RPI_FRAME_HEADER + 16 &&
+           frame[11] == RPI_FRAME_RAN && rpi_get32(frame + 12) == 8 &&
+           rpi_master_future(&sim->master, rpi_get64(frame));
 }
 
 /* The plan's fault with a batch that arrives; true: it is lost. */
@@ -241,7 +253,8 @@ static bool tamper(struct sim *sim, enum sim_side side, struct sim_message *mess
     bool results = side == SIM_MASTER;
     if (message->bytes[1] == RPI_SHARE && sim_fault_now(sim, SIM_LOSE_SHARED))
         return true;
-    if (message->bytes[1] == RPI_RETURNED && rpi_get16(message->bytes + 2) && sim_fault_now(sim, SIM_LOSE_RETURNED))
+    if (message->bytes[1] == RPI_RETURNED && rpi_get16(message->bytes + 2) &&
+        sim_fault_now(sim, SIM_LOSE_RETURNED))
         return true;
     if (message->bytes[1] != RPI_TASKS && message->bytes[1] != RPI_RESULTS)
         return false;
@@ -250,15 +263,18 @@ static bool tamper(struct sim *sim, enum sim_side side, struct sim_message *mess
     return sim_fault_now(sim, results ? SIM_LOSE_RESULTS : SIM_LOSE_TASKS);
 }
 
-static rp_status receive(struct sim *sim, enum sim_side side, int worker, const struct sim_message *message)
+static rp_status receive(struct sim *sim, enum sim_side side, int worker,
+                         const struct sim_message *message)
 {
     bool returned = side == SIM_MASTER && message->bytes[1] == RPI_RETURNED;
     if (side == SIM_MASTER)
         spawns_forget(sim, worker);
     rp_status status = returned ? returns_receive(sim, worker, message)
                        : side == SIM_MASTER
-                           ? rpi_master_receive(&sim->master, worker, message->bytes, message->size, sim->now)
-                           : rpi_worker_receive(&sim->workers[worker].engine, message->bytes, message->size);
+                           ? rpi_master_receive(&sim->master, worker, message->bytes, message->size,
+                                                sim->now)
+                           : rpi_worker_receive(&sim->workers[worker].engine, message->bytes,
+                                                message->size);
     if (status != RP_OK && status != RP_ERR_NOMEM)
         model_fail(&sim->model, "worker %d: %s", worker, rp_error_message());
     if (side == SIM_MASTER)
@@ -284,7 +300,8 @@ static void on_batch(struct sim *sim, enum sim_side side, int worker)
         return;
     }
     bool work = message->bytes[1] == RPI_TASKS || message->bytes[1] == RPI_RESULTS;
-    if (work && !sim->model.violation[0] && sim_fault_now(sim, side == SIM_MASTER ? SIM_RESULTS_TWICE : SIM_RUN_TWICE))
+    if (work && !sim->model.violation[0] &&
+        sim_fault_now(sim, side == SIM_MASTER ? SIM_RESULTS_TWICE : SIM_RUN_TWICE))
         (void)receive(sim, side, worker, message);
     transport_sim_drop(message);
 }
@@ -322,7 +339,8 @@ static void on_piece(struct sim *sim, const struct sim_event *event)
 static void on_sent(struct sim *sim, const struct sim_event *event)
 {
     if (!transport_sim_unchanged(event->message))
-        model_fail(&sim->model, "worker %d: bytes changed while they were being sent", event->worker);
+        model_fail(&sim->model, "worker %d: bytes changed while they were being sent",
+                   event->worker);
     if (event->side == SIM_MASTER)
         rpi_master_sent(&sim->master, event->cookie);
     else if (!sim_fault_now(sim, SIM_LOSE_SENT))
@@ -387,9 +405,11 @@ static void make_fault(struct sim *sim)
         forget_retries(sim);
     if (sim->master.unsettled && sim_fault_now(sim, SIM_LEAK))
         sim->leaked = rpi_reserve(&sim->alloc, 1);
-    if (sim->master.unsettled && rpi_roster_least(&sim->master.roster) && sim_fault_now(sim, SIM_OVERCREDIT))
+    if (sim->master.unsettled && rpi_roster_least(&sim->master.roster) &&
+        sim_fault_now(sim, SIM_OVERCREDIT))
         rpi_roster_sent(&sim->master.roster, rpi_roster_least(&sim->master.roster));
-    for (uint64_t i = sim->model.first; i < sim->model.count && sim->plan.fault == SIM_CHANGE_DONE; i++) {
+    for (uint64_t i = sim->model.first; i < sim->model.count && sim->plan.fault == SIM_CHANGE_DONE;
+         i++) {
         struct rpi_future *future = rpi_master_future(&sim->master, sim->model.tasks[i]->id);
         if (future && sim->model.tasks[i]->settled && sim_fault_now(sim, SIM_CHANGE_DONE))
             future->done.worker = future->done.worker ? 0 : 1;
@@ -400,7 +420,8 @@ static void make_fault(struct sim *sim)
 
 static bool is_over(const struct sim *sim)
 {
-    return sim->model.violation[0] || (sim->plan.ending == SIM_ABANDON && sim->actions > sim->plan.actions / 2);
+    return sim->model.violation[0] ||
+           (sim->plan.ending == SIM_ABANDON && sim->actions > sim->plan.actions / 2);
 }
 
 /* Nothing is on its way.  Returns whether something is, now. */
@@ -411,7 +432,8 @@ static bool end_of_work(struct sim *sim)
     if (sim->stopping || sim->master.unsettled)
         return false;
     check_step(sim, 0);
-    if (sim->plan.shares > 0 && !sim->swept) { /* the last on_done may have been what a version was kept for */
+    if (sim->plan.shares > 0 &&
+        !sim->swept) { /* the last on_done may have been what a version was kept for */
         sim->swept = true;
         step_master(sim);
         return true;
@@ -428,7 +450,8 @@ static void follow(struct sim *sim)
     add_event(sim, SIM_APP, SIM_MASTER, 0, 0);
     for (;;) {
         while (!is_over(sim) && transport_sim_next(&sim->transport, &event)) {
-            if (event.at > sim->now) /* what came too late for a worker's look is at most a task old */
+            if (event.at >
+                sim->now) /* what came too late for a worker's look is at most a task old */
                 sim->now = event.at;
             if (event.worker && faults_swallow(sim, &event)) {
                 transport_sim_drop(event.message);

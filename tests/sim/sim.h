@@ -1,7 +1,9 @@
-/* One master's engine and any number of workers' in one process, in virtual time, driven from a seed.
+/* One master's engine and any number of workers' in one process, in virtual time, driven from a
+ * seed.
  *
- * A plan says what happens: how an application behaves, how slow the network is, how often memory is refused.  A run follows the
- * plan and checks, after every step, what must hold whatever happens (checks.h); the first violation ends it. */
+ * A plan says what happens: how an application behaves, how slow the network is, how often memory
+ * is refused.  A run follows the plan and checks, after every step, what must hold whatever happens
+ * (checks.h); the first violation ends it. */
 #ifndef SIM_H
 #define SIM_H
 
@@ -11,8 +13,9 @@
 /* How a run ends. */
 enum sim_ending {
     SIM_CLOSE,     /* everything settles, then the workers are stopped */
-    SIM_TERMINATE, /* at a random moment what is queued is dropped, and the workers are told to drop what they have not begun */
-    SIM_ABANDON, /* at a random moment all ends at once */
+    SIM_TERMINATE, /* at a random moment what is queued is dropped, and the workers are told to drop
+                      what they have not begun */
+    SIM_ABANDON,   /* at a random moment all ends at once */
 };
 
 /* What goes wrong on purpose, to prove that the checks see it. */
@@ -50,7 +53,8 @@ enum sim_fault {
     SIM_FAULTS
 };
 
-/* How long the items of the one map run that a plan may consist of: nothing, which is 100 ns, but for some of them. */
+/* How long the items of the one map run that a plan may consist of: nothing, which is 100 ns, but
+ * for some of them. */
 enum sim_shape {
     SIM_SHAPELESS, /* no such map */
     SIM_HALF,      /* the second half of 24: 100 ms */
@@ -79,22 +83,26 @@ struct sim_plan {
     bool plain;           /* every task has 8 bytes, returns 8 bytes and no options; no maps */
     bool cancels;         /* some tasks are cancelled */
     bool caretaker;       /* workers look at messages while a long task runs */
-    double recalls;       /* part of the master's steps behind which a random worker is asked for what it has not started */
-    int function;         /* that all tasks have; -1: any */
-    double mean, spread;  /* seconds, and of the logarithm: how long all tasks run; mean 0: as their functions do */
-    uint64_t hidden;      /* + 1: a task among them that runs `hidden_for` seconds */
+    double recalls; /* part of the master's steps behind which a random worker is asked for what it
+                       has not started */
+    int function;   /* that all tasks have; -1: any */
+    double mean, spread; /* seconds, and of the logarithm: how long all tasks run; mean 0: as their
+                            functions do */
+    uint64_t hidden;     /* + 1: a task among them that runs `hidden_for` seconds */
     double hidden_for;
     enum sim_shape shape; /* all that the application does is a map of this shape ... */
     uint64_t chunk;       /* ... with chunks of so many items */
-    double known;         /* ... of a function whose tasks have taken so many seconds so far; 0: it is not known */
-    double deaths;        /* a worker dies, or a host of them, in this part of the steps */
-    double replaced;      /* part of the lost workers that another process takes the place of */
-    double silences;      /* a worker stops for a while, in this part of the steps */
-    double slow;          /* part of the workers whose link is so many times slower: 2 to 50 */
-    double poison;        /* part of the tasks, and of the maps' items, that end their worker whenever they run */
-    double shares;        /* part of the application's actions that share data; 0: none do */
-    double failing;       /* part of the tasks that return an error at first; 0: a few do */
-    double spawns;        /* part of the tasks in a stream that spawn others; 0: there is no stream */
+    double known;  /* ... of a function whose tasks have taken so many seconds so far; 0: it is not
+                      known */
+    double deaths; /* a worker dies, or a host of them, in this part of the steps */
+    double replaced; /* part of the lost workers that another process takes the place of */
+    double silences; /* a worker stops for a while, in this part of the steps */
+    double slow;     /* part of the workers whose link is so many times slower: 2 to 50 */
+    double poison; /* part of the tasks, and of the maps' items, that end their worker whenever they
+                      run */
+    double shares; /* part of the application's actions that share data; 0: none do */
+    double failing; /* part of the tasks that return an error at first; 0: a few do */
+    double spawns;  /* part of the tasks in a stream that spawn others; 0: there is no stream */
     enum sim_ending ending;
     enum sim_fault fault;
     uint32_t fault_at;    /* its occasion, from 1 */
@@ -106,12 +114,14 @@ struct sim_report {
     bool faulted;        /* the plan's fault has happened */
     double seconds;      /* virtual, until the last task was settled */
     uint64_t steps, tasks, runs, messages, refused, retried, pieces, recalled, returned, cut;
-    uint64_t lost, replaced, silent, given_up, poisoned, slow; /* workers three times, starts, tasks, workers */
+    uint64_t lost, replaced, silent, given_up, poisoned,
+        slow;       /* workers three times, starts, tasks, workers */
     uint64_t named; /* tasks and items that failed because their worker named them */
-    uint64_t spawned, respawned,
-        parted; /* children; parents that were given up and have some all the same; workers lost behind children */
-    uint64_t shared, filled;  /* data; at a host */
-    uint64_t failed_and_lost; /* tasks that were tried again behind an error, and started again behind a loss */
+    uint64_t spawned, respawned, parted; /* children; parents that were given up and have some all
+                                            the same; workers lost behind children */
+    uint64_t shared, filled;             /* data; at a host */
+    uint64_t failed_and_lost; /* tasks that were tried again behind an error, and started again
+                                 behind a loss */
 };
 
 /* A random plan. */

@@ -1,5 +1,5 @@
-/* A stream of tasks, and the tasks that these spawn: what each attempt of a task spawns is known from its seed, and differs from what its
- * other attempts do. */
+/* A stream of tasks, and the tasks that these spawn: what each attempt of a task spawns is known
+ * from its seed, and differs from what its other attempts do. */
 #include "inside.h"
 #include "master/subtasks.h"
 
@@ -35,13 +35,14 @@ static void random_child_options(struct chance *chance, struct rpi_options *opti
 }
 
 /* Number and place are not its. */
-static void describe(const struct sim *sim, const struct model_task *parent, uint32_t attempt, uint32_t ordinal,
-                     struct model_task *child)
+static void describe(const struct sim *sim, const struct model_task *parent, uint32_t attempt,
+                     uint32_t ordinal, struct model_task *child)
 {
     struct chance chance = { chance_mix(parent->seed, 5000 + attempt * 256 + ordinal) };
     uint32_t limit = rpi_inline_limit(sim->plan.batch_limit);
     child->seed = chance_next(&chance);
-    child->function = sim->plan.function >= 0 ? sim->plan.function : (int)chance_below(&chance, MODEL_FUNCTIONS);
+    child->function = sim->plan.function >= 0 ? sim->plan.function
+                                              : (int)chance_below(&chance, MODEL_FUNCTIONS);
     child->size = chance_is(&chance, 0.7)   ? 8
                   : chance_is(&chance, 0.8) ? chance_below(&chance, 200)
                                             : chance_below(&chance, limit + 1);
@@ -57,7 +58,8 @@ static void describe(const struct sim *sim, const struct model_task *parent, uin
     child->streamed = child->released = true;
 }
 
-rp_status spawns_play(struct sim *sim, rp_call *call, const struct model_task *task, uint32_t attempt)
+rp_status spawns_play(struct sim *sim, rp_call *call, const struct model_task *task,
+                      uint32_t attempt)
 {
     rp_status status = RP_OK;
     for (uint32_t i = 0; status == RP_OK && i < children_of(task, attempt); i++) {
@@ -101,8 +103,8 @@ static void queue_again(struct sim *sim, const struct model_task *child)
     free(arg);
 }
 
-static void found(struct sim *sim, uint64_t id, const struct rpi_future *future, struct model_task *parent,
-                  uint32_t attempt, uint32_t ordinal)
+static void found(struct sim *sim, uint64_t id, const struct rpi_future *future,
+                  struct model_task *parent, uint32_t attempt, uint32_t ordinal)
 {
     struct model_task *child = model_add_spawned(&sim->model, future->pending.number);
     describe(sim, parent, attempt, ordinal, child);
@@ -111,11 +113,11 @@ static void found(struct sim *sim, uint64_t id, const struct rpi_future *future,
     memcpy(child->shared, parent->shared, sizeof child->shared);
     child->cancel_asked = sim->dropped;
     if (parent->children_of && parent->children_of != attempt)
-        model_fail(&sim->model, "task %llu has children of attempts %u and %u", NUMBER(parent->place), parent->children_of,
-                   attempt);
+        model_fail(&sim->model, "task %llu has children of attempts %u and %u",
+                   NUMBER(parent->place), parent->children_of, attempt);
     if (future->link != child->index || future->pending.depth != child->depth)
-        model_fail(&sim->model, "task %llu: its child is said to be %u below root %u", NUMBER(parent->place),
-                   future->pending.depth, future->link);
+        model_fail(&sim->model, "task %llu: its child is said to be %u below root %u",
+                   NUMBER(parent->place), future->pending.depth, future->link);
     parent->children_of = attempt;
     parent->children++;
     sim->report->spawned++;
@@ -125,8 +127,8 @@ static void found(struct sim *sim, uint64_t id, const struct rpi_future *future,
 }
 
 /* Whether this one is a child that the attempt spawns. */
-static bool is_child(const struct sim *sim, const struct rpi_future *future, const struct model_task *parent,
-                     uint32_t attempt, uint32_t *ordinal)
+static bool is_child(const struct sim *sim, const struct rpi_future *future,
+                     const struct model_task *parent, uint32_t attempt, uint32_t *ordinal)
 {
     (void)sim;
     for (*ordinal = 0; *ordinal < children_of(parent, attempt); ++*ordinal)
@@ -149,8 +151,8 @@ static struct model_task *by_id(const struct sim *sim, uint64_t id)
     return NULL;
 }
 
-static void look_for_parent(struct sim *sim, uint64_t id, const struct rpi_future *future, const struct success *successes,
-                            uint32_t count)
+static void look_for_parent(struct sim *sim, uint64_t id, const struct rpi_future *future,
+                            const struct success *successes, uint32_t count)
 {
     uint64_t place = model_find(&sim->model, future->pending.number);
     uint32_t ordinal;
@@ -175,7 +177,8 @@ static void look_for_children(struct sim *sim, const struct success *successes, 
     const struct rpi_futures *futures = &sim->master.futures;
     for (uint32_t i = 0; sim->spawned != sim->master.spawned && i < futures->touched; i++) {
         const struct rpi_future *future = rpi_future_slot(futures, i);
-        if (future->flags & RPI_FUTURE_SPAWNED && (future->state == RP_QUEUED || future->state == RP_SENT))
+        if (future->flags & RPI_FUTURE_SPAWNED &&
+            (future->state == RP_QUEUED || future->state == RP_SENT))
             look_for_parent(sim, (uint64_t)future->generation << 32 | i, future, successes, count);
     }
     sim->spawned = sim->master.spawned;
@@ -193,7 +196,8 @@ void spawns_received(struct sim *sim, const struct sim_message *message)
     struct rpi_reader reader;
     struct rpi_frame frame = { 0 };
     uint32_t count = 0;
-    if (sim->spawned == sim->master.spawned || rpi_reader_open(&reader, message->bytes, message->size) != RP_OK)
+    if (sim->spawned == sim->master.spawned ||
+        rpi_reader_open(&reader, message->bytes, message->size) != RP_OK)
         return;
     struct success *successes = test_zeroed((reader.left + 1U) * sizeof *successes);
     while (reader.left && rpi_reader_frame(&reader, &frame) == RP_OK)
@@ -245,15 +249,18 @@ void spawns_settled(struct sim *sim, uint64_t number, const rp_outcome *outcome)
     task->vanished = !outcome;
     if (outcome && outcome->status == RP_OK && outcome->size == 0 && sim->stream.skip_empty)
         task->vanished = true;
-    bool dropped = sim->dropped && !task->children; /* the pool ends, and nothing is queued any more */
+    bool dropped = sim->dropped &&
+                   !task->children; /* the pool ends, and nothing is queued any more */
     if (!dropped && !has_its_children(task, outcome))
-        model_fail(&sim->model, "task %llu settled with status %d, and has %u children, of attempt %u", NUMBER(number),
-                   outcome ? outcome->status : RP_OK, task->children, task->children_of);
+        model_fail(
+            &sim->model, "task %llu settled with status %d, and has %u children, of attempt %u",
+            NUMBER(number), outcome ? outcome->status : RP_OK, task->children, task->children_of);
 }
 
 /* ---- the stream */
 
-rp_status stream_item(struct sim *sim, struct model_task *task, struct rpi_request *request, struct rpi_options *options)
+rp_status stream_item(struct sim *sim, struct model_task *task, struct rpi_request *request,
+                      struct rpi_options *options)
 {
     struct chance *chance = &sim->chance;
     if (task->detached || chance_is(chance, 0.3))
@@ -288,10 +295,12 @@ static void take(struct sim *sim)
     check_future(sim, task->place);
     bool spawned = future->flags & RPI_FUTURE_SPAWNED;
     if (task->delivered++ || !task->streamed || task->vanished)
-        model_fail(&sim->model, "task %llu comes from the stream %u times", NUMBER(task->place), task->delivered);
-    if (spawned != (task->parent != NULL) || future->link != task->index || (spawned && future->done.depth != task->depth))
-        model_fail(&sim->model, "task %llu comes from the stream as %u below root %u", NUMBER(task->place),
-                   future->done.depth, future->link);
+        model_fail(&sim->model, "task %llu comes from the stream %u times", NUMBER(task->place),
+                   task->delivered);
+    if (spawned != (task->parent != NULL) || future->link != task->index ||
+        (spawned && future->done.depth != task->depth))
+        model_fail(&sim->model, "task %llu comes from the stream as %u below root %u",
+                   NUMBER(task->place), future->done.depth, future->link);
     future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
     if (future->flags & RPI_FUTURE_RELEASED)
         rpi_master_release(&sim->master, id, future);
@@ -308,8 +317,10 @@ void spawns_end(struct sim *sim)
     for (uint64_t i = 0; i < sim->model.count; i++) {
         const struct model_task *task = sim->model.tasks[i];
         if (task->streamed && task->delivered != (task->vanished ? 0 : 1))
-            model_fail(&sim->model, "task %llu came from the stream %u times", NUMBER(i), task->delivered);
+            model_fail(&sim->model, "task %llu came from the stream %u times", NUMBER(i),
+                       task->delivered);
     }
     if (sim->stream.open)
-        model_fail(&sim->model, "all is settled, but the stream counts %llu items", NUMBER(sim->stream.open));
+        model_fail(&sim->model, "all is settled, but the stream counts %llu items",
+                   NUMBER(sim->stream.open));
 }

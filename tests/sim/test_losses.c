@@ -1,6 +1,7 @@
-/* Thousands of random schedules in which workers die and fall silent: tasks of all kinds, tasks that return errors, streams whose
- * tasks spawn others, and data that are shared and replaced.
- * SEED=n runs the schedules of that seed alone, SEEDS=n those of so many from a seed on; SECONDS=n (make soak) as many as there is time for. */
+/* Thousands of random schedules in which workers die and fall silent: tasks of all kinds, tasks
+ * that return errors, streams whose tasks spawn others, and data that are shared and replaced.
+ * SEED=n runs the schedules of that seed alone, SEEDS=n those of so many from a seed on; SECONDS=n
+ * (make soak) as many as there is time for. */
 /* limit: 240 */
 #include "harness.h"
 #include "sim.h"
@@ -40,8 +41,8 @@ static bool run(const struct kind *kind, uint64_t seed, struct sim_report *sum)
     struct sim_report report;
     bool sound = sim_run(&plan, &report);
     if (!sound)
-        fprintf(stderr, "%s schedule %" PRIu64 ": %s\n    again with: SEED=%" PRIu64 " %s\n", kind->name, seed,
-                report.violation, seed, program_invocation_name);
+        fprintf(stderr, "%s schedule %" PRIu64 ": %s\n    again with: SEED=%" PRIu64 " %s\n",
+                kind->name, seed, report.violation, seed, program_invocation_name);
     sum->steps += report.steps;
     sum->tasks += report.tasks;
     sum->runs += report.runs;
@@ -64,7 +65,8 @@ static bool run(const struct kind *kind, uint64_t seed, struct sim_report *sum)
 static void losing_schedules(void)
 {
     uint64_t seconds = number_from("SECONDS", 0), until = (uint64_t)time(NULL) + seconds;
-    uint64_t first = number_from("SEED", 1), count = number_from("SEEDS", getenv("SEED") && !seconds ? 1 : SCHEDULES);
+    uint64_t first = number_from("SEED", 1),
+             count = number_from("SEEDS", getenv("SEED") && !seconds ? 1 : SCHEDULES);
     bool all = getenv("SEED");
     struct sim_report sum = { 0 };
     uint64_t seed = first, schedules = 0;
@@ -75,16 +77,17 @@ static void losing_schedules(void)
                 schedules++;
                 failures += !run(&kinds[i], seed, &sum);
             }
-    printf("%" PRIu64 " schedules of %" PRIu64 " seeds from %" PRIu64 " on: %" PRIu64 " steps, %" PRIu64 " tasks, %" PRIu64
-           " runs, %" PRIu64 " workers lost, %" PRIu64 " replaced, %" PRIu64 " silent, %" PRIu64
-           " starts given up, behind slow links %" PRIu64 ", allocations refused %" PRIu64 ", %" PRIu64
-           " tasks spawned, %" PRIu64 " parents that ran again, %" PRIu64
+    printf("%" PRIu64 " schedules of %" PRIu64 " seeds from %" PRIu64 " on: %" PRIu64
+           " steps, %" PRIu64 " tasks, %" PRIu64 " runs, %" PRIu64 " workers lost, %" PRIu64
+           " replaced, %" PRIu64 " silent, %" PRIu64 " starts given up, behind slow links %" PRIu64
+           ", allocations refused %" PRIu64 ", %" PRIu64 " tasks spawned, %" PRIu64
+           " parents that ran again, %" PRIu64
            " workers lost between children and their parent's result, %" PRIu64
-           " tasks tried again and started again, %" PRIu64 " named by their worker, %" PRIu64 " data shared, %" PRIu64
-           " copies at hosts, %d violations\n",
-           schedules, seed - first, first, sum.steps, sum.tasks, sum.runs, sum.lost, sum.replaced, sum.silent, sum.given_up,
-           sum.slow, sum.refused, sum.spawned, sum.respawned, sum.parted, sum.failed_and_lost, sum.named, sum.shared,
-           sum.filled, failures);
+           " tasks tried again and started again, %" PRIu64 " named by their worker, %" PRIu64
+           " data shared, %" PRIu64 " copies at hosts, %d violations\n",
+           schedules, seed - first, first, sum.steps, sum.tasks, sum.runs, sum.lost, sum.replaced,
+           sum.silent, sum.given_up, sum.slow, sum.refused, sum.spawned, sum.respawned, sum.parted,
+           sum.failed_and_lost, sum.named, sum.shared, sum.filled, failures);
     CU_ASSERT_EQUAL(failures, 0);
     if (seed - first >= 1000) { /* the schedules are of all kinds */
         uint64_t seeds = seed - first;
@@ -109,10 +112,12 @@ static void schedules_of_old(void)
     static const struct {
         struct sim_plan (*plan)(uint64_t seed);
         uint64_t seed;
-    } old[] = { { sim_plan_losing, 24359 },    { sim_plan_losing, 121603 },   { sim_plan_losing, 188294 },
-                { sim_plan_losing, 209715 },   { sim_plan_losing, 248894 },   { sim_plan_losing, 300288 },
-                { sim_plan_losing, 30653929 }, { sim_plan_losing, 40444880 }, { sim_plan_spawning, 40 },
-                { sim_plan_spawning, 156 },    { sim_plan_sharing, 492 },     { sim_plan_sharing, 105437 },
+    } old[] = { { sim_plan_losing, 24359 },    { sim_plan_losing, 121603 },
+                { sim_plan_losing, 188294 },   { sim_plan_losing, 209715 },
+                { sim_plan_losing, 248894 },   { sim_plan_losing, 300288 },
+                { sim_plan_losing, 30653929 }, { sim_plan_losing, 40444880 },
+                { sim_plan_spawning, 40 },     { sim_plan_spawning, 156 },
+                { sim_plan_sharing, 492 },     { sim_plan_sharing, 105437 },
                 { sim_plan_sharing, 105459 } };
     for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
         struct sim_plan plan = old[i].plan(old[i].seed);

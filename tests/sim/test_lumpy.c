@@ -1,5 +1,5 @@
-/* Maps whose items take very different times, in an order that looks harmless at first: no worker is left with the long ones while another
- * has nothing to do. */
+/* Maps whose items take very different times, in an order that looks harmless at first: no worker
+ * is left with the long ones while another has nothing to do. */
 /* limit: 240 */
 #include "harness.h"
 #include "sim.h"
@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* When the last item ends if each goes, in order, to the worker that is free first; *longest: of the items. */
+/* When the last item ends if each goes, in order, to the worker that is free first; *longest: of
+ * the items. */
 static double greedy(enum sim_shape shape, int workers, double *longest)
 {
     double *free_at = calloc((size_t)workers, sizeof *free_at), end = 0;
@@ -30,7 +31,9 @@ static double greedy(enum sim_shape shape, int workers, double *longest)
 /* Over links of 5 us: within a tenth of the list, and one item. */
 static void play(enum sim_shape shape, int workers, uint64_t chunk, double known, uint64_t seed)
 {
-    struct sim_plan plan = { .seed = seed, .workers = workers, .batch_limit = 4032, .actions = 1, .pace = 1e-6 };
+    struct sim_plan plan = {
+        .seed = seed, .workers = workers, .batch_limit = 4032, .actions = 1, .pace = 1e-6
+    };
     plan.latency = 5e-6;
     plan.large = 100;
     plan.caretaker = true;
@@ -46,8 +49,11 @@ static void play(enum sim_shape shape, int workers, uint64_t chunk, double known
     CU_ASSERT_TRUE(report.seconds <= most);
     CU_ASSERT_TRUE(report.seconds >= longest);
     if (!sound || report.seconds > most || report.seconds < longest)
-        fprintf(stderr, "shape %d, %d workers, chunk %d, known %g, seed %d: %.4f s, greedy %.4f, longest %.4f %s\n",
-                (int)shape, workers, (int)chunk, known, (int)seed, report.seconds, list, longest, report.violation);
+        fprintf(stderr,
+                "shape %d, %d workers, chunk %d, known %g, seed %d: %.4f s, greedy %.4f, longest "
+                "%.4f %s\n",
+                (int)shape, workers, (int)chunk, known, (int)seed, report.seconds, list, longest,
+                report.violation);
 }
 
 static void play_all(int workers, uint64_t seeds)

@@ -1,4 +1,5 @@
-/* The simulator's checks can fail: each fault on purpose is seen, in every schedule in which it happens. */
+/* The simulator's checks can fail: each fault on purpose is seen, in every schedule in which it
+ * happens. */
 /* limit: 240 */
 #include "harness.h"
 #include "sim.h"
@@ -33,8 +34,8 @@ struct seen {
 
 static void tell(enum sim_fault fault, const struct seen *seen)
 {
-    printf("fault %d: %d times, seen %d times%s%s\n", fault, seen->happened, seen->detected, seen->detected ? ", as: " : "",
-           seen->example);
+    printf("fault %d: %d times, seen %d times%s%s\n", fault, seen->happened, seen->detected,
+           seen->detected ? ", as: " : "", seen->example);
 }
 
 static void try_plan(const struct sim_plan *plan, struct seen *seen)
@@ -328,7 +329,8 @@ static CU_TestInfo tests[] = { { "lost_tasks", lost_tasks },
                                { "child_twice", child_twice },
                                { "lost_item", lost_item },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "mutations", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "mutations", NULL, NULL, NULL, NULL, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

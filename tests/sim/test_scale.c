@@ -39,7 +39,8 @@ static void at_most(double most, struct sim_plan plan)
     for (plan.seed = 1; plan.seed <= 10; plan.seed++) {
         struct sim_report report;
         if (plan.hidden)
-            plan.hidden = plan.burst / 10 * plan.seed; /* at other places, the last one among them */
+            plan.hidden = plan.burst / 10 *
+                          plan.seed; /* at other places, the last one among them */
         bool sound = sim_run(&plan, &report);
         double bound = greedy_makespan(&plan), ratio = report.seconds / bound;
         CU_ASSERT_TRUE(sound);
@@ -47,14 +48,14 @@ static void at_most(double most, struct sim_plan plan)
         CU_ASSERT_TRUE(ratio <= most);
         CU_ASSERT_TRUE(ratio >= 0.9); /* or the clock is wrong */
         if (!sound || ratio > most)
-            fprintf(stderr, "seed %d: makespan %.4f s, greedy %.4f s, ratio %.4f %s\n", (int)plan.seed, report.seconds,
-                    bound, ratio, report.violation);
+            fprintf(stderr, "seed %d: makespan %.4f s, greedy %.4f s, ratio %.4f %s\n",
+                    (int)plan.seed, report.seconds, bound, ratio, report.violation);
         worst = ratio > worst ? ratio : worst;
         recalled += report.recalled;
         returned += report.returned;
     }
-    printf("%d tasks of %g s: at most %.4f of greedy, %d recalls, %d tasks handed back\n", (int)plan.burst, plan.mean,
-           worst, (int)recalled, (int)returned);
+    printf("%d tasks of %g s: at most %.4f of greedy, %d recalls, %d tasks handed back\n",
+           (int)plan.burst, plan.mean, worst, (int)recalled, (int)returned);
 }
 
 static void makespan(void)
@@ -67,7 +68,8 @@ static void makespan(void)
 /* One task of a second among 10,000 of 50 us: what it shares a batch with does not wait for it. */
 static void hidden_long_task(void)
 {
-    at_most(1.03, (struct sim_plan){ .burst = 10000, .mean = 50e-6, .spread = 0.1, .hidden = 1, .hidden_for = 1 });
+    at_most(1.03, (struct sim_plan){
+                      .burst = 10000, .mean = 50e-6, .spread = 0.1, .hidden = 1, .hidden_for = 1 });
 }
 
 static void thousand_workers(void)
@@ -86,8 +88,8 @@ static void thousand_workers(void)
         plan.fail_ppm = 0;
         plan.check_every = 500;
         bool sound = sim_run(&plan, &report);
-        printf("1000 workers: %d steps, %d tasks, %d batches, %.4f s\n", (int)report.steps, (int)report.tasks,
-               (int)report.messages, report.seconds);
+        printf("1000 workers: %d steps, %d tasks, %d batches, %.4f s\n", (int)report.steps,
+               (int)report.tasks, (int)report.messages, report.seconds);
         CU_ASSERT_TRUE(sound);
         CU_ASSERT_TRUE(report.tasks > 5000);
         if (!sound)

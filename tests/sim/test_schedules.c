@@ -1,5 +1,5 @@
-/* Thousands of random schedules.  SEED=n runs that one alone, SEEDS=n so many from a seed on; with LOSE=1 a batch of tasks is lost in
- * each, which must make this fail. */
+/* Thousands of random schedules.  SEED=n runs that one alone, SEEDS=n so many from a seed on; with
+ * LOSE=1 a batch of tasks is lost in each, which must make this fail. */
 /* limit: 240 */
 #include "harness.h"
 #include "sim.h"
@@ -37,7 +37,8 @@ static void add_up(struct sim_report *sum, const struct sim_report *one)
 
 static void random_schedules(void)
 {
-    uint64_t first = number_from("SEED", 1), count = number_from("SEEDS", getenv("SEED") ? 1 : SCHEDULES);
+    uint64_t first = number_from("SEED", 1),
+             count = number_from("SEEDS", getenv("SEED") ? 1 : SCHEDULES);
     struct sim_report sum = { 0 };
     int failures = 0;
     for (uint64_t seed = first; seed < first + count && failures < 5; seed++) {
@@ -48,17 +49,18 @@ static void random_schedules(void)
             plan.fault_at = 1;
         }
         if (!sim_run(&plan, &report)) {
-            fprintf(stderr, "schedule %" PRIu64 ": %s\n    again with: SEED=%" PRIu64 " %s\n", seed, report.violation, seed,
-                    program_invocation_name);
+            fprintf(stderr, "schedule %" PRIu64 ": %s\n    again with: SEED=%" PRIu64 " %s\n", seed,
+                    report.violation, seed, program_invocation_name);
             failures++;
         }
         add_up(&sum, &report);
     }
-    printf("%" PRIu64 " schedules from seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " tasks, %" PRIu64 " runs, %" PRIu64
-           " batches, %" PRIu64 " large payloads, %" PRIu64 " retries, %" PRIu64 " allocations refused, %" PRIu64
-           " recalls, %" PRIu64 " tasks handed back, %" PRIu64 " chunks cut\n",
-           count, first, sum.steps, sum.tasks, sum.runs, sum.messages, sum.pieces, sum.retried, sum.refused, sum.recalled,
-           sum.returned, sum.cut);
+    printf("%" PRIu64 " schedules from seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64
+           " tasks, %" PRIu64 " runs, %" PRIu64 " batches, %" PRIu64 " large payloads, %" PRIu64
+           " retries, %" PRIu64 " allocations refused, %" PRIu64 " recalls, %" PRIu64
+           " tasks handed back, %" PRIu64 " chunks cut\n",
+           count, first, sum.steps, sum.tasks, sum.runs, sum.messages, sum.pieces, sum.retried,
+           sum.refused, sum.recalled, sum.returned, sum.cut);
     CU_ASSERT_EQUAL(failures, 0);
     if (count >= 1000) { /* the schedules are of all kinds */
         CU_ASSERT_TRUE(sum.pieces > count);
@@ -71,7 +73,8 @@ static void random_schedules(void)
 }
 
 static CU_TestInfo tests[] = { { "random_schedules", random_schedules }, CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "schedules", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "schedules", NULL, NULL, NULL, NULL, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

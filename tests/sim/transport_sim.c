@@ -12,7 +12,9 @@
 
 void transport_sim_init(struct transport_sim *transport, uint64_t seed, double latency, int workers)
 {
-    *transport = (struct transport_sim){ .chance = { seed }, .latency = latency, .workers = workers };
+    *transport = (struct transport_sim){ .chance = { seed },
+                                         .latency = latency,
+                                         .workers = workers };
     for (int side = 0; side < 2; side++) {
         transport->lanes[side] = test_zeroed(((size_t)workers + 1) * sizeof(struct sim_lane));
         for (int worker = 0; worker <= workers; worker++) {
@@ -111,12 +113,14 @@ bool transport_sim_next(struct transport_sim *transport, struct sim_event *event
     return true;
 }
 
-bool transport_sim_next_at(struct transport_sim *transport, int worker, double until, struct sim_event *event)
+bool transport_sim_next_at(struct transport_sim *transport, int worker, double until,
+                           struct sim_event *event)
 {
     size_t first = transport->count;
     for (size_t i = 0; i < transport->count; i++) {
         const struct sim_event *one = &transport->heap[i];
-        if (one->side == SIM_WORKER && one->worker == worker && one->kind <= SIM_SENT && one->at <= until &&
+        if (one->side == SIM_WORKER && one->worker == worker && one->kind <= SIM_SENT &&
+            one->at <= until &&
             (first == transport->count || earlier(one, &transport->heap[first])))
             first = i;
     }
@@ -172,15 +176,16 @@ void transport_sim_slow(struct transport_sim *transport, int worker, double time
 /* A random delay of one message, in seconds. */
 static double random_delay(struct transport_sim *transport, int worker)
 {
-    double delay = transport->latency / 2 + chance_exponential(&transport->chance, transport->latency / 2);
+    double delay = transport->latency / 2 +
+                   chance_exponential(&transport->chance, transport->latency / 2);
     double slow = lane_to(transport, SIM_MASTER, worker)->slow;
     if (slow > 0)
         delay *= slow;
     return chance_is(&transport->chance, SLOW) ? SLOWER * delay : delay;
 }
 
-void transport_sim_send_bytes(struct transport_sim *transport, enum sim_side from, int worker, const void *data,
-                              size_t size, double now)
+void transport_sim_send_bytes(struct transport_sim *transport, enum sim_side from, int worker,
+                              const void *data, size_t size, double now)
 {
     enum sim_side to = from == SIM_MASTER ? SIM_WORKER : SIM_MASTER;
     struct sim_lane *lane = lane_to(transport, to, worker);
@@ -188,11 +193,13 @@ void transport_sim_send_bytes(struct transport_sim *transport, enum sim_side fro
     if (at > lane->last)
         lane->last = at;
     rpi_list_append(&lane->batches, &message_new(data, size, true)->link);
-    transport_sim_add(transport, (struct sim_event){ .at = lane->last, .kind = SIM_BATCH, .side = to, .worker = worker });
+    transport_sim_add(
+        transport,
+        (struct sim_event){ .at = lane->last, .kind = SIM_BATCH, .side = to, .worker = worker });
 }
 
-static void report_sent(struct transport_sim *transport, enum sim_side from, int worker, struct rpi_batch *batch,
-                        const void *data, size_t size, double now)
+static void report_sent(struct transport_sim *transport, enum sim_side from, int worker,
+                        struct rpi_batch *batch, const void *data, size_t size, double now)
 {
     double delay = chance_is(&transport->chance, 0.3) ? 0 : random_delay(transport, worker);
     if (chance_is(&transport->chance, LATE_SENT))
@@ -213,33 +220,36 @@ static void match(struct transport_sim *transport, enum sim_side side, int worke
         struct rpi_arrival *arrival = lane->rooms[0];
         memmove(lane->rooms, lane->rooms + 1, --lane->room_count * sizeof(struct rpi_arrival *));
         if (arrival->size != message_of(link)->size)
-            (void)snprintf(transport->wrong, sizeof transport->wrong, "worker %d: room for %u bytes meets a payload of %zu",
-                           worker, (uint32_t)arrival->size, message_of(link)->size);
-        transport_sim_add(transport, (struct sim_event){ .at = now + random_delay(transport, worker),
-                                                         .kind = SIM_PIECE,
-                                                         .side = side,
-                                                         .worker = worker,
-                                                         .message = message_of(link),
-                                                         .cookie = arrival });
+            (void)snprintf(transport->wrong, sizeof transport->wrong,
+                           "worker %d: room for %u bytes meets a payload of %zu", worker,
+                           (uint32_t)arrival->size, message_of(link)->size);
+        transport_sim_add(transport,
+                          (struct sim_event){ .at = now + random_delay(transport, worker),
+                                              .kind = SIM_PIECE,
+                                              .side = side,
+                                              .worker = worker,
+                                              .message = message_of(link),
+                                              .cookie = arrival });
     }
 }
 
-void transport_sim_send(struct transport_sim *transport, enum sim_side from, int worker, struct rpi_batch *batch,
-                        double now)
+void transport_sim_send(struct transport_sim *transport, enum sim_side from, int worker,
+                        struct rpi_batch *batch, double now)
 {
     enum sim_side to = from == SIM_MASTER ? SIM_WORKER : SIM_MASTER;
     transport_sim_send_bytes(transport, from, worker, batch->bytes, batch->size, now);
     report_sent(transport, from, worker, batch, batch->bytes, batch->size, now);
     for (uint16_t i = 0; i < batch->piece_count; i++) {
         const struct rpi_piece *piece = &batch->pieces[i];
-        rpi_list_append(&lane_to(transport, to, worker)->pieces, &message_new(piece->data, piece->size, true)->link);
+        rpi_list_append(&lane_to(transport, to, worker)->pieces,
+                        &message_new(piece->data, piece->size, true)->link);
         report_sent(transport, from, worker, batch, piece->owned, piece->size, now);
     }
     match(transport, to, worker, now);
 }
 
-void transport_sim_post(struct transport_sim *transport, enum sim_side side, int worker, struct rpi_arrival *arrival,
-                        double now)
+void transport_sim_post(struct transport_sim *transport, enum sim_side side, int worker,
+                        struct rpi_arrival *arrival, double now)
 {
     struct sim_lane *lane = lane_to(transport, side, worker);
     if (lane->room_count == lane->room_capacity) {
@@ -250,7 +260,8 @@ void transport_sim_post(struct transport_sim *transport, enum sim_side side, int
     match(transport, side, worker, now);
 }
 
-struct sim_message *transport_sim_first(const struct transport_sim *transport, enum sim_side side, int worker)
+struct sim_message *transport_sim_first(const struct transport_sim *transport, enum sim_side side,
+                                        int worker)
 {
     struct rpi_link *link = rpi_list_first(&transport->lanes[side][worker].batches);
     return link ? message_of(link) : NULL;

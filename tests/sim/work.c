@@ -1,4 +1,5 @@
-/* The workers' side: the task functions, and a worker's turns, after src/lib/exec/serve.c but in virtual time. */
+/* The workers' side: the task functions, and a worker's turns, after src/lib/exec/serve.c but in
+ * virtual time. */
 #include "inside.h"
 
 #include <stdlib.h>
@@ -20,7 +21,8 @@ static rp_status fail(rp_call *call, const struct promise *promise)
 
 static rp_status give(rp_call *call, const struct promise *promise)
 {
-    void *room = promise->kind == PROMISE_RESERVE ? rp_reserve(call, promise->size) : test_room(NULL, promise->size);
+    void *room = promise->kind == PROMISE_RESERVE ? rp_reserve(call, promise->size)
+                                                  : test_room(NULL, promise->size);
     if (!room)
         return RP_OK; /* refused memory: the pool makes it a failure by itself */
     pattern_fill(room, promise->size, promise->pattern);
@@ -40,9 +42,10 @@ static void check_inputs(struct model *model, uint64_t number, const rp_call *ca
         const struct promise *promise = &input->last.promise;
         size_t size = 77, expected = input->map ? 0 : promise->size;
         const void *data = rp_input(call, i, &size);
-        if (size != expected || (size == 0) != (data == NULL) || !pattern_matches(data, size, promise->pattern))
-            model_fail(model, "task %llu: its input %u of %zu bytes came with %zu", (unsigned long long)number, i, expected,
-                       size);
+        if (size != expected || (size == 0) != (data == NULL) ||
+            !pattern_matches(data, size, promise->pattern))
+            model_fail(model, "task %llu: its input %u of %zu bytes came with %zu",
+                       (unsigned long long)number, i, expected, size);
     }
     if (rp_input(call, task->after_count, NULL))
         model_fail(model, "task %llu has an input too many", (unsigned long long)number);
@@ -52,7 +55,8 @@ static void check_inputs(struct model *model, uint64_t number, const rp_call *ca
 static void look(struct sim *sim, int worker, double until)
 {
     struct sim_event event;
-    while (!sim->model.violation[0] && transport_sim_next_at(&sim->transport, worker, until, &event))
+    while (!sim->model.violation[0] &&
+           transport_sim_next_at(&sim->transport, worker, until, &event))
         sim_deliver(sim, &event);
     work_pump(sim, worker, until);
 }
@@ -71,7 +75,8 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
         return RP_OK;
     struct model_task *task = model->tasks[number];
     struct promise promise = model_promise(task, item, task->map ? 1 : (uint32_t)info.attempt);
-    if (task->poison && (!task->map || item == task->poison_item) && faults_kill_by(playing, info.worker, call, item)) {
+    if (task->poison && (!task->map || item == task->poison_item) &&
+        faults_kill_by(playing, info.worker, call, item)) {
         playing->poisoned = true;
         return RP_OK;
     }
@@ -81,8 +86,10 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
     if (chance_is(&playing->chance, 0.1))
         look(playing, info.worker, playing->until);
     if (rp_cancelled(call) && !task->cancel_asked && !playing->workers[info.worker].told)
-        model_fail(model, "task %llu is to stop, but nobody cancelled it", (unsigned long long)number);
-    rp_status spawned = task->spawns ? spawns_play(playing, call, task, (uint32_t)info.attempt) : RP_OK;
+        model_fail(model, "task %llu is to stop, but nobody cancelled it",
+                   (unsigned long long)number);
+    rp_status spawned = task->spawns ? spawns_play(playing, call, task, (uint32_t)info.attempt)
+                                     : RP_OK;
     if (rp_cancelled(call) && !task->map && chance_is(&playing->chance, 0.5)) {
         playing->obeyed = true;
         return RP_ERR_CANCELLED;
@@ -103,11 +110,11 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
     return RP_OK;
 }
 
-#define PLAY(name)                                                                                                         \
-    static rp_status name(rp_call *call, const void *arg, size_t size)                                                     \
-    {                                                                                                                      \
-        return play(call, arg, size);                                                                                      \
-    }                                                                                                                      \
+#define PLAY(name)                                                                                 \
+    static rp_status name(rp_call *call, const void *arg, size_t size)                             \
+    {                                                                                              \
+        return play(call, arg, size);                                                              \
+    }                                                                                              \
     struct swallow_semicolon
 PLAY(tiny);
 PLAY(brief);
@@ -184,8 +191,9 @@ double sim_duration(const struct sim_plan *plan, int function, uint64_t number, 
 
 static void add_turn(struct sim *sim, int worker, double at)
 {
-    transport_sim_add(&sim->transport,
-                      (struct sim_event){ .at = at, .kind = SIM_TURN, .side = SIM_WORKER, .worker = worker });
+    transport_sim_add(
+        &sim->transport,
+        (struct sim_event){ .at = at, .kind = SIM_TURN, .side = SIM_WORKER, .worker = worker });
 }
 
 struct turn {
@@ -201,7 +209,8 @@ void work_pump(struct sim *sim, int worker, double now)
         transport_sim_post(&sim->transport, SIM_WORKER, worker, arrival, now);
     while ((batch = rpi_worker_outgoing(engine))) {
         if (batch->peer != 0 || batch->size > sim->plan.batch_limit)
-            model_fail(&sim->model, "worker %d sends %u bytes to peer %d", worker, batch->size, batch->peer);
+            model_fail(&sim->model, "worker %d sends %u bytes to peer %d", worker, batch->size,
+                       batch->peer);
         sim->report->messages++;
         sim->report->pieces += batch->piece_count;
         transport_sim_send(&sim->transport, SIM_WORKER, worker, batch, now);
@@ -219,11 +228,13 @@ static void flush(struct sim *sim, int worker, struct turn *turn)
 
 static struct model_task *task_of(const struct sim *sim, const struct rpi_task *task)
 {
-    return sim->model.tasks[model_find(&sim->model, task->number)]; /* the master's check has seen it */
+    return sim->model
+        .tasks[model_find(&sim->model, task->number)]; /* the master's check has seen it */
 }
 
 /* Takes down what a run came to; what it was to come to is known, unless memory was refused. */
-static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi_result *result, bool refused)
+static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi_result *result,
+                  bool refused)
 {
     struct model_task *expected = task_of(sim, task);
     struct model_run run = { 0 }, *last = &run;
@@ -246,8 +257,8 @@ static void judge(struct sim *sim, const struct rpi_task *task, const struct rpi
     if (!expected->settled && task->attempt == expected->handed)
         expected->last = run;
     if (result->status != last->status || result->code != last->code)
-        model_fail(&sim->model, "task %llu: its run came to status %d, code %d", (unsigned long long)expected->place,
-                   result->status, result->code);
+        model_fail(&sim->model, "task %llu: its run came to status %d, code %d",
+                   (unsigned long long)expected->place, result->status, result->code);
 }
 
 static double duration_of(const struct sim *sim, const struct rpi_task *task)
@@ -261,19 +272,24 @@ static double duration_of(const struct sim *sim, const struct rpi_task *task)
     return seconds;
 }
 
-/* There is no room for the data that it sees: for it this is a run, and its function hears nothing of it. */
+/* There is no room for the data that it sees: for it this is a run, and its function hears nothing
+ * of it. */
 static void refuse(struct sim *sim, const struct rpi_task *task, struct rpi_result *result)
 {
-    uint8_t *arg = task->is_chunk ? NULL : test_room(NULL, task->size); /* aligned, as for its function */
+    uint8_t *arg = task->is_chunk ? NULL
+                                  : test_room(NULL, task->size); /* aligned, as for its function */
     if (arg) {
         memcpy(arg, task->arg, task->size);
         model_begin(&sim->model, task_of(sim, task)->place, 0, task->attempt, arg, task->size);
     }
     free(arg);
-    *result = (struct rpi_result){ .status = RP_ERR_TASK, .code = RP_ERR_NOMEM, .message = "no room" };
+    *result = (struct rpi_result){ .status = RP_ERR_TASK,
+                                   .code = RP_ERR_NOMEM,
+                                   .message = "no room" };
 }
 
-static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_task *task, struct rpi_result *result)
+static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_task *task,
+                    struct rpi_result *result)
 {
     const void *data;
     playing = sim;
@@ -294,10 +310,12 @@ static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_t
     else if (task_of(sim, task)->cancel_asked)
         *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
     else
-        model_fail(&sim->model, "task %llu came cancelled, but nobody did", (unsigned long long)task->number);
+        model_fail(&sim->model, "task %llu came cancelled, but nobody did",
+                   (unsigned long long)task->number);
 }
 
-/* A task's children go before its result; in between they may be sent, and the worker may die.  false: no memory. */
+/* A task's children go before its result; in between they may be sent, and the worker may die.
+ * false: no memory. */
 static bool put_children(struct sim *sim, int worker, struct turn *turn)
 {
     struct sim_worker *self = &sim->workers[worker];
@@ -329,7 +347,9 @@ static bool finish_children(struct sim *sim, int worker, struct turn *turn)
     rpi_buffer_free(self->result.owned);
     if (self->dead)
         return false;
-    self->result = (struct rpi_result){ .status = RP_ERR_TASK, .code = RP_ERR_NOMEM, .message = "no memory" };
+    self->result = (struct rpi_result){ .status = RP_ERR_TASK,
+                                        .code = RP_ERR_NOMEM,
+                                        .message = "no memory" };
     sim->running_at = worker;
     judge(sim, &self->task, &self->result, true);
     return true;
@@ -415,7 +435,8 @@ bool work_interrupted(struct sim *sim, const struct sim_event *event)
     struct sim_worker *self = &sim->workers[event->worker];
     if (!self->in_task || event->at >= self->busy_until)
         return false;
-    if (event->kind == SIM_TURN) { /* its caretaker's first look: what was done before the task is sent */
+    if (event->kind ==
+        SIM_TURN) { /* its caretaker's first look: what was done before the task is sent */
         if (!self->silent) {
             rpi_worker_flush(&self->engine);
             work_pump(sim, event->worker, sim->now);
@@ -488,10 +509,11 @@ void work_turn(struct sim *sim, int worker)
     bool next = true;
     if (self->in_task)
         finish(sim, worker, &turn);
-    while (!self->in_task && !self->dead && !sim->model.violation[0] && turn.now - turn.began < TURN &&
-           (next = next_task(sim, worker, &turn, &task))) {
+    while (!self->in_task && !self->dead && !sim->model.violation[0] &&
+           turn.now - turn.began < TURN && (next = next_task(sim, worker, &turn, &task))) {
         run_one(sim, worker, &task, &turn);
-        if (self->dead || (sim->plan.deaths > 0 && chance_is(&sim->chance, sim->plan.deaths) && faults_kill(sim, worker)))
+        if (self->dead || (sim->plan.deaths > 0 && chance_is(&sim->chance, sim->plan.deaths) &&
+                           faults_kill(sim, worker)))
             return; /* half of its batch is done */
         if (!self->in_task && (turn.now - turn.sent > STALE || chance_is(&sim->chance, 0.02)))
             flush(sim, worker, &turn);

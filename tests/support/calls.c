@@ -59,8 +59,8 @@ static bool names_the_call(rp_status status, const char *what)
 void compare(rp_status got, rp_status wanted, const char *what)
 {
     char text[900];
-    (void)snprintf(text, sizeof text, "%s gave \"%s\" (%d), not \"%s\": %.400s", what, rp_strerror(got), (int)got,
-                   rp_strerror(wanted), rp_error_message());
+    (void)snprintf(text, sizeof text, "%s gave \"%s\" (%d), not \"%s\": %.400s", what,
+                   rp_strerror(got), (int)got, rp_strerror(wanted), rp_error_message());
     CU_assertImplementation(got == wanted, __LINE__, text, __FILE__, "", CU_FALSE);
     (void)snprintf(text, sizeof text, "%s: the message does not name the call: %.800s", what, said);
     CU_assertImplementation(names_the_call(got, what), __LINE__, text, __FILE__, "", CU_FALSE);
@@ -94,7 +94,8 @@ rp_status waits(rp_call *at, const void *arg, size_t bytes)
     atomic_store(&running, true);
     while (!atomic_load(&gate_open)) {
         rest();
-        (void)rp_cancelled(at); /* these workers have no other thread that hands back what waits behind it */
+        (void)rp_cancelled(
+            at); /* these workers have no other thread that hands back what waits behind it */
     }
     return rp_return(at, NULL, 0);
 }

@@ -1,10 +1,9 @@
 /* Tables of calls: what every public function returns where, a test for each line.
  *
  *   #define IN_A_POOL(X) X(rp_get, RP_ERR_STALE, released, (pool, gone, 0, NULL, 0, NULL)) ...
- *   #define HERE in_a_pool                    (a function that makes the situation, the call in it, and compares what it returns)
- *   IN_A_POOL(CALL)
- *   #undef HERE
- *   static CU_TestInfo tests[] = { IN_A_POOL(TEST) CU_TEST_INFO_NULL };
+ *   #define HERE in_a_pool                    (a function that makes the situation, the call in it,
+ * and compares what it returns) IN_A_POOL(CALL) #undef HERE static CU_TestInfo tests[] = {
+ * IN_A_POOL(TEST) CU_TEST_INFO_NULL };
  *
  * scripts/statuses compares all such lines with what the header's comments say. */
 #ifndef CALLS_H
@@ -16,21 +15,21 @@
 
 typedef rp_status made_call(void);
 
-#define CALL(function, status, what, arguments)                                                                            \
-    static rp_status function##_##what(void)                                                                               \
-    {                                                                                                                      \
-        return heard(function arguments);                                                                                  \
-    }                                                                                                                      \
-    static void test_##function##_##what(void)                                                                             \
-    {                                                                                                                      \
-        HERE(function##_##what, status, #function " " #what);                                                              \
+#define CALL(function, status, what, arguments)                                                    \
+    static rp_status function##_##what(void)                                                       \
+    {                                                                                              \
+        return heard(function arguments);                                                          \
+    }                                                                                              \
+    static void test_##function##_##what(void)                                                     \
+    {                                                                                              \
+        HERE(function##_##what, status, #function " " #what);                                      \
     }
 #define TEST(function, status, what, arguments) { #function "_" #what, test_##function##_##what },
 
 /* Notes what the call says of its failure, on the thread that made it; returns its status. */
 rp_status heard(rp_status status);
-/* Fails the test where the call gave another status, and says what it gave; and where a failing call's message does not begin
- * with the name of the function that was called. */
+/* Fails the test where the call gave another status, and says what it gave; and where a failing
+ * call's message does not begin with the name of the function that was called. */
 void compare(rp_status got, rp_status wanted, const char *what);
 
 /* ---- what the calls have at hand ---- */

@@ -52,8 +52,9 @@ bool is(rp_status got, rp_status wanted, const char *call, const char *file, uns
         CU_assertImplementation(CU_TRUE, line, call, file, "", CU_FALSE);
         return true;
     }
-    (void)snprintf(text, sizeof text, "%s gave \"%s\" (%d), not \"%s\"%s%.200s", call, rp_strerror(got), (int)got,
-                   rp_strerror(wanted), got == RP_OK ? "" : ": ", got == RP_OK ? "" : rp_error_message());
+    (void)snprintf(text, sizeof text, "%s gave \"%s\" (%d), not \"%s\"%s%.200s", call,
+                   rp_strerror(got), (int)got, rp_strerror(wanted), got == RP_OK ? "" : ": ",
+                   got == RP_OK ? "" : rp_error_message());
     CU_assertImplementation(CU_FALSE, line, text, file, "", CU_FALSE);
     return false;
 }
@@ -104,7 +105,8 @@ RP_TASK(twice);
 
 static void sleep_for(double length)
 {
-    struct timespec t = { .tv_sec = (time_t)length, .tv_nsec = (long)(1e9 * (length - floor(length))) };
+    struct timespec t = { .tv_sec = (time_t)length,
+                          .tv_nsec = (long)(1e9 * (length - floor(length))) };
     while (nanosleep(&t, &t) != 0)
         continue;
 }

@@ -8,7 +8,8 @@
  *       close_pool();
  *   }
  *
- * Every rank calls these alike.  A suite has end_pool as its tear-down: a test that broke off leaves no worker behind. */
+ * Every rank calls these alike.  A suite has end_pool as its tear-down: a test that broke off
+ * leaves no worker behind. */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
@@ -50,8 +51,9 @@ rp_fn ordinal; /* gives an int64_t: this process's 1st, 2nd, ... since begin_ord
 rp_fn begin_ordinals;
 rp_fn stranger; /* not registered */
 
-/* A task that runs until the gate is opened: it keeps a worker busy; several may wait at the one gate.  With one process there is nothing to keep busy, and the gate
- * must be open before anything waits. */
+/* A task that runs until the gate is opened: it keeps a worker busy; several may wait at the one
+ * gate.  With one process there is nothing to keep busy, and the gate must be open before anything
+ * waits. */
 rp_future close_gate(void);
 void open_gate(void);
 rp_fn wait_at_gate;

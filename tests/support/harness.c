@@ -59,11 +59,13 @@ static void on_start(const CU_pTest test, const CU_pSuite suite)
 static void print_failures(const char *place, const CU_pFailureRecord failures)
 {
     for (CU_pFailureRecord f = failures; f != NULL; f = f->pNext) {
-        fprintf(stderr, "%s:%u: rank %d: %s: failed: %s\n", f->strFileName, f->uiLineNumber, rank, place, f->strCondition);
+        fprintf(stderr, "%s:%u: rank %d: %s: failed: %s\n", f->strFileName, f->uiLineNumber, rank,
+                place, f->strCondition);
     }
 }
 
-static void on_complete(const CU_pTest test, const CU_pSuite suite, const CU_pFailureRecord failures)
+static void on_complete(const CU_pTest test, const CU_pSuite suite,
+                        const CU_pFailureRecord failures)
 {
     (void)suite;
     print_failures(test->pName, failures);

@@ -6,7 +6,8 @@
 #define MAGIC      0x6D656D6F72790001U
 #define FRESH_JUNK 0xCD
 #define FREED_JUNK 0xDD
-#define JUNK_MOST  16384U /* bytes of a block that get it: of a table of hundreds of KiB a test touches the beginning */
+/* bytes of a block that get it: of a table of hundreds of KiB a test touches the beginning */
+#define JUNK_MOST 16384U
 
 /* Before each block. */
 struct block {
@@ -19,7 +20,8 @@ static bool refused(struct memory *memory, size_t size)
     memory->calls++;
     if (memory->most && size > memory->most)
         return true;
-    if (memory->fail_at && (memory->calls == memory->fail_at || (memory->fail_on && memory->calls > memory->fail_at)))
+    if (memory->fail_at &&
+        (memory->calls == memory->fail_at || (memory->fail_on && memory->calls > memory->fail_at)))
         return true;
     memory->random = memory->random * 6364136223846793005U + 1442695040888963407U;
     return memory->random >> 32 < (uint64_t)memory->fail_ppm * 4295;
@@ -49,8 +51,8 @@ static struct block *block_of(void *data)
 #define KEEPS true
 #endif
 
-/* Large blocks are kept for the next one of their size: a test that makes thousands of engines would spend its time in the kernel, above all
- * under a thread sanitizer. */
+/* Large blocks are kept for the next one of their size: a test that makes thousands of engines
+ * would spend its time in the kernel, above all under a thread sanitizer. */
 static _Thread_local struct block *spares[SPARES];
 
 static struct block *new_block(size_t size)

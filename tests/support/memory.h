@@ -1,5 +1,6 @@
-/* An allocator for the library's hook that counts what is live and can fail: the nth time, from then on, or by chance.  New memory
- * and freed memory are filled with junk, so that using either shows. */
+/* An allocator for the library's hook that counts what is live and can fail: the nth time, from
+ * then on, or by chance.  New memory and freed memory are filled with junk, so that using either
+ * shows. */
 #ifndef MEMORY_H
 #define MEMORY_H
 

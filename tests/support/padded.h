@@ -4,7 +4,8 @@
 
 #include <rankpool.h>
 
-/* A task's end: its result is the value, and behind it what makes it `size` bytes, which is sizeof value at the least. */
+/* A task's end: its result is the value, and behind it what makes it `size` bytes, which is sizeof
+ * value at the least. */
 rp_status return_padded(rp_call *call, int64_t value, size_t size);
 
 #endif

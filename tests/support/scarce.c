@@ -18,7 +18,8 @@ bool again(rp_status status, int *tries)
 }
 
 /* Breaks off with the first fault, which `what` and `number` bring back. */
-static void run(struct memory *memory, void (*everything)(void), struct memory how, const char *what, uint64_t number)
+static void run(struct memory *memory, void (*everything)(void), struct memory how,
+                const char *what, uint64_t number)
 {
     unsigned before = CU_get_number_of_failures();
     *memory = how;
@@ -42,7 +43,8 @@ void with_each_refused(struct memory *memory, void (*everything)(void), uint64_t
     uint64_t turn = 0;
     do {
         turn++;
-        run(memory, everything, (struct memory){ .fail_at = turn }, "this allocation refused:", turn);
+        run(memory, everything, (struct memory){ .fail_at = turn },
+            "this allocation refused:", turn);
     } while (memory->refused);
     CU_ASSERT_TRUE(turn > least);
 }
@@ -50,6 +52,7 @@ void with_each_refused(struct memory *memory, void (*everything)(void), uint64_t
 void with_some_refused(struct memory *memory, void (*everything)(void), uint64_t seeds)
 {
     for (uint64_t seed = 1; seed <= seeds; seed++)
-        run(memory, everything, (struct memory){ .random = seed * 7919, .fail_ppm = (uint32_t)(1 + seed % 4) * 50000 },
+        run(memory, everything,
+            (struct memory){ .random = seed * 7919, .fail_ppm = (uint32_t)(1 + seed % 4) * 50000 },
             "seed", seed);
 }

@@ -1,5 +1,5 @@
-/* Everything while memory runs short: each allocation refused in turn, then some by chance.  What was refused has changed nothing and can be
- * asked for again. */
+/* Everything while memory runs short: each allocation refused in turn, then some by chance.  What
+ * was refused has changed nothing and can be asked for again. */
 #ifndef SCARCE_H
 #define SCARCE_H
 
@@ -14,7 +14,8 @@ extern int tired; /* calls that did not succeed in so many tries */
 /* Whether the call is to be made again. */
 bool again(rp_status status, int *tries);
 
-/* Runs it on that memory: with enough, which it must ask for more than `least` times; with each of these refused; `seeds` times with some. */
+/* Runs it on that memory: with enough, which it must ask for more than `least` times; with each of
+ * these refused; `seeds` times with some. */
 void with_enough(struct memory *memory, void (*everything)(void), uint64_t least);
 void with_each_refused(struct memory *memory, void (*everything)(void), uint64_t least);
 void with_some_refused(struct memory *memory, void (*everything)(void), uint64_t seeds);

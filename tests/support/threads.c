@@ -58,8 +58,8 @@ static struct end *end_of(struct rpi_transport *transport)
     return RPI_MEMBER(transport, struct end, base);
 }
 
-static rp_status end_send(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                          bool *done)
+static rp_status end_send(struct rpi_transport *transport, int peer, const void *data, size_t size,
+                          void *cookie, bool *done)
 {
     struct end *end = end_of(transport);
     (void)pthread_mutex_lock(&end->hub->lock);
@@ -69,8 +69,8 @@ static rp_status end_send(struct rpi_transport *transport, int peer, const void 
     return status;
 }
 
-static rp_status end_send_large(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                                bool *done)
+static rp_status end_send_large(struct rpi_transport *transport, int peer, const void *data,
+                                size_t size, void *cookie, bool *done)
 {
     struct end *end = end_of(transport);
     (void)pthread_mutex_lock(&end->hub->lock);
@@ -80,7 +80,8 @@ static rp_status end_send_large(struct rpi_transport *transport, int peer, const
     return status;
 }
 
-static rp_status end_receive_large(struct rpi_transport *transport, int peer, void *data, size_t size, void *cookie)
+static rp_status end_receive_large(struct rpi_transport *transport, int peer, void *data,
+                                   size_t size, void *cookie)
 {
     struct end *end = end_of(transport);
     (void)pthread_mutex_lock(&end->hub->lock);
@@ -89,7 +90,8 @@ static rp_status end_receive_large(struct rpi_transport *transport, int peer, vo
     return status;
 }
 
-static rp_status end_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
+static rp_status end_poll(struct rpi_transport *transport, const struct rpi_events *events,
+                          bool *any)
 {
     struct end *end = end_of(transport);
     (void)pthread_mutex_lock(&end->hub->lock);
@@ -144,8 +146,8 @@ static const struct rpi_transport_ops end_ops = {
     .close = end_close,
 };
 
-static rp_status hub_send(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                          bool *done)
+static rp_status hub_send(struct rpi_transport *transport, int peer, const void *data, size_t size,
+                          void *cookie, bool *done)
 {
     struct hub *hub = hub_of(transport);
     struct rpi_transport *local = hub->locals[peer - 1];
@@ -157,8 +159,8 @@ static rp_status hub_send(struct rpi_transport *transport, int peer, const void 
     return status;
 }
 
-static rp_status hub_send_large(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                                bool *done)
+static rp_status hub_send_large(struct rpi_transport *transport, int peer, const void *data,
+                                size_t size, void *cookie, bool *done)
 {
     struct hub *hub = hub_of(transport);
     struct rpi_transport *local = hub->locals[peer - 1];
@@ -170,7 +172,8 @@ static rp_status hub_send_large(struct rpi_transport *transport, int peer, const
     return status;
 }
 
-static rp_status hub_receive_large(struct rpi_transport *transport, int peer, void *data, size_t size, void *cookie)
+static rp_status hub_receive_large(struct rpi_transport *transport, int peer, void *data,
+                                   size_t size, void *cookie)
 {
     struct hub *hub = hub_of(transport);
     struct rpi_transport *local = hub->locals[peer - 1];
@@ -228,7 +231,8 @@ void threads_lose(rp_pool *pool, int worker)
     rpi_wakeup_wake(&hub->nap);
 }
 
-static rp_status hub_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
+static rp_status hub_poll(struct rpi_transport *transport, const struct rpi_events *events,
+                          bool *any)
 {
     struct hub *hub = hub_of(transport);
     rp_status status = RP_OK;
@@ -238,9 +242,10 @@ static rp_status hub_poll(struct rpi_transport *transport, const struct rpi_even
     (void)pthread_mutex_lock(&hub->lock);
     for (int peer = 1; status == RP_OK && peer <= hub->base.peers; peer++) {
         struct renamed renamed = { .events = events, .peer = peer };
-        struct rpi_events mine = {
-            .batch = renamed_batch, .sent = renamed_sent, .received = renamed_received, .context = &renamed
-        };
+        struct rpi_events mine = { .batch = renamed_batch,
+                                   .sent = renamed_sent,
+                                   .received = renamed_received,
+                                   .context = &renamed };
         bool here = false;
         if (is_lost(hub, peer, events))
             continue;
@@ -322,20 +327,23 @@ static rp_status initialise(struct worker *worker, const rp_config *config)
 {
     rp_status status = RP_OK;
     if (config->initializer)
-        status = rpi_serve_initialise(&worker->server, rpi_registry_find(&worker->registry, config->initializer),
+        status = rpi_serve_initialise(&worker->server,
+                                      rpi_registry_find(&worker->registry, config->initializer),
                                       config->init_arg.data, config->init_arg.size);
     worker->server.finalizer = config->finalizer;
     return status;
 }
 
-static rp_status start_worker(struct hub *hub, int number, const char *host, const rp_config *pool_config)
+static rp_status start_worker(struct hub *hub, int number, const char *host,
+                              const rp_config *pool_config)
 {
     struct worker *worker = &hub->workers[number - 1];
     worker->end.base = (struct rpi_transport){ .ops = &end_ops, .peers = 1 };
     worker->end.hub = hub;
     rp_status status = rpi_registry_snapshot(&worker->registry, &hub->alloc);
     if (status == RP_OK)
-        status = rpi_transport_local_open(&hub->alloc, &hub->locals[number - 1], &worker->end.local);
+        status = rpi_transport_local_open(&hub->alloc, &hub->locals[number - 1],
+                                          &worker->end.local);
     struct rpi_serve_config config = { .alloc = hub->alloc,
                                        .registry = &worker->registry,
                                        .transport = &worker->end.base,
@@ -372,8 +380,8 @@ static struct hub *make_hub(const struct rpi_alloc *alloc, int workers)
 
 /* ---- opening */
 
-static rp_status open_hub(struct rpi_pool_parts *parts, const struct rpi_alloc *alloc, int64_t *pids,
-                          const rp_config *config)
+static rp_status open_hub(struct rpi_pool_parts *parts, const struct rpi_alloc *alloc,
+                          int64_t *pids, const rp_config *config)
 {
     rp_status status = RP_OK;
     struct hub *hub = make_hub(alloc, parts->workers);
@@ -392,9 +400,10 @@ rp_pool *threads_open(int workers, const rp_config *config)
 {
     rp_config checked;
     struct rpi_registry registry;
-    struct rpi_pool_parts parts = {
-        .registry = &registry, .workers = workers > 0 ? workers : 1, .batch_limit = RPI_BATCH_DEFAULT, .began = rpi_now()
-    };
+    struct rpi_pool_parts parts = { .registry = &registry,
+                                    .workers = workers > 0 ? workers : 1,
+                                    .batch_limit = RPI_BATCH_DEFAULT,
+                                    .began = rpi_now() };
     int64_t pids[64] = { 0 };
     rp_pool *pool = NULL;
     rp_status status = rpi_pool_config_check(config, &checked);

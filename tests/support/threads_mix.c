@@ -43,8 +43,8 @@ struct user {
 static void must(const struct user *user, bool holds, const char *condition, int line)
 {
     if (!holds && atomic_fetch_add(user->wrong, 1) < 5)
-        (void)fprintf(stderr, "thread %d, line %d: not so: %s (%s)\n", (int)user->number, line, condition,
-                      rp_error_message());
+        (void)fprintf(stderr, "thread %d, line %d: not so: %s (%s)\n", (int)user->number, line,
+                      condition, rp_error_message());
 }
 
 static void one_by_one(const struct user *user, int64_t x)
@@ -53,7 +53,8 @@ static void one_by_one(const struct user *user, int64_t x)
     rp_future future;
     void *data = NULL;
     size_t size = 0;
-    MUST(user, rp_apply(user->pool, mix_twice, &x, sizeof x, &y, sizeof y, NULL) == RP_OK && y == 2 * x);
+    MUST(user,
+         rp_apply(user->pool, mix_twice, &x, sizeof x, &y, sizeof y, NULL) == RP_OK && y == 2 * x);
     MUST(user, rp_submit(user->pool, mix_twice, &x, sizeof x, NULL, &future) == RP_OK);
     MUST(user, rp_state_of(user->pool, future) != RP_STALE);
     MUST(user, rp_take(user->pool, future, RP_FOREVER, &data, &size) == RP_OK && size == sizeof x);
@@ -98,7 +99,8 @@ static void several(const struct user *user, int64_t x)
     MUST(user, rp_wait_all(user->pool, futures, SOME, RP_ALL, RP_FOREVER) == RP_OK);
     for (int64_t i = 0; i < SOME; i++) {
         int64_t y = 0;
-        MUST(user, rp_get(user->pool, futures[i], RP_FOREVER, &y, sizeof y, NULL) == RP_OK && y == 2 * (x + i));
+        MUST(user, rp_get(user->pool, futures[i], RP_FOREVER, &y, sizeof y, NULL) == RP_OK &&
+                       y == 2 * (x + i));
     }
 }
 
@@ -108,7 +110,8 @@ static void a_map(const struct user *user, int64_t x)
     int wrong = 0;
     for (int64_t i = 0; i < 5 * SOME; i++)
         in[i] = x + i;
-    MUST(user, rp_map(user->pool, mix_twice, in, sizeof *in, 5 * SOME, out, sizeof *out, NULL) == RP_OK);
+    MUST(user,
+         rp_map(user->pool, mix_twice, in, sizeof *in, 5 * SOME, out, sizeof *out, NULL) == RP_OK);
     for (int64_t i = 0; i < 5 * SOME; i++)
         wrong += out[i] != 2 * in[i];
     MUST(user, wrong == 0);
@@ -147,7 +150,9 @@ int threads_mix(rp_pool *pool, int threads, int rounds)
     atomic_int wrong = 0;
     int started = 0;
     for (; started < threads && started < MOST_THREADS; started++) {
-        users[started] = (struct user){ .pool = pool, .number = started, .rounds = rounds, .wrong = &wrong };
+        users[started] = (struct user){
+            .pool = pool, .number = started, .rounds = rounds, .wrong = &wrong
+        };
         if (pthread_create(&users[started].thread, NULL, use, &users[started]) != 0)
             break;
     }

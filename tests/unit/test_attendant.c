@@ -1,4 +1,5 @@
-/* The worker's caretaker, and the lock that it borrows the worker with: for the thread sanitizer too. */
+/* The worker's caretaker, and the lock that it borrows the worker with: for the thread sanitizer
+ * too. */
 /* limit: 120 */
 #include "exec/answer_thread.h"
 #include "base/clock.h"
@@ -16,7 +17,8 @@
 
 static void pause_for(double seconds)
 {
-    struct timespec t = { .tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+    struct timespec t = { .tv_sec = (time_t)seconds,
+                          .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
     (void)nanosleep(&t, NULL);
 }
 
@@ -39,7 +41,8 @@ static void count_call(void *context)
 static void *borrow(void *context)
 {
     struct shared *shared = context;
-    for (; !atomic_load(&shared->over); pause_for(1e-5)) /* else the owner would wait all the time */
+    for (; !atomic_load(&shared->over);
+         pause_for(1e-5)) /* else the owner would wait all the time */
         if (rpi_handoff_borrow(&shared->loan)) {
             shared->borrowed++;
             rpi_handoff_return(&shared->loan);
@@ -153,7 +156,8 @@ static void say(enum rpi_kind kind, const struct rpi_frame *frames, int count)
     for (int i = 0; i < count; i++)
         (void)rpi_writer_frame(&writer, &frames[i]);
     rpi_writer_close(&writer, kind, 0);
-    CU_ASSERT_EQUAL(master_end->ops->send(master_end, 1, messages[said++], writer.used, NULL, &done), RP_OK);
+    CU_ASSERT_EQUAL(
+        master_end->ops->send(master_end, 1, messages[said++], writer.used, NULL, &done), RP_OK);
 }
 
 /* What rank 0 has heard. */
@@ -173,7 +177,8 @@ static bool on_batch(void *context, int peer, const void *data, size_t size)
     while (reader.left && rpi_reader_frame(&reader, &frame) == RP_OK) {
         heard.returned += reader.kind == RPI_RETURNED;
         heard.results += reader.kind == RPI_RESULTS;
-        heard.cancelled += frame.flags & RPI_FRAME_FAILED && rpi_get32(frame.payload) == RP_ERR_CANCELLED;
+        heard.cancelled += frame.flags & RPI_FRAME_FAILED &&
+                           rpi_get32(frame.payload) == RP_ERR_CANCELLED;
     }
     return true;
 }
@@ -198,9 +203,12 @@ static void begin(void)
     memset(&heard, 0, sizeof heard);
     CU_ASSERT_EQUAL_FATAL(rpi_registry_snapshot(&registry, &alloc), RP_OK);
     CU_ASSERT_EQUAL_FATAL(rpi_transport_local_open(&alloc, &master_end, &worker_end), RP_OK);
-    struct rpi_serve_config config = {
-        .alloc = alloc, .registry = &registry, .transport = worker_end, .batch_limit = LIMIT, .number = 1, .host = "here"
-    };
+    struct rpi_serve_config config = { .alloc = alloc,
+                                       .registry = &registry,
+                                       .transport = worker_end,
+                                       .batch_limit = LIMIT,
+                                       .number = 1,
+                                       .host = "here" };
     CU_ASSERT_EQUAL_FATAL(rpi_serve_init(&server, &config), RP_OK);
     rpi_answer_thread_start(&server);
     CU_ASSERT_TRUE_FATAL(server.attendant.live);
@@ -223,7 +231,8 @@ static void hear(void)
     listen_once(worker_end, rpi_serve_events(&server));
 }
 
-/* While it runs, what is behind it is handed back, the result before it goes out, and it is told to stop. */
+/* While it runs, what is behind it is handed back, the result before it goes out, and it is told to
+ * stop. */
 static void answers_while_a_task_runs(bool asleep)
 {
     struct rpi_frame tasks[5];
@@ -231,7 +240,8 @@ static void answers_while_a_task_runs(bool asleep)
         tasks[i] = (struct rpi_frame){ .id = 1 + (uint64_t)i, .attempt = 1, .function = i != 1 };
     begin();
     if (asleep) { /* it has gone to sleep for want of tasks */
-        for (double give_up = rpi_now() + LONG; !atomic_load(&server.loan.asleep) && rpi_now() < give_up;)
+        for (double give_up = rpi_now() + LONG;
+             !atomic_load(&server.loan.asleep) && rpi_now() < give_up;)
             pause_for(1e-3);
         CU_ASSERT_TRUE(atomic_load(&server.loan.asleep));
     }
@@ -284,7 +294,8 @@ static CU_TestInfo tests[] = { { "loan_by_the_kernels_order", loan_by_the_kernel
                                { "answers_when_called", answers_when_called },
                                { "short_tasks", short_tasks },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "attendant", register_functions, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "attendant", register_functions, NULL, NULL, NULL, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

@@ -1,4 +1,5 @@
-/* The line of orders between a worker and its tasks' process: what is begun and what is withdrawn, while both are at it. */
+/* The line of orders between a worker and its tasks' process: what is begun and what is withdrawn,
+ * while both are at it. */
 #include "exec/mailbox.h"
 #include "harness.h"
 
@@ -58,7 +59,8 @@ static void *take_orders(void *none)
     }
 }
 
-/* Each order up to the last that was not withdrawn is begun, once; what is withdrawn is given again under the same number. */
+/* Each order up to the last that was not withdrawn is begun, once; what is withdrawn is given again
+ * under the same number. */
 static void each_once(void)
 {
     uint32_t taken = 0;
@@ -86,9 +88,10 @@ static void each_once(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo line[] = {
-        { "one_by_one", one_by_one }, { "withdrawn", withdrawn }, { "each_once", each_once }, CU_TEST_INFO_NULL
-    };
+    static CU_TestInfo line[] = { { "one_by_one", one_by_one },
+                                  { "withdrawn", withdrawn },
+                                  { "each_once", each_once },
+                                  CU_TEST_INFO_NULL };
     static CU_SuiteInfo suites[] = { { "line", NULL, NULL, NULL, NULL, line }, CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -1,5 +1,6 @@
-/* Rank 0's end of the side channel, over real sockets on loopback: who is let in, who is not, and what each may cost; what the workers
- * say once they are in.  That no sleeper is forgotten: test_sleepers. */
+/* Rank 0's end of the side channel, over real sockets on loopback: who is let in, who is not, and
+ * what each may cost; what the workers say once they are in.  That no sleeper is forgotten:
+ * test_sleepers. */
 #include "oob/oob_master.h"
 #include "base/clock.h"
 #include "base/hosts.h"
@@ -197,7 +198,8 @@ static void wrong_tokens(void)
     uint8_t proof[RPI_OOB_PROOF_BYTES];
     int strangers[2 * RPI_OOB_PROOF_BYTES];
     begin();
-    for (uint32_t i = 0; i < RPI_OOB_PROOF_BYTES; i++) { /* one bit wrong: of the token, or a number that no worker has */
+    for (uint32_t i = 0; i < RPI_OOB_PROOF_BYTES;
+         i++) { /* one bit wrong: of the token, or a number that no worker has */
         rpi_oob_proof_write(proof, gate.token, 1);
         proof[i] ^= i < RPI_TOKEN_BYTES ? 1 : 64;
         strangers[i] = come_and_say(proof, sizeof proof);
@@ -212,7 +214,8 @@ static void wrong_tokens(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(last_line, "40 connections to 127.0.0.1:"));
 }
 
-/* Nothing said, or half of it, or less and less of it: its time is short, and counts from its coming. */
+/* Nothing said, or half of it, or less and less of it: its time is short, and counts from its
+ * coming. */
 static void the_slow_are_refused(void)
 {
     uint8_t proof[RPI_OOB_PROOF_BYTES];
@@ -513,8 +516,11 @@ static void the_bell_ends_a_sleep(void)
 /* From another address than rank 0's, as from another host. */
 static int come_from_afar(uint32_t worker)
 {
-    struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
-    struct sockaddr_in there = { .sin_family = AF_INET, .sin_port = htons(gate.port), .sin_addr.s_addr = htonl(gate.ip) };
+    struct sockaddr_in here = { .sin_family = AF_INET,
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
+    struct sockaddr_in there = { .sin_family = AF_INET,
+                                 .sin_port = htons(gate.port),
+                                 .sin_addr.s_addr = htonl(gate.ip) };
     uint8_t proof[RPI_OOB_PROOF_BYTES];
     int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CU_ASSERT_EQUAL_FATAL(bind(file, (const struct sockaddr *)&here, sizeof here), 0);
@@ -537,13 +543,15 @@ static int beats_at(int file, int least)
 {
     uint8_t bytes[256];
     int count = 0;
-    for (int got; count < least && wait_for(file, POLLIN) && (got = rpi_oob_socket_read(file, bytes, sizeof bytes)) > 0;)
+    for (int got; count < least && wait_for(file, POLLIN) &&
+                  (got = rpi_oob_socket_read(file, bytes, sizeof bytes)) > 0;)
         for (int i = 0; i < got; i++)
             count += bytes[i] == RPI_OOB_SIGNAL_ALIVE;
     return count;
 }
 
-/* Heartbeats go to other hosts alone, at their time, and not for ever to a worker that says nothing. */
+/* Heartbeats go to other hosts alone, at their time, and not for ever to a worker that says
+ * nothing. */
 static void those_elsewhere_get_beats(void)
 {
     begin();
@@ -590,7 +598,8 @@ static int option(int file, int name)
     return value;
 }
 
-/* All of it: the kernel's questions, the time without an answer at either end, and the heartbeats. */
+/* All of it: the kernel's questions, the time without an answer at either end, and the
+ * heartbeats. */
 static void one_time_for_lost_hosts(void)
 {
     static const double timeouts[] = { 1, 3, 10, 99.5, 250, 3600 };
@@ -602,15 +611,18 @@ static void one_time_for_lost_hosts(void)
         int master = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         CU_ASSERT_TRUE_FATAL(worker >= 0 && master >= 0);
         rpi_oob_socket_prepare(master, RPI_OOB_SOCKET_MASTER, timeout);
-        int asked = option(master, TCP_KEEPIDLE) + option(master, TCP_KEEPINTVL) * option(master, TCP_KEEPCNT);
+        int asked = option(master, TCP_KEEPIDLE) +
+                    option(master, TCP_KEEPINTVL) * option(master, TCP_KEEPCNT);
         CU_ASSERT(asked <= (timeout > 2 ? timeout : 2) && asked > 0.9 * timeout);
         CU_ASSERT_EQUAL(option(worker, TCP_KEEPCNT), option(master, TCP_KEEPCNT));
-        double first = option(master, TCP_USER_TIMEOUT) * 1e-3, last = option(worker, TCP_USER_TIMEOUT) * 1e-3;
+        double first = option(master, TCP_USER_TIMEOUT) * 1e-3,
+               last = option(worker, TCP_USER_TIMEOUT) * 1e-3;
         CU_ASSERT(first + rpi_host_beat(timeout) + 0.4 < timeout); /* rank 0 gives it up in time, */
         CU_ASSERT(first + rpi_host_beat(timeout) + 0.4 > 0.8 * timeout);
         CU_ASSERT(last > timeout); /* and the worker itself not before that */
         if (i == 1)
-            CU_ASSERT(option(master, TCP_USER_TIMEOUT) == 2200 && option(worker, TCP_USER_TIMEOUT) == 3500);
+            CU_ASSERT(option(master, TCP_USER_TIMEOUT) == 2200 &&
+                      option(worker, TCP_USER_TIMEOUT) == 3500);
         int far = come_from_afar(2);
         let_in_until(1);
         was_greeted(far);
@@ -655,7 +667,9 @@ static void no_memory_for_it(void)
 
 /* ---- last words */
 
-static const struct rpi_death a_death = { .id = 0x123456789AU, .item = 7, .code = 11, .attempt = 2, .way = RPI_WAY_SIGNAL };
+static const struct rpi_death a_death = {
+    .id = 0x123456789AU, .item = 7, .code = 11, .attempt = 2, .way = RPI_WAY_SIGNAL
+};
 
 static bool is_known(int worker, const struct rpi_death *death)
 {
@@ -677,7 +691,8 @@ static void last_words(void)
     for (size_t i = 0; i < sizeof words; i++) {
         say(worker[1], words + i, 1);
         hear_of(1);
-        CU_ASSERT_EQUAL(rpi_oob_master_words(&channel, 1)->way, i + 1 < sizeof words ? RPI_WAY_NONE : RPI_WAY_SIGNAL);
+        CU_ASSERT_EQUAL(rpi_oob_master_words(&channel, 1)->way,
+                        i + 1 < sizeof words ? RPI_WAY_NONE : RPI_WAY_SIGNAL);
     }
     tell(1, worker[1], "p"); /* it was no part of them */
     CU_ASSERT_TRUE(is_known(1, &a_death) && channel.parked == 1);
@@ -693,7 +708,8 @@ static void last_words(void)
     worker[3] = -1;
     while (channel.lost == 0 && rpi_now() < until)
         rpi_oob_master_hear(&channel, on_alive, NULL);
-    CU_ASSERT_TRUE(rpi_oob_master_next_lost(&channel) == 3 && rpi_oob_master_words(&channel, 3)->way == RPI_WAY_NONE);
+    CU_ASSERT_TRUE(rpi_oob_master_next_lost(&channel) == 3 &&
+                   rpi_oob_master_words(&channel, 3)->way == RPI_WAY_NONE);
     leave_all(worker);
 }
 
@@ -721,14 +737,16 @@ static void counts(void)
 /* Words that cannot be are none, and end what was known; the next ones are heard. */
 static void words_that_cannot_be(void)
 {
-    static const struct rpi_death wrong[] = { { .id = 0, .code = 11, .attempt = 1, .way = RPI_WAY_SIGNAL },
-                                              { .id = 1, .code = 11, .attempt = 0, .way = RPI_WAY_SIGNAL },
-                                              { .id = 1, .code = 0, .attempt = 1, .way = RPI_WAY_SIGNAL },
-                                              { .id = 1, .code = 65, .attempt = 1, .way = RPI_WAY_SIGNAL },
-                                              { .id = 1, .code = -1, .attempt = 1, .way = RPI_WAY_SIGNAL },
-                                              { .id = 1, .attempt = 1, .way = RPI_WAY_NONE },
-                                              { .id = 1, .attempt = 1, .way = RPI_WAY_QUICK_EXIT + 1 },
-                                              { .id = 1, .attempt = 1, .way = 255 } };
+    static const struct rpi_death wrong[] = {
+        { .id = 0, .code = 11, .attempt = 1, .way = RPI_WAY_SIGNAL },
+        { .id = 1, .code = 11, .attempt = 0, .way = RPI_WAY_SIGNAL },
+        { .id = 1, .code = 0, .attempt = 1, .way = RPI_WAY_SIGNAL },
+        { .id = 1, .code = 65, .attempt = 1, .way = RPI_WAY_SIGNAL },
+        { .id = 1, .code = -1, .attempt = 1, .way = RPI_WAY_SIGNAL },
+        { .id = 1, .attempt = 1, .way = RPI_WAY_NONE },
+        { .id = 1, .attempt = 1, .way = RPI_WAY_QUICK_EXIT + 1 },
+        { .id = 1, .attempt = 1, .way = 255 }
+    };
     uint8_t words[RPI_WORDS_BYTES];
     int worker[WORKERS + 1];
     join_all(worker);
@@ -750,7 +768,8 @@ static CU_TestInfo in[] = { { "the_token_lets_in", the_token_lets_in },
                             { "wrong_tokens", wrong_tokens },
                             { "the_slow_are_refused", the_slow_are_refused },
                             { "who_leaves_early_is_forgotten", who_leaves_early_is_forgotten },
-                            { "the_second_of_a_number_is_closed", the_second_of_a_number_is_closed },
+                            { "the_second_of_a_number_is_closed",
+                              the_second_of_a_number_is_closed },
                             { "a_crowd_of_strangers", a_crowd_of_strangers },
                             { "behind_a_closed_gate", behind_a_closed_gate },
                             { "another_pools_token", another_pools_token },

@@ -76,7 +76,8 @@ static void long_silence_is_given_up(void)
     CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 2); /* until it is forgotten */
     rpi_detector_forget(&detector, 2);
     CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 0);
-    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 130), 0); /* a pause: the other has its whole time again */
+    CU_ASSERT_EQUAL(rpi_detector_silent(&detector, 130),
+                    0); /* a pause: the other has its whole time again */
     CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 0);
     CU_ASSERT_EQUAL(listen(130, 139.9), 0);
     CU_ASSERT_EQUAL(rpi_detector_hopeless(&detector), 0);
@@ -128,7 +129,8 @@ static CU_TestInfo tests[] = { { "off_finds_nobody", off_finds_nobody },
                                { "the_lost_are_not_listened_to", the_lost_are_not_listened_to },
                                { "no_memory", no_memory },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "detector", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "detector", NULL, NULL, NULL, NULL, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

@@ -66,9 +66,12 @@ static void tear_down(void)
     CU_ASSERT_PTR_NULL(rpi_call_current());
 }
 
-static struct rpi_result run(const void *arg, size_t size, void (*act)(rp_call *, const void *, size_t), rp_status returned)
+static struct rpi_result run(const void *arg, size_t size,
+                             void (*act)(rp_call *, const void *, size_t), rp_status returned)
 {
-    struct rpi_task task = { .id = 1, .number = 42, .function = rpi_registry_find(&registry, play), .attempt = 2 };
+    struct rpi_task task = {
+        .id = 1, .number = 42, .function = rpi_registry_find(&registry, play), .attempt = 2
+    };
     struct rpi_result result;
     task.arg = arg;
     task.size = size;
@@ -78,7 +81,8 @@ static struct rpi_result run(const void *arg, size_t size, void (*act)(rp_call *
     return result;
 }
 
-static void is_failure(const struct rpi_result *result, rp_status status, int code, const char *message)
+static void is_failure(const struct rpi_result *result, rp_status status, int code,
+                       const char *message)
 {
     CU_ASSERT_EQUAL(result->status, status);
     CU_ASSERT_EQUAL(result->code, code);
@@ -182,7 +186,8 @@ static void result_from_its_own_room(void)
     static const size_t sizes[] = { 10, ROOM, 2 * ROOM };
     set_up();
     for (size_t i = 0; i < 3; i++) {
-        struct rpi_result result = run(&sizes[i], sizeof *sizes, returns_part_of_what_it_reserved, RP_OK);
+        struct rpi_result result = run(&sizes[i], sizeof *sizes, returns_part_of_what_it_reserved,
+                                       RP_OK);
         is_success(&result, "3456", 4);
         CU_ASSERT_PTR_NULL(result.owned);
     }
@@ -213,10 +218,19 @@ static void bad_arguments_change_nothing(void)
 /* Whatever else a function returns, the task has failed with that as its code. */
 static void every_returned_value(void)
 {
-    static const int values[] = {
-        -2147483647,     -1,          RP_END,        2,  10,        RP_ERR_NOMEM, RP_ERR_TIMEOUT, RP_ERR_TASK,
-        RP_ERR_DEADLINE, RP_ERR_LOST, RP_ERR_BROKEN, 99, 2147483647
-    };
+    static const int values[] = { -2147483647,
+                                  -1,
+                                  RP_END,
+                                  2,
+                                  10,
+                                  RP_ERR_NOMEM,
+                                  RP_ERR_TIMEOUT,
+                                  RP_ERR_TASK,
+                                  RP_ERR_DEADLINE,
+                                  RP_ERR_LOST,
+                                  RP_ERR_BROKEN,
+                                  99,
+                                  2147483647 };
     set_up();
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         struct rpi_result result = run("x", 1, returns_argument, (rp_status)values[i]);
@@ -326,7 +340,8 @@ static void aligned_arguments(void)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (size_t k = 0; k < sizes[i]; k++)
             bytes[8 + k] = (uint8_t)(k + i);
-        struct rpi_result result = run(bytes + 8, sizes[i], returns_argument, RP_OK); /* as it may lie in a batch */
+        struct rpi_result result = run(bytes + 8, sizes[i], returns_argument,
+                                       RP_OK); /* as it may lie in a batch */
         is_success(&result, bytes + 8, sizes[i]);
         rpi_buffer_free(result.owned);
         CU_ASSERT_EQUAL(script.size, sizes[i]);
@@ -384,7 +399,8 @@ static void right_function_runs(void)
 
 #define ITEMS 10
 
-/* Item i is the byte i; even ones give two bytes, 100 + i and 200 + i; what odd ones do, `odd` says. */
+/* Item i is the byte i; even ones give two bytes, 100 + i and 200 + i; what odd ones do, `odd`
+ * says. */
 static void (*odd)(rp_call *call, const void *arg, size_t size);
 static rp_status odd_returns;
 
@@ -397,9 +413,12 @@ static rp_status one_item(rp_call *call, const void *arg, size_t size)
     return odd_returns;
 }
 
-static struct rpi_result run_chunk(uint32_t count, uint32_t in_size, uint32_t out_size, const void *items)
+static struct rpi_result run_chunk(uint32_t count, uint32_t in_size, uint32_t out_size,
+                                   const void *items)
 {
-    struct rpi_task task = { .number = 42, .function = rpi_registry_find(&registry, one_item), .attempt = 1 };
+    struct rpi_task task = { .number = 42,
+                             .function = rpi_registry_find(&registry, one_item),
+                             .attempt = 1 };
     struct rpi_result result;
     task.is_chunk = true;
     task.chunk = (struct rpi_chunk){ .count = count, .in_size = in_size, .out_size = out_size };
@@ -433,7 +452,8 @@ static void whole_chunk(void)
 }
 
 /* Reads the failures behind the results and checks that they are the odd items', in order. */
-static void odd_failed(const struct rpi_result *result, rp_status status, int code, const char *message)
+static void odd_failed(const struct rpi_result *result, rp_status status, int code,
+                       const char *message)
 {
     const uint8_t *data = result->data, *end = data + result->size;
     const uint8_t *at = data + rpi_padded(2 * ITEMS);
@@ -557,7 +577,8 @@ static void cuts_itself(rp_call *call, const void *arg, size_t size)
     (void)rp_fail(call, 9, "odd");
 }
 
-/* Taken from it while its fourth item runs: that one is its last, and what failed until then comes behind what it keeps. */
+/* Taken from it while its fourth item runs: that one is its last, and what failed until then comes
+ * behind what it keeps. */
 static void cut_on_its_way(void)
 {
     const uint8_t items[ITEMS] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 };
@@ -611,7 +632,8 @@ static void aligned_items(void)
     tear_down();
 }
 
-/* Every allocation that a chunk needs fails in turn: the chunk fails, or an item, and nothing is lost. */
+/* Every allocation that a chunk needs fails in turn: the chunk fails, or an item, and nothing is
+ * lost. */
 static void chunk_without_memory(void)
 {
     uint8_t items[2 * ROOM];

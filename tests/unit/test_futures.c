@@ -83,7 +83,8 @@ static void ids_that_never_were(void)
         CU_ASSERT_PTR_NULL(rpi_future_of(&futures, (uint64_t)generations[i] << 32));
         uint64_t id = make();
         CU_ASSERT_NOT_EQUAL(id, 0);
-        CU_ASSERT_PTR_NULL(rpi_future_of(&futures, 0)); /* slot 0 is live, but not with generation 0 */
+        CU_ASSERT_PTR_NULL(
+            rpi_future_of(&futures, 0)); /* slot 0 is live, but not with generation 0 */
         CU_ASSERT_PTR_NULL(rpi_future_of(&futures, id + 1));
         CU_ASSERT_PTR_NULL(rpi_future_of(&futures, id + ((uint64_t)1 << 32)));
         CU_ASSERT_PTR_NULL(rpi_future_of(&futures, id - ((uint64_t)1 << 32)));
@@ -139,7 +140,8 @@ static void ids_of_another_table(void)
     end();
 }
 
-/* A slot is used for every generation but 0, once; then never again, so that its first id stays stale. */
+/* A slot is used for every generation but 0, once; then never again, so that its first id stays
+ * stale. */
 static void retires_when_the_generation_comes_round(void)
 {
     begin(7);
@@ -268,7 +270,8 @@ static CU_TestInfo tests[] = { { "new_one_is_empty", new_one_is_empty },
                                { "ids_that_never_were", ids_that_never_were },
                                { "why_an_id_is_stale", why_an_id_is_stale },
                                { "ids_of_another_table", ids_of_another_table },
-                               { "retires_when_the_generation_comes_round", retires_when_the_generation_comes_round },
+                               { "retires_when_the_generation_comes_round",
+                                 retires_when_the_generation_comes_round },
                                { "last_one_freed_comes_first", last_one_freed_comes_first },
                                { "slots_never_move", slots_never_move },
                                { "frees_what_outcomes_hold", frees_what_outcomes_hold },

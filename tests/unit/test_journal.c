@@ -26,7 +26,8 @@ static struct rpi_journal *journal;
 static int lines; /* logged */
 static char line[2000];
 
-/* fcntl() of this process, SQLite's calls too: as on a file system without locks, whose locks fail with this error; 0: as it is. */
+/* fcntl() of this process, SQLite's calls too: as on a file system without locks, whose locks fail
+ * with this error; 0: as it is. */
 static int no_locks;
 
 static int control(int file, int what, va_list arguments)
@@ -39,14 +40,14 @@ static int control(int file, int what, va_list arguments)
     return (int)syscall(SYS_fcntl, file, what, argument);
 }
 
-#define CONTROL(name)                                                                                                      \
-    __attribute__((visibility("default"))) int name(int file, int what, ...)                                               \
-    {                                                                                                                      \
-        va_list arguments;                                                                                                 \
-        va_start(arguments, what);                                                                                         \
-        int result = control(file, what, arguments);                                                                       \
-        va_end(arguments);                                                                                                 \
-        return result;                                                                                                     \
+#define CONTROL(name)                                                                              \
+    __attribute__((visibility("default"))) int name(int file, int what, ...)                       \
+    {                                                                                              \
+        va_list arguments;                                                                         \
+        va_start(arguments, what);                                                                 \
+        int result = control(file, what, arguments);                                               \
+        va_end(arguments);                                                                         \
+        return result;                                                                             \
     }
 CONTROL(fcntl)
 CONTROL(fcntl64)
@@ -61,9 +62,11 @@ static void note(rp_level level, const char *text, void *user)
 
 /* ---- helpers ---- */
 
-static struct rpi_journal_db_title title(const char *function, const char *key, const char *argument)
+static struct rpi_journal_db_title title(const char *function, const char *key,
+                                         const char *argument)
 {
-    struct rpi_journal_db_title title = { .function = function, .key = { .data = key, .size = strlen(key) } };
+    struct rpi_journal_db_title title = { .function = function,
+                                          .key = { .data = key, .size = strlen(key) } };
     rp_bytes bytes = { .data = argument, .size = strlen(argument) };
     CU_ASSERT_EQUAL_FATAL(rpi_sha256(&bytes, 1, title.argument), RP_OK);
     return title;
@@ -89,7 +92,8 @@ static void close_it(void)
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
-static uint64_t put_bytes(const char *function, const char *key, const char *argument, const void *data, size_t size)
+static uint64_t put_bytes(const char *function, const char *key, const char *argument,
+                          const void *data, size_t size)
 {
     struct rpi_journal_db_title name = title(function, key, argument);
     rp_bytes result = { .data = data, .size = size };
@@ -111,7 +115,8 @@ static void wait_passed(uint64_t number)
 }
 
 /* Whether the outcome is there, with this result. */
-static enum rpi_journal_db_found find(const char *function, const char *key, const char *argument, const char *result)
+static enum rpi_journal_db_found find(const char *function, const char *key, const char *argument,
+                                      const char *result)
 {
     struct rpi_journal_db_title name = title(function, key, argument);
     enum rpi_journal_db_found found = RPI_JOURNAL_DB_FOUND_DAMAGED;
@@ -186,11 +191,13 @@ static void found_again(void)
     close_it();
 }
 
-/* Format 1 as it was written once, by Python from what journal_db.h says: a later rankpool reads it, or knows it for what it is. */
+/* Format 1 as it was written once, by Python from what journal_db.h says: a later rankpool reads
+ * it, or knows it for what it is. */
 static void format_1(void)
 {
     begin();
-    sql("CREATE TABLE outcome(function TEXT NOT NULL, key BLOB NOT NULL, argument BLOB NOT NULL, result BLOB NOT NULL,"
+    sql("CREATE TABLE outcome(function TEXT NOT NULL, key BLOB NOT NULL, argument BLOB NOT NULL, "
+        "result BLOB NOT NULL,"
         " seal BLOB NOT NULL, PRIMARY KEY(function, key));"
         "INSERT INTO outcome VALUES('f', CAST('old key' AS BLOB),"
         " X'd8a7ccf8c19d45724402ed69bb491cac82dd0f55ec667602a3f4c81f4f2259c9',"
@@ -420,7 +427,8 @@ static void in_use(void)
     journal = first;
     pid_t child = fork();
     if (child == 0) { /* in another process too */
-        bool refused = try_open(false) == RP_ERR_IO && strstr(rp_error_message(), "another pool uses it");
+        bool refused = try_open(false) == RP_ERR_IO &&
+                       strstr(rp_error_message(), "another pool uses it");
         _exit(refused ? 0 : 1);
     }
     int status = 1;
@@ -461,7 +469,8 @@ static void without_locks(void)
             CU_ASSERT_PTR_NULL(strstr(rp_error_message(), "another pool"));
             CU_ASSERT(files_in_directory() <= files + 1); /* the journal itself at the most */
             open_it(false);
-            CU_ASSERT_EQUAL(find("f", "a", "1", "one"), there ? RPI_FOUND : RPI_JOURNAL_DB_FOUND_NOTHING);
+            CU_ASSERT_EQUAL(find("f", "a", "1", "one"),
+                            there ? RPI_FOUND : RPI_JOURNAL_DB_FOUND_NOTHING);
             close_it();
         }
     }
@@ -533,7 +542,8 @@ static void damaged(void)
             length = chance(&random) % length;
         else
             for (uint64_t i = 0, flips = 1 + chance(&random) % 20; i < flips; i++)
-                copy[chance(&random) % (round % 3 == 1 ? length : 4096 * 4)] ^= (char)(1 + chance(&random) % 255);
+                copy[chance(&random) % (round % 3 == 1 ? length : 4096 * 4)] ^=
+                    (char)(1 + chance(&random) % 255);
         write_file(copy, length);
         if (try_open(false) != RP_OK) {
             refused++;
@@ -651,7 +661,8 @@ int main(int argc, char **argv)
                                    { "full_disk", full_disk },
                                    { "without_memory", without_memory },
                                    CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "journal", make_directory, remove_directory, NULL, NULL, tests },
-                                     CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = {
+        { "journal", make_directory, remove_directory, NULL, NULL, tests }, CU_SUITE_INFO_NULL
+    };
     return harness_main(argc, argv, suites);
 }

@@ -23,7 +23,10 @@ static char line[2000];
 static void note(rp_level level, const char *text, void *user)
 {
     (void)user;
-    (void)atomic_fetch_add(level == RP_LOG_ERROR ? &errors : level == RP_LOG_WARNING ? &warnings : &infos, 1);
+    (void)atomic_fetch_add(level == RP_LOG_ERROR     ? &errors
+                           : level == RP_LOG_WARNING ? &warnings
+                                                     : &infos,
+                           1);
     if (level <= RP_LOG_WARNING)
         (void)snprintf(line, sizeof line, "%s", text);
 }
@@ -154,12 +157,14 @@ static void done_at_once(void)
     close_it();
     CU_ASSERT_EQUAL(atomic_load(&runs), 4);
     open_it();
-    rp_future a = submit(counted, "a", "short"), b = submit(counted, "b", text), c = submit(counted, "c", "");
+    rp_future a = submit(counted, "a", "short"), b = submit(counted, "b", text),
+              c = submit(counted, "c", "");
     CU_ASSERT_EQUAL(rp_state_of(pool, a), RP_DONE);
     CU_ASSERT_EQUAL(journaled(), 3);
     rp_outcome outcome = RP_OUTCOME_INIT;
     CU_ASSERT_EQUAL(rp_outcome_of(pool, a, &outcome), RP_OK);
-    CU_ASSERT_TRUE(outcome.status == RP_OK && outcome.attempts == 0 && outcome.worker == 0 && outcome.size == 5);
+    CU_ASSERT_TRUE(outcome.status == RP_OK && outcome.attempts == 0 && outcome.worker == 0 &&
+                   outcome.size == 5);
     CU_ASSERT_PTR_NOT_NULL(outcome.host);
     gives(a, "short");
     gives(b, text);
@@ -186,7 +191,8 @@ static void another_argument(void)
     CU_ASSERT_EQUAL(atomic_load(&warnings), 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(line, "counted, key \"a\", is of another argument"));
     gives(submit(counted, "b", "2"), "2");
-    CU_ASSERT_TRUE(atomic_load(&warnings) == 1 && atomic_load(&infos) == 1); /* the second is told quietly */
+    CU_ASSERT_TRUE(atomic_load(&warnings) == 1 &&
+                   atomic_load(&infos) == 1); /* the second is told quietly */
     close_it();
     open_it();
     CU_ASSERT_EQUAL(rp_state_of(pool, submit(counted, "a", "2")), RP_DONE);
@@ -201,7 +207,8 @@ static void failures_run_again(void)
     for (int round = 0; round < 3; round++) {
         open_it();
         for (int i = 0; i < 2; i++)
-            CU_ASSERT_EQUAL(rp_get(pool, submit(failing, "a", ""), RP_FOREVER, NULL, 0, NULL), RP_ERR_TASK);
+            CU_ASSERT_EQUAL(rp_get(pool, submit(failing, "a", ""), RP_FOREVER, NULL, 0, NULL),
+                            RP_ERR_TASK);
         CU_ASSERT_EQUAL(journaled(), 0);
         close_it();
     }
@@ -221,8 +228,11 @@ static void seeds_stay(void)
                 rp_task_options options = keyed(key);
                 rp_future future;
                 bool keyless = i == 3 || (round == 0 && i == 1) || !with;
-                CU_ASSERT_EQUAL(rp_submit(pool, tell_seed, NULL, 0, keyless ? NULL : &options, &future), RP_OK);
-                CU_ASSERT_EQUAL(rp_get(pool, future, RP_FOREVER, &seeds[with][i], sizeof(uint64_t), NULL), RP_OK);
+                CU_ASSERT_EQUAL(
+                    rp_submit(pool, tell_seed, NULL, 0, keyless ? NULL : &options, &future), RP_OK);
+                CU_ASSERT_EQUAL(
+                    rp_get(pool, future, RP_FOREVER, &seeds[with][i], sizeof(uint64_t), NULL),
+                    RP_OK);
             }
             close_it();
         }
@@ -275,7 +285,8 @@ static void refused(void)
         config.journal = i == 0 ? "" : i == 1 ? "/none/journal" : NULL;
         config.journal_sync = true;
         memory = (struct memory){ 0 };
-        CU_ASSERT_EQUAL(local_pool_open_as(&memory, &config, &pool), i == 1 ? RP_ERR_IO : RP_ERR_INVALID);
+        CU_ASSERT_EQUAL(local_pool_open_as(&memory, &config, &pool),
+                        i == 1 ? RP_ERR_IO : RP_ERR_INVALID);
         CU_ASSERT_PTR_NOT_NULL(strstr(rp_error_message(), "journal"));
         CU_ASSERT_EQUAL(memory.live, 0);
     }
@@ -289,7 +300,8 @@ static void second_shares(void)
     memset(text, 'y', sizeof text - 1);
     fresh();
     open_it();
-    rp_future first = submit(counted, "a", "1"), second = submit(counted, "a", "1"), third = submit(counted, "a", "1");
+    rp_future first = submit(counted, "a", "1"), second = submit(counted, "a", "1"),
+              third = submit(counted, "a", "1");
     rp_future large = submit(counted, "b", text), large_too = submit(counted, "b", text);
     rp_stats stats = RP_STATS_INIT;
     CU_ASSERT_EQUAL(rp_stats_of(pool, &stats), RP_OK);
@@ -306,7 +318,8 @@ static void second_shares(void)
     gives(submit(counted, "a", "1"), "1"); /* the first is long gone: the journal has it */
     CU_ASSERT_EQUAL(atomic_load(&runs), 2);
     CU_ASSERT_EQUAL(rp_stats_of(pool, &stats), RP_OK);
-    CU_ASSERT_TRUE(stats.submitted == 6 && stats.done == 6 && stats.waiting + stats.queued + stats.sent == 0);
+    CU_ASSERT_TRUE(stats.submitted == 6 && stats.done == 6 &&
+                   stats.waiting + stats.queued + stats.sent == 0);
     close_it();
 }
 
@@ -338,7 +351,8 @@ static void cancelled(void)
 {
     fresh();
     open_it();
-    rp_future first = submit(counted, "a", "1"), second = submit(counted, "a", "1"), third = submit(counted, "a", "1");
+    rp_future first = submit(counted, "a", "1"), second = submit(counted, "a", "1"),
+              third = submit(counted, "a", "1");
     CU_ASSERT_EQUAL(rp_cancel(pool, second), RP_OK); /* its own affair */
     CU_ASSERT_EQUAL(rp_get(pool, second, RP_FOREVER, NULL, 0, NULL), RP_ERR_CANCELLED);
     gives(third, "1");
@@ -405,11 +419,13 @@ static void stream_of(bool ordered, bool skip_empty, bool sync)
         int items = 0;
         open_with(&config);
         CU_ASSERT_EQUAL_FATAL(rp_stream_open(pool, &options, &stream), RP_OK);
-        for (int i = 0; i < 20; i++) { /* half of them are in the journal; each twice; every fifth has no result */
+        for (int i = 0; i < 20;
+             i++) { /* half of them are in the journal; each twice; every fifth has no result */
             char key[20];
             (void)snprintf(key, sizeof key, "%d", (round + i) / 2);
             rp_task_options task = keyed(key);
-            CU_ASSERT_EQUAL(rp_stream_submit(stream, counted, key, (round + i) / 2 % 5 ? strlen(key) : 0, &task, NULL),
+            CU_ASSERT_EQUAL(rp_stream_submit(stream, counted, key,
+                                             (round + i) / 2 % 5 ? strlen(key) : 0, &task, NULL),
                             RP_OK);
         }
         CU_ASSERT_EQUAL(rp_stream_end(stream), RP_OK);
@@ -419,7 +435,8 @@ static void stream_of(bool ordered, bool skip_empty, bool sync)
             char key[20];
             (void)snprintf(key, sizeof key, "%d", (round + (int)item.index) / 2);
             CU_ASSERT_EQUAL(item.outcome->status, RP_OK);
-            CU_ASSERT_TRUE(item.outcome->size == 0 || memcmp(item.outcome->data, key, strlen(key)) == 0);
+            CU_ASSERT_TRUE(item.outcome->size == 0 ||
+                           memcmp(item.outcome->data, key, strlen(key)) == 0);
             CU_ASSERT_TRUE(!ordered || items == 0 || item.index > last);
             empty += item.outcome->size == 0;
             last = item.index;
@@ -500,7 +517,8 @@ static void sync_delivers_what_is_committed(void)
     while ((state = rp_state_of(pool, future)) != RP_DONE) {
         CU_ASSERT_TRUE(state == RP_QUEUED || state == RP_SENT);
         sent += state == RP_SENT && atomic_load(&runs) == 11;
-        CU_ASSERT_EQUAL(rp_cancel(pool, state == RP_SENT ? future : submit(counted, "0", "0")), RP_OK); /* too late */
+        CU_ASSERT_EQUAL(rp_cancel(pool, state == RP_SENT ? future : submit(counted, "0", "0")),
+                        RP_OK); /* too late */
     }
     CU_ASSERT_TRUE(sent > 0);
     CU_ASSERT_TRUE(journaled() >= 11);
@@ -575,13 +593,15 @@ static rp_status attempt(uint64_t call, bool sync)
     bool short_once = false;
     for (int i = 0; i < 5; i++) {
         rp_task_options options = keyed(keys[i]);
-        while ((status = rp_submit(pool, counted, text, sizeof text - 1, &options, &futures[i])) == RP_ERR_NOMEM)
+        while ((status = rp_submit(pool, counted, text, sizeof text - 1, &options, &futures[i])) ==
+               RP_ERR_NOMEM)
             short_once = true;
         CU_ASSERT_EQUAL(status, RP_OK);
     }
     for (int i = 0; i < 5; i++) {
         char result[3000] = "";
-        while ((status = rp_get(pool, futures[i], RP_FOREVER, result, sizeof result - 1, NULL)) == RP_ERR_NOMEM)
+        while ((status = rp_get(pool, futures[i], RP_FOREVER, result, sizeof result - 1, NULL)) ==
+               RP_ERR_NOMEM)
             short_once = true;
         if (status == RP_ERR_TASK) { /* the worker was short */
             short_once = true;
@@ -634,7 +654,8 @@ static void *use(void *context)
         (void)snprintf(key, sizeof key, "%d", i);
         rp_task_options options = keyed(key);
         if (rp_submit(pool, counted, key, strlen(key), &options, &future) != RP_OK ||
-            rp_get(pool, future, RP_FOREVER, result, sizeof result, NULL) != RP_OK || strcmp(result, key) != 0)
+            rp_get(pool, future, RP_FOREVER, result, sizeof result, NULL) != RP_OK ||
+            strcmp(result, key) != 0)
             (void)atomic_fetch_add(&errors, 1);
     }
     return NULL;
@@ -684,7 +705,8 @@ static void application_computes(void)
         (void)submit(counted, key, key);
     }
     struct timespec rest = { .tv_nsec = 10000000 };
-    for (int i = 0; i < 3000 && journaled() < 20; i++) /* this looks, but a second goes by between two looks */
+    for (int i = 0; i < 3000 && journaled() < 20;
+         i++) /* this looks, but a second goes by between two looks */
         for (int k = 0; k < 100; k++)
             (void)nanosleep(&rest, NULL);
     CU_ASSERT_EQUAL(journaled(), 20);
@@ -751,13 +773,16 @@ int main(int argc, char **argv)
                                    { "streams", streams },
                                    { "closed_stream", closed_stream },
                                    { "parents_run_again", parents_run_again },
-                                   { "sync_delivers_what_is_committed", sync_delivers_what_is_committed },
+                                   { "sync_delivers_what_is_committed",
+                                     sync_delivers_what_is_committed },
                                    { "full_disks", full_disks },
                                    { "without_memory", without_memory },
                                    { "many_threads", many_threads },
                                    { "application_computes", application_computes },
                                    { "terminated", terminated },
                                    CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "keyed", make_directory, remove_directory, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = {
+        { "keyed", make_directory, remove_directory, NULL, NULL, tests }, CU_SUITE_INFO_NULL
+    };
     return harness_main(argc, argv, suites);
 }

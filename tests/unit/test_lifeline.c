@@ -1,5 +1,6 @@
-/* A worker's end of the side channel against rank 0's, over real sockets: coming in, signs of life, and what becomes of a worker, and of
- * its children, when rank 0 ends.  And the sleep of both: two threads play a worker and rank 0, and lose no message to it. */
+/* A worker's end of the side channel against rank 0's, over real sockets: coming in, signs of life,
+ * and what becomes of a worker, and of its children, when rank 0 ends.  And the sleep of both: two
+ * threads play a worker and rank 0, and lose no message to it. */
 #include "oob/oob_master.h"
 #include "oob/oob_listener.h"
 #include "harness.h"
@@ -68,7 +69,8 @@ static void come_in(double timeout, double beat)
 {
     pthread_t rank_0;
     CU_ASSERT_EQUAL_FATAL(pthread_create(&rank_0, NULL, be_rank_0, NULL), 0);
-    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, beat, timeout), RP_OK);
+    CU_ASSERT_EQUAL(
+        rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, beat, timeout), RP_OK);
     (void)pthread_join(rank_0, NULL);
     CU_ASSERT_TRUE_FATAL(rpi_oob_master_has(&channel, 1));
 }
@@ -98,12 +100,14 @@ static void says(const char *text)
 static void nobody_lets_it_in(void)
 {
     begin(); /* it may connect, but is never greeted */
-    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, 0.05), RP_ERR_BROKEN);
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, 0.05),
+                    RP_ERR_BROKEN);
     says("rank 0 could not be reached at 127.0.0.1:");
     says("btl_tcp_if_include");
     uint16_t port = gate.port;
     rpi_oob_listener_close(&gate, &(const struct rpi_log){ 0 });
-    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, port, gate.token, 1, 0, 0.05), RP_ERR_BROKEN);
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, port, gate.token, 1, 0, 0.05),
+                    RP_ERR_BROKEN);
     says("refused");
     end();
 }
@@ -120,7 +124,8 @@ static void no_descriptor_for_it(void)
     few.rlim_cur = (rlim_t)next;
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
     double began = rpi_now();
-    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, PATIENT), RP_ERR_BROKEN);
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, PATIENT),
+                    RP_ERR_BROKEN);
     CU_ASSERT(rpi_now() - began < PATIENT / 2);
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
     says("too many open files");
@@ -163,7 +168,8 @@ static bool adopts(void)
     return prctl(PR_GET_CHILD_SUBREAPER, &value, 0UL, 0UL, 0UL) == 0;
 }
 
-/* A worker in a process of its own, whose child has one too; 0 from here on is its end by its own will. */
+/* A worker in a process of its own, whose child has one too; 0 from here on is its end by its own
+ * will. */
 static void be_worker(int file, int pipe_end, enum way way)
 {
     if (way == SURPRISED_LEADER)
@@ -246,7 +252,8 @@ static bool is_alive(int64_t pid)
     return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
-/* A worker that kills its offspring may be killed itself meanwhile.  The zygote has to see that: it must be neither stopped nor dead. */
+/* A worker that kills its offspring may be killed itself meanwhile.  The zygote has to see that: it
+ * must be neither stopped nor dead. */
 static void zygotes_are_left_to_themselves(void)
 {
     int ends[2], status = 0;
@@ -281,7 +288,8 @@ static void zygotes_are_left_to_themselves(void)
 static void a_worker_ends_with_rank_0(void)
 {
     rank_0_ends(SURPRISED, false, 1);
-    rank_0_ends(SURPRISED_LEADER, true, SIGKILL); /* the group that a launcher gave it, and itself */
+    rank_0_ends(SURPRISED_LEADER, true,
+                SIGKILL); /* the group that a launcher gave it, and itself */
 }
 
 static void not_one_that_leaves_too(void)
@@ -349,7 +357,8 @@ static bool await_answer(uint64_t number, unsigned *sleeps)
     return true;
 }
 
-/* A message comes at every moment of a worker's falling asleep: right away, behind its PARKED, while it looks, in its sleep. */
+/* A message comes at every moment of a worker's falling asleep: right away, behind its PARKED,
+ * while it looks, in its sleep. */
 static void no_wake_up_is_lost(void)
 {
     pthread_t worker;
@@ -380,7 +389,8 @@ static void no_wake_up_is_lost(void)
     CU_ASSERT_EQUAL(atomic_load(&sent_up), number);
     CU_ASSERT_EQUAL(atomic_load(&timeouts), 0);
     CU_ASSERT_TRUE(parked > 0);
-    printf("%llu messages, %u to a worker that slept, %u sleeps of rank 0\n", (unsigned long long)number, parked, sleeps);
+    printf("%llu messages, %u to a worker that slept, %u sleeps of rank 0\n",
+           (unsigned long long)number, parked, sleeps);
     atomic_store(&over, true);
     send_one();
     while (pthread_tryjoin_np(worker, NULL) != 0)
@@ -396,7 +406,8 @@ static void rank_0_is_rung(void)
     come_in(PATIENT, 0);
     for (int i = 0; i < 50; i++) {
         rpi_oob_master_hear(&channel, NULL, NULL);
-        double quiet = rpi_now() + RPI_DROWSY; /* so long nothing was found: it may sleep from now on */
+        double quiet = rpi_now() +
+                       RPI_DROWSY; /* so long nothing was found: it may sleep from now on */
         while (rpi_now() < quiet)
             continue;
         rpi_oob_worker_sent(&lifeline, false);
@@ -415,7 +426,8 @@ static unsigned bytes_waiting(int file)
     return (unsigned)count;
 }
 
-/* Messages that MPI says have left, one behind the other: a ring for the first behind a pause, and then one for each pause's length. */
+/* Messages that MPI says have left, one behind the other: a ring for the first behind a pause, and
+ * then one for each pause's length. */
 static void what_leaves_late_rings_now_and_then(void)
 {
     int sockets[2];
@@ -471,7 +483,8 @@ static void beats_let_sleep(void)
     rpi_oob_worker_close(&lifeline);
 }
 
-/* Of a worker that does not sleep the thread takes them, with its own heartbeats; of one that does it takes nothing. */
+/* Of a worker that does not sleep the thread takes them, with its own heartbeats; of one that does
+ * it takes nothing. */
 static void beats_do_not_pile_up(void)
 {
     int sockets[2];
@@ -486,7 +499,8 @@ static void beats_do_not_pile_up(void)
     rpi_oob_worker_doze(&lifeline);
     say_many(sockets[0], RPI_OOB_SIGNAL_RING, 1);
     unsigned before = bytes_waiting(sockets[0]);
-    while (bytes_waiting(sockets[0]) < before + 5 && rpi_now() < until) /* so many looks of the thread */
+    while (bytes_waiting(sockets[0]) < before + 5 &&
+           rpi_now() < until) /* so many looks of the thread */
         (void)poll(NULL, 0, 1);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 1);
     rpi_oob_worker_leave(&lifeline);
@@ -501,11 +515,13 @@ static CU_TestInfo coming[] = { { "greeted_and_closed", greeted_and_closed },
                                 CU_TEST_INFO_NULL };
 static CU_TestInfo ending[] = { { "a_worker_ends_with_rank_0", a_worker_ends_with_rank_0 },
                                 { "not_one_that_leaves_too", not_one_that_leaves_too },
-                                { "zygotes_are_left_to_themselves", zygotes_are_left_to_themselves },
+                                { "zygotes_are_left_to_themselves",
+                                  zygotes_are_left_to_themselves },
                                 CU_TEST_INFO_NULL };
 static CU_TestInfo sleeping[] = { { "no_wake_up_is_lost", no_wake_up_is_lost },
                                   { "rank_0_is_rung", rank_0_is_rung },
-                                  { "what_leaves_late_rings_now_and_then", what_leaves_late_rings_now_and_then },
+                                  { "what_leaves_late_rings_now_and_then",
+                                    what_leaves_late_rings_now_and_then },
                                   { "beats_let_sleep", beats_let_sleep },
                                   { "beats_do_not_pile_up", beats_do_not_pile_up },
                                   CU_TEST_INFO_NULL };

@@ -58,7 +58,9 @@ static bool on_received(void *context, void *cookie)
 
 static bool poll(struct rpi_transport *end, struct heard *heard)
 {
-    struct rpi_events events = { .batch = on_batch, .sent = on_sent, .received = on_received, .context = heard };
+    struct rpi_events events = {
+        .batch = on_batch, .sent = on_sent, .received = on_received, .context = heard
+    };
     bool any = true;
     CU_ASSERT_EQUAL(end->ops->poll(end, &events, &any), RP_OK);
     return any;
@@ -67,20 +69,24 @@ static bool poll(struct rpi_transport *end, struct heard *heard)
 static void send(struct rpi_transport *end, int peer, const char *text, const char *cookie)
 {
     bool done = true;
-    CU_ASSERT_EQUAL(end->ops->send(end, peer, text, strlen(text), (void *)(uintptr_t)cookie, &done), RP_OK);
+    CU_ASSERT_EQUAL(end->ops->send(end, peer, text, strlen(text), (void *)(uintptr_t)cookie, &done),
+                    RP_OK);
     CU_ASSERT_FALSE(done);
 }
 
 static void send_large(struct rpi_transport *end, int peer, const char *text, const char *cookie)
 {
     bool done = true;
-    CU_ASSERT_EQUAL(end->ops->send_large(end, peer, text, strlen(text), (void *)(uintptr_t)cookie, &done), RP_OK);
+    CU_ASSERT_EQUAL(
+        end->ops->send_large(end, peer, text, strlen(text), (void *)(uintptr_t)cookie, &done),
+        RP_OK);
     CU_ASSERT_FALSE(done);
 }
 
 static void post(struct rpi_transport *end, int peer, char *room, size_t size, const char *cookie)
 {
-    CU_ASSERT_EQUAL(end->ops->receive_large(end, peer, room, size, (void *)(uintptr_t)cookie), RP_OK);
+    CU_ASSERT_EQUAL(end->ops->receive_large(end, peer, room, size, (void *)(uintptr_t)cookie),
+                    RP_OK);
 }
 
 static void begin(void)
@@ -189,7 +195,8 @@ static void closed_in_the_midst(void)
     }
 }
 
-/* A peer that is given up counts as ended: nothing comes from it, what is sent to it is done at once, what was under way is dropped. */
+/* A peer that is given up counts as ended: nothing comes from it, what is sent to it is done at
+ * once, what was under way is dropped. */
 static void forgotten(void)
 {
     char room[10];
@@ -242,7 +249,8 @@ static void without_memory(void)
 
 static CU_TestInfo tests[] = { { "batches_in_order", batches_in_order },
                                { "refused_batch_comes_again", refused_batch_comes_again },
-                               { "large_payloads_meet_their_rooms", large_payloads_meet_their_rooms },
+                               { "large_payloads_meet_their_rooms",
+                                 large_payloads_meet_their_rooms },
                                { "refused_large_comes_again", refused_large_comes_again },
                                { "closed_in_the_midst", closed_in_the_midst },
                                { "forgotten", forgotten },

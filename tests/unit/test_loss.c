@@ -1,4 +1,5 @@
-/* What becomes of tasks whose worker is lost, or silent: one rule a test.  Random losses are the simulator's (tests/sim). */
+/* What becomes of tasks whose worker is lost, or silent: one rule a test.  Random losses are the
+ * simulator's (tests/sim). */
 #include "bare_master.h"
 #include "tables/copies.h"
 #include "harness.h"
@@ -69,13 +70,16 @@ static int hand_out(struct out *out)
     return take(out, true);
 }
 
-static rp_status answer(int worker, const struct rpi_frame *task, uint8_t flags, const void *payload, uint32_t length)
+static rp_status answer(int worker, const struct rpi_frame *task, uint8_t flags,
+                        const void *payload, uint32_t length)
 {
     static uint8_t bytes[BATCH_LIMIT];
     struct rpi_writer writer;
-    struct rpi_frame frame = {
-        .id = task->id, .function = task->function, .attempt = task->attempt, .flags = flags, .length = length
-    };
+    struct rpi_frame frame = { .id = task->id,
+                               .function = task->function,
+                               .attempt = task->attempt,
+                               .flags = flags,
+                               .length = length };
     frame.chunk = task->chunk;
     frame.number = task->number;
     rpi_writer_open(&writer, bytes, BATCH_LIMIT);
@@ -132,7 +136,8 @@ static void runs_elsewhere(void)
     succeed(2, &out.frames[0]);
     rp_outcome outcome = outcome_of(id);
     CU_ASSERT_TRUE(outcome.status == RP_OK && outcome.attempts == 2 && outcome.worker == 2);
-    CU_ASSERT_TRUE(master.counts.retried == 1 && master.roster.lost == 1 && master.losses.count == 0);
+    CU_ASSERT_TRUE(master.counts.retried == 1 && master.roster.lost == 1 &&
+                   master.losses.count == 0);
     end_master();
 }
 
@@ -152,9 +157,11 @@ static void at_most_once(void)
     end_master();
 }
 
-/* Starts that its process did not survive and those that its worker did not are of one kind; returned errors are of another.  `ways`: c it
- * crashes, l its worker is lost, e it returns an error. */
-static void starts_are_counted(const char *ways, uint32_t attempts, uint32_t retries, rp_status status)
+/* Starts that its process did not survive and those that its worker did not are of one kind;
+ * returned errors are of another.  `ways`: c it crashes, l its worker is lost, e it returns an
+ * error. */
+static void starts_are_counted(const char *ways, uint32_t attempts, uint32_t retries,
+                               rp_status status)
 {
     struct rpi_options options = { .attempts = attempts, .retries = retries };
     struct out out;
@@ -210,7 +217,8 @@ static void what_comes_after_the_impossible(void)
     end_master();
 }
 
-/* The others that were in its batch are spared: each goes alone, and only the culprit goes on losing workers. */
+/* The others that were in its batch are spared: each goes alone, and only the culprit goes on
+ * losing workers. */
 static void poison_is_found(void)
 {
     struct out out;
@@ -242,8 +250,8 @@ static void poison_is_found(void)
         CU_ASSERT_EQUAL(outcome_of(ids[i]).status, i == 3 ? RP_ERR_LOST : RP_OK);
     char places[64];
     rp_outcome outcome = outcome_of(ids[3]);
-    (void)snprintf(places, sizeof places, "before that worker %d (h%d), worker %d (h%d)", culprits[0], culprits[0],
-                   culprits[1], culprits[1]);
+    (void)snprintf(places, sizeof places, "before that worker %d (h%d), worker %d (h%d)",
+                   culprits[0], culprits[0], culprits[1], culprits[1]);
     says(outcome.message, "started 3 times");
     says(outcome.message, places);
     says(outcome.message, "isolation = RP_FORK");
@@ -290,7 +298,8 @@ static void never_handed_out_costs_nothing(void)
     CU_ASSERT_EQUAL(hand_out(&out), 2);
     CU_ASSERT_TRUE(out.count == 1 && out.frames[0].attempt == 1);
     succeed(2, &out.frames[0]);
-    CU_ASSERT_TRUE(outcome_of(id).status == RP_OK && outcome_of(id).attempts == 1 && master.counts.retried == 0);
+    CU_ASSERT_TRUE(outcome_of(id).status == RP_OK && outcome_of(id).attempts == 1 &&
+                   master.counts.retried == 0);
     end_master();
 }
 
@@ -342,7 +351,8 @@ static void large_argument_is_kept(void)
     free(arg);
 }
 
-/* Its result was announced, and is half there: MPI may still write into its room, which is kept until the end. */
+/* Its result was announced, and is half there: MPI may still write into its room, which is kept
+ * until the end. */
 static void large_result_half_way(void)
 {
     struct out out;
@@ -453,7 +463,8 @@ static uint64_t map(uint64_t count, uint64_t chunk, uint32_t attempts)
 
 static void chunk_done(int worker, const struct rpi_frame *task)
 {
-    CU_ASSERT_EQUAL(answer(worker, task, RPI_FRAME_CHUNK, items + task->chunk.first, task->length), RP_OK);
+    CU_ASSERT_EQUAL(answer(worker, task, RPI_FRAME_CHUNK, items + task->chunk.first, task->length),
+                    RP_OK);
 }
 
 /* Nine items together, then three, then the one: three attempts suffice, and it alone fails. */
@@ -485,8 +496,8 @@ static void poison_item_is_found(void)
         CU_ASSERT_EQUAL(statuses[i], i == 4 ? RP_ERR_LOST : RP_OK);
         CU_ASSERT_DOUBLE_EQUAL(results[i], i == 4 ? -1 : i, 0);
     }
-    CU_ASSERT_TRUE(master.counts.done == 8 && master.counts.failed == 1 && master.queue.tasks == 0 &&
-                   master.queue.bytes == 0 && master.losses.count == 0);
+    CU_ASSERT_TRUE(master.counts.done == 8 && master.counts.failed == 1 &&
+                   master.queue.tasks == 0 && master.queue.bytes == 0 && master.losses.count == 0);
     end_master();
 }
 
@@ -522,7 +533,8 @@ static void cancelled_map_and_lost(void)
     CU_ASSERT_EQUAL(outcome_of(id).status, RP_ERR_CANCELLED);
     for (int i = 0; i < 9; i++)
         CU_ASSERT_EQUAL(statuses[i], i < 6 ? RP_ERR_CANCELLED : RP_OK);
-    CU_ASSERT_TRUE(master.counts.cancelled == 6 && master.counts.done == 3 && master.losses.count == 0);
+    CU_ASSERT_TRUE(master.counts.cancelled == 6 && master.counts.done == 3 &&
+                   master.losses.count == 0);
     end_master();
 }
 
@@ -531,7 +543,9 @@ static void cancelled_map_and_lost(void)
 /* Its last words: of this frame's task. */
 static struct rpi_death words_of(const struct rpi_frame *task)
 {
-    return (struct rpi_death){ .id = task->id, .code = 11, .attempt = task->attempt, .way = RPI_WAY_SIGNAL };
+    return (struct rpi_death){
+        .id = task->id, .code = 11, .attempt = task->attempt, .way = RPI_WAY_SIGNAL
+    };
 }
 
 static void die(int worker, const struct rpi_death *words)
@@ -564,8 +578,10 @@ static void named_task_fails(void)
     struct rpi_death words = words_of(&out.frames[3]);
     die(1, &words);
     rp_outcome outcome = outcome_of(ids[3]);
-    CU_ASSERT_TRUE(outcome.status == RP_ERR_CRASHED && outcome.code == 11 && outcome.attempts == 1 && outcome.worker == 1);
-    says(outcome.message, "task add (number 3) crashed on worker 1 (h1): its process (pid 77) died of SIGSEGV");
+    CU_ASSERT_TRUE(outcome.status == RP_ERR_CRASHED && outcome.code == 11 &&
+                   outcome.attempts == 1 && outcome.worker == 1);
+    says(outcome.message,
+         "task add (number 3) crashed on worker 1 (h1): its process (pid 77) died of SIGSEGV");
     says(outcome.message, "workers left: 2; isolation = RP_FORK");
     CU_ASSERT_TRUE(master.counts.retried == 5 && master.counts.failed == 1);
     for (int left = 5; left > 0; left--) {
@@ -661,7 +677,8 @@ static void named_item_fails(void)
     struct rpi_death words = words_of(&out.frames[0]);
     words.item = 4;
     die(1, &words);
-    CU_ASSERT_TRUE(statuses[4] == RP_ERR_CRASHED && master.counts.failed == 1 && master.queue.tasks == 8);
+    CU_ASSERT_TRUE(statuses[4] == RP_ERR_CRASHED && master.counts.failed == 1 &&
+                   master.queue.tasks == 8);
     bool again[9] = { false };
     for (int worker; (worker = hand_out(&out));) {
         const struct rpi_chunk *chunk = &out.frames[0].chunk;
@@ -697,7 +714,9 @@ static void named_item_at_most_once(void)
             chunk_done(2, &out.frames[0]);
         }
         for (uint64_t i = 0; i < 6; i++)
-            CU_ASSERT_EQUAL(statuses[i], i < item || item == 6 ? RP_ERR_LOST : i == item ? RP_ERR_CRASHED : RP_OK);
+            CU_ASSERT_EQUAL(statuses[i], i < item || item == 6 ? RP_ERR_LOST
+                                         : i == item           ? RP_ERR_CRASHED
+                                                               : RP_OK);
         CU_ASSERT_EQUAL(outcome_of(id).status, item == 0 ? RP_ERR_CRASHED : RP_ERR_LOST);
         CU_ASSERT_TRUE(master.losses.count == 0 && master.queue.tasks == 0);
         end_master();
@@ -782,7 +801,8 @@ static void children_once(void)
         CU_ASSERT_EQUAL(hand_out(&out), worker);
         struct rpi_frame child = out.frames[0];
         for (child.number = 0; child.number < 3; child.number++)
-            CU_ASSERT_EQUAL(answer(worker, &child, RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER, "c", 1), RP_OK);
+            CU_ASSERT_EQUAL(answer(worker, &child, RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER, "c", 1),
+                            RP_OK);
         if (worker == 1)
             lose(1);
     }
@@ -844,9 +864,11 @@ static void place_is_taken(void)
     CU_ASSERT_EQUAL(outcome_of(bound).status, RP_ERR_LOST);
     CU_ASSERT_EQUAL(hand_out(&out), 0);
     rpi_master_replaced(&master, 1, 77, now);
-    CU_ASSERT_TRUE(master.roster.lost == 0 && master.roster.present == 1 && master.roster.idle == 1);
+    CU_ASSERT_TRUE(master.roster.lost == 0 && master.roster.present == 1 &&
+                   master.roster.idle == 1);
     CU_ASSERT_TRUE(master.roster.seats[1].pid == 77 && master.roster.seats[1].done == done);
-    CU_ASSERT_EQUAL(outcome_of(bound).status, RP_ERR_LOST); /* it was to run in the process that is gone */
+    CU_ASSERT_EQUAL(outcome_of(bound).status,
+                    RP_ERR_LOST); /* it was to run in the process that is gone */
     uint64_t later = submit(&hard);
     for (int i = 0; i < 2; i++) {
         CU_ASSERT_EQUAL(hand_out(&out), 1);
@@ -857,7 +879,8 @@ static void place_is_taken(void)
     end_master();
 }
 
-/* It may be lost as well, again and again; a task that ends each of them does so as often as it may start. */
+/* It may be lost as well, again and again; a task that ends each of them does so as often as it may
+ * start. */
 static void successors_of_a_poison_task(void)
 {
     struct out out;
@@ -1042,7 +1065,8 @@ static void late_chunk(void)
         for (int worker; (worker = hand_out(&out));)
             chunk_done(worker, &out.frames[0]);
         CU_ASSERT_EQUAL(outcome_of(id).status, RP_OK);
-        CU_ASSERT_TRUE(master.counts.done == 9 && master.queue.tasks == 0 && master.queue.bytes == 0);
+        CU_ASSERT_TRUE(master.counts.done == 9 && master.queue.tasks == 0 &&
+                       master.queue.bytes == 0);
         end_master();
     }
 }
@@ -1090,7 +1114,8 @@ static void lose_without_memory(void)
             master.roster.present = 3;
             memory.calls = 0;
             memory.fail_at = fail_at + 1;
-            rp_status status = silent ? rpi_master_suspect(&master, 1, now) : rpi_master_lost(&master, 1, now);
+            rp_status status = silent ? rpi_master_suspect(&master, 1, now)
+                                      : rpi_master_lost(&master, 1, now);
             refused = memory.refused > 0;
             CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
             memory.fail_at = 0;
@@ -1115,36 +1140,38 @@ static void lose_without_memory(void)
     }
 }
 
-static CU_TestInfo lost[] = { { "runs_elsewhere", runs_elsewhere },
-                              { "at_most_once", at_most_once },
-                              { "what_comes_after_the_impossible", what_comes_after_the_impossible },
-                              { "crashes_and_losses_share_the_attempts", crashes_and_losses_share_the_attempts },
-                              { "poison_is_found", poison_is_found },
-                              { "goes_alone", goes_alone },
-                              { "never_handed_out_costs_nothing", never_handed_out_costs_nothing },
-                              { "comes_back_before_its_equals", comes_back_before_its_equals },
-                              { "large_argument_is_kept", large_argument_is_kept },
-                              { "large_result_half_way", large_result_half_way },
-                              { "cancelled_and_lost", cancelled_and_lost },
-                              { "only_that_worker", only_that_worker },
-                              { "nobody_is_left", nobody_is_left },
-                              { "a_lost_worker_has_nothing_to_say", a_lost_worker_has_nothing_to_say },
-                              { "poison_item_is_found", poison_item_is_found },
-                              { "chunk_at_most_once", chunk_at_most_once },
-                              { "cancelled_map_and_lost", cancelled_map_and_lost },
-                              { "named_task_fails", named_task_fails },
-                              { "named_ways_are_told", named_ways_are_told },
-                              { "wrong_words_are_a_loss", wrong_words_are_a_loss },
-                              { "words_end_with_their_process", words_end_with_their_process },
-                              { "named_item_fails", named_item_fails },
-                              { "named_item_at_most_once", named_item_at_most_once },
-                              { "named_task_without_memory", named_task_without_memory },
-                              { "named_item_without_memory", named_item_without_memory },
-                              { "children_once", children_once },
-                              { "input_on_its_way", input_on_its_way },
-                              { "place_is_taken", place_is_taken },
-                              { "successors_of_a_poison_task", successors_of_a_poison_task },
-                              CU_TEST_INFO_NULL };
+static CU_TestInfo lost[] = {
+    { "runs_elsewhere", runs_elsewhere },
+    { "at_most_once", at_most_once },
+    { "what_comes_after_the_impossible", what_comes_after_the_impossible },
+    { "crashes_and_losses_share_the_attempts", crashes_and_losses_share_the_attempts },
+    { "poison_is_found", poison_is_found },
+    { "goes_alone", goes_alone },
+    { "never_handed_out_costs_nothing", never_handed_out_costs_nothing },
+    { "comes_back_before_its_equals", comes_back_before_its_equals },
+    { "large_argument_is_kept", large_argument_is_kept },
+    { "large_result_half_way", large_result_half_way },
+    { "cancelled_and_lost", cancelled_and_lost },
+    { "only_that_worker", only_that_worker },
+    { "nobody_is_left", nobody_is_left },
+    { "a_lost_worker_has_nothing_to_say", a_lost_worker_has_nothing_to_say },
+    { "poison_item_is_found", poison_item_is_found },
+    { "chunk_at_most_once", chunk_at_most_once },
+    { "cancelled_map_and_lost", cancelled_map_and_lost },
+    { "named_task_fails", named_task_fails },
+    { "named_ways_are_told", named_ways_are_told },
+    { "wrong_words_are_a_loss", wrong_words_are_a_loss },
+    { "words_end_with_their_process", words_end_with_their_process },
+    { "named_item_fails", named_item_fails },
+    { "named_item_at_most_once", named_item_at_most_once },
+    { "named_task_without_memory", named_task_without_memory },
+    { "named_item_without_memory", named_item_without_memory },
+    { "children_once", children_once },
+    { "input_on_its_way", input_on_its_way },
+    { "place_is_taken", place_is_taken },
+    { "successors_of_a_poison_task", successors_of_a_poison_task },
+    CU_TEST_INFO_NULL
+};
 static CU_TestInfo silent[] = { { "suspects_task_runs_elsewhere", suspects_task_runs_elsewhere },
                                 { "late_success_counts", late_success_counts },
                                 { "late_failure_does_not", late_failure_does_not },

@@ -1,4 +1,5 @@
-/* The master's engine against answers written by hand, the wrong ones above all.  What random workers do, tests/sim tries. */
+/* The master's engine against answers written by hand, the wrong ones above all.  What random
+ * workers do, tests/sim tries. */
 #include "bare_master.h"
 #include "harness.h"
 
@@ -108,7 +109,9 @@ static rp_status answer(int worker, struct rpi_frame frame, const void *payload)
 
 static struct rpi_frame result_of(const struct rpi_frame *task, uint32_t length)
 {
-    return (struct rpi_frame){ .id = task->id, .function = task->function, .attempt = task->attempt, .length = length };
+    return (struct rpi_frame){
+        .id = task->id, .function = task->function, .attempt = task->attempt, .length = length
+    };
 }
 
 static rp_status answer_ok(const struct rpi_frame *task, const void *payload, uint32_t length)
@@ -116,7 +119,8 @@ static rp_status answer_ok(const struct rpi_frame *task, const void *payload, ui
     return answer(1, result_of(task, length), payload);
 }
 
-static rp_status answer_failed(const struct rpi_frame *task, rp_status status, int code, const char *message)
+static rp_status answer_failed(const struct rpi_frame *task, rp_status status, int code,
+                               const char *message)
 {
     uint8_t payload[8 + RPI_MESSAGE_MAX];
     struct rpi_frame frame = result_of(task, rpi_failure_size(strlen(message)));
@@ -134,14 +138,16 @@ static void a_task_there_and_back(void)
     CU_ASSERT_EQUAL(state_of(id), RP_QUEUED);
     CU_ASSERT_EQUAL(hand_out(), 1);
     CU_ASSERT_EQUAL(state_of(id), RP_SENT);
-    CU_ASSERT_TRUE(frames[0].id == id && frames[0].number == 0 && frames[0].attempt == 1 && frames[0].length == 8);
+    CU_ASSERT_TRUE(frames[0].id == id && frames[0].number == 0 && frames[0].attempt == 1 &&
+                   frames[0].length == 8);
     now += 0.5;
     struct rpi_frame frame = result_of(&frames[0], 5);
     frame.flags = RPI_FRAME_RAN;
     frame.ran = 200000000;
     CU_ASSERT_EQUAL(answer(1, frame, "hello"), RP_OK);
     rp_outcome outcome = outcome_of(id);
-    CU_ASSERT_TRUE(outcome.status == RP_OK && outcome.code == 0 && outcome.size == 5 && outcome.worker == 1);
+    CU_ASSERT_TRUE(outcome.status == RP_OK && outcome.code == 0 && outcome.size == 5 &&
+                   outcome.worker == 1);
     CU_ASSERT_EQUAL(memcmp(outcome.data, "hello", 5), 0);
     CU_ASSERT_STRING_EQUAL(outcome.message, "");
     CU_ASSERT_STRING_EQUAL(outcome.host, "somehost");
@@ -149,7 +155,8 @@ static void a_task_there_and_back(void)
     CU_ASSERT_DOUBLE_EQUAL(outcome.ran, 0.2, 1e-6);
     CU_ASSERT_DOUBLE_EQUAL(outcome.queued, 0.3, 1e-6);
     CU_ASSERT_DOUBLE_EQUAL(master.times[0].mean, 0.2, 1e-6);
-    CU_ASSERT_TRUE(master.unsettled == 0 && master.counts.done == 1 && master.counts.submitted == 1);
+    CU_ASSERT_TRUE(master.unsettled == 0 && master.counts.done == 1 &&
+                   master.counts.submitted == 1);
     rpi_master_release(&master, id, rpi_master_future(&master, id));
     CU_ASSERT_EQUAL(state_of(id), RP_STALE);
     end_master();
@@ -179,8 +186,10 @@ static void a_failed_task(void)
     (void)hand_out();
     CU_ASSERT_EQUAL(answer_failed(&frames[0], RP_ERR_TASK, -3, "no more"), RP_OK);
     rp_outcome outcome = outcome_of(id);
-    CU_ASSERT_TRUE(outcome.status == RP_ERR_TASK && outcome.code == -3 && outcome.size == 0 && !outcome.data);
-    CU_ASSERT_STRING_EQUAL(outcome.message, "task sub (number 0) failed on worker 1 (somehost) with code -3: no more");
+    CU_ASSERT_TRUE(outcome.status == RP_ERR_TASK && outcome.code == -3 && outcome.size == 0 &&
+                   !outcome.data);
+    CU_ASSERT_STRING_EQUAL(
+        outcome.message, "task sub (number 0) failed on worker 1 (somehost) with code -3: no more");
     CU_ASSERT_EQUAL(master.counts.failed, 1);
     CU_ASSERT_EQUAL(logged, 0);
     id = submit_number(1);
@@ -211,8 +220,8 @@ static void detached_failure_is_logged(void)
 static void tries_again(void)
 {
     begin(1);
-    uint64_t id = submit(
-        (struct rpi_request){ .arg = "argument", .size = 8, .options = &(const struct rpi_options){ .retries = 2 } });
+    uint64_t id = submit((struct rpi_request){
+        .arg = "argument", .size = 8, .options = &(const struct rpi_options){ .retries = 2 } });
     for (uint8_t attempt = 1; attempt <= 3; attempt++) {
         CU_ASSERT_EQUAL(state_of(id), RP_QUEUED);
         CU_ASSERT_EQUAL_FATAL(hand_out(), 1);
@@ -225,7 +234,8 @@ static void tries_again(void)
     CU_ASSERT_EQUAL(master.options.count - 1, 1);
     id = submit((struct rpi_request){ .options = &(const struct rpi_options){ .retries = 9 } });
     (void)hand_out();
-    CU_ASSERT_EQUAL(answer_failed(&frames[0], RP_ERR_CANCELLED, 0, ""), RP_OK); /* it did as it was told: no more tries */
+    CU_ASSERT_EQUAL(answer_failed(&frames[0], RP_ERR_CANCELLED, 0, ""),
+                    RP_OK); /* it did as it was told: no more tries */
     CU_ASSERT_EQUAL(outcome_of(id).status, RP_ERR_CANCELLED);
     end_master();
 }
@@ -234,7 +244,8 @@ static void tries_again(void)
 static void no_try_after_the_end(void)
 {
     begin(1);
-    uint64_t id = submit((struct rpi_request){ .options = &(const struct rpi_options){ .retries = 5 } });
+    uint64_t id = submit(
+        (struct rpi_request){ .options = &(const struct rpi_options){ .retries = 5 } });
     (void)hand_out();
     rpi_master_drop_queued(&master);
     CU_ASSERT_EQUAL(answer_failed(&frames[0], RP_ERR_TASK, 1, ""), RP_OK);
@@ -263,7 +274,8 @@ static void numbers_of_tasks(void)
     begin(1);
     master.times[0].mean = 1e-7;
     for (int i = 0; i < 10; i++)
-        (void)submit((struct rpi_request){ .options = &(const struct rpi_options){ .priority = i == 5 ? 1 : 0 } });
+        (void)submit((struct rpi_request){
+            .options = &(const struct rpi_options){ .priority = i == 5 ? 1 : 0 } });
     static const uint64_t order[] = { 5, 0, 1, 2, 3, 4, 6, 7, 8, 9 };
     CU_ASSERT_EQUAL_FATAL(hand_out(), 10);
     for (int i = 0; i < 10; i++) {
@@ -282,7 +294,8 @@ static void large_there_and_back(void)
         uint64_t id = submit((struct rpi_request){ .arg = arg, .size = 5000, .borrow = borrow });
         rpi_master_dispatch(&master, now);
         struct rpi_batch *batch = rpi_master_outgoing(&master);
-        CU_ASSERT_TRUE_FATAL(batch && batch->piece_count == 1 && batch->sends == 2 && batch->pieces[0].size == 5000);
+        CU_ASSERT_TRUE_FATAL(batch && batch->piece_count == 1 && batch->sends == 2 &&
+                             batch->pieces[0].size == 5000);
         CU_ASSERT_EQUAL(batch->pieces[0].data == arg, borrow);
         CU_ASSERT_EQUAL(((const uint8_t *)batch->pieces[0].data)[4999], 9);
         rpi_master_sent(&master, batch);
@@ -290,7 +303,8 @@ static void large_there_and_back(void)
         frame.flags = RPI_FRAME_LARGE;
         CU_ASSERT_EQUAL(answer(1, frame, NULL), RP_OK);
         CU_ASSERT_EQUAL(state_of(id), RP_SENT);
-        CU_ASSERT_EQUAL(answer(1, frame, NULL), RP_ERR_BROKEN); /* announced twice: it counts once */
+        CU_ASSERT_EQUAL(answer(1, frame, NULL),
+                        RP_ERR_BROKEN); /* announced twice: it counts once */
         struct rpi_arrival *arrival = rpi_master_incoming(&master);
         CU_ASSERT_TRUE_FATAL(arrival && arrival->peer == 1 && arrival->size == 7000);
         CU_ASSERT_PTR_NULL(rpi_master_incoming(&master));
@@ -383,14 +397,19 @@ static uint64_t map_of_four(void)
     uint64_t id = 0;
     memset(out, 0xEE, sizeof out);
     memset(statuses, 0xEE, sizeof statuses);
-    struct rpi_map_request request = {
-        .in = in, .out = out, .in_size = 1, .out_size = 2, .count = ITEMS, .chunk = ITEMS, .statuses = statuses
-    };
+    struct rpi_map_request request = { .in = in,
+                                       .out = out,
+                                       .in_size = 1,
+                                       .out_size = 2,
+                                       .count = ITEMS,
+                                       .chunk = ITEMS,
+                                       .statuses = statuses };
     CU_ASSERT_EQUAL_FATAL(rpi_master_map(&master, &request, now, &id), RP_OK);
     CU_ASSERT_EQUAL(state_of(id), RP_QUEUED);
     CU_ASSERT_EQUAL_FATAL(hand_out(), 1);
     CU_ASSERT_EQUAL(state_of(id), RP_SENT);
-    CU_ASSERT_TRUE(frames[0].flags == RPI_FRAME_CHUNK && frames[0].chunk.count == ITEMS && frames[0].id != id);
+    CU_ASSERT_TRUE(frames[0].flags == RPI_FRAME_CHUNK && frames[0].chunk.count == ITEMS &&
+                   frames[0].id != id);
     return id;
 }
 
@@ -413,7 +432,8 @@ static void map_settles(void)
         CU_ASSERT_EQUAL(statuses[i], RP_OK);
     CU_ASSERT_EQUAL(outcome_of(id).status, RP_OK);
     CU_ASSERT_EQUAL(outcome_of(id).size, 0);
-    CU_ASSERT_TRUE(master.counts.submitted == 4 && master.counts.done == 4 && master.unsettled == 0);
+    CU_ASSERT_TRUE(master.counts.submitted == 4 && master.counts.done == 4 &&
+                   master.unsettled == 0);
     end_master();
 }
 
@@ -422,7 +442,9 @@ static uint32_t with_failures(uint8_t *payload, const uint32_t *items, uint32_t 
 {
     memcpy(payload, "aabbccdd", 8);
     for (uint32_t i = 0; i < count; i++) {
-        struct rpi_item_failure failure = { .item = items[i], .status = RP_ERR_TASK, .message = "bad", .length = 3 };
+        struct rpi_item_failure failure = {
+            .item = items[i], .status = RP_ERR_TASK, .message = "bad", .length = 3
+        };
         failure.code = 10 + (int)items[i];
         rpi_item_failure_put(payload + 8 + (size_t)i * 24, &failure);
     }
@@ -445,9 +467,10 @@ static void map_with_failures(void)
                    statuses[3] == RP_ERR_TASK);
     rp_outcome outcome = outcome_of(id);
     CU_ASSERT_TRUE(outcome.status == RP_ERR_TASK && outcome.code == 11);
-    CU_ASSERT_STRING_EQUAL(outcome.message,
-                           "item 1 of a map of add failed on worker 1 (somehost) with code 11: bad; 2 of 4 "
-                           "items failed");
+    CU_ASSERT_STRING_EQUAL(
+        outcome.message,
+        "item 1 of a map of add failed on worker 1 (somehost) with code 11: bad; 2 of 4 "
+        "items failed");
     CU_ASSERT_TRUE(master.counts.failed == 2 && master.counts.done == 2);
     end_master();
 }
@@ -462,9 +485,9 @@ static void chunk_overran(void)
     frame.flags |= RPI_FRAME_FAILED;
     rpi_failure_put(payload, RP_ERR_DEADLINE, 0, "late", 4);
     CU_ASSERT_EQUAL(answer(1, frame, payload), RP_OK);
-    CU_ASSERT_STRING_EQUAL(
-        outcome_of(id).message,
-        "item 0 of a map of add overran its time limit on worker 1 (somehost): late; 4 of 4 items failed");
+    CU_ASSERT_STRING_EQUAL(outcome_of(id).message,
+                           "item 0 of a map of add overran its time limit on worker 1 (somehost): "
+                           "late; 4 of 4 items failed");
     end_master();
 }
 
@@ -488,7 +511,8 @@ static void chunk_failed_as_a_whole(void)
 static void lies_about_chunks(void)
 {
     uint8_t payload[200];
-    static const uint32_t backwards[] = { 3, 1 }, twice[] = { 2, 2 }, beyond[] = { 4 }, last[] = { 3 };
+    static const uint32_t backwards[] = { 3, 1 }, twice[] = { 2, 2 }, beyond[] = { 4 },
+                          last[] = { 3 };
     struct {
         struct rpi_frame frame;
         uint32_t length;
@@ -579,12 +603,15 @@ static void end_stream(void)
 static uint64_t submit_to_stream(uint32_t retries)
 {
     outbox.open++;
-    return submit((struct rpi_request){ .options = &(const struct rpi_options){ .outbox = &outbox, .retries = retries } });
+    return submit((struct rpi_request){
+        .options = &(const struct rpi_options){ .outbox = &outbox, .retries = retries } });
 }
 
 static void add_child(const struct rpi_frame *parent, uint64_t ordinal, const char *arg)
 {
-    struct rpi_frame frame = { .id = parent->id, .function = 1, .flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER };
+    struct rpi_frame frame = { .id = parent->id,
+                               .function = 1,
+                               .flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER };
     frame.attempt = parent->attempt;
     frame.number = ordinal;
     frame.length = (uint32_t)strlen(arg);
@@ -680,7 +707,8 @@ static void children_without_memory(void)
         }
         refused = memory.refused;
         CU_ASSERT_EQUAL(state_of(id), RP_DONE);
-        CU_ASSERT_TRUE(master.unsettled == 200 && rpi_master_queued(&master) == 200 && outbox.open == 201);
+        CU_ASSERT_TRUE(master.unsettled == 200 && rpi_master_queued(&master) == 200 &&
+                       outbox.open == 201);
         CU_ASSERT_EQUAL(master.counts.submitted, 201);
         memory.fail_at = 0;
         end_stream();
@@ -688,7 +716,8 @@ static void children_without_memory(void)
     CU_ASSERT_TRUE(call >= 5);
 }
 
-/* All in one batch, which comes again, or (`lost`) comes never again: the parent starts once more. */
+/* All in one batch, which comes again, or (`lost`) comes never again: the parent starts once
+ * more. */
 static void one_answer_without_memory(bool lost)
 {
     uint64_t call = 1;
@@ -704,8 +733,10 @@ static void one_answer_without_memory(bool lost)
         add_answer(result_of(&frames[0], 20), "twenty bytes of text");
         rp_status status = give_answer(1);
         refused = memory.refused;
-        CU_ASSERT_TRUE(status == RP_OK || master.unsettled == 1); /* none is queued before all can be */
-        CU_ASSERT_TRUE(status == RP_OK || (master.counts.submitted == 1 && rpi_master_queued(&master) == 0));
+        CU_ASSERT_TRUE(status == RP_OK ||
+                       master.unsettled == 1); /* none is queued before all can be */
+        CU_ASSERT_TRUE(status == RP_OK ||
+                       (master.counts.submitted == 1 && rpi_master_queued(&master) == 0));
         memory.fail_at = 0;
         if (status == RP_ERR_NOMEM)
             CU_ASSERT_EQUAL(lost ? rpi_master_lost(&master, 1, now) : give_answer(1), RP_OK);
@@ -738,7 +769,9 @@ static void damaged_children(void)
             (void)submit_to_stream(0);
             CU_ASSERT_EQUAL_FATAL(hand_out(), 1);
             struct rpi_frame parent = frames[0];
-            struct rpi_frame child = { .id = parent.id, .function = 1, .attempt = 1, .number = 1, .length = 4, .ran = 5 };
+            struct rpi_frame child = {
+                .id = parent.id, .function = 1, .attempt = 1, .number = 1, .length = 4, .ran = 5
+            };
             child.flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER | RPI_FRAME_RAN | RPI_FRAME_CHUNK;
             open_answer();
             add_child(&parent, 0, "child");
@@ -767,8 +800,12 @@ static void children_that_start_too_often(void)
     static const struct {
         uint32_t attempts, retries;
         rp_status status;
-    } cases[] = { { 100, 150, RP_OK },       { 100, 151, RP_ERR_BROKEN },      { 251, 0, RP_ERR_BROKEN },
-                  { 0, 251, RP_ERR_BROKEN }, { 0, UINT32_MAX, RP_ERR_BROKEN }, { UINT32_MAX, 2, RP_ERR_BROKEN } };
+    } cases[] = { { 100, 150, RP_OK },
+                  { 100, 151, RP_ERR_BROKEN },
+                  { 251, 0, RP_ERR_BROKEN },
+                  { 0, 251, RP_ERR_BROKEN },
+                  { 0, UINT32_MAX, RP_ERR_BROKEN },
+                  { UINT32_MAX, 2, RP_ERR_BROKEN } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         begin_stream();
         (void)submit_to_stream(0);
@@ -795,12 +832,15 @@ static void every_damaged_byte(void)
         for (int value = 1; value < 256; value = value < 16 ? value + 1 : value + 13) {
             begin(1);
             (void)map_of_four();
-            struct rpi_frame chunk = chunk_result(with_failures(payload, (const uint32_t[]){ 1, 2 }, 2), 2);
-            (void)submit((struct rpi_request){ .options = &(const struct rpi_options){ .retries = 1 } });
+            struct rpi_frame chunk = chunk_result(
+                with_failures(payload, (const uint32_t[]){ 1, 2 }, 2), 2);
+            (void)submit(
+                (struct rpi_request){ .options = &(const struct rpi_options){ .retries = 1 } });
             (void)submit_number(2);
             master.times[0].mean = 1e-6;
             CU_ASSERT_EQUAL_FATAL(rpi_roster_least(&master.roster), 1);
-            rpi_roster_done(&master.roster, 1); /* as if it were idle: the two tasks go in one batch */
+            rpi_roster_done(&master.roster,
+                            1); /* as if it were idle: the two tasks go in one batch */
             CU_ASSERT_EQUAL_FATAL(hand_out(), 2);
             rpi_roster_sent(&master.roster, 1);
             open_answer();
@@ -837,7 +877,9 @@ static void submit_without_memory(void)
         { .arg = arg, .size = 8 },
         { .arg = arg, .size = 3000 },
         { .arg = arg, .size = 8, .options = &(const struct rpi_options){ .priority = 1 } },
-        { .arg = arg, .size = 3000, .options = &(const struct rpi_options){ .retries = 1, .cost = 2 } },
+        { .arg = arg,
+          .size = 3000,
+          .options = &(const struct rpi_options){ .retries = 1, .cost = 2 } },
     };
     for (size_t i = 0; i < 4; i++) {
         uint64_t call = 1, id;
@@ -850,8 +892,10 @@ static void submit_without_memory(void)
             refused = memory.refused;
             CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
             if (refused) {
-                CU_ASSERT_TRUE(master.unsettled == 0 && master.queue.tasks == 0 && master.queue.bytes == 0);
-                CU_ASSERT_TRUE(master.futures.live == 0 && master.next_number == 0 && master.counts.submitted == 0);
+                CU_ASSERT_TRUE(master.unsettled == 0 && master.queue.tasks == 0 &&
+                               master.queue.bytes == 0);
+                CU_ASSERT_TRUE(master.futures.live == 0 && master.next_number == 0 &&
+                               master.counts.submitted == 0);
                 CU_ASSERT_TRUE(memory.live <= live + 6); /* room that is kept for the next time */
                 CU_ASSERT_EQUAL(rpi_master_submit(&master, &requests[i], now, &id), RP_OK);
             }
@@ -910,7 +954,8 @@ static void receive_without_memory(void)
         master.times[0].mean = 1e-7;
         uint64_t ids[3];
         for (int i = 0; i < 3; i++)
-            ids[i] = submit((struct rpi_request){ .options = &(const struct rpi_options){ .retries = i == 1 ? 1 : 0 } });
+            ids[i] = submit((struct rpi_request){
+                .options = &(const struct rpi_options){ .retries = i == 1 ? 1 : 0 } });
         CU_ASSERT_EQUAL_FATAL(hand_out(), 3);
         open_answer();
         add_answer(result_of(&frames[0], 20), "twenty bytes of text");
@@ -929,7 +974,8 @@ static void receive_without_memory(void)
         CU_ASSERT_EQUAL(outcome_of(ids[0]).size, 20);
         CU_ASSERT_EQUAL(state_of(ids[1]), RP_QUEUED);
         CU_ASSERT_EQUAL(outcome_of(ids[2]).code, 1);
-        CU_ASSERT_TRUE(master.counts.done == 1 && master.counts.failed == 1 && master.counts.retried == 1);
+        CU_ASSERT_TRUE(master.counts.done == 1 && master.counts.failed == 1 &&
+                       master.counts.retried == 1);
         CU_ASSERT_EQUAL(master.roster.seats[1].in_flight, 0);
         CU_ASSERT_EQUAL(master.roster.seats[1].done, 3);
         end_master();
@@ -954,7 +1000,8 @@ static CU_TestInfo right[] = { { "a_task_there_and_back", a_task_there_and_back 
                                { "failure_has_no_children", failure_has_no_children },
                                { "no_children_once_dropped", no_children_once_dropped },
                                CU_TEST_INFO_NULL };
-static CU_TestInfo wrong[] = { { "answers_of_tasks_it_does_not_have", answers_of_tasks_it_does_not_have },
+static CU_TestInfo wrong[] = { { "answers_of_tasks_it_does_not_have",
+                                 answers_of_tasks_it_does_not_have },
                                { "damaged_answers", damaged_answers },
                                { "lies_about_chunks", lies_about_chunks },
                                { "map_id_is_no_task", map_id_is_no_task },
@@ -962,15 +1009,18 @@ static CU_TestInfo wrong[] = { { "answers_of_tasks_it_does_not_have", answers_of
                                { "damaged_children", damaged_children },
                                { "children_that_start_too_often", children_that_start_too_often },
                                CU_TEST_INFO_NULL };
-static CU_TestInfo short_of_memory[] = {
-    { "submit_without_memory", submit_without_memory },     { "init_without_memory", init_without_memory },
-    { "dispatch_without_memory", dispatch_without_memory }, { "receive_without_memory", receive_without_memory },
-    { "children_without_memory", children_without_memory }, { "one_answer_again", one_answer_again },
-    { "one_answer_and_no_more", one_answer_and_no_more },   CU_TEST_INFO_NULL
-};
+static CU_TestInfo short_of_memory[] = { { "submit_without_memory", submit_without_memory },
+                                         { "init_without_memory", init_without_memory },
+                                         { "dispatch_without_memory", dispatch_without_memory },
+                                         { "receive_without_memory", receive_without_memory },
+                                         { "children_without_memory", children_without_memory },
+                                         { "one_answer_again", one_answer_again },
+                                         { "one_answer_and_no_more", one_answer_and_no_more },
+                                         CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "right", register_functions, NULL, NULL, NULL, right },
                                  { "wrong", register_functions, NULL, NULL, NULL, wrong },
-                                 { "memory", register_functions, NULL, NULL, NULL, short_of_memory },
+                                 { "memory", register_functions, NULL, NULL, NULL,
+                                   short_of_memory },
                                  CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* Rank 0 works too: what it takes, when, and that all of an outcome is right there.  The other workers are threads. */
+/* Rank 0 works too: what it takes, when, and that all of an outcome is right there.  The other
+ * workers are threads. */
 /* limit: 120 */
 #include "harness.h"
 #include "threads.h"
@@ -229,7 +230,8 @@ static void not_what_was_never_measured(void)
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
 }
 
-/* Alone with long tasks it would keep the others waiting: it leaves them, or has the caretaker hand out. */
+/* Alone with long tasks it would keep the others waiting: it leaves them, or has the caretaker hand
+ * out. */
 static void long_tasks_need_a_caretaker(void)
 {
     rp_future futures[40];
@@ -296,13 +298,15 @@ static void chosen_chunks(void)
     options.chunk = 40;
     for (int64_t i = 0; i < 400; i++)
         in[i] = i;
-    CU_ASSERT_EQUAL(rp_map(pool, short_nap, in, sizeof *in, 400, out, sizeof *out, &options), RP_OK);
+    CU_ASSERT_EQUAL(rp_map(pool, short_nap, in, sizeof *in, 400, out, sizeof *out, &options),
+                    RP_OK);
     CU_ASSERT_EQUAL(memcmp(in, out, sizeof in), 0);
     CU_ASSERT_EQUAL(done_by(pool, 0), before);
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
 }
 
-/* What rank 0 took for a moment's work proves long: others get what it has not begun, whether a caretaker asks for it or not. */
+/* What rank 0 took for a moment's work proves long: others get what it has not begun, whether a
+ * caretaker asks for it or not. */
 static void gives_back_what_proves_long(void)
 {
     enum { COUNT = 10000, LONG = 40 };
@@ -314,10 +318,12 @@ static void gives_back_what_proves_long(void)
         rp_pool *pool = open_working(2, ways[way]);
         for (int round = 0; round < 10; round++) {
             int by[3] = { 0 }, first = LONG * (40 + 20 * round);
-            CU_ASSERT_EQUAL(rp_map(pool, nap_of, in, sizeof *in, COUNT, out, sizeof *out, NULL), RP_OK); /* brief */
+            CU_ASSERT_EQUAL(rp_map(pool, nap_of, in, sizeof *in, COUNT, out, sizeof *out, NULL),
+                            RP_OK); /* brief */
             for (int i = first; i < first + LONG; i++)
                 in[i] = 10;
-            CU_ASSERT_EQUAL(rp_map(pool, nap_of, in, sizeof *in, COUNT, out, sizeof *out, &options), RP_OK);
+            CU_ASSERT_EQUAL(rp_map(pool, nap_of, in, sizeof *in, COUNT, out, sizeof *out, &options),
+                            RP_OK);
             for (int i = first; i < first + LONG; i++) {
                 in[i] = 0;
                 by[out[i]]++;
@@ -341,7 +347,8 @@ static void failures_and_retries(void)
     for (int i = 0; i < 200; i++) {
         rp_status status = rp_get(pool, futures[i], RP_FOREVER, NULL, 0, NULL);
         if (status == RP_ERR_TASK)
-            named += strstr(rp_error_message(), "on worker 0 (thread0) with code 7: on rank 0") != NULL;
+            named += strstr(rp_error_message(), "on worker 0 (thread0) with code 7: on rank 0") !=
+                     NULL;
         failed += status == RP_ERR_TASK;
     }
     CU_ASSERT_TRUE(failed > 0 && named == failed);

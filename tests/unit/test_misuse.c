@@ -1,5 +1,5 @@
-/* Calls that are wrong: each argument in turn, sizes at their ends, structs of another version, futures of nobody; and calls at a place
- * where they may not be made. */
+/* Calls that are wrong: each argument in turn, sizes at their ends, structs of another version,
+ * futures of nobody; and calls at a place where they may not be made. */
 /* limit: 120 */
 #include "calls.h"
 #include "threads.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ================================================================================================================== */
+/* ============================================================================================ */
 /* Without a pool: on a worker, where rp_open gave NULL, and behind rp_close. */
 
 static void without_a_pool(made_call *made, rp_status status, const char *what)
@@ -64,8 +64,9 @@ static void without_a_pool(made_call *made, rp_status status, const char *what)
 WITHOUT_A_POOL(CALL)
 #undef HERE
 
-/* ================================================================================================================== */
-/* Two workers, both of which are busy; a task that is queued behind; settled ones, one of them failed. */
+/* ============================================================================================ */
+/* Two workers, both of which are busy; a task that is queued behind; settled ones, one of them
+ * failed. */
 
 static void with_workers(made_call *made, rp_status status, const char *what)
 {
@@ -254,7 +255,7 @@ static void with_workers(made_call *made, rp_status status, const char *what)
 WITH_WORKERS(CALL)
 #undef HERE
 
-/* ================================================================================================================== */
+/* ============================================================================================ */
 /* Inside a task, which in a pool of one process can reach the pool. */
 
 static made_call *asked;
@@ -393,7 +394,7 @@ IN_A_TASK_WITHOUT_A_POOL(CALL)
 IN_A_STREAMS_TASK(CALL)
 #undef HERE
 
-/* ================================================================================================================== */
+/* ============================================================================================ */
 /* Inside an on_done function, which may not wait, while a worker is busy. */
 
 static void on_done(rp_pool *of, rp_future settled, const rp_outcome *how, void *user)
@@ -518,7 +519,8 @@ static void no_pool_after_its_end(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(pool = threads_open(1, NULL));
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
     CU_ASSERT_EQUAL(rp_apply(pool, echo, NULL, 0, NULL, 0, NULL), RP_ERR_INVALID);
-    CU_ASSERT(says("rp_apply: the pool is NULL: rp_open has not made one, or rp_close has ended it"));
+    CU_ASSERT(
+        says("rp_apply: the pool is NULL: rp_open has not made one, or rp_close has ended it"));
 }
 
 /* ---- what gives no status ---- */
@@ -560,7 +562,8 @@ static void no_status(void)
     future = submit(tells_nothing, 0, NULL);
     CU_ASSERT_EQUAL(rp_wait(pool, future, RP_FOREVER), RP_OK);
     CU_ASSERT_EQUAL(rp_outcome_of(pool, future, &outcome), RP_OK);
-    CU_ASSERT_TRUE(outcome.status == RP_ERR_TASK && outcome.code == RP_ERR_NOMEM); /* of rp_reserve; the rest was right */
+    CU_ASSERT_TRUE(outcome.status == RP_ERR_TASK &&
+                   outcome.code == RP_ERR_NOMEM); /* of rp_reserve; the rest was right */
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
 }
 
@@ -577,13 +580,16 @@ static void nothing_is_written(void)
     size = place = 77;
     no_stream = (rp_stream *)room;
     CU_ASSERT_EQUAL(rp_submit(pool, stranger, NULL, 0, NULL, &future), RP_ERR_UNREGISTERED);
-    CU_ASSERT_EQUAL(rp_map_async(pool, stranger, NULL, 0, 1, NULL, 0, NULL, &future), RP_ERR_UNREGISTERED);
+    CU_ASSERT_EQUAL(rp_map_async(pool, stranger, NULL, 0, 1, NULL, 0, NULL, &future),
+                    RP_ERR_UNREGISTERED);
     CU_ASSERT_EQUAL(rp_get(pool, busy, 0, room, LARGE, &size), RP_ERR_TIMEOUT);
     CU_ASSERT_EQUAL(rp_take(pool, busy, 0, &data, &size), RP_ERR_TIMEOUT);
     CU_ASSERT_EQUAL(rp_wait_any(pool, &busy, 1, 0, &place), RP_ERR_TIMEOUT);
     CU_ASSERT_EQUAL(rp_stream_open(pool, stream_of(0, false, NULL), &no_stream), RP_ERR_INVALID);
-    CU_ASSERT_EQUAL(rp_imap(pool, stranger, gives_nothing, NULL, NULL, &no_stream), RP_ERR_UNREGISTERED);
-    CU_ASSERT_TRUE(future.id == mark.id && data == before && size == 77 && place == 77 && no_stream == (rp_stream *)room);
+    CU_ASSERT_EQUAL(rp_imap(pool, stranger, gives_nothing, NULL, NULL, &no_stream),
+                    RP_ERR_UNREGISTERED);
+    CU_ASSERT_TRUE(future.id == mark.id && data == before && size == 77 && place == 77 &&
+                   no_stream == (rp_stream *)room);
     CU_ASSERT_EQUAL(rp_stats_of(pool, &stats), RP_OK);
     CU_ASSERT_EQUAL(stats.submitted, 1);
     open_gate();
@@ -594,9 +600,10 @@ int main(int argc, char **argv)
 {
     static CU_TestInfo no_pools[] = { WITHOUT_A_POOL(TEST) CU_TEST_INFO_NULL };
     static CU_TestInfo workers[] = { WITH_WORKERS(TEST) CU_TEST_INFO_NULL };
-    static CU_TestInfo task[] = { IN_A_TASK(TEST) IN_A_TASK_WITHOUT_A_POOL(TEST) IN_A_STREAMS_TASK(TEST)
-                                      CU_TEST_INFO_NULL };
-    static CU_TestInfo callback[] = { IN_ON_DONE(TEST) IN_THE_LAST_ON_DONE(TEST) CU_TEST_INFO_NULL };
+    static CU_TestInfo task[] = { IN_A_TASK(TEST) IN_A_TASK_WITHOUT_A_POOL(TEST)
+                                      IN_A_STREAMS_TASK(TEST) CU_TEST_INFO_NULL };
+    static CU_TestInfo callback[] = { IN_ON_DONE(TEST) IN_THE_LAST_ON_DONE(TEST)
+                                          CU_TEST_INFO_NULL };
     static CU_TestInfo rest[] = { { "a_future_twice", a_future_twice },
                                   { "no_pool_after_its_end", no_pool_after_its_end },
                                   { "no_status", no_status },

@@ -40,7 +40,9 @@ static struct {
 
 static struct said copy_of(int peer, const void *data, size_t size)
 {
-    return (struct said){ .peer = peer, .size = size, .bytes = memcpy(test_room(NULL, size), data, size) };
+    return (struct said){ .peer = peer,
+                          .size = size,
+                          .bytes = memcpy(test_room(NULL, size), data, size) };
 }
 
 static void hear(int peer, const void *data, size_t size)
@@ -55,15 +57,17 @@ static void next_round(void)
     for (int peer = 1; peer <= PEERS; peer++)
         for (int i = 0; i < before; i++)
             if (fake.in[i].peer == peer) {
-                const struct said *said = fake.later.size && fake.out_count == PEERS * (fake.last_round - 1) ? &fake.later
-                                                                                                             : &fake.in[i];
+                const struct said *said = fake.later.size &&
+                                                  fake.out_count == PEERS * (fake.last_round - 1)
+                                              ? &fake.later
+                                              : &fake.in[i];
                 hear(peer, said->bytes, said->size);
                 break;
             }
 }
 
-static rp_status fake_send(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                           bool *done)
+static rp_status fake_send(struct rpi_transport *transport, int peer, const void *data, size_t size,
+                           void *cookie, bool *done)
 {
     (void)transport;
     (void)cookie;
@@ -77,8 +81,8 @@ static rp_status fake_send(struct rpi_transport *transport, int peer, const void
     return RP_OK;
 }
 
-static rp_status fake_send_large(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                                 bool *done)
+static rp_status fake_send_large(struct rpi_transport *transport, int peer, const void *data,
+                                 size_t size, void *cookie, bool *done)
 {
     (void)transport;
     (void)cookie;
@@ -88,7 +92,8 @@ static rp_status fake_send_large(struct rpi_transport *transport, int peer, cons
     return RP_OK;
 }
 
-static rp_status fake_receive_large(struct rpi_transport *transport, int peer, void *data, size_t size, void *cookie)
+static rp_status fake_receive_large(struct rpi_transport *transport, int peer, void *data,
+                                    size_t size, void *cookie)
 {
     (void)transport;
     (void)cookie;
@@ -98,7 +103,8 @@ static rp_status fake_receive_large(struct rpi_transport *transport, int peer, v
     return RP_OK;
 }
 
-static rp_status fake_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
+static rp_status fake_poll(struct rpi_transport *transport, const struct rpi_events *events,
+                           bool *any)
 {
     (void)transport;
     *any = false;
@@ -125,9 +131,10 @@ static rp_status fake_poll(struct rpi_transport *transport, const struct rpi_eve
     return RP_OK;
 }
 
-static const struct rpi_transport_ops ops = {
-    .send = fake_send, .send_large = fake_send_large, .receive_large = fake_receive_large, .poll = fake_poll
-};
+static const struct rpi_transport_ops ops = { .send = fake_send,
+                                              .send_large = fake_send_large,
+                                              .receive_large = fake_receive_large,
+                                              .poll = fake_poll };
 
 static void free_said(struct said *said, int count)
 {
@@ -283,14 +290,21 @@ static void differs(const struct rpi_registry *theirs, const char *first, const 
 
 static void other_functions(void)
 {
-    static const char *more[] = { "alpha", "beta", "delta", "gamma" }, *fewer[] = { "alpha", "gamma" };
+    static const char *more[] = { "alpha", "beta", "delta", "gamma" },
+                      *fewer[] = { "alpha", "gamma" };
     static const char *last[] = { "alpha", "beta", "gamma", "zeta" }, *others[] = { "x", "y", "z" };
-    differs(&(const struct rpi_registry){ .names = more, .count = 4, .hash = 1 }, "delta", "rank 2 only");
-    differs(&(const struct rpi_registry){ .names = fewer, .count = 2, .hash = 2 }, "beta", "rank 0 only");
-    differs(&(const struct rpi_registry){ .names = last, .count = 4, .hash = 3 }, "zeta", "rank 2 only");
-    differs(&(const struct rpi_registry){ .names = more, .count = 1, .hash = 4 }, "beta", "rank 0 only");
-    differs(&(const struct rpi_registry){ .names = others, .count = 3, .hash = 5 }, "alpha", "rank 0 only");
-    differs(&(const struct rpi_registry){ .names = others, .count = 0, .hash = 6 }, "alpha", "rank 0 only");
+    differs(&(const struct rpi_registry){ .names = more, .count = 4, .hash = 1 }, "delta",
+            "rank 2 only");
+    differs(&(const struct rpi_registry){ .names = fewer, .count = 2, .hash = 2 }, "beta",
+            "rank 0 only");
+    differs(&(const struct rpi_registry){ .names = last, .count = 4, .hash = 3 }, "zeta",
+            "rank 2 only");
+    differs(&(const struct rpi_registry){ .names = more, .count = 1, .hash = 4 }, "beta",
+            "rank 0 only");
+    differs(&(const struct rpi_registry){ .names = others, .count = 3, .hash = 5 }, "alpha",
+            "rank 0 only");
+    differs(&(const struct rpi_registry){ .names = others, .count = 0, .hash = 6 }, "alpha",
+            "rank 0 only");
 }
 
 /* More names than a hello carries: the counts are told. */
@@ -304,7 +318,8 @@ static void too_many_names_to_compare(void)
         ours[i] = theirs[i] = texts[i];
     }
     theirs[COUNT] = "zz";
-    size_t size = hello_of(&(const struct rpi_registry){ .names = theirs, .count = COUNT + 1, .hash = 8 }, RP_OK);
+    size_t size = hello_of(
+        &(const struct rpi_registry){ .names = theirs, .count = COUNT + 1, .hash = 8 }, RP_OK);
     CU_ASSERT_TRUE(size <= RPI_BATCH_DEFAULT);
     begin();
     for (int peer = 1; peer <= PEERS; peer++)
@@ -352,7 +367,8 @@ static void trouble_elsewhere(void)
     free(ours);
 }
 
-/* A side channel that ranks 1 and 2 come to after rank 3 has said that it cannot serve: nobody says anything more before that. */
+/* A side channel that ranks 1 and 2 come to after rank 3 has said that it cannot serve: nobody says
+ * anything more before that. */
 static struct {
     struct rpi_oob_setup base;
     size_t good, bad; /* sizes of the two hellos */
@@ -368,7 +384,8 @@ static rp_status open_slowly(struct rpi_oob_setup *side, struct rpi_handshake_ga
     return RP_OK;
 }
 
-static rp_status gather_slowly(struct rpi_oob_setup *side, const bool *came, bool (*look)(void *context), void *context)
+static rp_status gather_slowly(struct rpi_oob_setup *side, const bool *came,
+                               bool (*look)(void *context), void *context)
 {
     (void)side;
     free_said(fake.in + fake.in_next, fake.in_count - fake.in_next);
@@ -439,7 +456,8 @@ static void one_never_comes(void)
 }
 
 /* Whatever a hello holds, rank 0 reads no further than its end, and every rank gets a verdict. */
-static void open_with_one_hello(const uint8_t *hello, size_t size, const uint8_t *good, size_t good_size, int *taken)
+static void open_with_one_hello(const uint8_t *hello, size_t size, const uint8_t *good,
+                                size_t good_size, int *taken)
 {
     begin();
     hear(1, hello, size);
@@ -719,7 +737,8 @@ static void damaged_verdicts(void)
     CU_ASSERT_TRUE(says("verdict is damaged"));
     end();
     static const uint32_t limits[] = { 0, 7, RPI_BATCH_MIN - 1, RPI_BATCH_MAX + 1, UINT32_MAX };
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) { /* a worker would make buffers of it */
+    for (size_t i = 0; i < sizeof limits / sizeof *limits;
+         i++) { /* a worker would make buffers of it */
         memcpy(bad, good, size);
         rpi_put32(bad + RPI_BATCH_HEADER + 8, limits[i]);
         CU_ASSERT_EQUAL(open_worker(&opening, bad, size), RP_ERR_BROKEN);
@@ -727,7 +746,8 @@ static void damaged_verdicts(void)
         end();
     }
     static const uint32_t timeouts[] = { 0, 999, 3600001, UINT32_MAX };
-    for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) { /* the kernel would be told of it */
+    for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts;
+         i++) { /* the kernel would be told of it */
         memcpy(bad, good, size);
         rpi_put32(bad + RPI_BATCH_HEADER + 64, 7); /* there is a side channel */
         rpi_put32(bad + RPI_BATCH_HEADER + 72, timeouts[i]);
@@ -776,7 +796,8 @@ static void argument_of_the_initializer(void)
     CU_ASSERT_TRUE(opening.init_arg.size == 5 && memcmp(opening.init_arg.data, "hello", 5) == 0);
     rpi_buffer_free((void *)(uintptr_t)opening.init_arg.data);
     (void)rpi_error(RP_ERR_TASK, "it went wrong here");
-    CU_ASSERT_EQUAL(rpi_handshake_report(&opening, RP_ERR_BROKEN), RP_OK); /* what the last verdict says */
+    CU_ASSERT_EQUAL(rpi_handshake_report(&opening, RP_ERR_BROKEN),
+                    RP_OK); /* what the last verdict says */
     CU_ASSERT_EQUAL_FATAL(fake.out_count, 3);
     CU_ASSERT_PTR_NOT_NULL(memmem(fake.out[2].bytes, fake.out[2].size, "it went wrong here", 18));
     end();
@@ -803,7 +824,8 @@ static void worker_without_memory(void)
     CU_ASSERT_EQUAL(rpi_handshake_argument(&opening), RP_ERR_NOMEM);
     CU_ASSERT_PTR_NULL(opening.init_arg.data);
     CU_ASSERT_EQUAL_FATAL(fake.out_count, 2);
-    CU_ASSERT_PTR_NOT_NULL(memmem(fake.out[1].bytes, fake.out[1].size, "initializer's argument", 22));
+    CU_ASSERT_PTR_NOT_NULL(
+        memmem(fake.out[1].bytes, fake.out[1].size, "initializer's argument", 22));
     end();
     free(good);
 }

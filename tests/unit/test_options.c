@@ -33,7 +33,8 @@ static void defaults_need_no_entry(void)
     CU_ASSERT_EQUAL(intern((struct rpi_options){ 0 }), 0);
     CU_ASSERT_EQUAL(memory.calls, 0);
     const struct rpi_options *options = rpi_options_at(&table, 0);
-    CU_ASSERT_TRUE(options->priority == 0 && options->retries == 0 && options->attempts == 0 && !(options->cost > 0));
+    CU_ASSERT_TRUE(options->priority == 0 && options->retries == 0 && options->attempts == 0 &&
+                   !(options->cost > 0));
     rpi_options_release(&table, 0);
     end();
 }
@@ -50,17 +51,19 @@ static void every_field_counts(void)
 {
     static int somebody;
     static struct rpi_completions outbox;
-    const struct rpi_options some[] = { { .priority = -1 },
-                                        { .retries = 1 },
-                                        { .attempts = 1 },
-                                        { .cost = 0.5 },
-                                        { .time_limit = 0.5 },
-                                        { .on_done = on_done },
-                                        { .user = &somebody },
-                                        { .worker = 1 },
-                                        { .hard = true },
-                                        { .outbox = &outbox },
-                                        { .priority = -1, .retries = 1, .attempts = 1, .cost = 0.5 } };
+    const struct rpi_options some[] = {
+        { .priority = -1 },
+        { .retries = 1 },
+        { .attempts = 1 },
+        { .cost = 0.5 },
+        { .time_limit = 0.5 },
+        { .on_done = on_done },
+        { .user = &somebody },
+        { .worker = 1 },
+        { .hard = true },
+        { .outbox = &outbox },
+        { .priority = -1, .retries = 1, .attempts = 1, .cost = 0.5 }
+    };
     enum { SOME = sizeof some / sizeof *some };
     uint32_t numbers[SOME];
     begin();

@@ -14,25 +14,82 @@ struct policy_case {
 };
 
 static const struct policy_case cases[] = {
-    { "unknown, idle", { .mean = -1, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 0 }, 1, 1 },
-    { "unknown, busy", { .mean = -1, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 1 }, 0, 0 },
-    { "very long, idle", { .mean = 1, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 0 }, 1, 1 },
-    { "very long, busy", { .mean = 1, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 1 }, 0, 0 },
-    { "long, idle", { .mean = 20 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 0 }, 1, 1 },
-    { "long, one ahead", { .mean = 20 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 1 }, 1, 1 },
-    { "long, two ahead", { .mean = 20 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 2 }, 0, 0 },
-    { "long, near the end", { .mean = 20 * RT, .round_trip = RT, .queued = 4, .workers = 4, .in_flight = 1 }, 0, 0 },
-    { "long, the last", { .mean = 20 * RT, .round_trip = RT, .queued = 1, .workers = 4, .in_flight = 0 }, 1, 1 },
-    { "middling, idle", { .mean = 2 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 0 }, 2, 10 },
-    { "middling, busy", { .mean = 2 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 3 }, 2, 10 },
-    { "middling, full", { .mean = 2 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = RPI_DEPTH }, 0, 0 },
-    { "middling, near the end", { .mean = 2 * RT, .round_trip = RT, .queued = 4, .workers = 4, .in_flight = 1 }, 0, 0 },
-    { "middling, shared", { .mean = 2 * RT, .round_trip = RT, .queued = 24, .workers = 4, .in_flight = 0 }, 3, 3 },
-    { "short, idle", { .mean = 100e-9, .round_trip = RT, .queued = 100000, .workers = 4, .in_flight = 0 }, 200, 65535 },
-    { "short, full", { .mean = 100e-9, .round_trip = RT, .queued = 100000, .workers = 4, .in_flight = RPI_DEPTH }, 0, 0 },
-    { "short, the last", { .mean = 100e-9, .round_trip = RT, .queued = 1, .workers = 4, .in_flight = 0 }, 1, 65535 },
-    { "no time at all", { .mean = 0, .round_trip = RT, .queued = 1U << 30, .workers = 1, .in_flight = 0 }, 65535, 65535 },
-    { "many workers", { .mean = 100e-9, .round_trip = RT, .queued = 10, .workers = 100000, .in_flight = 0 }, 1, 65535 },
+    { "unknown, idle",
+      { .mean = -1, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 0 },
+      1,
+      1 },
+    { "unknown, busy",
+      { .mean = -1, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 1 },
+      0,
+      0 },
+    { "very long, idle",
+      { .mean = 1, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 0 },
+      1,
+      1 },
+    { "very long, busy",
+      { .mean = 1, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 1 },
+      0,
+      0 },
+    { "long, idle",
+      { .mean = 20 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 0 },
+      1,
+      1 },
+    { "long, one ahead",
+      { .mean = 20 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 1 },
+      1,
+      1 },
+    { "long, two ahead",
+      { .mean = 20 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 2 },
+      0,
+      0 },
+    { "long, near the end",
+      { .mean = 20 * RT, .round_trip = RT, .queued = 4, .workers = 4, .in_flight = 1 },
+      0,
+      0 },
+    { "long, the last",
+      { .mean = 20 * RT, .round_trip = RT, .queued = 1, .workers = 4, .in_flight = 0 },
+      1,
+      1 },
+    { "middling, idle",
+      { .mean = 2 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 0 },
+      2,
+      10 },
+    { "middling, busy",
+      { .mean = 2 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = 3 },
+      2,
+      10 },
+    { "middling, full",
+      { .mean = 2 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = RPI_DEPTH },
+      0,
+      0 },
+    { "middling, near the end",
+      { .mean = 2 * RT, .round_trip = RT, .queued = 4, .workers = 4, .in_flight = 1 },
+      0,
+      0 },
+    { "middling, shared",
+      { .mean = 2 * RT, .round_trip = RT, .queued = 24, .workers = 4, .in_flight = 0 },
+      3,
+      3 },
+    { "short, idle",
+      { .mean = 100e-9, .round_trip = RT, .queued = 100000, .workers = 4, .in_flight = 0 },
+      200,
+      65535 },
+    { "short, full",
+      { .mean = 100e-9, .round_trip = RT, .queued = 100000, .workers = 4, .in_flight = RPI_DEPTH },
+      0,
+      0 },
+    { "short, the last",
+      { .mean = 100e-9, .round_trip = RT, .queued = 1, .workers = 4, .in_flight = 0 },
+      1,
+      65535 },
+    { "no time at all",
+      { .mean = 0, .round_trip = RT, .queued = 1U << 30, .workers = 1, .in_flight = 0 },
+      65535,
+      65535 },
+    { "many workers",
+      { .mean = 100e-9, .round_trip = RT, .queued = 10, .workers = 100000, .in_flight = 0 },
+      1,
+      65535 },
 };
 
 static void table_of_cases(void)
@@ -50,7 +107,8 @@ static void table_of_cases(void)
 }
 
 /* Every mixture of these. */
-static const double means[] = { -1, 0, 2e-9, 100e-9, 5e-6, RT, 15e-6, 100e-6, 101e-6, 400e-6, 501e-6, 1, 1e6 };
+static const double means[] = { -1,     0,      2e-9,   100e-9, 5e-6, RT, 15e-6,
+                                100e-6, 101e-6, 400e-6, 501e-6, 1,    1e6 };
 static const double trips[] = { 0.5e-6, RT, 1e-3 };
 static const uint64_t queues[] = { 1, 2, 3, 4, 5, 8, 100, 1000, 1000000, (uint64_t)1 << 40 };
 static const uint32_t crews[] = { 1, 2, 4, 1000 };
@@ -84,7 +142,8 @@ static void idle_worker_always_gets_work(void)
     for_every(check_idle);
 }
 
-/* The roster asks for the worker with the fewest batches only: who has more may not get what he is refused. */
+/* The roster asks for the worker with the fewest batches only: who has more may not get what he is
+ * refused. */
 static void check_falling(struct rpi_view view)
 {
     bool refused = false;
@@ -119,7 +178,8 @@ static void long_tasks_go_alone(void)
     for_every(check_long);
 }
 
-/* A batch of short tasks is predicted to take some round trips, and no more than a fair part of what is queued, or one round trip. */
+/* A batch of short tasks is predicted to take some round trips, and no more than a fair part of
+ * what is queued, or one round trip. */
 static void check_short(struct rpi_view view)
 {
     if (view.mean < 0 || view.mean > 10 * view.round_trip)
@@ -143,7 +203,8 @@ static bool recalls(double left, uint32_t tasks, double *again)
     return rpi_policy_recalls(&burden, again);
 }
 
-/* Asked for are much work that is left, and what should be done by now; between these it is looked at when that time has come. */
+/* Asked for are much work that is left, and what should be done by now; between these it is looked
+ * at when that time has come. */
 static void recalls_much_or_overdue(void)
 {
     double again;

@@ -69,7 +69,8 @@ static const struct rpi_future *future_of(uint64_t id)
 
 /* ---- what comes in */
 
-static rp_status give(int worker, enum rpi_kind kind, const struct rpi_frame *tasks, int count, uint64_t word)
+static rp_status give(int worker, enum rpi_kind kind, const struct rpi_frame *tasks, int count,
+                      uint64_t word)
 {
     uint8_t bytes[BATCH_LIMIT];
     struct rpi_writer writer;
@@ -90,7 +91,8 @@ static rp_status give(int worker, enum rpi_kind kind, const struct rpi_frame *ta
 
 static void results(int worker, int from, int count)
 {
-    CU_ASSERT_EQUAL(give(worker, RPI_RESULTS, given[worker] + from, count, (uint64_t)(MEAN * 1e9)), RP_OK);
+    CU_ASSERT_EQUAL(give(worker, RPI_RESULTS, given[worker] + from, count, (uint64_t)(MEAN * 1e9)),
+                    RP_OK);
 }
 
 static rp_status returned(int worker, const struct rpi_frame *tasks, int count)
@@ -144,7 +146,8 @@ static void goes_to_who_idles(void)
     hand_out();
     CU_ASSERT_EQUAL(given_count[1], 0); /* it has not been heard of since */
     CU_ASSERT_TRUE_FATAL(given_count[2] > 0);
-    CU_ASSERT_TRUE(given[2][0].id == kept[1].id && given[2][0].attempt == 1 && given[2][0].number == kept[1].number);
+    CU_ASSERT_TRUE(given[2][0].id == kept[1].id && given[2][0].attempt == 1 &&
+                   given[2][0].number == kept[1].number);
     CU_ASSERT_EQUAL(number_in(given[2][0].payload), kept[1].number);
     results(2, 0, given_count[2]);
     CU_ASSERT_TRUE(future_of(kept[1].id)->state == RP_DONE && future_of(kept[1].id)->attempts == 1);
@@ -161,7 +164,8 @@ static void goes_to_who_idles(void)
     end_master();
 }
 
-/* Little is left by prediction: nobody is asked.  When that time is over, and its tasks are not done, there is a long one. */
+/* Little is left by prediction: nobody is asked.  When that time is over, and its tasks are not
+ * done, there is a long one. */
 static void asked_when_overdue(void)
 {
     second_idles(NULL);
@@ -194,7 +198,8 @@ static void not_while_all_are_busy(void)
     end_master();
 }
 
-/* A worker that has answered and has nothing gets tasks again, whether its result or its answer came first. */
+/* A worker that has answered and has nothing gets tasks again, whether its result or its answer
+ * came first. */
 static void answers_in_either_order(void)
 {
     for (int first = 0; first < 2; first++) {
@@ -245,7 +250,8 @@ static void hard_tasks_stay(void)
     CU_ASSERT_EQUAL(given_count[2], 0);
     now += 1;
     nobody_is_asked();
-    CU_ASSERT_EQUAL(returned(1, given[1] + 1, 1), RP_OK); /* if they come back nevertheless, it gets them again */
+    CU_ASSERT_EQUAL(returned(1, given[1] + 1, 1),
+                    RP_OK); /* if they come back nevertheless, it gets them again */
     CU_ASSERT_EQUAL(master.own_tasks, TASKS - (uint64_t)given_count[1] + 1);
     end_master();
 }
@@ -294,7 +300,8 @@ static void cancels_share_messages(void)
     cancel(ids[2]);
     for (int i = 3; i < 5; i++)
         ids[i] = submit(NULL);
-    master.config.batch_limit = 1; /* what is queued fills a batch: it gets them beside those that it has */
+    master.config.batch_limit =
+        1; /* what is queued fills a batch: it gets them beside those that it has */
     rpi_master_dispatch(&master, now);
     cancel(ids[3]);
     cancel(ids[4]);
@@ -344,7 +351,8 @@ static void cancelled_ones_weigh_nothing(void)
     begin(1);
     for (uint32_t i = 0; i < 12; i++) {
         uint32_t size = i % 2 ? (uint32_t)sizeof large : i;
-        uint64_t id, bytes = master.queue.bytes + master.own_bytes, tasks = rpi_master_queued(&master);
+        uint64_t id, bytes = master.queue.bytes + master.own_bytes,
+                     tasks = rpi_master_queued(&master);
         struct rpi_request request = { .arg = large, .size = size, .options = options[i % 3] };
         for (int k = 0; k < 2; k++) {
             CU_ASSERT_EQUAL_FATAL(rpi_master_submit(&master, &request, now, &id), RP_OK);
@@ -355,7 +363,8 @@ static void cancelled_ones_weigh_nothing(void)
         CU_ASSERT_EQUAL(rpi_master_queued(&master), tasks + 1);
     }
     CU_ASSERT_EQUAL(rpi_master_cancel_all(&master, now), RP_OK);
-    CU_ASSERT_TRUE(master.queue.bytes == 0 && master.own_bytes == 0 && rpi_master_queued(&master) == 0);
+    CU_ASSERT_TRUE(master.queue.bytes == 0 && master.own_bytes == 0 &&
+                   rpi_master_queued(&master) == 0);
     nobody_is_asked();
     end_master();
 }
@@ -364,7 +373,8 @@ static void cancelled_ones_weigh_nothing(void)
 static void own_ones_by_rank(void)
 {
     const struct rpi_options low = { .priority = -5, .worker = 1, .hard = true },
-                             high = { .priority = 5, .worker = 1, .hard = true }, middle = { .priority = 1 };
+                             high = { .priority = 5, .worker = 1, .hard = true },
+                             middle = { .priority = 1 };
     begin(1);
     master.times[0].mean = 1; /* each goes alone */
     uint64_t order[5];
@@ -384,7 +394,8 @@ static void own_ones_by_rank(void)
     end_master();
 }
 
-/* Another attempt, another worker's task, one that is done, one that never was: none of them is taken. */
+/* Another attempt, another worker's task, one that is done, one that never was: none of them is
+ * taken. */
 static void wrong_answers(void)
 {
     second_idles(NULL);
@@ -407,7 +418,9 @@ static void wrong_answers(void)
 static void map_out(uint64_t *id)
 {
     static const uint64_t in[ITEMS] = { 0, 1, 2, 3, 4, 5, 6, 7 };
-    struct rpi_map_request request = { .in = in, .in_size = 8, .out_size = 0, .count = ITEMS, .chunk = 1 };
+    struct rpi_map_request request = {
+        .in = in, .in_size = 8, .out_size = 0, .count = ITEMS, .chunk = 1
+    };
     begin(2);
     CU_ASSERT_EQUAL_FATAL(rpi_master_map(&master, &request, now, id), RP_OK);
     hand_out();
@@ -448,7 +461,8 @@ static void chunks_come_back(void)
     end_master();
 }
 
-/* What has come back of a map is cancelled with it at once; what comes back later, when it comes. */
+/* What has come back of a map is cancelled with it at once; what comes back later, when it
+ * comes. */
 static void chunks_of_a_cancelled_map(void)
 {
     uint64_t id;
@@ -492,7 +506,8 @@ static void chunks_out(uint64_t *id)
     CU_ASSERT_EQUAL_FATAL(rpi_master_map(&master, &request, now, id), RP_OK);
     hand_out();
     CU_ASSERT_EQUAL_FATAL(master.queue.tasks, 0);
-    CU_ASSERT_TRUE_FATAL(given_count[1] == 1 && given_count[2] == 1 && given[1][0].chunk.count == 5);
+    CU_ASSERT_TRUE_FATAL(given_count[1] == 1 && given_count[2] == 1 &&
+                         given[1][0].chunk.count == 5);
     results(2, 0, 1);
 }
 
@@ -507,7 +522,8 @@ static void chunk_is_cut(void)
     CU_ASSERT_TRUE(master.queue.tasks == 3 && master.queue.bytes == 24);
     hand_out();
     CU_ASSERT_TRUE_FATAL(given_count[1] == 0 && given_count[2] == 1);
-    CU_ASSERT_TRUE(given[2][0].chunk.first == 2 && given[2][0].chunk.count == 3 && given[2][0].attempt == 1);
+    CU_ASSERT_TRUE(given[2][0].chunk.first == 2 && given[2][0].chunk.count == 3 &&
+                   given[2][0].attempt == 1);
     memcpy(&item, given[2][0].payload, sizeof item); /* as the application wrote it */
     CU_ASSERT_EQUAL(item, 2);
     CU_ASSERT_EQUAL(give(1, RPI_RESULTS, &chunk, 1, 0), RP_ERR_BROKEN); /* it has fewer items now */
@@ -544,7 +560,8 @@ static void cut_of_a_cancelled_map(void)
     CU_ASSERT_EQUAL(rpi_master_cancel(&master, id, rpi_master_future(&master, id), now), RP_OK);
     CU_ASSERT_EQUAL(take_batch(), RPI_CANCEL);
     CU_ASSERT_EQUAL(keeps(1, &chunk, 4), RP_OK);
-    CU_ASSERT_TRUE(master.queue.tasks == 0 && master.queue.bytes == 0 && master.counts.cancelled == 1);
+    CU_ASSERT_TRUE(master.queue.tasks == 0 && master.queue.bytes == 0 &&
+                   master.counts.cancelled == 1);
     rpi_master_drop_queued(&master);
     CU_ASSERT_EQUAL(keeps(1, &chunk, 3), RP_OK);
     CU_ASSERT_EQUAL(master.queue.tasks, 0);
@@ -579,7 +596,8 @@ static void cut_and_lost(void)
 
 /* ---- memory */
 
-/* Each allocation fails in turn: what was taken of the answer is not taken twice, though it went out again meanwhile. */
+/* Each allocation fails in turn: what was taken of the answer is not taken twice, though it went
+ * out again meanwhile. */
 static void answers_without_memory(void)
 {
     uint64_t failures = 0;
@@ -612,7 +630,8 @@ static void answers_without_memory(void)
     CU_ASSERT_TRUE(failures >= 3);
 }
 
-/* What was taken of the answer goes to the same worker, as the same attempt, and is given up there before the answer comes again. */
+/* What was taken of the answer goes to the same worker, as the same attempt, and is given up there
+ * before the answer comes again. */
 static void same_worker_gets_it_again(void)
 {
     int again = 0;
@@ -679,7 +698,8 @@ static CU_TestInfo tests[] = { { "goes_to_who_idles", goes_to_who_idles },
                                { "same_worker_gets_it_again", same_worker_gets_it_again },
                                { "asking_without_memory", asking_without_memory },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "recall", register_add, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "recall", register_add, NULL, NULL, NULL, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

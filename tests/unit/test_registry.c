@@ -1,4 +1,5 @@
-/* Names of task functions.  The process's table cannot be emptied: each test adds its own names, the fatal ones last. */
+/* Names of task functions.  The process's table cannot be emptied: each test adds its own names,
+ * the fatal ones last. */
 #include "harness.h"
 #include "memory.h"
 #include "proto/registry.h"
@@ -179,7 +180,8 @@ static CU_TestInfo tests[] = { { "empty_table", empty_table },
                                { "snapshot_without_memory", snapshot_without_memory },
                                { "clash_before_main", clash_before_main },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "registry", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "registry", NULL, NULL, NULL, NULL, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

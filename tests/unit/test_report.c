@@ -1,4 +1,5 @@
-/* What a tasks' process leaves in the shared memory: reports, their damage, and chunks that are put together again. */
+/* What a tasks' process leaves in the shared memory: reports, their damage, and chunks that are put
+ * together again. */
 #include "harness.h"
 
 #include "exec/child_result.h"
@@ -14,7 +15,9 @@ enum { FUNCTIONS = 5, CHILD_LIMIT = 512, ROOM = 16384 };
 static _Alignas(64) uint8_t bytes[ROOM];
 static char message[RPI_MESSAGE_MAX + 1];
 static struct rpi_task task;
-static const struct rpi_child_result_frame frame = { .task = &task, .functions = FUNCTIONS, .child_limit = CHILD_LIMIT };
+static const struct rpi_child_result_frame frame = { .task = &task,
+                                                     .functions = FUNCTIONS,
+                                                     .child_limit = CHILD_LIMIT };
 
 static void begin(void)
 {
@@ -26,7 +29,9 @@ static void begin(void)
 static uint32_t put_child(uint8_t *at, uint64_t id, uint32_t number, uint32_t length)
 {
     struct rpi_writer writer = { .base = at, .limit = ROOM };
-    struct rpi_frame child = { .id = id, .number = number, .attempt = 2, .function = 3, .length = length };
+    struct rpi_frame child = {
+        .id = id, .number = number, .attempt = 2, .function = 3, .length = length
+    };
     child.flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER;
     (void)rpi_writer_frame(&writer, &child);
     return writer.used;
@@ -78,8 +83,12 @@ static void damaged_head(void)
     const struct {
         int at;
         uint32_t value;
-    } damage[] = { { 0, 0 },  { 0, (uint32_t)size - 1 },   { 4, 1 },  { 8, RP_ERR_CRASHED }, { 8, 12345 }, { 16, 1 },
-                   { 20, 1 }, { 24, RPI_MESSAGE_MAX + 1 }, { 28, 8 }, { 28, UINT32_MAX },    { 32, 8 },    { 36, 1 } };
+    } damage[] = { { 0, 0 },     { 0, (uint32_t)size - 1 },
+                   { 4, 1 },     { 8, RP_ERR_CRASHED },
+                   { 8, 12345 }, { 16, 1 },
+                   { 20, 1 },    { 24, RPI_MESSAGE_MAX + 1 },
+                   { 28, 8 },    { 28, UINT32_MAX },
+                   { 32, 8 },    { 36, 1 } };
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
         uint8_t before[RPI_CHILD_RESULT_DATA];
         memcpy(before, bytes, sizeof before);
@@ -127,7 +136,9 @@ static void damaged_children(void)
 
 static uint32_t put_failure(uint8_t *at, uint32_t item, const char *text)
 {
-    struct rpi_item_failure failure = { .item = item, .status = RP_ERR_TASK, .code = 4, .message = text };
+    struct rpi_item_failure failure = {
+        .item = item, .status = RP_ERR_TASK, .code = 4, .message = text
+    };
     failure.length = (uint32_t)strlen(text);
     rpi_item_failure_put(at, &failure);
     return rpi_item_failure_size(failure.length);
@@ -145,7 +156,8 @@ static void chunks(void)
     given.size = 19;
     CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
     uint8_t *failures = bytes + RPI_CHILD_RESULT_DATA + 24;
-    uint32_t first = put_failure(failures, 1, "one"), both = first + put_failure(failures + first, 4, "four");
+    uint32_t first = put_failure(failures, 1, "one"),
+             both = first + put_failure(failures + first, 4, "four");
     given.size = 24 + both;
     given.failures = 2;
     CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_OK);
@@ -202,19 +214,22 @@ static void salvaged(void)
     task.size = sizeof in;
     task.chunk = (struct rpi_chunk){ .count = 7, .in_size = 4, .out_size = 4, .first = 100 };
     CU_ASSERT_EQUAL(rpi_chunk_resume_begin(&salvage, &alloc, &task), RP_OK);
-    CU_ASSERT_EQUAL(rpi_chunk_resume_add(&salvage, (const uint8_t *)in, 2, failures, size, 1), RP_OK);
+    CU_ASSERT_EQUAL(rpi_chunk_resume_add(&salvage, (const uint8_t *)in, 2, failures, size, 1),
+                    RP_OK);
     CU_ASSERT_EQUAL(rpi_chunk_resume_fail(&salvage, 1, &result), RP_OK);
     rpi_chunk_resume_rest(&salvage, &rest);
     CU_ASSERT_EQUAL(rest.chunk.count, 4);
     CU_ASSERT_EQUAL(rest.chunk.first, 103);
     CU_ASSERT_EQUAL(rest.size, 16);
     CU_ASSERT_PTR_EQUAL(rest.arg, in + 3);
-    CU_ASSERT_EQUAL(rpi_chunk_resume_add(&salvage, (const uint8_t *)(in + 3), 4, failures, size, 1), RP_OK);
+    CU_ASSERT_EQUAL(rpi_chunk_resume_add(&salvage, (const uint8_t *)(in + 3), 4, failures, size, 1),
+                    RP_OK);
     rpi_chunk_resume_finish(&salvage, &result);
     CU_ASSERT_EQUAL(result.status, RP_OK);
     CU_ASSERT_EQUAL(result.failures, 3);
     CU_ASSERT(rpi_child_result_failures((const uint8_t *)result.data + 32, result.size - 32, 3, 7));
-    const uint8_t *at = (const uint8_t *)result.data + 32, *end = (const uint8_t *)result.data + result.size;
+    const uint8_t *at = (const uint8_t *)result.data + 32,
+                  *end = (const uint8_t *)result.data + result.size;
     const uint32_t items[] = { 1, 2, 4 };
     for (int i = 0; i < 3; i++) {
         struct rpi_item_failure failure = { 0 };
@@ -238,7 +253,8 @@ static void all_salvaged(void)
     CU_ASSERT_EQUAL(rpi_chunk_resume_fail(&salvage, 1000, &result), RP_OK);
     rpi_chunk_resume_finish(&salvage, &result);
     CU_ASSERT_EQUAL(result.failures, 1000);
-    CU_ASSERT(rpi_child_result_failures((const uint8_t *)result.data + 3000, result.size - 3000, 1000, 1000));
+    CU_ASSERT(rpi_child_result_failures((const uint8_t *)result.data + 3000, result.size - 3000,
+                                        1000, 1000));
     rpi_buffer_free(result.owned);
 }
 
@@ -256,7 +272,8 @@ static void tail_says(const char *said, const char *kept)
     rpi_postmortem_tail_forward(&tail);
     (void)dup2(error, STDERR_FILENO);
     char passed[8192];
-    CU_ASSERT_EQUAL(read(other[0], passed, sizeof passed), (ssize_t)strlen(said)); /* every byte goes on */
+    CU_ASSERT_EQUAL(read(other[0], passed, sizeof passed),
+                    (ssize_t)strlen(said)); /* every byte goes on */
     CU_ASSERT_EQUAL(memcmp(passed, said, strlen(said)), 0);
     CU_ASSERT_EQUAL(rpi_postmortem_tail_lines(&tail, lines, sizeof lines), strlen(kept));
     CU_ASSERT_STRING_EQUAL(lines, kept);
@@ -280,13 +297,16 @@ static void tails(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo reports[] = {
-        { "whole", whole },   { "damaged_head", damaged_head }, { "damaged_children", damaged_children },
-        { "chunks", chunks }, { "garbage", garbage },           CU_TEST_INFO_NULL
-    };
-    static CU_TestInfo others[] = {
-        { "salvaged", salvaged }, { "all_salvaged", all_salvaged }, { "tails", tails }, CU_TEST_INFO_NULL
-    };
+    static CU_TestInfo reports[] = { { "whole", whole },
+                                     { "damaged_head", damaged_head },
+                                     { "damaged_children", damaged_children },
+                                     { "chunks", chunks },
+                                     { "garbage", garbage },
+                                     CU_TEST_INFO_NULL };
+    static CU_TestInfo others[] = { { "salvaged", salvaged },
+                                    { "all_salvaged", all_salvaged },
+                                    { "tails", tails },
+                                    CU_TEST_INFO_NULL };
     static CU_SuiteInfo suites[] = { { "reports", NULL, NULL, NULL, NULL, reports },
                                      { "others", NULL, NULL, NULL, NULL, others },
                                      CU_SUITE_INFO_NULL };

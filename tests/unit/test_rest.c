@@ -1,4 +1,5 @@
-/* What threads do that wait for a pool and have given the core away: for the thread sanitizer too. */
+/* What threads do that wait for a pool and have given the core away: for the thread sanitizer
+ * too. */
 /* limit: 120 */
 #include "base/clock.h"
 #include "harness.h"
@@ -171,7 +172,8 @@ static void woken_by_what_is_new(void)
     for (int i = 0; i < 5; i++) {
         begin();
         struct rpi_counts *counts = &pool->master.counts;
-        uint64_t *const news[] = { &counts->done, &counts->failed, &counts->cancelled, &counts->messages_in, &pool->turns };
+        uint64_t *const news[] = { &counts->done, &counts->failed, &counts->cancelled,
+                                   &counts->messages_in, &pool->turns };
         struct sleeper one = { .seconds = LONG };
         *news[i] = 7; /* it is no news for who comes later */
         start(&one);
@@ -236,7 +238,8 @@ static void each_is_woken(void)
     end();
 }
 
-/* Who slept on the transport goes, woken by what came there: the next one is to sleep on it, and must not sleep on beside nobody. */
+/* Who slept on the transport goes, woken by what came there: the next one is to sleep on it, and
+ * must not sleep on beside nobody. */
 static void the_next_one_parks(void)
 {
     begin();
@@ -310,7 +313,8 @@ static bool is_up(void)
     return up;
 }
 
-/* The lock's owner has it when the sleeper wakes: one that is polite does not even ask, and the owner stays what it is. */
+/* The lock's owner has it when the sleeper wakes: one that is polite does not even ask, and the
+ * owner stays what it is. */
 static void politely(void)
 {
     for (int polite = 0; polite < 2; polite++) {
@@ -348,7 +352,8 @@ static void when_nothing_else_goes_on(void)
     bed.may_doze = true;
     int journal;
     pool->journal = (struct rpi_journal *)(void *)&journal; /* it is not looked into */
-    CU_ASSERT_FALSE(rpi_idle_doze(pool));                   /* all is settled: what is not committed may be waited for */
+    CU_ASSERT_FALSE(
+        rpi_idle_doze(pool)); /* all is settled: what is not committed may be waited for */
     pool->master.unsettled = 1;
     CU_ASSERT_TRUE(rpi_idle_doze(pool));
     struct rpi_link stored;
@@ -426,7 +431,8 @@ static void a_long_rest_trims(void)
     }
 }
 
-/* Rank 0 looks after peers elsewhere all the time; what a long rest would give back is given back all the same. */
+/* Rank 0 looks after peers elsewhere all the time; what a long rest would give back is given back
+ * all the same. */
 static void with_peers_elsewhere(void)
 {
     struct memory memory = { 0 };

@@ -110,11 +110,14 @@ static void asked_ones_wait(void)
     rpi_roster_load(&roster, 1, 5, 100, 3);
     rpi_roster_load(&roster, 2, 5, 100, 4);
     rpi_roster_load(&roster, 1, 2, 101, 1);
-    CU_ASSERT_TRUE(roster.seats[1].movable == 7 && roster.seats[1].due > 103.9 && roster.seats[1].due < 104.1);
-    CU_ASSERT_PTR_EQUAL(rpi_list_first(&roster.loaded), &roster.seats[2].load); /* its last batch is the older */
+    CU_ASSERT_TRUE(roster.seats[1].movable == 7 && roster.seats[1].due > 103.9 &&
+                   roster.seats[1].due < 104.1);
+    CU_ASSERT_PTR_EQUAL(rpi_list_first(&roster.loaded),
+                        &roster.seats[2].load); /* its last batch is the older */
     rpi_roster_ask(&roster, 2);
     CU_ASSERT_PTR_EQUAL(rpi_list_first(&roster.loaded), &roster.seats[1].load);
-    CU_ASSERT_TRUE(roster.asked == 1 && !rpi_roster_has_credit(&roster, 2) && rpi_roster_has_credit(&roster, 1));
+    CU_ASSERT_TRUE(roster.asked == 1 && !rpi_roster_has_credit(&roster, 2) &&
+                   rpi_roster_has_credit(&roster, 1));
     CU_ASSERT_EQUAL(send_next(), 1);
     rpi_roster_answered(&roster, 2);
     CU_ASSERT_EQUAL(roster.asked, 0);
@@ -158,7 +161,8 @@ static void who_is_not_present_gets_nothing(void)
     rpi_roster_set(&roster, 1, RPI_LOST);
     rpi_roster_done(&roster, 1);
     rpi_roster_set(&roster, 2, RPI_LOST);
-    CU_ASSERT_TRUE(send_next() == 0 && roster.present == 1 && roster.lost == 2 && !rpi_roster_deserted(&roster));
+    CU_ASSERT_TRUE(send_next() == 0 && roster.present == 1 && roster.lost == 2 &&
+                   !rpi_roster_deserted(&roster));
     rpi_roster_set(&roster, 3, RPI_SUSPECT);
     CU_ASSERT_TRUE(roster.present == 0 && !rpi_roster_deserted(&roster));
     rpi_roster_set(&roster, 3, RPI_LOST);
@@ -189,7 +193,8 @@ static CU_TestInfo tests[] = { { "all_in_turn", all_in_turn },
                                { "random_use", random_use },
                                { "asked_ones_wait", asked_ones_wait },
                                { "without_memory", without_memory },
-                               { "who_is_not_present_gets_nothing", who_is_not_present_gets_nothing },
+                               { "who_is_not_present_gets_nothing",
+                                 who_is_not_present_gets_nothing },
                                { "copies_by_id_and_attempt", copies_by_id_and_attempt },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "roster", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };

@@ -1,5 +1,6 @@
-/* As test_shortage, with what is beyond single tasks: streams, maps that run meanwhile, on_done, inputs, spawned tasks, shared data, and
- * rp_on_each_worker.  Every allocation fails in turn, then some at random: nothing is lost and nothing leaks. */
+/* As test_shortage, with what is beyond single tasks: streams, maps that run meanwhile, on_done,
+ * inputs, spawned tasks, shared data, and rp_on_each_worker.  Every allocation fails in turn, then
+ * some at random: nothing is lost and nothing leaks. */
 /* limit: 240 */
 #include "calls.h"
 #include "local_pool.h"
@@ -10,14 +11,14 @@
 #define ITEMS 70 /* more than a stream has room for at first */
 
 /* The last call's status; made again until there is memory. */
-#define INSIST(wanted, made_call)                                                                                          \
-    do {                                                                                                                   \
-        int tries_ = 0;                                                                                                    \
-        rp_status status_;                                                                                                 \
-        while (again(status_ = (made_call), &tries_))                                                                      \
-            continue;                                                                                                      \
-        if (!tired)                                                                                                        \
-            compare(status_, (wanted), #made_call);                                                                        \
+#define INSIST(wanted, made_call)                                                                  \
+    do {                                                                                           \
+        int tries_ = 0;                                                                            \
+        rp_status status_;                                                                         \
+        while (again(status_ = (made_call), &tries_))                                              \
+            continue;                                                                              \
+        if (!tired)                                                                                \
+            compare(status_, (wanted), #made_call);                                                \
     } while (0)
 
 /* A task may have failed for want of memory at its worker. */
@@ -29,7 +30,8 @@ static bool was_short(const rp_outcome *how)
 
 /* ---- streams ---- */
 
-/* Takes `count` items: each once, in order where that was asked for; what was short of memory at its worker counts as one. */
+/* Takes `count` items: each once, in order where that was asked for; what was short of memory at
+ * its worker counts as one. */
 static void take(rp_stream *from, int count, bool ordered)
 {
     bool seen[ITEMS + 1] = { false };
@@ -59,7 +61,8 @@ static void streams(bool ordered)
             INSIST(RP_OK, rp_stream_submit(one, echo, &i, sizeof i, NULL, NULL));
             continue;
         }
-        INSIST(RP_OK, rp_submit(pool, echo, &i, sizeof i, i % 4 ? NULL : TASK(.priority = 1), &added));
+        INSIST(RP_OK,
+               rp_submit(pool, echo, &i, sizeof i, i % 4 ? NULL : TASK(.priority = 1), &added));
         if (i % 8 == 0)
             INSIST(RP_OK, rp_wait(pool, added, RP_FOREVER));
         INSIST(RP_OK, rp_stream_add(one, added));
@@ -110,7 +113,8 @@ static void spawns(void)
     INSIST(RP_OK, rp_stream_open(pool, &skips, &one));
     if (tired)
         return;
-    INSIST(RP_OK, rp_stream_submit(one, splits, &depth, sizeof depth, TASK(.retries = TRIES), NULL));
+    INSIST(RP_OK,
+           rp_stream_submit(one, splits, &depth, sizeof depth, TASK(.retries = TRIES), NULL));
     CU_ASSERT_EQUAL(rp_stream_end(one), RP_OK);
     for (rp_status status = RP_OK; status != RP_END && !tired;) {
         int tries = 0;
@@ -140,8 +144,8 @@ static void calls_back(void)
     rp_future tasks[10];
     told = 0;
     for (int i = 0; i < 10; i++)
-        INSIST(RP_OK,
-               rp_submit(pool, i % 2 ? echo : fails, &i, sizeof i, TASK(.on_done = on_done, .user = &one), &tasks[i]));
+        INSIST(RP_OK, rp_submit(pool, i % 2 ? echo : fails, &i, sizeof i,
+                                TASK(.on_done = on_done, .user = &one), &tasks[i]));
     INSIST(RP_OK, rp_wait_all(pool, tasks, 10, RP_ALL, RP_FOREVER));
     INSIST(RP_OK, rp_drain(pool, RP_FOREVER));
     CU_ASSERT_TRUE(tired || told == 10);
@@ -163,7 +167,9 @@ static void maps(void)
     INSIST(RP_OK, rp_map_async(pool, echo, in, sizeof *in, 300, out, sizeof *out, &options, &all));
     INSIST(RP_OK, rp_wait(pool, all, RP_FOREVER));
     for (int i = 0; i < 300 && !tired; i++)
-        wrong += statuses[i] == RP_OK ? out[i] != i : statuses[i] != RP_ERR_TASK; /* where a chunk found no room */
+        wrong += statuses[i] == RP_OK
+                     ? out[i] != i
+                     : statuses[i] != RP_ERR_TASK; /* where a chunk found no room */
     CU_ASSERT_EQUAL(wrong, 0);
     CU_ASSERT_EQUAL(rp_release(pool, all), RP_OK);
 }
@@ -191,16 +197,20 @@ static void follows(void)
     rp_future before[2] = { none, none }, sum = none;
     int result = 0, three = 3;
     large[0] = 4;
-    for (int tries = 0; tries < TRIES; tries++) { /* a task before may have been short at its worker */
-        INSIST(RP_OK, rp_submit(pool, echo, &three, sizeof three, TASK(.retries = TRIES), &before[0]));
-        INSIST(RP_OK, rp_submit(pool, echo, large, sizeof large, TASK(.retries = TRIES), &before[1]));
+    for (int tries = 0; tries < TRIES;
+         tries++) { /* a task before may have been short at its worker */
         INSIST(RP_OK,
-               rp_submit(pool, adds, "some argument", 14, TASK(.after = before, .after_count = 2, .retries = TRIES), &sum));
+               rp_submit(pool, echo, &three, sizeof three, TASK(.retries = TRIES), &before[0]));
+        INSIST(RP_OK,
+               rp_submit(pool, echo, large, sizeof large, TASK(.retries = TRIES), &before[1]));
+        INSIST(RP_OK, rp_submit(pool, adds, "some argument", 14,
+                                TASK(.after = before, .after_count = 2, .retries = TRIES), &sum));
         CU_ASSERT_EQUAL(rp_release(pool, before[0]), RP_OK);
         CU_ASSERT_EQUAL(rp_release(pool, before[1]), RP_OK);
         int again_tries = 0;
         rp_status status;
-        while (again(status = rp_get(pool, sum, RP_FOREVER, &result, sizeof result, NULL), &again_tries))
+        while (again(status = rp_get(pool, sum, RP_FOREVER, &result, sizeof result, NULL),
+                     &again_tries))
             continue;
         if (status == RP_OK || tired)
             break;
@@ -240,7 +250,8 @@ static void each_worker(void)
     rp_status status;
     do
         status = rp_on_each_worker(pool, echo, room, 100, statuses);
-    while (again(status == RP_ERR_TASK ? RP_ERR_NOMEM : status, &tries)); /* its result found no room there */
+    while (again(status == RP_ERR_TASK ? RP_ERR_NOMEM : status,
+                 &tries)); /* its result found no room there */
     CU_ASSERT_TRUE(tired || (status == RP_OK && statuses[0] == RP_OK));
 }
 
@@ -300,6 +311,7 @@ int main(int argc, char **argv)
                                    { "each_allocation_in_turn", each_allocation_in_turn },
                                    { "some_in_a_row", some_in_a_row },
                                    CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "scarcity", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+    static CU_SuiteInfo suites[] = { { "scarcity", NULL, NULL, NULL, NULL, tests },
+                                     CU_SUITE_INFO_NULL };
     return harness_main(argc, argv, suites);
 }

@@ -39,10 +39,14 @@ static struct rpi_share_message example = { .what = RPI_SHARE_MAP,
 static void message_golden(void)
 {
     static const uint8_t golden[] = {
-        2,  8, 0, 0, 64,   0,    0,    0,    0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, /* header */
-        5,  0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF, 0,    0,    0,    0x40, 1,    0,    0,    0,    /* what fd size */
-        77, 0, 0, 0, 0,    0,    0,    0,    0x10, 0x32, 0x54, 0x76, 0x98, 0xBA, 0xDC, 0xFE, /* pid token */
-        5,  0, 0, 0, 0,    0,    0,    0,    't',  'a',  'b',  'l',  'e',  0,    0,    0,    /* name */
+        2,    8,    0,    0,    64,   0,    0,    0,
+        0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, /* header */
+        5,    0,    0,    0,    0xFE, 0xFF, 0xFF, 0xFF,
+        0,    0,    0,    0x40, 1,    0,    0,    0, /* what fd size */
+        77,   0,    0,    0,    0,    0,    0,    0,
+        0x10, 0x32, 0x54, 0x76, 0x98, 0xBA, 0xDC, 0xFE, /* pid token */
+        5,    0,    0,    0,    0,    0,    0,    0,
+        't',  'a',  'b',  'l',  'e',  0,    0,    0, /* name */
     };
     uint8_t bytes[RPI_SHARE_MOST];
     struct rpi_reader reader;
@@ -52,7 +56,8 @@ static void message_golden(void)
     CU_ASSERT_EQUAL_FATAL(rpi_reader_open(&reader, golden, sizeof golden), RP_OK);
     CU_ASSERT_EQUAL(reader.kind, RPI_SHARE);
     CU_ASSERT_EQUAL_FATAL(rpi_share_get(&reader, &read), RP_OK);
-    CU_ASSERT(read.what == example.what && read.fd == example.fd && read.version == example.version);
+    CU_ASSERT(read.what == example.what && read.fd == example.fd &&
+              read.version == example.version);
     CU_ASSERT(read.size == example.size && read.token == example.token && read.pid == example.pid);
     CU_ASSERT(read.length == 5 && memcmp(read.name, "table", 5) == 0);
 }
@@ -234,9 +239,11 @@ static void open_worker(int worker)
 static void open_engines(void)
 {
     begin();
-    struct rpi_master_config config = {
-        .alloc = hook, .registry = &registry, .workers = WORKERS, .batch_limit = 2048, .first_generation = 5
-    };
+    struct rpi_master_config config = { .alloc = hook,
+                                        .registry = &registry,
+                                        .workers = WORKERS,
+                                        .batch_limit = 2048,
+                                        .first_generation = 5 };
     CU_ASSERT_EQUAL_FATAL(rpi_master_init(&master, &config), RP_OK);
     filled_count = 0;
     for (int i = 1; i <= WORKERS; i++) {
@@ -275,20 +282,25 @@ static bool deliver(void)
     bool any = false;
     for (struct rpi_batch *batch; (batch = rpi_master_outgoing(&master)); any = true) {
         uint16_t sends = batch->sends;
-        for (int again = 1; rpi_worker_receive(&workers[batch->peer], batch->bytes, batch->size) == RP_ERR_NOMEM; again--)
+        for (int again = 1;
+             rpi_worker_receive(&workers[batch->peer], batch->bytes, batch->size) == RP_ERR_NOMEM;
+             again--)
             CU_ASSERT(again > 0);
         filled_count += batch->piece_count;
         while (sends--)
             rpi_master_sent(&master, batch);
     }
     for (int i = 1; i <= WORKERS; i++) {
-        for (struct rpi_shared_datum *datum; (datum = rpi_shared_fetch_work(&workers[i])); any = true)
+        for (struct rpi_shared_datum *datum; (datum = rpi_shared_fetch_work(&workers[i]));
+             any = true)
             if (!rpi_shared_fetch_worked(&workers[i], datum, work(i, datum)))
                 CU_ASSERT(memory.refused > 0);
         for (struct rpi_arrival *arrival; (arrival = rpi_worker_incoming(&workers[i])); any = true)
             rpi_worker_arrived(&workers[i], arrival);
         for (struct rpi_batch *batch; (batch = rpi_worker_outgoing(&workers[i])); any = true) {
-            for (int again = 1; rpi_master_receive(&master, i, batch->bytes, batch->size, 1) == RP_ERR_NOMEM; again--)
+            for (int again = 1;
+                 rpi_master_receive(&master, i, batch->bytes, batch->size, 1) == RP_ERR_NOMEM;
+                 again--)
                 CU_ASSERT(again > 0);
             rpi_worker_sent(&workers[i], batch);
         }
@@ -306,14 +318,16 @@ static uint64_t submit_to(int worker)
     return id;
 }
 
-/* The next task of this worker, as far as it comes without another's help; NULL in it: nothing of that name. */
+/* The next task of this worker, as far as it comes without another's help; NULL in it: nothing of
+ * that name. */
 static bool run(int worker, const char *name, uint64_t *number, bool *missing)
 {
     struct rpi_task task;
     struct rpi_result result = { .status = RP_OK, .message = "" };
     if (!rpi_worker_next(&workers[worker], &task))
         return false;
-    const struct rpi_shared_datum *datum = rpi_shared_cache_named(&workers[worker].catalogue, name, task.epoch);
+    const struct rpi_shared_datum *datum = rpi_shared_cache_named(&workers[worker].catalogue, name,
+                                                                  task.epoch);
     *number = datum ? datum->number : 0;
     *missing = task.missing;
     rpi_worker_done(&workers[worker], &task, &result, 1e-3);
@@ -412,7 +426,8 @@ static void say(int worker, enum rpi_share_what what)
 {
     const struct rpi_share_message message = { .what = what, .version = 1, .fd = 41 };
     uint8_t said[RPI_SHARE_MOST];
-    CU_ASSERT_EQUAL(rpi_master_receive(&master, worker, said, rpi_share_put(said, &message), 1), RP_OK);
+    CU_ASSERT_EQUAL(rpi_master_receive(&master, worker, said, rpi_share_put(said, &message), 1),
+                    RP_OK);
 }
 
 /* What rank 0 says to a worker now; 0: nothing. */
@@ -435,7 +450,8 @@ static void tell(int worker, enum rpi_share_what what)
 {
     const struct rpi_share_message message = { .what = what, .version = 1, .fd = -1 };
     uint8_t said[RPI_SHARE_MOST];
-    CU_ASSERT_EQUAL(rpi_worker_receive(&workers[worker], said, rpi_share_put(said, &message)), RP_OK);
+    CU_ASSERT_EQUAL(rpi_worker_receive(&workers[worker], said, rpi_share_put(said, &message)),
+                    RP_OK);
 }
 
 /* What the worker is to do; it is done. */
@@ -450,7 +466,8 @@ static enum rpi_shared_state does(int worker, bool done)
     return state;
 }
 
-/* A worker has made room, and the version died: its task was done elsewhere.  What it has of that goes on, and what comes behind it. */
+/* A worker has made room, and the version died: its task was done elsewhere.  What it has of that
+ * goes on, and what comes behind it. */
 static void gone_behind_the_room(void)
 {
     uint64_t number;
@@ -472,7 +489,8 @@ static void gone_behind_the_room(void)
     close_engines();
 }
 
-/* Rank 0 works too, and cannot map what it made itself: it waits for its neighbour like any other, and is told what is dead. */
+/* Rank 0 works too, and cannot map what it made itself: it waits for its neighbour like any other,
+ * and is told what is dead. */
 static void rank_0_as_a_worker(void)
 {
     open_engines();
@@ -510,8 +528,8 @@ static bool hears(int worker, enum rpi_share_what what)
     return heard;
 }
 
-/* A worker waits for what its neighbour is to get, and the version dies: no task of it counts any more, but the worker has one, and others
- * behind it. */
+/* A worker waits for what its neighbour is to get, and the version dies: no task of it counts any
+ * more, but the worker has one, and others behind it. */
 static void gone_while_a_neighbour_fills(void)
 {
     open_engines();
@@ -528,8 +546,8 @@ static void gone_while_a_neighbour_fills(void)
     close_engines();
 }
 
-/* What a removal removed dies with its last task, and the removal with it, while tasks are handed out already: the next batch is not to see
- * it. */
+/* What a removal removed dies with its last task, and the removal with it, while tasks are handed
+ * out already: the next batch is not to see it. */
 static void dead_while_tasks_go_out(void)
 {
     open_engines();
@@ -546,7 +564,8 @@ static void dead_while_tasks_go_out(void)
     close_engines();
 }
 
-/* The process in a lost worker's place knows nothing of what the lost one was told, nor has it what that one had. */
+/* The process in a lost worker's place knows nothing of what the lost one was told, nor has it what
+ * that one had. */
 static void replaced_worker_is_told_anew(void)
 {
     open_engines();
@@ -596,12 +615,14 @@ static void dead_versions_are_dropped(void)
     CU_ASSERT_EQUAL(count_of(&workers[2].catalogue.data), 0);
     (void)submit_to(2);
     expect(2, "b", 2);
-    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&master.versions));)
+    for (struct rpi_shared_version *version;
+         (version = rpi_shared_versions_dead(&master.versions));)
         rpi_shared_version_free(&master.versions, version);
     close_engines();
 }
 
-/* One after the other, each request for memory is refused once: nothing is lost, and nobody is filled twice. */
+/* One after the other, each request for memory is refused once: nothing is lost, and nobody is
+ * filled twice. */
 static void each_allocation_fails(void)
 {
     bool refused = true;
@@ -635,33 +656,37 @@ static void bytes_nobody_made_room_for(void)
     CU_ASSERT_EQUAL(rpi_worker_receive(&workers[1], message, size), RP_ERR_BROKEN);
     data.what = RPI_SHARE_FILL;
     size = rpi_share_put(message, &data);
-    CU_ASSERT_EQUAL(rpi_worker_receive(&workers[1], message, size), RP_OK); /* it wanted that once */
+    CU_ASSERT_EQUAL(rpi_worker_receive(&workers[1], message, size),
+                    RP_OK); /* it wanted that once */
     data.what = RPI_SHARE_WANT;
     size = rpi_share_put(message, &data);
-    CU_ASSERT_EQUAL(rpi_master_receive(&master, 1, message, size, 1), RP_OK); /* GONE is the answer */
+    CU_ASSERT_EQUAL(rpi_master_receive(&master, 1, message, size, 1),
+                    RP_OK); /* GONE is the answer */
     while (deliver()) {}
     close_engines();
 }
 
-static CU_TestInfo tests[] = { { "message_golden", message_golden },
-                               { "message_damaged", message_damaged },
-                               { "epoch_of_a_batch", epoch_of_a_batch },
-                               { "versions_without_tasks_die_at_once", versions_without_tasks_die_at_once },
-                               { "versions_live_while_a_task_sees_them", versions_live_while_a_task_sees_them },
-                               { "versions_without_memory", versions_without_memory },
-                               { "one_worker_of_a_host_is_filled", one_worker_of_a_host_is_filled },
-                               { "on_rank_0s_host_none_is", on_rank_0s_host_none_is },
-                               { "each_host_is_filled", each_host_is_filled },
-                               { "a_worker_without_room", a_worker_without_room },
-                               { "rank_0_as_a_worker", rank_0_as_a_worker },
-                               { "gone_behind_the_room", gone_behind_the_room },
-                               { "gone_while_a_neighbour_fills", gone_while_a_neighbour_fills },
-                               { "dead_while_tasks_go_out", dead_while_tasks_go_out },
-                               { "replaced_worker_is_told_anew", replaced_worker_is_told_anew },
-                               { "dead_versions_are_dropped", dead_versions_are_dropped },
-                               { "each_allocation_fails", each_allocation_fails },
-                               { "bytes_nobody_made_room_for", bytes_nobody_made_room_for },
-                               CU_TEST_INFO_NULL };
+static CU_TestInfo tests[] = {
+    { "message_golden", message_golden },
+    { "message_damaged", message_damaged },
+    { "epoch_of_a_batch", epoch_of_a_batch },
+    { "versions_without_tasks_die_at_once", versions_without_tasks_die_at_once },
+    { "versions_live_while_a_task_sees_them", versions_live_while_a_task_sees_them },
+    { "versions_without_memory", versions_without_memory },
+    { "one_worker_of_a_host_is_filled", one_worker_of_a_host_is_filled },
+    { "on_rank_0s_host_none_is", on_rank_0s_host_none_is },
+    { "each_host_is_filled", each_host_is_filled },
+    { "a_worker_without_room", a_worker_without_room },
+    { "rank_0_as_a_worker", rank_0_as_a_worker },
+    { "gone_behind_the_room", gone_behind_the_room },
+    { "gone_while_a_neighbour_fills", gone_while_a_neighbour_fills },
+    { "dead_while_tasks_go_out", dead_while_tasks_go_out },
+    { "replaced_worker_is_told_anew", replaced_worker_is_told_anew },
+    { "dead_versions_are_dropped", dead_versions_are_dropped },
+    { "each_allocation_fails", each_allocation_fails },
+    { "bytes_nobody_made_room_for", bytes_nobody_made_room_for },
+    CU_TEST_INFO_NULL
+};
 static CU_SuiteInfo suites[] = { { "shared", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)

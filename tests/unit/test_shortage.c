@@ -1,5 +1,6 @@
-/* A pool of one process while memory runs short: every allocation fails in turn, then at random.  What was refused has changed
- * nothing and can be asked for again; nothing is lost and nothing leaks. */
+/* A pool of one process while memory runs short: every allocation fails in turn, then at random.
+ * What was refused has changed nothing and can be asked for again; nothing is lost and nothing
+ * leaks. */
 #include "harness.h"
 #include "local_pool.h"
 #include "scarce.h"
@@ -37,7 +38,8 @@ static rp_status fail(rp_call *call, const void *arg, size_t size)
 
 static int register_tasks(void)
 {
-    return rp_register("echo", echo) != RP_OK || rp_register("grow", grow) != RP_OK || rp_register("fail", fail) != RP_OK;
+    return rp_register("echo", echo) != RP_OK || rp_register("grow", grow) != RP_OK ||
+           rp_register("fail", fail) != RP_OK;
 }
 
 /* ---- calls, made again until there is memory */
@@ -62,7 +64,8 @@ static rp_status get(rp_future future, void *result, size_t capacity, size_t *si
     return status;
 }
 
-/* A task may have failed for want of memory in its worker: then it, and nothing else, is asked for again. */
+/* A task may have failed for want of memory in its worker: then it, and nothing else, is asked for
+ * again. */
 static bool worker_was_short(rp_future future)
 {
     rp_outcome outcome = RP_OUTCOME_INIT;
@@ -131,7 +134,8 @@ static void medium_results(void)
     rp_status status;
     while (again(status = rp_take(pool, future, RP_FOREVER, &taken, &size), &tries))
         CU_ASSERT_EQUAL(rp_state_of(pool, future), RP_DONE);
-    CU_ASSERT_TRUE(status == RP_OK && size == sizeof text && taken && memcmp(taken, text, size) == 0);
+    CU_ASSERT_TRUE(status == RP_OK && size == sizeof text && taken &&
+                   memcmp(taken, text, size) == 0);
     rp_free(taken);
     future = run(echo, "four", 4, NULL); /* its result needs a buffer only to be taken */
     while (again(status = rp_take(pool, future, RP_FOREVER, &taken, &size), &tries))
@@ -187,7 +191,8 @@ static void a_map(void)
     do {
         memset(out, 0, sizeof out);
         status = rp_map(pool, echo, in, sizeof *in, 300, out, sizeof *out, NULL);
-    } while (again(status == RP_ERR_TASK ? RP_ERR_NOMEM : status, &tries)); /* a chunk found no room */
+    } while (
+        again(status == RP_ERR_TASK ? RP_ERR_NOMEM : status, &tries)); /* a chunk found no room */
     CU_ASSERT_EQUAL(status, RP_OK);
     CU_ASSERT_EQUAL(memcmp(in, out, sizeof in), 0);
 }
@@ -291,7 +296,8 @@ static CU_TestInfo tests[] = { { "enough_memory", enough_memory },
                                { "some_in_a_row", some_in_a_row },
                                { "none_at_all", none_at_all },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "shortage", register_tasks, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "shortage", register_tasks, NULL, NULL, NULL, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

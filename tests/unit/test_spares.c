@@ -1,4 +1,5 @@
-/* Large buffers that are used again: bounded, from any thread, and freed wherever and whenever the application likes. */
+/* Large buffers that are used again: bounded, from any thread, and freed wherever and whenever the
+ * application likes. */
 #include "base/alloc.h"
 #include "harness.h"
 #include "memory.h"
@@ -67,7 +68,8 @@ static void every_size(void)
         CU_ASSERT_PTR_NOT_NULL_FATAL(buffer);
         CU_ASSERT_EQUAL((uintptr_t)buffer % _Alignof(max_align_t), 0);
         memset(buffer, 1, size);
-        CU_ASSERT_TRUE(memory.bytes - before >= size && memory.bytes - before <= size + size / 4 + 128);
+        CU_ASSERT_TRUE(memory.bytes - before >= size &&
+                       memory.bytes - before <= size + size / 4 + 128);
         rp_free(buffer);
         rpi_bufcache_end(alloc.cache);
         CU_ASSERT_EQUAL(memory.live, 0);
@@ -94,7 +96,8 @@ static void the_oldest_makes_room(void)
     CU_ASSERT_EQUAL(memory.calls, calls); /* it was the old one that went */
     for (int i = 0; i < 3; i++)
         rp_free(young[i]);
-    rp_free(rpi_buffer_new(&alloc, 1024 * KIB)); /* more than may be idle in all: it displaces nobody */
+    rp_free(
+        rpi_buffer_new(&alloc, 1024 * KIB)); /* more than may be idle in all: it displaces nobody */
     CU_ASSERT_EQUAL(memory.live, live + 3);
     rpi_bufcache_end(alloc.cache);
     CU_ASSERT_EQUAL(memory.live, 0);
@@ -173,7 +176,8 @@ static struct rpi_alloc open_plain(size_t most)
 static int loaded(const uint8_t *buffer, size_t size)
 {
     unsigned char pages[512];
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)buffer + page - 1) & ~(page - 1);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE),
+              begin = ((uintptr_t)buffer + page - 1) & ~(page - 1);
     size_t count = ((uintptr_t)buffer + size - begin) / page;
     int sum = 0;
     CU_ASSERT_FATAL(count <= sizeof pages);
@@ -228,7 +232,8 @@ static void idle_pages_go_back(void)
     get_several(&alloc, buffers, 1);
     for (int i = SEVERAL - 1; i > 0; i--)
         rp_free(buffers[i]);
-    CU_ASSERT_EQUAL(loaded(buffers[SEVERAL - 1], 64 * KIB), -1); /* the other slab's, where none is in use */
+    CU_ASSERT_EQUAL(loaded(buffers[SEVERAL - 1], 64 * KIB),
+                    -1); /* the other slab's, where none is in use */
     for (int i = 1; i < 16; i++)
         sum += loaded(buffers[i], 64 * KIB);
     CU_ASSERT_TRUE(sum > 0 && sum * sysconf(_SC_PAGESIZE) <= (long)(256 * KIB));

@@ -1,5 +1,5 @@
-/* What calls return that are right: of tasks that end in each way, of a pool that is short of memory, has lost a worker, is broken, or cannot
- * write its journal. */
+/* What calls return that are right: of tasks that end in each way, of a pool that is short of
+ * memory, has lost a worker, is broken, or cannot write its journal. */
 /* limit: 120 */
 #include "calls.h"
 #include "local_pool.h"
@@ -15,7 +15,7 @@
 
 static struct memory memory;
 
-/* ================================================================================================================== */
+/* ============================================================================================ */
 /* Tasks that end in each way: what waits for one returns how it ended. */
 
 static void with_tasks(made_call *made, rp_status status, const char *what)
@@ -86,7 +86,7 @@ WITH_TASKS(CALL)
 WITH_PROCESSES(CALL)
 #undef HERE
 
-/* ================================================================================================================== */
+/* ============================================================================================ */
 /* A worker is lost while it is busy, and its tasks may not start again. */
 
 /* Its worker is gone while it runs. */
@@ -157,7 +157,7 @@ static void each_worker_but_a_lost_one(void)
     COUNT_LEAKS();
 }
 
-/* ================================================================================================================== */
+/* ============================================================================================ */
 /* The transport has failed: the pool cannot go on. */
 
 static void broken(made_call *made, rp_status status, const char *what)
@@ -188,7 +188,8 @@ static rp_status takes_it_at_two(rp_call *at, const void *arg, size_t bytes)
 }
 RP_TASK(takes_it_at_two);
 
-/* A map that its pool does not outlive: what is known of its items, and of those of one that does not begin. */
+/* A map that its pool does not outlive: what is known of its items, and of those of one that does
+ * not begin. */
 static void items_of_a_broken_pool(void)
 {
     static const int64_t in[4] = { 0, 1, 2, 3 };
@@ -240,8 +241,9 @@ static void items_of_a_broken_pool(void)
 BROKEN(CALL)
 #undef HERE
 
-/* ================================================================================================================== */
-/* No memory from now on, while results are still to come that need some.  Afterwards all is as before. */
+/* ============================================================================================ */
+/* No memory from now on, while results are still to come that need some.  Afterwards all is as
+ * before. */
 
 static void without_memory(made_call *made, rp_status status, const char *what)
 {
@@ -251,7 +253,9 @@ static void without_memory(made_call *made, rp_status status, const char *what)
     done = submit(echo, 4, NULL);
     CU_ASSERT_EQUAL(rp_wait(pool, done, RP_FOREVER), RP_OK);
     CU_ASSERT_EQUAL(rp_stream_open(pool, NULL, &stream), RP_OK);
-    CU_ASSERT_EQUAL(rp_stream_open(pool, stream_of(sizeof(rp_stream_options), true, NULL), &other_stream), RP_OK);
+    CU_ASSERT_EQUAL(
+        rp_stream_open(pool, stream_of(sizeof(rp_stream_options), true, NULL), &other_stream),
+        RP_OK);
     CU_ASSERT_EQUAL(rp_stream_submit(other_stream, echo, room, 40, NULL, NULL), RP_OK);
     busy = submit(echo, 33, NULL);
     memory.fail_at = memory.calls + 1;
@@ -420,8 +424,9 @@ IN_A_POOR_TASK(CALL)
 WITH_A_BUSY_WORKER(CALL)
 #undef HERE
 
-/* ================================================================================================================== */
-/* No room: one task may be queued, and one is; a stream with one item in flight, and one that was ended. */
+/* ============================================================================================ */
+/* No room: one task may be queued, and one is; a stream with one item in flight, and one that was
+ * ended. */
 
 static void narrow(made_call *made, rp_status status, const char *what)
 {
@@ -461,7 +466,7 @@ static void narrow(made_call *made, rp_status status, const char *what)
 NARROW(CALL)
 #undef HERE
 
-/* ================================================================================================================== */
+/* ============================================================================================ */
 /* The disk is full, so the journal cannot keep what was done. */
 
 static char directory[200];
@@ -521,11 +526,14 @@ ON_A_FULL_DISK(CALL)
 int main(int argc, char **argv)
 {
     static CU_TestInfo tasks[] = { WITH_TASKS(TEST) WITH_PROCESSES(TEST) CU_TEST_INFO_NULL };
-    static CU_TestInfo lost[] = { LOSING_A_WORKER(TEST){ "each_worker_but_a_lost_one", each_worker_but_a_lost_one },
+    static CU_TestInfo lost[] = { LOSING_A_WORKER(TEST){ "each_worker_but_a_lost_one",
+                                                         each_worker_but_a_lost_one },
                                   CU_TEST_INFO_NULL };
-    static CU_TestInfo breaks[] = { BROKEN(TEST){ "items_of_a_broken_pool", items_of_a_broken_pool }, CU_TEST_INFO_NULL };
-    static CU_TestInfo poor_ones[] = { WITHOUT_MEMORY(TEST) IN_A_POOR_TASK(TEST)
-                                           WITH_A_BUSY_WORKER(TEST){ "ends_without_memory", ends_without_memory },
+    static CU_TestInfo breaks[] = {
+        BROKEN(TEST){ "items_of_a_broken_pool", items_of_a_broken_pool }, CU_TEST_INFO_NULL
+    };
+    static CU_TestInfo poor_ones[] = { WITHOUT_MEMORY(TEST) IN_A_POOR_TASK(TEST) WITH_A_BUSY_WORKER(
+                                           TEST){ "ends_without_memory", ends_without_memory },
                                        CU_TEST_INFO_NULL };
     static CU_TestInfo full[] = { NARROW(TEST) CU_TEST_INFO_NULL };
     static CU_TestInfo disk[] = { ON_A_FULL_DISK(TEST) CU_TEST_INFO_NULL };

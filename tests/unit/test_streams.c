@@ -1,4 +1,5 @@
-/* Very many futures as they finish; and where what was not waited for one by one goes: preferred workers, maps that run meanwhile. */
+/* Very many futures as they finish; and where what was not waited for one by one goes: preferred
+ * workers, maps that run meanwhile. */
 /* limit: 600 */
 #include "calls.h"
 #include "threads.h"
@@ -48,7 +49,8 @@ static void take_but_one(int64_t count, bool ordered, bool *seen)
         int64_t value = -1;
         CU_ASSERT_EQUAL_FATAL(rp_stream_next(stream, RP_FOREVER, &item), RP_OK);
         memcpy(&value, item.outcome->data, sizeof value);
-        wrong += value < 0 || value >= count || (uint64_t)value != item.index || (ordered && value != i) || seen[value];
+        wrong += value < 0 || value >= count || (uint64_t)value != item.index ||
+                 (ordered && value != i) || seen[value];
         seen[item.index] = true;
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -68,7 +70,8 @@ static double streams(int64_t count, enum way way, bool ordered)
     feed(count, way);
     take_but_one(count, ordered, seen);
     CU_ASSERT_EQUAL(rp_stream_end(stream), RP_OK);
-    CU_ASSERT_EQUAL(rp_stream_next(stream, RP_FOREVER, &item), RP_OK); /* not the end: one is left */
+    CU_ASSERT_EQUAL(rp_stream_next(stream, RP_FOREVER, &item),
+                    RP_OK); /* not the end: one is left */
     CU_ASSERT_FALSE(seen[item.index]);
     CU_ASSERT_EQUAL(rp_stream_next(stream, RP_FOREVER, &item), RP_END);
     CU_ASSERT_EQUAL(rp_stream_next(stream, RP_FOREVER, &item), RP_END);
@@ -186,7 +189,8 @@ static void begin_map(int workers)
 static rp_status picky(rp_call *at, const void *arg, size_t bytes)
 {
     int64_t value = *(const int64_t *)arg;
-    return value % 7 == 3 ? rp_fail(at, 5, "%d is against it", (int)value) : rp_return(at, arg, bytes);
+    return value % 7 == 3 ? rp_fail(at, 5, "%d is against it", (int)value)
+                          : rp_return(at, arg, bytes);
 }
 RP_TASK(picky);
 
@@ -194,7 +198,8 @@ static void map_with_statuses_of_items(void)
 {
     begin_map(2);
     options.statuses = statuses;
-    CU_ASSERT_EQUAL_FATAL(rp_map_async(pool, picky, in, 8, ITEMS, out, 8, &options, &future), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rp_map_async(pool, picky, in, 8, ITEMS, out, 8, &options, &future),
+                          RP_OK);
     CU_ASSERT_EQUAL(rp_wait(pool, future, RP_FOREVER), RP_OK);
     CU_ASSERT_EQUAL(rp_outcome_of(pool, future, &outcome), RP_OK);
     CU_ASSERT_TRUE(outcome.status == RP_ERR_TASK && outcome.size == 0);
@@ -226,10 +231,12 @@ static void map_in_chunks(void)
 {
     begin_map(3);
     options.chunk = 10;
-    CU_ASSERT_EQUAL_FATAL(rp_map_async(pool, chunk_of, in, 8, ITEMS, out, 8, &options, &future), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rp_map_async(pool, chunk_of, in, 8, ITEMS, out, 8, &options, &future),
+                          RP_OK);
     CU_ASSERT_EQUAL(rp_get(pool, future, RP_FOREVER, NULL, 0, NULL), RP_OK);
     for (int64_t i = 0; i < ITEMS; i++)
-        CU_ASSERT_TRUE(out[i] >= i - i % 10 && out[i] <= i); /* a chunk may be cut where it was not begun */
+        CU_ASSERT_TRUE(out[i] >= i - i % 10 &&
+                       out[i] <= i); /* a chunk may be cut where it was not begun */
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
 }
 
@@ -245,7 +252,8 @@ static void map_cancelled(void)
     begin_map(1);
     options.statuses = statuses;
     options.chunk = 1;
-    CU_ASSERT_EQUAL_FATAL(rp_map_async(pool, first_overruns, in, 8, ITEMS, NULL, 0, &options, &future), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        rp_map_async(pool, first_overruns, in, 8, ITEMS, NULL, 0, &options, &future), RP_OK);
     await_running();
     CU_ASSERT_EQUAL(rp_cancel(pool, future), RP_OK);
     CU_ASSERT_EQUAL(rp_get(pool, future, RP_FOREVER, NULL, 0, NULL), RP_ERR_CANCELLED);
@@ -265,9 +273,11 @@ static void map_among_other_futures(void)
     CU_ASSERT_EQUAL(rp_wait_any(pool, several, 2, RP_FOREVER, &place), RP_OK);
     CU_ASSERT_EQUAL(place, 1);
     CU_ASSERT_EQUAL(rp_wait_any(pool, several, 1, 0, &place), RP_ERR_TIMEOUT);
-    CU_ASSERT_EQUAL_FATAL(rp_map_async(pool, picky, in, 8, ITEMS, out, 8, NULL, &several[2]), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rp_map_async(pool, picky, in, 8, ITEMS, out, 8, NULL, &several[2]),
+                          RP_OK);
     CU_ASSERT_EQUAL(rp_wait_all(pool, several, 3, RP_FIRST_ERROR, RP_FOREVER), RP_OK);
-    CU_ASSERT_TRUE(rp_state_of(pool, several[0]) == RP_SENT || rp_state_of(pool, several[0]) == RP_QUEUED);
+    CU_ASSERT_TRUE(rp_state_of(pool, several[0]) == RP_SENT ||
+                   rp_state_of(pool, several[0]) == RP_QUEUED);
     CU_ASSERT_EQUAL(rp_state_of(pool, several[2]), RP_DONE);
     open_gate();
     CU_ASSERT_EQUAL(rp_wait_all(pool, several, 3, RP_ALL, RP_FOREVER), RP_OK);
@@ -277,11 +287,12 @@ static void map_among_other_futures(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo many[] = {
-        { "a_million_submitted", a_million_submitted }, { "a_million_in_order", a_million_in_order },
-        { "a_million_added", a_million_added },         { "a_million_settled_ones", a_million_settled_ones },
-        { "ends_when_told", ends_when_told },           CU_TEST_INFO_NULL
-    };
+    static CU_TestInfo many[] = { { "a_million_submitted", a_million_submitted },
+                                  { "a_million_in_order", a_million_in_order },
+                                  { "a_million_added", a_million_added },
+                                  { "a_million_settled_ones", a_million_settled_ones },
+                                  { "ends_when_told", ends_when_told },
+                                  CU_TEST_INFO_NULL };
     static CU_TestInfo preferred[] = { { "preferred_worker_is_free", preferred_worker_is_free },
                                        { "preferred_worker_is_busy", preferred_worker_is_busy },
                                        CU_TEST_INFO_NULL };

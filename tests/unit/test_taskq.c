@@ -51,7 +51,9 @@ static rp_status push(uint64_t id, uint32_t size, struct rpi_rank rank)
 {
     uint8_t *bytes = test_room(NULL, size);
     fill(bytes, size, id);
-    struct rpi_entry entry = { .id = id, .size = size, .function = (uint16_t)(id * 7), .data = size ? bytes : NULL };
+    struct rpi_entry entry = {
+        .id = id, .size = size, .function = (uint16_t)(id * 7), .data = size ? bytes : NULL
+    };
     rank.order = id;
     rp_status status = rpi_taskq_push(&queue, &entry, &rank);
     memset(bytes, 0x55, size); /* it was copied */
@@ -68,8 +70,8 @@ static bool is_whole(const struct rpi_entry *entry, uint32_t size)
 {
     uint8_t *bytes = test_room(NULL, size);
     fill(bytes, size, entry->id);
-    bool whole = entry->size == size && entry->function == (uint16_t)(entry->id * 7) && entry->flags == 0 &&
-                 (size == 0 || memcmp(entry->data, bytes, size) == 0);
+    bool whole = entry->size == size && entry->function == (uint16_t)(entry->id * 7) &&
+                 entry->flags == 0 && (size == 0 || memcmp(entry->data, bytes, size) == 0);
     free(bytes);
     return whole;
 }
@@ -274,11 +276,14 @@ static void longest_inline_argument(void)
 /* What is pointed at is neither copied nor touched. */
 static void pointers_are_kept(void)
 {
-    static const uint16_t flags[] = { RPI_ENTRY_LARGE, RPI_ENTRY_LARGE | RPI_ENTRY_OWNED, RPI_ENTRY_MAP, RPI_ENTRY_CHUNK };
+    static const uint16_t flags[] = { RPI_ENTRY_LARGE, RPI_ENTRY_LARGE | RPI_ENTRY_OWNED,
+                                      RPI_ENTRY_MAP, RPI_ENTRY_CHUNK };
     static uint8_t target[4];
     begin();
     for (uint32_t i = 0; i < 8; i++) {
-        struct rpi_entry entry = { .id = i + 1, .size = UINT32_MAX, .flags = flags[i % 4], .data = &target[i % 4] };
+        struct rpi_entry entry = {
+            .id = i + 1, .size = UINT32_MAX, .flags = flags[i % 4], .data = &target[i % 4]
+        };
         struct rpi_rank rank = { .priority = i < 4 ? 0 : -1, .order = i };
         CU_ASSERT_EQUAL(rpi_taskq_push(&queue, &entry, &rank), RP_OK);
     }

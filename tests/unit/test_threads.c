@@ -160,7 +160,8 @@ static void *feed(void *context)
     struct stream_user *user = context;
     for (int i = 0; i < 500; i++) {
         rp_status status;
-        while ((status = rp_stream_submit(user->stream, counted, NULL, 0, NULL, NULL)) == RP_ERR_FULL)
+        while ((status = rp_stream_submit(user->stream, counted, NULL, 0, NULL, NULL)) ==
+               RP_ERR_FULL)
             rest(1e-5);
         user->submitted += status == RP_OK;
     }
@@ -309,7 +310,8 @@ static rp_status gives_a_number(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(gives_a_number);
 
-/* It settles the task; on_done waits for a call of the application's, even one that takes the result away. */
+/* It settles the task; on_done waits for a call of the application's, even one that takes the
+ * result away. */
 static void calls_nothing_back(void)
 {
     rp_pool *pool = threads_open(1, NULL);

@@ -56,7 +56,8 @@ static void hook_is_used(void)
     CU_ASSERT_PTR_NULL(rpi_zeroed(&alloc, 10));
 }
 
-/* A buffer knows by itself where it came from, so that rp_free can be called after the pool's end. */
+/* A buffer knows by itself where it came from, so that rp_free can be called after the pool's
+ * end. */
 static void buffers_remember_their_hook(void)
 {
     struct memory first = { 0 }, second = { 0 };
@@ -120,7 +121,8 @@ static void error_keeps_the_last_text(void)
 {
     CU_ASSERT_EQUAL(rpi_error(RP_ERR_SIZE, "%s %d", "number", 5), RP_ERR_SIZE);
     CU_ASSERT_STRING_EQUAL(rp_error_message(), "number 5");
-    CU_ASSERT_EQUAL(rpi_error(RP_ERR_BROKEN, "then: %s", rp_error_message()), RP_ERR_BROKEN); /* its own text in it */
+    CU_ASSERT_EQUAL(rpi_error(RP_ERR_BROKEN, "then: %s", rp_error_message()),
+                    RP_ERR_BROKEN); /* its own text in it */
     CU_ASSERT_STRING_EQUAL(rp_error_message(), "then: number 5");
     CU_ASSERT_EQUAL(rpi_no_memory("a hat"), RP_ERR_NOMEM);
     CU_ASSERT_STRING_EQUAL(rp_error_message(), "out of memory for a hat");
@@ -135,15 +137,19 @@ static void error_cuts_what_is_too_long(void)
     CU_ASSERT_TRUE(length > 1000 && length < 5000);
 }
 
-/* The function that the application called, in place of one that it led to; a task's failure keeps the task's words. */
+/* The function that the application called, in place of one that it led to; a task's failure keeps
+ * the task's words. */
 static void error_names_the_call(void)
 {
     CU_ASSERT_EQUAL(rpi_named("rp_apply", RP_OK), RP_OK);
-    CU_ASSERT_EQUAL(rpi_named("rp_apply", rpi_error(RP_ERR_INVALID, "rp_submit: odd")), RP_ERR_INVALID);
+    CU_ASSERT_EQUAL(rpi_named("rp_apply", rpi_error(RP_ERR_INVALID, "rp_submit: odd")),
+                    RP_ERR_INVALID);
     CU_ASSERT_STRING_EQUAL(rp_error_message(), "rp_apply: odd");
-    CU_ASSERT_EQUAL(rpi_named("rp_get", rpi_error(RP_ERR_CONTEXT, "rp_apply may not")), RP_ERR_CONTEXT);
+    CU_ASSERT_EQUAL(rpi_named("rp_get", rpi_error(RP_ERR_CONTEXT, "rp_apply may not")),
+                    RP_ERR_CONTEXT);
     CU_ASSERT_STRING_EQUAL(rp_error_message(), "rp_get may not");
-    CU_ASSERT_EQUAL(rpi_named("rp_get", rpi_error(RP_ERR_BROKEN, "the pool cannot go on")), RP_ERR_BROKEN);
+    CU_ASSERT_EQUAL(rpi_named("rp_get", rpi_error(RP_ERR_BROKEN, "the pool cannot go on")),
+                    RP_ERR_BROKEN);
     CU_ASSERT_STRING_EQUAL(rp_error_message(), "rp_get: the pool cannot go on");
     CU_ASSERT_EQUAL(rpi_named("rp_get", rpi_error(RP_ERR_TASK, "on purpose")), RP_ERR_TASK);
     CU_ASSERT_STRING_EQUAL(rp_error_message(), "on purpose");
@@ -153,12 +159,14 @@ static void error_names_the_call(void)
 /* What Open MPI's launcher and settings are called is said under Open MPI alone. */
 static void advice_fits_the_mpi(void)
 {
-    static const enum rpi_advice all[] = { RPI_ADVICE_NETWORK, RPI_ADVICE_RECOVER, RPI_ADVICE_SPAWN, RPI_ADVICE_SRUN };
+    static const enum rpi_advice all[] = { RPI_ADVICE_NETWORK, RPI_ADVICE_RECOVER, RPI_ADVICE_SPAWN,
+                                           RPI_ADVICE_SRUN };
     CU_ASSERT_PTR_NOT_NULL(strstr(rpi_advice(RPI_ADVICE_NETWORK), "btl_tcp_if_include"));
     CU_ASSERT_PTR_NOT_NULL(strstr(rpi_advice(RPI_ADVICE_RECOVER), "--enable-recovery"));
     rpi_advice_is_open_mpi(false);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        static const char *const theirs[] = { "--mca", "btl_", "--enable-recovery", "--oversubscribe", "pmix", "mpirun" };
+        static const char *const theirs[] = { "--mca",           "btl_", "--enable-recovery",
+                                              "--oversubscribe", "pmix", "mpirun" };
         for (size_t k = 0; k < sizeof theirs / sizeof *theirs; k++)
             CU_ASSERT_PTR_NULL(strstr(rpi_advice(all[i]), theirs[k]));
     }
@@ -186,7 +194,8 @@ static void error_is_the_threads_own(void)
 static void version(void)
 {
     char text[50];
-    (void)snprintf(text, sizeof text, "%d.%d.%d", RP_VERSION_MAJOR, RP_VERSION_MINOR, RP_VERSION_PATCH);
+    (void)snprintf(text, sizeof text, "%d.%d.%d", RP_VERSION_MAJOR, RP_VERSION_MINOR,
+                   RP_VERSION_PATCH);
     CU_ASSERT_STRING_EQUAL(rp_version(), text);
 }
 
@@ -452,13 +461,16 @@ static CU_TestInfo statuses[] = { { "every_status_has_its_text", every_status_ha
 static CU_TestInfo logs[] = { { "sink_gets_every_level", sink_gets_every_level },
                               { "long_lines_are_cut", long_lines_are_cut },
                               CU_TEST_INFO_NULL };
-static CU_TestInfo others[] = {
-    { "little_endian", little_endian },       { "list_keeps_its_order", list_keeps_its_order },
-    { "time_goes_on", time_goes_on },         { "deadlines", deadlines },
-    { "watch_keeps_time", watch_keeps_time }, { "patience_runs_out_slowly", patience_runs_out_slowly },
-    { "one_at_a_time", one_at_a_time },       { "owner_and_one_that_tries", owner_and_one_that_tries },
-    { "owner_and_others", owner_and_others }, CU_TEST_INFO_NULL
-};
+static CU_TestInfo others[] = { { "little_endian", little_endian },
+                                { "list_keeps_its_order", list_keeps_its_order },
+                                { "time_goes_on", time_goes_on },
+                                { "deadlines", deadlines },
+                                { "watch_keeps_time", watch_keeps_time },
+                                { "patience_runs_out_slowly", patience_runs_out_slowly },
+                                { "one_at_a_time", one_at_a_time },
+                                { "owner_and_one_that_tries", owner_and_one_that_tries },
+                                { "owner_and_others", owner_and_others },
+                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "alloc", NULL, NULL, NULL, NULL, allocs },
                                  { "status", NULL, NULL, NULL, NULL, statuses },
                                  { "log", NULL, NULL, NULL, NULL, logs },

@@ -1,4 +1,5 @@
-/* The trace file: valid JSON, a row for each worker, a task once; what a death or a full disk leaves can be loaded too. */
+/* The trace file: valid JSON, a row for each worker, a task once; what a death or a full disk
+ * leaves can be loaded too. */
 #include "base/clock.h"
 #include "harness.h"
 #include "local_pool.h"
@@ -163,7 +164,8 @@ static int count(const char *one, const char *other)
 static const char *next_task(const char *from, const char *row, double *start, double *length)
 {
     for (const char *line; from && (line = strchr(from, '\n')); from = line + 1) {
-        const char *ts = strstr(from, "\"ts\":"), *dur = strstr(from, "\"dur\":"), *tid = strstr(from, row);
+        const char *ts = strstr(from, "\"ts\":"), *dur = strstr(from, "\"dur\":"),
+                   *tid = strstr(from, row);
         if (strncmp(from, "{\"ph\":\"X\"", 9) != 0 || !tid || tid > line)
             continue;
         *start = strtod(ts + 5, NULL);
@@ -209,7 +211,8 @@ static void all_kinds(void)
         CU_ASSERT_EQUAL(rp_submit(pool, i % 2 ? fast : slow, "x", 1, NULL, NULL), RP_OK);
     CU_ASSERT_EQUAL(rp_submit(pool, bad, NULL, 0, &twice, NULL), RP_OK);
     CU_ASSERT_EQUAL(rp_submit(pool, large, NULL, 0, NULL, NULL), RP_OK);
-    CU_ASSERT_EQUAL(rp_map(pool, fast, items, sizeof *items, 100, results, sizeof *results, NULL), RP_OK);
+    CU_ASSERT_EQUAL(rp_map(pool, fast, items, sizeof *items, 100, results, sizeof *results, NULL),
+                    RP_OK);
     CU_ASSERT_EQUAL(rp_drain(pool, RP_FOREVER), RP_OK);
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
     CU_ASSERT_EQUAL(memory.live, 0);
@@ -217,7 +220,8 @@ static void all_kinds(void)
     CU_ASSERT_TRUE(is_json(text));
     CU_ASSERT_EQUAL(count("\"ph\":\"X\"", "\"name\":\"slow\""), 5);
     CU_ASSERT_EQUAL(count("\"ph\":\"X\"", "\"name\":\"large\""), 1);
-    CU_ASSERT_EQUAL(count("\"name\":\"bad \\\"name\\\"\\\\?\"", "\"status\":\"the task failed\""), 2);
+    CU_ASSERT_EQUAL(count("\"name\":\"bad \\\"name\\\"\\\\?\"", "\"status\":\"the task failed\""),
+                    2);
     CU_ASSERT_EQUAL(count("\"name\":\"bad", "\"attempt\":2"), 1);
     CU_ASSERT_TRUE(count("\"name\":\"fast\"", "\"items\":") >= 1);
     CU_ASSERT_EQUAL(count("\"ph\":\"X\"", "\"number\":3,"), 1);
@@ -238,7 +242,9 @@ static void several_workers(void)
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
     read_file();
     CU_ASSERT_TRUE(is_json(text));
-    CU_ASSERT_EQUAL(count("\"ph\":\"X\"", "\"name\":\"fast\"") + count("\"ph\":\"X\"", "\"name\":\"slow\""), 3000);
+    CU_ASSERT_EQUAL(count("\"ph\":\"X\"", "\"name\":\"fast\"") +
+                        count("\"ph\":\"X\"", "\"name\":\"slow\""),
+                    3000);
     CU_ASSERT_EQUAL(count("process_name", "thread"), 4); /* each its own host */
     CU_ASSERT_EQUAL(count("thread_name", "worker"), 3);
     CU_ASSERT_TRUE(is_row("\"tid\":1") && is_row("\"tid\":2") && is_row("\"tid\":3"));
@@ -301,7 +307,8 @@ static void refused(void)
     memory = (struct memory){ 0 };
     config.trace = "/none/trace.json";
     CU_ASSERT_EQUAL(local_pool_open_as(&memory, &config, &pool), RP_ERR_IO);
-    CU_ASSERT_PTR_NOT_NULL(strstr(rp_error_message(), "/none/trace.json cannot be made: No such file"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(rp_error_message(), "/none/trace.json cannot be made: No such file"));
     config.trace = "";
     CU_ASSERT_EQUAL(local_pool_open_as(&memory, &config, &pool), RP_ERR_INVALID);
     CU_ASSERT_EQUAL(memory.live, 0);
@@ -328,7 +335,8 @@ static void over_the_journal(void)
     config.trace = other;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         memory = (struct memory){ 0 };
-        (void)snprintf(other, sizeof other, "%s/./journal%s", directory, ends[i]); /* another name of it */
+        (void)snprintf(other, sizeof other, "%s/./journal%s", directory,
+                       ends[i]); /* another name of it */
         CU_ASSERT_EQUAL(local_pool_open_as(&memory, &config, &pool), RP_ERR_INVALID);
         CU_ASSERT_PTR_NOT_NULL(strstr(rp_error_message(), "is a file of config.journal's"));
         CU_ASSERT_EQUAL(memory.live, 0);
@@ -356,10 +364,14 @@ static int remove_directory(void)
 
 int main(int argc, char **argv)
 {
-    static CU_TestInfo tests[] = { { "all_kinds", all_kinds }, { "several_workers", several_workers },
-                                   { "cut_off", cut_off },     { "full_disk", full_disk },
-                                   { "refused", refused },     { "over_the_journal", over_the_journal },
-                                   CU_TEST_INFO_NULL };
-    static CU_SuiteInfo suites[] = { { "trace", make_directory, remove_directory, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+    static CU_TestInfo tests[] = {
+        { "all_kinds", all_kinds }, { "several_workers", several_workers },
+        { "cut_off", cut_off },     { "full_disk", full_disk },
+        { "refused", refused },     { "over_the_journal", over_the_journal },
+        CU_TEST_INFO_NULL
+    };
+    static CU_SuiteInfo suites[] = {
+        { "trace", make_directory, remove_directory, NULL, NULL, tests }, CU_SUITE_INFO_NULL
+    };
     return harness_main(argc, argv, suites);
 }

@@ -64,7 +64,9 @@ static void answer(const struct rpi_frame *task)
 {
     uint8_t bytes[BATCH_LIMIT];
     struct rpi_writer writer;
-    struct rpi_frame frame = { .id = task->id, .function = task->function, .attempt = task->attempt, .length = 8 };
+    struct rpi_frame frame = {
+        .id = task->id, .function = task->function, .attempt = task->attempt, .length = 8
+    };
     rpi_writer_open(&writer, bytes, sizeof bytes);
     rpi_put_payload(rpi_writer_frame(&writer, &frame), "a result", 8);
     rpi_writer_close(&writer, RPI_RESULTS, 1000000000);
@@ -77,7 +79,8 @@ static int before(uint64_t id)
 {
     int count = 0, found = -1;
     rpi_master_dispatch(&master, now);
-    for (struct rpi_batch *batch; (batch = rpi_master_outgoing(&master)); rpi_master_dispatch(&master, now)) {
+    for (struct rpi_batch *batch; (batch = rpi_master_outgoing(&master));
+         rpi_master_dispatch(&master, now)) {
         struct rpi_reader reader;
         struct rpi_frame frames[300];
         int frame_count = 0;
@@ -172,7 +175,8 @@ static void through_others(void)
 {
     begin();
     uint64_t low = submit((struct wish){ 0 }, 0), other = submit((struct wish){ 0 }, 0);
-    uint64_t second = submit((struct wish){ 0 }, low), third = submit((struct wish){ .priority = -2 }, second);
+    uint64_t second = submit((struct wish){ 0 }, low),
+             third = submit((struct wish){ .priority = -2 }, second);
     submit_middles();
     const uint64_t both[] = { other, third };
     uint64_t id;
@@ -200,7 +204,8 @@ static void raised_more_than_once(void)
 static void others_stay(void)
 {
     begin();
-    uint64_t first = submit((struct wish){ .cost = 1 }, 0), second = submit((struct wish){ .cost = 1 }, 0);
+    uint64_t first = submit((struct wish){ .cost = 1 }, 0),
+             second = submit((struct wish){ .cost = 1 }, 0);
     submit_middles();
     (void)submit((struct wish){ .priority = 2 }, second);
     rpi_urgency_spread(&master);
@@ -248,7 +253,8 @@ static void cancelled_before(void)
     uint64_t low = submit((struct wish){ 0 }, 0);
     submit_middles();
     uint64_t urgent = submit((struct wish){ .priority = 2 }, low);
-    CU_ASSERT_EQUAL(rpi_master_cancel(&master, urgent, rpi_master_future(&master, urgent), now), RP_OK);
+    CU_ASSERT_EQUAL(rpi_master_cancel(&master, urgent, rpi_master_future(&master, urgent), now),
+                    RP_OK);
     CU_ASSERT_EQUAL(before(low), middles);
     end();
 }
@@ -300,7 +306,9 @@ static void wide(void)
 
 static void without_memory(void)
 {
-    static const struct wish lows[] = { { 0 }, { .size = 70000 }, { .priority = -1 }, { .cost = 1, .worker = 1 } };
+    static const struct wish lows[] = {
+        { 0 }, { .size = 70000 }, { .priority = -1 }, { .cost = 1, .worker = 1 }
+    };
     for (size_t i = 0; i < sizeof lows / sizeof *lows; i++) {
         uint64_t call = 1;
         for (bool refused = true; refused && call < 50; call++) {
@@ -337,7 +345,8 @@ static CU_TestInfo tests[] = { { "straight", straight },
                                { "wide", wide },
                                { "without_memory", without_memory },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "urgency", register_add, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
+static CU_SuiteInfo suites[] = { { "urgency", register_add, NULL, NULL, NULL, tests },
+                                 CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)
 {

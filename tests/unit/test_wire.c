@@ -1,4 +1,5 @@
-/* Messages to bytes and back: the bytes of this protocol version, round trips, and what damaged bytes do. */
+/* Messages to bytes and back: the bytes of this protocol version, round trips, and what damaged
+ * bytes do. */
 #include "harness.h"
 #include "memory.h"
 #include "proto/wire.h"
@@ -68,8 +69,8 @@ static const uint8_t golden_returned[] = {
 static const uint8_t golden_cut[] = {
     WORD8(02, 0B, 01, 00, 38, 00, 00, 00), /* version 2, RETURNED, 1 frame, 56 bytes */
     WORD8(00, 00, 00, 00, 00, 00, 00, 00), WORD8(08, 07, 06, 05, 04, 03, 02, 01), /* id */
-    WORD8(00, 00, 01, 08, 00, 00, 00, 00),                                        /* attempt 1, CHUNK */
-    WORD8(03, 00, 00, 00, 00, 00, 00, 00),                                        /* it keeps 3 items */
+    WORD8(00, 00, 01, 08, 00, 00, 00, 00), /* attempt 1, CHUNK */
+    WORD8(03, 00, 00, 00, 00, 00, 00, 00), /* it keeps 3 items */
     WORD8(00, 00, 00, 00, 00, 00, 00, 00), WORD8(00, 00, 00, 00, 00, 00, 00, 00),
 };
 
@@ -84,7 +85,11 @@ static const uint8_t golden_item_failure[] = {
 static struct rpi_frame task_frame(int i)
 {
     const struct rpi_frame frames[GOLDEN_FRAMES] = {
-        { .id = 0x0102030405060708, .function = 0x1234, .attempt = 1, .length = 8, .number = 0x0100000000000007 },
+        { .id = 0x0102030405060708,
+          .function = 0x1234,
+          .attempt = 1,
+          .length = 8,
+          .number = 0x0100000000000007 },
         { .id = 2, .attempt = 250, .flags = RPI_FRAME_NUMBER, .length = 3, .number = 42 },
         { .id = UINT64_MAX,
           .function = 0xFFFE,
@@ -92,7 +97,10 @@ static struct rpi_frame task_frame(int i)
           .flags = RPI_FRAME_LARGE | RPI_FRAME_CHUNK,
           .length = 1U << 30,
           .number = 43,
-          .chunk = { .count = 1U << 20, .in_size = 1024, .out_size = 5, .first = (uint64_t)1 << 32 } },
+          .chunk = { .count = 1U << 20,
+                     .in_size = 1024,
+                     .out_size = 5,
+                     .first = (uint64_t)1 << 32 } },
         { .id = 3, .attempt = 1, .number = 44 },
     };
     return frames[i];
@@ -162,9 +170,15 @@ static uint32_t write_results(uint8_t *bytes, uint32_t room)
 {
     struct rpi_writer writer;
     struct rpi_frame hi = { .id = 0x100000001, .function = 5, .attempt = 1, .length = 2 };
-    struct rpi_frame no = { .id = 0x100000002, .function = 5, .attempt = 3, .flags = RPI_FRAME_RAN | RPI_FRAME_FAILED };
-    struct rpi_frame chunk = { .id = 0x100000003, .function = 5, .attempt = 1, .flags = RPI_FRAME_RAN | RPI_FRAME_CHUNK };
-    struct rpi_item_failure bad = { .item = 1, .status = RP_ERR_SIZE, .code = -1, .message = "bad", .length = 3 };
+    struct rpi_frame no = {
+        .id = 0x100000002, .function = 5, .attempt = 3, .flags = RPI_FRAME_RAN | RPI_FRAME_FAILED
+    };
+    struct rpi_frame chunk = {
+        .id = 0x100000003, .function = 5, .attempt = 1, .flags = RPI_FRAME_RAN | RPI_FRAME_CHUNK
+    };
+    struct rpi_item_failure bad = {
+        .item = 1, .status = RP_ERR_SIZE, .code = -1, .message = "bad", .length = 3
+    };
     rpi_writer_open(&writer, bytes, room);
     rpi_put_payload(rpi_writer_frame(&writer, &hi), "hi", 2);
     no.ran = 123456789;
@@ -217,11 +231,14 @@ static void golden_recall_and_return(void)
     CU_ASSERT_EQUAL(rpi_reader_open(&reader, golden_returned, sizeof golden_returned), RP_OK);
     CU_ASSERT_TRUE(reader.kind == RPI_RETURNED && reader.left == 2);
     CU_ASSERT_EQUAL(rpi_reader_frame(&reader, &frame), RP_OK);
-    CU_ASSERT_TRUE(frame.id == 0x0102030405060708 && frame.attempt == 1 && frame.flags == 0 && frame.length == 0);
+    CU_ASSERT_TRUE(frame.id == 0x0102030405060708 && frame.attempt == 1 && frame.flags == 0 &&
+                   frame.length == 0);
     CU_ASSERT_EQUAL(rpi_reader_frame(&reader, &frame), RP_OK);
     CU_ASSERT_TRUE(frame.id == 0x0100000009 && frame.attempt == 250);
     CU_ASSERT_PTR_EQUAL(reader.at, reader.end);
-    const struct rpi_frame kept = { .id = 0x0102030405060708, .attempt = 1, .flags = RPI_FRAME_CHUNK, .chunk.count = 3 };
+    const struct rpi_frame kept = {
+        .id = 0x0102030405060708, .attempt = 1, .flags = RPI_FRAME_CHUNK, .chunk.count = 3
+    };
     rpi_writer_open(&writer, bytes, sizeof bytes);
     (void)rpi_writer_frame(&writer, &kept);
     rpi_writer_close(&writer, RPI_RETURNED, 0);
@@ -229,7 +246,8 @@ static void golden_recall_and_return(void)
     CU_ASSERT_EQUAL(memcmp(bytes, golden_cut, sizeof golden_cut), 0);
     CU_ASSERT_EQUAL(rpi_reader_open(&reader, golden_cut, sizeof golden_cut), RP_OK);
     CU_ASSERT_EQUAL(rpi_reader_frame(&reader, &frame), RP_OK);
-    CU_ASSERT_TRUE(frame.flags == RPI_FRAME_CHUNK && frame.chunk.count == 3 && frame.chunk.first == 0);
+    CU_ASSERT_TRUE(frame.flags == RPI_FRAME_CHUNK && frame.chunk.count == 3 &&
+                   frame.chunk.first == 0);
     CU_ASSERT_PTR_EQUAL(reader.at, reader.end);
 }
 
@@ -237,13 +255,16 @@ static void golden_failures(void)
 {
     uint8_t bytes[64];
     char message[RPI_MESSAGE_MAX + 1];
-    struct rpi_item_failure failure = { .item = 1, .status = RP_ERR_SIZE, .code = -1, .message = "bad", .length = 3 };
+    struct rpi_item_failure failure = {
+        .item = 1, .status = RP_ERR_SIZE, .code = -1, .message = "bad", .length = 3
+    };
     rp_status status;
     int code;
     CU_ASSERT_EQUAL(rpi_failure_size(2), sizeof golden_failure);
     rpi_failure_put(bytes, RP_ERR_TASK, -7, "no", 2);
     CU_ASSERT_EQUAL(memcmp(bytes, golden_failure, sizeof golden_failure), 0);
-    CU_ASSERT_EQUAL(rpi_failure_get(golden_failure, sizeof golden_failure, &status, &code, message), RP_OK);
+    CU_ASSERT_EQUAL(rpi_failure_get(golden_failure, sizeof golden_failure, &status, &code, message),
+                    RP_OK);
     CU_ASSERT_EQUAL(status, RP_ERR_TASK);
     CU_ASSERT_EQUAL(code, -7);
     CU_ASSERT_STRING_EQUAL(message, "no");
@@ -279,7 +300,8 @@ static void frame_sizes(void)
             uint8_t bytes[128];
             struct rpi_writer writer;
             struct rpi_frame frame = { .flags = flags[i], .length = length };
-            uint32_t padded = (length + 7) / 8 * 8, size = base[i] + (flags[i] & RPI_FRAME_LARGE ? 0 : padded);
+            uint32_t padded = (length + 7) / 8 * 8,
+                     size = base[i] + (flags[i] & RPI_FRAME_LARGE ? 0 : padded);
             CU_ASSERT_EQUAL(rpi_frame_size(flags[i], length), size);
             rpi_writer_open(&writer, bytes, sizeof bytes);
             uint8_t *at = rpi_writer_frame(&writer, &frame);
@@ -315,10 +337,13 @@ static uint64_t random_number(uint64_t *state)
 
 static struct rpi_frame random_frame(uint64_t *state)
 {
-    struct rpi_frame frame = { .id = random_number(state), .function = (uint16_t)random_number(state) };
+    struct rpi_frame frame = { .id = random_number(state),
+                               .function = (uint16_t)random_number(state) };
     frame.attempt = (uint8_t)random_number(state);
-    frame.flags = (uint8_t)(random_number(state) & (RPI_FRAME_LARGE | RPI_FRAME_NUMBER | RPI_FRAME_CHUNK));
-    frame.length = (uint32_t)(random_number(state) % (frame.flags & RPI_FRAME_LARGE ? UINT32_MAX - 64 : 200));
+    frame.flags = (uint8_t)(random_number(state) &
+                            (RPI_FRAME_LARGE | RPI_FRAME_NUMBER | RPI_FRAME_CHUNK));
+    frame.length = (uint32_t)(random_number(state) %
+                              (frame.flags & RPI_FRAME_LARGE ? UINT32_MAX - 64 : 200));
     if (frame.flags & RPI_FRAME_NUMBER)
         frame.number = random_number(state);
     if (frame.flags & RPI_FRAME_CHUNK) {
@@ -333,8 +358,8 @@ static struct rpi_frame random_frame(uint64_t *state)
 
 static bool same_frame(const struct rpi_frame *a, const struct rpi_frame *b)
 {
-    bool same = a->id == b->id && a->function == b->function && a->attempt == b->attempt && a->flags == b->flags &&
-                a->length == b->length;
+    bool same = a->id == b->id && a->function == b->function && a->attempt == b->attempt &&
+                a->flags == b->flags && a->length == b->length;
     if (a->flags & RPI_FRAME_NUMBER)
         same = same && a->number == b->number;
     if (a->flags & RPI_FRAME_CHUNK)
@@ -362,7 +387,8 @@ static bool there_and_back(uint64_t seed)
             rpi_put_payload(at, payload, frame.length);
     }
     rpi_writer_close(&writer, RPI_TASKS, seed);
-    if (rpi_reader_open(&reader, bytes, writer.used) != RP_OK || reader.left != count || reader.word != seed)
+    if (rpi_reader_open(&reader, bytes, writer.used) != RP_OK || reader.left != count ||
+        reader.word != seed)
         return false;
     for (int i = 0; i < count; i++) {
         struct rpi_frame frame, expected = random_frame(&again);
@@ -506,7 +532,8 @@ static void failures_cut_off(void)
     int code;
     for (size_t size = 0; size < sizeof golden_failure; size++) {
         uint8_t *copy = exact_copy(golden_failure, size);
-        CU_ASSERT_EQUAL(rpi_failure_get(copy, size, &status, &code, message), size < 8 ? RP_ERR_BROKEN : RP_OK);
+        CU_ASSERT_EQUAL(rpi_failure_get(copy, size, &status, &code, message),
+                        size < 8 ? RP_ERR_BROKEN : RP_OK);
         free(copy);
     }
     for (size_t size = 0; size < sizeof golden_item_failure; size++) {
@@ -524,7 +551,9 @@ static void message_too_long(void)
 {
     uint8_t bytes[8 + 2 * RPI_MESSAGE_MAX];
     char message[RPI_MESSAGE_MAX + 1];
-    struct rpi_item_failure failure = { .item = 0, .status = RP_ERR_TASK, .message = "", .length = 0 };
+    struct rpi_item_failure failure = {
+        .item = 0, .status = RP_ERR_TASK, .message = "", .length = 0
+    };
     rp_status status;
     int code;
     memset(bytes, 'x', sizeof bytes);
@@ -609,7 +638,9 @@ static void longest_payload(void)
     uint8_t bytes[RPI_BATCH_HEADER + RPI_FRAME_HEADER + 8];
     struct rpi_writer writer;
     struct rpi_reader reader;
-    const struct rpi_frame out = { .id = 1, .attempt = 1, .flags = RPI_FRAME_LARGE, .length = UINT32_MAX };
+    const struct rpi_frame out = {
+        .id = 1, .attempt = 1, .flags = RPI_FRAME_LARGE, .length = UINT32_MAX
+    };
     struct rpi_frame in = { 0 };
     rpi_writer_open(&writer, bytes, sizeof bytes);
     CU_ASSERT_TRUE_FATAL(rpi_writer_fits(&writer, rpi_frame_size(out.flags, out.length)));
@@ -641,10 +672,12 @@ static CU_TestInfo bytes[] = { { "writes_golden_tasks", writes_golden_tasks },
                                { "time_limits", time_limits },
                                { "longest_payload", longest_payload },
                                CU_TEST_INFO_NULL };
-static CU_TestInfo damage[] = { { "every_truncation", every_truncation }, { "every_damaged_byte", every_damaged_byte },
-                                { "random_damage", random_damage },       { "failures_cut_off", failures_cut_off },
-                                { "message_too_long", message_too_long }, { "unknown_status", unknown_status },
-                                { "huge_length", huge_length },           CU_TEST_INFO_NULL };
+static CU_TestInfo damage[] = {
+    { "every_truncation", every_truncation }, { "every_damaged_byte", every_damaged_byte },
+    { "random_damage", random_damage },       { "failures_cut_off", failures_cut_off },
+    { "message_too_long", message_too_long }, { "unknown_status", unknown_status },
+    { "huge_length", huge_length },           CU_TEST_INFO_NULL
+};
 static CU_SuiteInfo suites[] = { { "bytes", NULL, NULL, NULL, NULL, bytes },
                                  { "damage", NULL, NULL, NULL, NULL, damage },
                                  CU_SUITE_INFO_NULL };

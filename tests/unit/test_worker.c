@@ -30,12 +30,15 @@ static uint8_t *add_frame(struct rpi_frame frame)
 static void add_task(uint64_t id, const char *arg)
 {
     uint32_t length = (uint32_t)strlen(arg);
-    rpi_put_payload(add_frame((struct rpi_frame){ .id = id, .function = 1, .attempt = 1, .length = length }), arg, length);
+    rpi_put_payload(
+        add_frame((struct rpi_frame){ .id = id, .function = 1, .attempt = 1, .length = length }),
+        arg, length);
 }
 
 static void add_large(uint64_t id, uint32_t size)
 {
-    (void)add_frame((struct rpi_frame){ .id = id, .attempt = 1, .flags = RPI_FRAME_LARGE, .length = size });
+    (void)add_frame(
+        (struct rpi_frame){ .id = id, .attempt = 1, .flags = RPI_FRAME_LARGE, .length = size });
 }
 
 static rp_status give_kind(enum rpi_kind kind)
@@ -64,7 +67,9 @@ static rp_status stop(uint64_t how)
 static void begin(void)
 {
     memory = (struct memory){ .most = 1 << 24 };
-    struct rpi_worker_config config = { .alloc = memory_hook(&memory), .batch_limit = LIMIT, .functions = FUNCTIONS };
+    struct rpi_worker_config config = { .alloc = memory_hook(&memory),
+                                        .batch_limit = LIMIT,
+                                        .functions = FUNCTIONS };
     rpi_worker_init(&worker, &config);
     open_batch();
 }
@@ -134,7 +139,8 @@ static void tasks_in_their_order(void)
     no_task();
     add_task(11, "eleven");
     add_task(12, "");
-    add_frame((struct rpi_frame){ .id = 13, .function = 3, .attempt = 9, .flags = RPI_FRAME_NUMBER, .number = 77 });
+    add_frame((struct rpi_frame){
+        .id = 13, .function = 3, .attempt = 9, .flags = RPI_FRAME_NUMBER, .number = 77 });
     CU_ASSERT_EQUAL(give(), RP_OK);
     open_batch();
     add_task(14, "fourteen");
@@ -211,7 +217,8 @@ static void failures(void)
         struct rpi_frame frame = next_frame(&reader, i + 1);
         CU_ASSERT_EQUAL(frame.flags, RPI_FRAME_FAILED | RPI_FRAME_RAN);
         CU_ASSERT_EQUAL(frame.ran, 1000000000);
-        CU_ASSERT_EQUAL(rpi_failure_get(frame.payload, frame.length, &status, &code, message), RP_OK);
+        CU_ASSERT_EQUAL(rpi_failure_get(frame.payload, frame.length, &status, &code, message),
+                        RP_OK);
         CU_ASSERT_EQUAL(status, RP_ERR_TASK);
         CU_ASSERT_EQUAL(code, -5);
         CU_ASSERT_STRING_EQUAL(message, words[i]);
@@ -262,7 +269,9 @@ static void large_results(void)
     for (uint64_t id = 1; id <= COUNT; id++) {
         struct rpi_task task = next_task(id);
         uint32_t size = LIMIT + (uint32_t)id;
-        struct rpi_result result = { .message = "", .owned = rpi_buffer_new(&alloc, size), .size = size };
+        struct rpi_result result = { .message = "",
+                                     .owned = rpi_buffer_new(&alloc, size),
+                                     .size = size };
         result.data = result.owned;
         memset(result.owned, (int)id, size);
         if (!rpi_worker_fits(&worker, &result))
@@ -313,7 +322,8 @@ static void short_result_with_a_buffer(void)
     end();
 }
 
-/* A task whose large argument is not there yet holds up those behind it; large ones may be complete in any order. */
+/* A task whose large argument is not there yet holds up those behind it; large ones may be complete
+ * in any order. */
 static void large_arguments(void)
 {
     begin();
@@ -322,7 +332,8 @@ static void large_arguments(void)
     add_task(3, "between");
     add_large(4, 3000);
     CU_ASSERT_EQUAL(give(), RP_OK);
-    struct rpi_arrival *first = rpi_worker_incoming(&worker), *second = rpi_worker_incoming(&worker);
+    struct rpi_arrival *first = rpi_worker_incoming(&worker),
+                       *second = rpi_worker_incoming(&worker);
     CU_ASSERT_TRUE_FATAL(first && second && !rpi_worker_incoming(&worker));
     CU_ASSERT_TRUE(first->size == 5000 && second->size == 3000 && first->peer == 0);
     run_next(1, 0);
@@ -346,14 +357,16 @@ static void large_arguments(void)
 static void chunks(void)
 {
     struct rpi_reader reader;
-    struct rpi_frame chunk = { .id = 5, .function = 2, .attempt = 1, .flags = RPI_FRAME_CHUNK, .length = 12 };
+    struct rpi_frame chunk = {
+        .id = 5, .function = 2, .attempt = 1, .flags = RPI_FRAME_CHUNK, .length = 12
+    };
     chunk.chunk = (struct rpi_chunk){ .count = 3, .in_size = 4, .out_size = 1, .first = 1000 };
     begin();
     rpi_put_payload(add_frame(chunk), "aaaabbbbcccc", 12);
     CU_ASSERT_EQUAL(give(), RP_OK);
     struct rpi_task task = next_task(5);
-    CU_ASSERT_TRUE(task.is_chunk && task.chunk.count == 3 && task.chunk.in_size == 4 && task.chunk.out_size == 1 &&
-                   task.chunk.first == 1000 && task.size == 12);
+    CU_ASSERT_TRUE(task.is_chunk && task.chunk.count == 3 && task.chunk.in_size == 4 &&
+                   task.chunk.out_size == 1 && task.chunk.first == 1000 && task.size == 12);
     struct rpi_result result = { .message = "", .data = "abc", .size = 3, .failures = 0 };
     rpi_worker_done(&worker, &task, &result, 1e-6);
     rpi_worker_flush(&worker);
@@ -518,7 +531,8 @@ static void map_cancelled(void)
         chunk.number = id <= 2 ? 50 : 60;
         (void)add_frame(chunk);
     }
-    add_frame((struct rpi_frame){ .id = 5, .attempt = 1, .flags = RPI_FRAME_NUMBER, .number = 60 }); /* no chunk of it */
+    add_frame((struct rpi_frame){
+        .id = 5, .attempt = 1, .flags = RPI_FRAME_NUMBER, .number = 60 }); /* no chunk of it */
     CU_ASSERT_EQUAL(give(), RP_OK);
     open_batch();
     (void)add_frame((struct rpi_frame){ .flags = RPI_FRAME_NUMBER, .number = 60 });
@@ -552,7 +566,8 @@ static rp_status recall(void)
     return give_kind(RPI_RECALL);
 }
 
-/* All behind the running one, in their order, whatever batch they are in; what comes later is run. */
+/* All behind the running one, in their order, whatever batch they are in; what comes later is
+ * run. */
 /* Tasks 2 and 3 have begun elsewhere, before task 1 was answered or behind it. */
 static void what_has_begun_elsewhere_stays(void)
 {
@@ -572,7 +587,8 @@ static void what_has_begun_elsewhere_stays(void)
     for (uint64_t id = 2; id <= 3; id++) {
         task = next_task(id);
         CU_ASSERT_FALSE(task.cancelled);
-        CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8), id == 2); /* up to one that has left */
+        CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8),
+                        id == 2); /* up to one that has left */
         answer(&task, "", 0, 0);
     }
     no_task();
@@ -597,13 +613,15 @@ static void who_does_not_follow(void)
     struct rpi_task tasks[8];
     begin();
     add_task(1, "x");
-    (void)add_frame((struct rpi_frame){ .id = 2, .function = 1, .attempt = 2, .flags = RPI_FRAME_RAN, .ran = 500000000 });
+    (void)add_frame((struct rpi_frame){
+        .id = 2, .function = 1, .attempt = 2, .flags = RPI_FRAME_RAN, .ran = 500000000 });
     add_large(3, 100000);
     add_task(4, "x");
     CU_ASSERT_EQUAL(give(), RP_OK);
     struct rpi_task task = next_task(1);
     CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8), 1);
-    CU_ASSERT(tasks[0].id == 2 && tasks[0].attempt == 2 && tasks[0].limit > 0.49 && tasks[0].limit < 0.51);
+    CU_ASSERT(tasks[0].id == 2 && tasks[0].attempt == 2 && tasks[0].limit > 0.49 &&
+              tasks[0].limit < 0.51);
     worker.catalogue.ready++; /* of other shared data than was promised */
     CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8), 0);
     worker.catalogue.ready--;
@@ -655,7 +673,8 @@ static void keeps_its_next_task(void)
     end();
 }
 
-/* Large arguments are here, or under way, and stay; who is cancelled is not run when it comes up. */
+/* Large arguments are here, or under way, and stay; who is cancelled is not run when it comes
+ * up. */
 static void keeps_large_ones(void)
 {
     static const uint64_t ids[] = { 2, 5 };
@@ -697,12 +716,15 @@ static uint32_t cut(void *context)
 
 static void add_chunk(uint64_t id, uint8_t attempt)
 {
-    struct rpi_frame chunk = { .id = id, .attempt = attempt, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 12 };
+    struct rpi_frame chunk = {
+        .id = id, .attempt = attempt, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 12
+    };
     chunk.chunk = (struct rpi_chunk){ .count = 3, .in_size = 4, .out_size = 1 };
     rpi_put_payload(add_frame(chunk), "aaaabbbbcccc", 12);
 }
 
-/* The next message: chunk `id` keeps so many items (0: it says nothing of a chunk), and these go. */
+/* The next message: chunk `id` keeps so many items (0: it says nothing of a chunk), and these
+ * go. */
 static void says_cut(uint64_t id, uint32_t items, const uint64_t *ids, int count)
 {
     struct rpi_reader reader;
@@ -712,7 +734,8 @@ static void says_cut(uint64_t id, uint32_t items, const uint64_t *ids, int count
     CU_ASSERT_EQUAL_FATAL(reader.left, count + (items > 0));
     if (items > 0) {
         struct rpi_frame frame = next_frame(&reader, id);
-        CU_ASSERT_TRUE(frame.attempt == 1 && frame.flags == RPI_FRAME_CHUNK && frame.chunk.count == items);
+        CU_ASSERT_TRUE(frame.attempt == 1 && frame.flags == RPI_FRAME_CHUNK &&
+                       frame.chunk.count == items);
     }
     for (int i = 0; i < count; i++)
         CU_ASSERT_EQUAL(next_frame(&reader, ids[i]).flags, 0);
@@ -841,7 +864,9 @@ static void stopped_while_it_runs(void)
 
 static void add_list(uint64_t task, uint64_t from, const uint64_t *ids, uint32_t count)
 {
-    struct rpi_frame frame = { .id = task, .flags = RPI_FRAME_NUMBER, .number = from, .length = 8 * count };
+    struct rpi_frame frame = {
+        .id = task, .flags = RPI_FRAME_NUMBER, .number = from, .length = 8 * count
+    };
     uint8_t *at = add_frame(frame);
     for (uint32_t i = 0; i < count; i++)
         rpi_put64(at + 8 * (size_t)i, ids[i]);
@@ -855,7 +880,8 @@ static void add_outcome(uint64_t id, const char *text)
 
 static bool input_is(const struct rpi_task *task, uint32_t i, const char *text)
 {
-    return task->inputs[i].size == strlen(text) && memcmp(task->inputs[i].data, text, strlen(text)) == 0;
+    return task->inputs[i].size == strlen(text) &&
+           memcmp(task->inputs[i].data, text, strlen(text)) == 0;
 }
 
 static void inputs_come_with_their_task(void)
@@ -882,7 +908,8 @@ static void inputs_come_with_their_task(void)
     rpi_worker_arrived(&worker, arrival);
     struct rpi_task task = next_task(1);
     CU_ASSERT_EQUAL_FATAL(task.input_count, 4);
-    CU_ASSERT_TRUE(input_is(&task, 0, "") && input_is(&task, 1, "twenty") && input_is(&task, 3, ""));
+    CU_ASSERT_TRUE(input_is(&task, 0, "") && input_is(&task, 1, "twenty") &&
+                   input_is(&task, 3, ""));
     CU_ASSERT_TRUE(task.inputs[2].size == 4000 && ((const char *)task.inputs[2].data)[3999] == 'L');
     answer(&task, "", 0, 0);
     task = next_task(2);
@@ -891,13 +918,15 @@ static void inputs_come_with_their_task(void)
     uint64_t live = memory.live;
     open_batch();
     for (uint64_t id = 20; id <= 23; id++)
-        (void)add_frame((struct rpi_frame){ .id = id, .flags = RPI_FRAME_FAILED }); /* needed no more */
+        (void)add_frame(
+            (struct rpi_frame){ .id = id, .flags = RPI_FRAME_FAILED }); /* needed no more */
     CU_ASSERT_EQUAL(give_kind(RPI_INPUT), RP_OK);
     CU_ASSERT_EQUAL(memory.live, live - 6);
     end();
 }
 
-/* Rank 0 may send again what it never told this worker to forget, which was silent then: each payload has its room. */
+/* Rank 0 may send again what it never told this worker to forget, which was silent then: each
+ * payload has its room. */
 static void input_that_comes_twice(void)
 {
     static const uint64_t ids[] = { 21 };
@@ -967,7 +996,9 @@ static void refused_batches(void)
     CU_ASSERT_EQUAL(give(), RP_ERR_BROKEN);
     open_batch();
     add_large(1, 3000);
-    struct rpi_frame chunk = { .id = 1, .attempt = 1, .flags = RPI_FRAME_CHUNK, .chunk = { .count = 3, .in_size = 1 } };
+    struct rpi_frame chunk = {
+        .id = 1, .attempt = 1, .flags = RPI_FRAME_CHUNK, .chunk = { .count = 3, .in_size = 1 }
+    };
     add_frame(chunk); /* of no bytes */
     CU_ASSERT_EQUAL(give(), RP_ERR_BROKEN);
     open_batch();
@@ -995,7 +1026,9 @@ static void refused_batches(void)
 
 static uint32_t write_tasks(void)
 {
-    struct rpi_frame chunk = { .id = 3, .attempt = 1, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 6 };
+    struct rpi_frame chunk = {
+        .id = 3, .attempt = 1, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 6
+    };
     chunk.chunk = (struct rpi_chunk){ .count = 2, .in_size = 3, .out_size = 1 };
     open_batch();
     add_task(1, "one");
@@ -1069,7 +1102,8 @@ static void every_damaged_byte(void)
 
 /* ---- memory */
 
-/* Each allocation of a receive fails in turn: nothing has changed, and the same batch is taken the next time. */
+/* Each allocation of a receive fails in turn: nothing has changed, and the same batch is taken the
+ * next time. */
 static void receive_without_memory(void)
 {
     uint64_t call = 1;
@@ -1088,7 +1122,8 @@ static void receive_without_memory(void)
             no_task();
             CU_ASSERT_EQUAL(give(), RP_OK);
         }
-        CU_ASSERT_TRUE(rpi_worker_incoming(&worker) && rpi_worker_incoming(&worker) && !rpi_worker_incoming(&worker));
+        CU_ASSERT_TRUE(rpi_worker_incoming(&worker) && rpi_worker_incoming(&worker) &&
+                       !rpi_worker_incoming(&worker));
         run_next(1, 0);
         end();
     }
@@ -1111,41 +1146,43 @@ static void next_without_memory(void)
     }
 }
 
-static CU_TestInfo tests[] = { { "tasks_in_their_order", tasks_in_their_order },
-                               { "nothing_to_flush", nothing_to_flush },
-                               { "failures", failures },
-                               { "full_batches", full_batches },
-                               { "large_results", large_results },
-                               { "short_result_with_a_buffer", short_result_with_a_buffer },
-                               { "large_arguments", large_arguments },
-                               { "chunks", chunks },
-                               { "stop_finishes_what_is_there", stop_finishes_what_is_there },
-                               { "stop_that_drops", stop_that_drops },
-                               { "stop_alone", stop_alone },
-                               { "cancelled_before_it_starts", cancelled_before_it_starts },
-                               { "cancelled_while_it_runs", cancelled_while_it_runs },
-                               { "all_cancelled", all_cancelled },
-                               { "map_cancelled", map_cancelled },
-                               { "cancelled_without_memory", cancelled_without_memory },
-                               { "what_has_begun_elsewhere_stays", what_has_begun_elsewhere_stays },
-                               { "what_has_begun_elsewhere_is_not_dropped", what_has_begun_elsewhere_is_not_dropped },
-                               { "who_does_not_follow", who_does_not_follow },
-                               { "hands_back_what_has_not_started", hands_back_what_has_not_started },
-                               { "keeps_its_next_task", keeps_its_next_task },
-                               { "keeps_large_ones", keeps_large_ones },
-                               { "cuts_the_running_chunk", cuts_the_running_chunk },
-                               { "cuts_the_next_chunk", cuts_the_next_chunk },
-                               { "hands_back_many", hands_back_many },
-                               { "hands_back_without_memory", hands_back_without_memory },
-                               { "stopped_while_it_runs", stopped_while_it_runs },
-                               { "inputs_come_with_their_task", inputs_come_with_their_task },
-                               { "input_that_comes_twice", input_that_comes_twice },
-                               { "inputs_without_memory", inputs_without_memory },
-                               { "refused_batches", refused_batches },
-                               { "every_damaged_byte", every_damaged_byte },
-                               { "receive_without_memory", receive_without_memory },
-                               { "next_without_memory", next_without_memory },
-                               CU_TEST_INFO_NULL };
+static CU_TestInfo tests[] = {
+    { "tasks_in_their_order", tasks_in_their_order },
+    { "nothing_to_flush", nothing_to_flush },
+    { "failures", failures },
+    { "full_batches", full_batches },
+    { "large_results", large_results },
+    { "short_result_with_a_buffer", short_result_with_a_buffer },
+    { "large_arguments", large_arguments },
+    { "chunks", chunks },
+    { "stop_finishes_what_is_there", stop_finishes_what_is_there },
+    { "stop_that_drops", stop_that_drops },
+    { "stop_alone", stop_alone },
+    { "cancelled_before_it_starts", cancelled_before_it_starts },
+    { "cancelled_while_it_runs", cancelled_while_it_runs },
+    { "all_cancelled", all_cancelled },
+    { "map_cancelled", map_cancelled },
+    { "cancelled_without_memory", cancelled_without_memory },
+    { "what_has_begun_elsewhere_stays", what_has_begun_elsewhere_stays },
+    { "what_has_begun_elsewhere_is_not_dropped", what_has_begun_elsewhere_is_not_dropped },
+    { "who_does_not_follow", who_does_not_follow },
+    { "hands_back_what_has_not_started", hands_back_what_has_not_started },
+    { "keeps_its_next_task", keeps_its_next_task },
+    { "keeps_large_ones", keeps_large_ones },
+    { "cuts_the_running_chunk", cuts_the_running_chunk },
+    { "cuts_the_next_chunk", cuts_the_next_chunk },
+    { "hands_back_many", hands_back_many },
+    { "hands_back_without_memory", hands_back_without_memory },
+    { "stopped_while_it_runs", stopped_while_it_runs },
+    { "inputs_come_with_their_task", inputs_come_with_their_task },
+    { "input_that_comes_twice", input_that_comes_twice },
+    { "inputs_without_memory", inputs_without_memory },
+    { "refused_batches", refused_batches },
+    { "every_damaged_byte", every_damaged_byte },
+    { "receive_without_memory", receive_without_memory },
+    { "next_without_memory", next_without_memory },
+    CU_TEST_INFO_NULL
+};
 static CU_SuiteInfo suites[] = { { "worker", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)

@@ -9,8 +9,8 @@
 
 static rp_status stale(const rp_pool *pool, const char *function, uint64_t id)
 {
-    return rpi_error(RP_ERR_STALE, "%s: no such future (%llx): %s", function, (unsigned long long)id,
-                     rpi_future_why_stale(&pool->master.futures, id));
+    return rpi_error(RP_ERR_STALE, "%s: no such future (%llx): %s", function,
+                     (unsigned long long)id, rpi_future_why_stale(&pool->master.futures, id));
 }
 
 static bool settled(rp_pool *pool, const void *context)
@@ -20,7 +20,8 @@ static bool settled(rp_pool *pool, const void *context)
 }
 
 /* The settled future, after waiting for it.  The lock is held. */
-static rp_status await(rp_pool *pool, uint64_t id, double timeout, const char *function, struct rpi_future **future)
+static rp_status await(rp_pool *pool, uint64_t id, double timeout, const char *function,
+                       struct rpi_future **future)
 {
     *future = rpi_master_future(&pool->master, id);
     if (!*future)
@@ -32,7 +33,8 @@ static rp_status await(rp_pool *pool, uint64_t id, double timeout, const char *f
     rp_status status = rpi_wait(pool, settled, &id, timeout);
     if (status != RP_OK)
         return status;
-    *future = rpi_master_future(&pool->master, id); /* another thread may have released it meanwhile */
+    *future = rpi_master_future(&pool->master,
+                                id); /* another thread may have released it meanwhile */
     return *future ? RP_OK : stale(pool, function, id);
 }
 
@@ -50,15 +52,16 @@ static rp_status verdict(const struct rpi_future *future)
     return rpi_error((rp_status)future->status, "%s", failure->message);
 }
 
-/* Done, with a result of exactly RPI_SMALL_RESULT bytes that lies in the slot, and nobody else wants it: a settled future has options
- * while its on_done is due. */
+/* Done, with a result of exactly RPI_SMALL_RESULT bytes that lies in the slot, and nobody else
+ * wants it: a settled future has options while its on_done is due. */
 static bool is_small_success(const struct rpi_future *future, size_t capacity)
 {
-    return future->state == RP_DONE && (future->flags | future->options) == 0 && future->done.size == RPI_SMALL_RESULT &&
-           capacity >= RPI_SMALL_RESULT;
+    return future->state == RP_DONE && (future->flags | future->options) == 0 &&
+           future->done.size == RPI_SMALL_RESULT && capacity >= RPI_SMALL_RESULT;
 }
 
-static rp_status get(rp_pool *pool, rp_future handle, double timeout, void *result, size_t capacity, size_t *result_size)
+static rp_status get(rp_pool *pool, rp_future handle, double timeout, void *result, size_t capacity,
+                     size_t *result_size)
 {
     struct rpi_future *future;
     rp_status status = await(pool, handle.id, timeout, "rp_get", &future);
@@ -69,7 +72,8 @@ static rp_status get(rp_pool *pool, rp_future handle, double timeout, void *resu
     if (size > capacity) {
         if (result_size)
             *result_size = size;
-        return rpi_error(RP_ERR_SIZE, "rp_get: the result has %zu bytes, the buffer %zu", size, capacity);
+        return rpi_error(RP_ERR_SIZE, "rp_get: the result has %zu bytes, the buffer %zu", size,
+                         capacity);
     }
     if (status == RP_OK) {
         if (size)
@@ -81,7 +85,8 @@ static rp_status get(rp_pool *pool, rp_future handle, double timeout, void *resu
     return status;
 }
 
-rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, size_t capacity, size_t *result_size)
+rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, size_t capacity,
+                 size_t *result_size)
 {
     rp_status status = rpi_pool_enter(pool, "rp_get");
     if (status != RP_OK)
@@ -94,7 +99,8 @@ rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, 
             *result_size = RPI_SMALL_RESULT;
         rpi_future_free(&pool->master.futures, future.id, settled_future);
     } else if (!result && capacity > 0)
-        status = rpi_error(RP_ERR_INVALID, "rp_get: the result is NULL, but has room for %zu bytes", capacity);
+        status = rpi_error(RP_ERR_INVALID, "rp_get: the result is NULL, but has room for %zu bytes",
+                           capacity);
     else
         status = rpi_named("rp_get", get(pool, future, timeout, result, capacity, result_size));
     rpi_step_drive(pool);
@@ -112,7 +118,8 @@ static rp_status take(rp_pool *pool, rp_future handle, double timeout, void **da
     if (status != RP_OK)
         return status;
     status = verdict(future);
-    if (status == RP_OK && future->flags & RPI_FUTURE_BUFFER && !rpi_master_needs(&pool->master, handle.id, future)) {
+    if (status == RP_OK && future->flags & RPI_FUTURE_BUFFER &&
+        !rpi_master_needs(&pool->master, handle.id, future)) {
         buffer = future->done.data;
         future->flags &= (uint8_t)~RPI_FUTURE_BUFFER;
     } else if (status == RP_OK && future->done.size > 0) {
@@ -135,7 +142,8 @@ rp_status rp_take(rp_pool *pool, rp_future future, double timeout, void **data, 
     rp_status status = rpi_pool_enter(pool, "rp_take");
     if (status != RP_OK)
         return status;
-    status = data ? take(pool, future, timeout, data, size) : rpi_error(RP_ERR_INVALID, "rp_take: data is NULL");
+    status = data ? take(pool, future, timeout, data, size)
+                  : rpi_error(RP_ERR_INVALID, "rp_take: data is NULL");
     status = rpi_named("rp_take", status);
     rpi_step_drive(pool);
     if (pool->master.called.count)
@@ -167,7 +175,8 @@ rp_status rp_outcome_of(rp_pool *pool, rp_future handle, rp_outcome *outcome)
     rpi_callbacks_deliver(pool);
     const struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
     if (!outcome || outcome->struct_size != sizeof *outcome)
-        status = rpi_error(RP_ERR_INVALID, "rp_outcome_of: set outcome.struct_size with RP_OUTCOME_INIT");
+        status = rpi_error(RP_ERR_INVALID,
+                           "rp_outcome_of: set outcome.struct_size with RP_OUTCOME_INIT");
     else if (!future)
         status = stale(pool, "rp_outcome_of", handle.id);
     else if (future->state != RP_DONE)
@@ -204,7 +213,9 @@ rp_state rp_state_of(rp_pool *pool, rp_future handle)
         rpi_step_drive_now(pool);
     rpi_callbacks_deliver(pool);
     const struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
-    rp_state state = !future ? RP_STALE : future->state == RPI_STORING ? RP_SENT : (rp_state)future->state;
+    rp_state state = !future                        ? RP_STALE
+                     : future->state == RPI_STORING ? RP_SENT
+                                                    : (rp_state)future->state;
     rpi_pool_leave(pool);
     return state;
 }
@@ -215,9 +226,11 @@ rp_status rp_cancel(rp_pool *pool, rp_future handle)
     if (status != RP_OK)
         return status;
     struct rpi_future *future = rpi_master_future(&pool->master, handle.id);
-    status = future ? rpi_master_cancel(&pool->master, handle.id, future, pool->now) : stale(pool, "rp_cancel", handle.id);
+    status = future ? rpi_master_cancel(&pool->master, handle.id, future, pool->now)
+                    : stale(pool, "rp_cancel", handle.id);
     status = rpi_named("rp_cancel", status);
-    if (!pool->caretaker.live) /* else many share a message, and the last one does not wait for the next call */
+    if (!pool->caretaker.live) /* else many share a message, and the last one does not wait for the
+                                  next call */
         rpi_step_dispatch(pool);
     rpi_step_drive_now(pool);
     rpi_callbacks_deliver(pool);

@@ -21,9 +21,11 @@ rp_status rp_worker_info_of(rp_pool *pool, int worker, rp_worker_info *info)
     rpi_step_drive_now(pool);
     rpi_callbacks_deliver(pool);
     if (!info || info->struct_size != sizeof *info)
-        status = rpi_error(RP_ERR_INVALID, "rp_worker_info_of: set info.struct_size with RP_WORKER_INFO_INIT");
+        status = rpi_error(RP_ERR_INVALID,
+                           "rp_worker_info_of: set info.struct_size with RP_WORKER_INFO_INIT");
     else if (worker < 0 || worker > pool->master.roster.workers)
-        status = rpi_error(RP_ERR_INVALID, "rp_worker_info_of: there is no worker %d, they go from 1 to %d", worker,
+        status = rpi_error(RP_ERR_INVALID,
+                           "rp_worker_info_of: there is no worker %d, they go from 1 to %d", worker,
                            pool->master.roster.workers);
     if (status == RP_OK) {
         const struct rpi_seat *seat = &pool->master.roster.seats[worker];
@@ -59,8 +61,8 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
         stats->journaled = rpi_journaling_journaled(pool);
         stats->waiting = master->inputs.waiting;
         stats->queued = rpi_master_queued(master);
-        stats->sent = counts->submitted - counts->done - counts->failed - counts->cancelled - stats->queued -
-                      stats->waiting;
+        stats->sent = counts->submitted - counts->done - counts->failed - counts->cancelled -
+                      stats->queued - stats->waiting;
         stats->workers = master->roster.workers - master->roster.lost;
         stats->lost = master->roster.lost;
         stats->respawned = rpi_respawn_count(pool);

@@ -15,11 +15,15 @@
 static rp_status check_map_task(const rp_task_options *task)
 {
     if (task->retries)
-        return rpi_error(RP_ERR_INVALID, "options.retries is not available for maps in this version: leave it 0");
+        return rpi_error(RP_ERR_INVALID,
+                         "options.retries is not available for maps in this version: leave it 0");
     if (task->after_count)
-        return rpi_error(RP_ERR_INVALID, "options.after is not available for maps in this version: leave it 0");
+        return rpi_error(RP_ERR_INVALID,
+                         "options.after is not available for maps in this version: leave it 0");
     if (task->key.size)
-        return rpi_error(RP_ERR_INVALID, "rp_map: options.task.key is for single tasks, which are submitted one by one");
+        return rpi_error(
+            RP_ERR_INVALID,
+            "rp_map: options.task.key is for single tasks, which are submitted one by one");
     if (task->worker_hard)
         return rpi_error(RP_ERR_INVALID, "rp_map: options.worker_hard is for single tasks");
     return RP_OK;
@@ -31,29 +35,33 @@ static bool is_thinkable(size_t count, size_t size)
     return size == 0 || count <= PTRDIFF_MAX / size;
 }
 
-static rp_status check_arrays(const struct rpi_map_request *request, size_t in_size, size_t out_size,
-                              const rp_map_options *options)
+static rp_status check_arrays(const struct rpi_map_request *request, size_t in_size,
+                              size_t out_size, const rp_map_options *options)
 {
     size_t count = request->count;
     if (in_size > UINT32_MAX - 64 || out_size > UINT32_MAX - 64)
         return rpi_error(RP_ERR_INVALID, "rp_map: an item is over 4 GiB");
     if (!is_thinkable(count, in_size) || !is_thinkable(count, out_size) ||
         (options && options->statuses && !is_thinkable(count, sizeof *options->statuses)))
-        return rpi_error(RP_ERR_INVALID, "rp_map: %zu items of %zu and %zu bytes are more than memory can hold", count,
-                         in_size, out_size);
+        return rpi_error(RP_ERR_INVALID,
+                         "rp_map: %zu items of %zu and %zu bytes are more than memory can hold",
+                         count, in_size, out_size);
     if ((!request->in && in_size > 0 && count > 0) || (!request->out && out_size > 0 && count > 0))
         return rpi_error(RP_ERR_INVALID, "rp_map: in or out is NULL, but its items have a size");
     return RP_OK;
 }
 
-static rp_status check_map(const rp_pool *pool, rp_fn *fn, const rp_map_options *options, struct rpi_map_request *request)
+static rp_status check_map(const rp_pool *pool, rp_fn *fn, const rp_map_options *options,
+                           struct rpi_map_request *request)
 {
     rp_status status = rpi_pool_function(pool, fn, "rp_map", &request->function);
     if (status != RP_OK || !options)
         return status;
     if (options->struct_size != sizeof *options)
-        return rpi_error(RP_ERR_INVALID, "rp_map: options.struct_size is %zu, not %zu: set it with RP_MAP_OPTIONS_INIT",
-                         options->struct_size, sizeof *options);
+        return rpi_error(
+            RP_ERR_INVALID,
+            "rp_map: options.struct_size is %zu, not %zu: set it with RP_MAP_OPTIONS_INIT",
+            options->struct_size, sizeof *options);
     request->chunk = options->chunk;
     request->statuses = options->statuses;
     status = rpi_task_options(options->task, pool, &request->options);
@@ -77,7 +85,8 @@ static rp_status finish_map(rp_pool *pool, uint64_t id)
         return status;
     struct rpi_future *future = rpi_future_of(&pool->master.futures, id);
     if (future->status != RP_OK)
-        status = rpi_error((rp_status)future->status, "%s", ((const struct rpi_failure *)future->done.data)->message);
+        status = rpi_error((rp_status)future->status, "%s",
+                           ((const struct rpi_failure *)future->done.data)->message);
     future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
     rpi_master_release(&pool->master, id, future);
     return status;
@@ -91,8 +100,9 @@ static void expect_nothing(const struct rpi_map_request *request)
 }
 
 /* The lock is held. */
-static rp_status start_map(rp_pool *pool, rp_fn *fn, struct rpi_map_request *request, size_t in_size, size_t out_size,
-                           const rp_map_options *options, uint64_t *id)
+static rp_status start_map(rp_pool *pool, rp_fn *fn, struct rpi_map_request *request,
+                           size_t in_size, size_t out_size, const rp_map_options *options,
+                           uint64_t *id)
 {
     request->in_size = (uint32_t)in_size;
     request->out_size = (uint32_t)out_size;
@@ -108,8 +118,8 @@ static rp_status start_map(rp_pool *pool, rp_fn *fn, struct rpi_map_request *req
     return status;
 }
 
-rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out, size_t out_size,
-                 const rp_map_options *options)
+rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out,
+                 size_t out_size, const rp_map_options *options)
 {
     struct rpi_map_request request = { .in = in, .out = out, .count = count };
     uint64_t id;
@@ -125,8 +135,8 @@ rp_status rp_map(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_
     return rpi_named("rp_map", status);
 }
 
-rp_status rp_map_async(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count, void *out, size_t out_size,
-                       const rp_map_options *options, rp_future *all)
+rp_status rp_map_async(rp_pool *pool, rp_fn *fn, const void *in, size_t in_size, size_t count,
+                       void *out, size_t out_size, const rp_map_options *options, rp_future *all)
 {
     struct rpi_map_request request = { .in = in, .out = out, .count = count };
     uint64_t id;
@@ -159,7 +169,8 @@ struct several {
 static bool look_on(rp_pool *pool, struct several *several)
 {
     for (; several->at < several->count; several->at++) {
-        const struct rpi_future *future = rpi_master_future(&pool->master, several->futures[several->at].id);
+        const struct rpi_future *future = rpi_master_future(&pool->master,
+                                                            several->futures[several->at].id);
         several->found = several->at;
         if (!future)
             return several->stale = true;
@@ -198,23 +209,28 @@ static bool several_ready(rp_pool *pool, const void *context)
     return several->when != RP_FIRST_DONE && look_on(pool, several);
 }
 
-static rp_status wait_for(rp_pool *pool, struct several *several, double timeout, const char *function)
+static rp_status wait_for(rp_pool *pool, struct several *several, double timeout,
+                          const char *function)
 {
     struct several *context = several;
     if (!several->futures)
         return rpi_error(RP_ERR_INVALID, "%s: futures is NULL", function);
     if (!is_thinkable(several->count, sizeof *several->futures))
-        return rpi_error(RP_ERR_INVALID, "%s: %zu futures are more than memory can hold", function, several->count);
+        return rpi_error(RP_ERR_INVALID, "%s: %zu futures are more than memory can hold", function,
+                         several->count);
     if ((unsigned)several->when > RP_FIRST_ERROR || !rpi_is_time(timeout))
-        return rpi_error(RP_ERR_INVALID, "%s: when, or the timeout, is none of its values", function);
+        return rpi_error(RP_ERR_INVALID, "%s: when, or the timeout, is none of its values",
+                         function);
     rp_status status = rpi_wait(pool, several_ready, &context, timeout);
     if (status == RP_OK && several->stale)
-        status = rpi_error(RP_ERR_STALE, "%s: futures[%zu] is no such future: %s", function, several->found,
-                           rpi_future_why_stale(&pool->master.futures, several->futures[several->found].id));
+        status = rpi_error(
+            RP_ERR_STALE, "%s: futures[%zu] is no such future: %s", function, several->found,
+            rpi_future_why_stale(&pool->master.futures, several->futures[several->found].id));
     return rpi_named(function, status);
 }
 
-rp_status rp_wait_all(rp_pool *pool, const rp_future *futures, size_t count, rp_when when, double timeout)
+rp_status rp_wait_all(rp_pool *pool, const rp_future *futures, size_t count, rp_when when,
+                      double timeout)
 {
     struct several several = { .futures = futures, .count = count, .when = when };
     rp_status status = rpi_pool_enter(pool, "rp_wait_all");
@@ -228,14 +244,16 @@ rp_status rp_wait_all(rp_pool *pool, const rp_future *futures, size_t count, rp_
     return status;
 }
 
-rp_status rp_wait_any(rp_pool *pool, const rp_future *futures, size_t count, double timeout, size_t *index)
+rp_status rp_wait_any(rp_pool *pool, const rp_future *futures, size_t count, double timeout,
+                      size_t *index)
 {
     struct several several = { .futures = futures, .count = count, .when = RP_FIRST_DONE };
     rp_status status = rpi_pool_enter(pool, "rp_wait_any");
     if (status != RP_OK)
         return status;
     if (count == 0 || !index)
-        status = rpi_error(RP_ERR_INVALID, "rp_wait_any: %s", index ? "there is no future to wait for" : "index is NULL");
+        status = rpi_error(RP_ERR_INVALID, "rp_wait_any: %s",
+                           index ? "there is no future to wait for" : "index is NULL");
     else
         status = wait_for(pool, &several, timeout, "rp_wait_any");
     if (status == RP_OK)
@@ -284,8 +302,10 @@ static rp_status end_all(rp_pool *pool, const uint64_t *ids, size_t count, rp_st
     return first;
 }
 
-/* One submission, whatever the number of workers: each worker's task has its identity from that and its worker's number. */
-static rp_status start_all(rp_pool *pool, struct rpi_submission submission, size_t count, uint64_t *ids, size_t *started)
+/* One submission, whatever the number of workers: each worker's task has its identity from that and
+ * its worker's number. */
+static rp_status start_all(rp_pool *pool, struct rpi_submission submission, size_t count,
+                           uint64_t *ids, size_t *started)
 {
     rp_task_options options = RP_TASK_OPTIONS_INIT;
     uint64_t number = pool->master.next_number++;
@@ -300,7 +320,8 @@ static rp_status start_all(rp_pool *pool, struct rpi_submission submission, size
     return status;
 }
 
-rp_status rp_on_each_worker(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, rp_status *statuses)
+rp_status rp_on_each_worker(rp_pool *pool, rp_fn *fn, const void *arg, size_t size,
+                            rp_status *statuses)
 {
     struct rpi_submission submission = { .fn = fn, .arg = arg, .size = size, .held = true };
     char why[512];

@@ -15,9 +15,10 @@ static rp_status check_key(const rp_task_options *given)
     if (!given->key.data || given->key.size > MOST_KEY)
         return rpi_error(RP_ERR_INVALID, "options.key is NULL, or over %d bytes", MOST_KEY);
     if (given->after_count)
-        return rpi_error(RP_ERR_INVALID,
-                         "options.key is not available for a task with options.after in this version: what it "
-                         "gets from the others is no part of its argument");
+        return rpi_error(
+            RP_ERR_INVALID,
+            "options.key is not available for a task with options.after in this version: what it "
+            "gets from the others is no part of its argument");
     return RP_OK;
 }
 
@@ -25,7 +26,8 @@ static rp_status check_size(const rp_task_options *given)
 {
     if (given->struct_size == sizeof *given)
         return RP_OK;
-    return rpi_error(RP_ERR_INVALID, "options.struct_size is %zu, not %zu: set it with RP_TASK_OPTIONS_INIT",
+    return rpi_error(RP_ERR_INVALID,
+                     "options.struct_size is %zu, not %zu: set it with RP_TASK_OPTIONS_INIT",
                      given->struct_size, sizeof *given);
 }
 
@@ -35,24 +37,27 @@ static rp_status check(const rp_task_options *given, const rp_pool *pool)
     if (status != RP_OK)
         return status;
     if (!rpi_starts_fit(given->attempts, given->retries))
-        return rpi_error(RP_ERR_INVALID, "options.attempts and retries go from 0 to %d, and so does their sum",
+        return rpi_error(RP_ERR_INVALID,
+                         "options.attempts and retries go from 0 to %d, and so does their sum",
                          RPI_STARTS_MOST);
     if (!(given->cost >= 0) || !(given->time_limit >= 0))
         return rpi_error(RP_ERR_INVALID, "options.%s is negative or not a number",
                          given->cost >= 0 ? "time_limit" : "cost");
     if (given->worker < 0 || given->worker > pool->master.roster.workers)
-        return rpi_error(RP_ERR_INVALID, "options.worker is %d: 0 means any, and there are %d", given->worker,
-                         pool->master.roster.workers);
+        return rpi_error(RP_ERR_INVALID, "options.worker is %d: 0 means any, and there are %d",
+                         given->worker, pool->master.roster.workers);
     if (given->worker_hard && !given->worker)
         return rpi_error(RP_ERR_INVALID, "options.worker_hard needs options.worker");
     if (given->after_count && !given->after)
-        return rpi_error(RP_ERR_INVALID, "options.after is NULL, but after_count is %zu", given->after_count);
+        return rpi_error(RP_ERR_INVALID, "options.after is NULL, but after_count is %zu",
+                         given->after_count);
     if (given->after_count > UINT32_MAX)
         return rpi_error(RP_ERR_INVALID, "options.after_count is over 4,294,967,295");
     return given->key.size ? check_key(given) : RP_OK;
 }
 
-rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool, struct rpi_options *options)
+rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool,
+                           struct rpi_options *options)
 {
     *options = (struct rpi_options){ 0 };
     if (!given)
@@ -94,7 +99,8 @@ static rp_status make_room(rp_pool *pool, size_t size, bool wait)
         (void)rpi_step(pool, false);
     if (!wait && !has_room(pool, &size))
         return rpi_error(RP_ERR_FULL, "the queue is full: %llu tasks, %llu bytes",
-                         (unsigned long long)pool->master.queue.tasks, (unsigned long long)pool->master.queue.bytes);
+                         (unsigned long long)pool->master.queue.tasks,
+                         (unsigned long long)pool->master.queue.bytes);
     return wait ? rpi_wait_quietly(pool, has_room, &size) : RP_OK;
 }
 
@@ -141,23 +147,28 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
     if (status == RP_OK)
         status = rpi_pool_room(pool, size, options);
     if (status == RP_OK)
-        status = pool->journal && options && options->key.size ? rpi_journaling_submit(pool, &request, &options->key, id)
-                                                               : rpi_master_submit(&pool->master, &request, pool->now, id);
+        status = pool->journal && options && options->key.size
+                     ? rpi_journaling_submit(pool, &request, &options->key, id)
+                     : rpi_master_submit(&pool->master, &request, pool->now, id);
     if (status != RP_OK)
         return status;
     rpi_submitted(pool);
     return RP_OK;
 }
 
-/* Nearly every task: without options, while nothing stands in its way.  false: it takes the long way, which says why. */
-static inline bool submit_plain(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, uint64_t *id)
+/* Nearly every task: without options, while nothing stands in its way.  false: it takes the long
+ * way, which says why. */
+static inline bool submit_plain(rp_pool *pool, rp_fn *fn, const void *arg, size_t size,
+                                uint64_t *id)
 {
     struct rpi_master *master = &pool->master;
     uint16_t function = rpi_submit_plainly(pool, fn, arg, size);
-    return function != RPI_NO_FUNCTION && rpi_plain_submit(master, function, arg, (uint32_t)size, pool->now, id) == RP_OK;
+    return function != RPI_NO_FUNCTION &&
+           rpi_plain_submit(master, function, arg, (uint32_t)size, pool->now, id) == RP_OK;
 }
 
-static rp_status submit_any(rp_pool *pool, const struct rpi_submission *submission, rp_future *future)
+static rp_status submit_any(rp_pool *pool, const struct rpi_submission *submission,
+                            rp_future *future)
 {
     uint64_t id;
     rp_status status = rpi_pool_submit(pool, submission, &id);
@@ -166,8 +177,8 @@ static rp_status submit_any(rp_pool *pool, const struct rpi_submission *submissi
     return status;
 }
 
-rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options,
-                    rp_future *future)
+rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size,
+                    const rp_task_options *options, rp_future *future)
 {
     rp_status status = rpi_pool_enter(pool, "rp_submit");
     if (status != RP_OK)
@@ -178,7 +189,8 @@ rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, cons
         status = rpi_named(
             "rp_submit",
             submit_any(pool,
-                       &(struct rpi_submission){ .fn = fn, .arg = arg, .size = size, .options = options, .held = future },
+                       &(struct rpi_submission){
+                           .fn = fn, .arg = arg, .size = size, .options = options, .held = future },
                        future));
     rpi_pool_leave(pool);
     return status;
@@ -188,11 +200,12 @@ static rp_status without_result(const rp_pool *pool, size_t capacity)
 {
     if (!pool || rpi_call_current())
         return rpi_pool_refused("rp_apply");
-    return rpi_error(RP_ERR_INVALID, "rp_apply: the result is NULL, but has room for %zu bytes", capacity);
+    return rpi_error(RP_ERR_INVALID, "rp_apply: the result is NULL, but has room for %zu bytes",
+                     capacity);
 }
 
-rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void *result, size_t capacity,
-                   size_t *result_size)
+rp_status rp_apply(rp_pool *pool, rp_fn *fn, const void *arg, size_t size, void *result,
+                   size_t capacity, size_t *result_size)
 {
     rp_future future = { 0 };
     rp_status status = rpi_callbacks_may_wait("rp_apply");

@@ -24,8 +24,9 @@ rp_status rp_drain(rp_pool *pool, double timeout)
     if (status != RP_OK)
         return status;
     rpi_step_drive_now(pool); /* at rest there is nothing to wait for */
-    status = rpi_is_time(timeout) ? rpi_wait(pool, rpi_wait_at_rest, NULL, timeout)
-                                  : rpi_error(RP_ERR_INVALID, "rp_drain: the timeout is not a number");
+    status = rpi_is_time(timeout)
+                 ? rpi_wait(pool, rpi_wait_at_rest, NULL, timeout)
+                 : rpi_error(RP_ERR_INVALID, "rp_drain: the timeout is not a number");
     if (status == RP_ERR_TIMEOUT)
         status = rpi_error(RP_ERR_TIMEOUT, "rp_drain: %llu tasks are not settled after %g s",
                            (unsigned long long)pool->master.unsettled, timeout);

@@ -15,7 +15,10 @@ static rp_status check(rp_pool *pool, const char *name, const void *data, size_t
     if (status != RP_OK)
         return status;
     if (!name || !name[0] || strlen(name) > RPI_SHARE_NAME)
-        return rpi_error(RP_ERR_INVALID, "rp_share: the name is %s", !name ? "NULL" : name[0] ? "over 255 bytes" : "empty");
+        return rpi_error(RP_ERR_INVALID, "rp_share: the name is %s",
+                         !name     ? "NULL"
+                         : name[0] ? "over 255 bytes"
+                                   : "empty");
     if (!data && size > 0)
         return rpi_error(RP_ERR_INVALID, "rp_share: data is NULL, and size is %zu", size);
     return RP_OK;

@@ -14,12 +14,14 @@
 
 /* ---- beginning */
 
-static rp_status check_options(const rp_pool *pool, const rp_stream_options *options, struct rpi_options *task)
+static rp_status check_options(const rp_pool *pool, const rp_stream_options *options,
+                               struct rpi_options *task)
 {
     if (!options)
         return RP_OK;
     if (options->struct_size != sizeof *options)
-        return rpi_error(RP_ERR_INVALID, "options.struct_size is %zu, not %zu: set it with RP_STREAM_OPTIONS_INIT",
+        return rpi_error(RP_ERR_INVALID,
+                         "options.struct_size is %zu, not %zu: set it with RP_STREAM_OPTIONS_INIT",
                          options->struct_size, sizeof *options);
     rp_status status = rpi_task_options(options->task, pool, task);
     if (status == RP_OK && options->task && (options->task->key.size || options->task->after_count))
@@ -78,13 +80,14 @@ rp_status rp_stream_open(rp_pool *pool, const rp_stream_options *options, rp_str
     rp_status status = rpi_pool_enter(pool, "rp_stream_open");
     if (status != RP_OK)
         return status;
-    status = stream ? open_stream(pool, options, stream) : rpi_error(RP_ERR_INVALID, "rp_stream_open: stream is NULL");
+    status = stream ? open_stream(pool, options, stream)
+                    : rpi_error(RP_ERR_INVALID, "rp_stream_open: stream is NULL");
     rpi_pool_leave(pool);
     return rpi_named("rp_stream_open", status);
 }
 
-rp_status rp_imap(rp_pool *pool, rp_fn *fn, rp_source *source, void *context, const rp_stream_options *options,
-                  rp_stream **stream)
+rp_status rp_imap(rp_pool *pool, rp_fn *fn, rp_source *source, void *context,
+                  const rp_stream_options *options, rp_stream **stream)
 {
     uint16_t function;
     rp_status status = rpi_pool_enter(pool, "rp_imap");
@@ -142,18 +145,20 @@ static rp_status check_open(const rp_stream *stream, const char *function)
     return RP_OK;
 }
 
-/* Nearly every item: without options of its own or the stream's, while nothing stands in its way.  false: it takes the long way. */
+/* Nearly every item: without options of its own or the stream's, while nothing stands in its way.
+ * false: it takes the long way. */
 static inline bool submit_plain(rp_stream *stream, rp_fn *fn, const rp_bytes *arg, uint64_t *id)
 {
     rp_pool *pool = stream->pool;
     uint16_t function = rpi_submit_plainly(pool, fn, arg->data, arg->size);
-    return function != RPI_NO_FUNCTION && rpi_plain_submit_item(&pool->master, function, arg, pool->now, stream->number,
-                                                                (uint32_t)stream->submitted, id) == RP_OK;
+    return function != RPI_NO_FUNCTION &&
+           rpi_plain_submit_item(&pool->master, function, arg, pool->now, stream->number,
+                                 (uint32_t)stream->submitted, id) == RP_OK;
 }
 
 /* The lock is held. */
-static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options,
-                        rp_future *future)
+static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t size,
+                        const rp_task_options *options, rp_future *future)
 {
     struct rpi_submission submission = { .fn = fn,
                                          .arg = arg,
@@ -162,7 +167,8 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
                                          .kept = &stream->kept,
                                          .held = future };
     uint64_t id;
-    rp_status status = rpi_pool_room(stream->pool, size, submission.options); /* meanwhile others may submit here */
+    rp_status status = rpi_pool_room(stream->pool, size,
+                                     submission.options); /* meanwhile others may submit here */
     if (status != RP_OK)
         return status;
     if (stream->outbox.open >= stream->in_flight)
@@ -174,7 +180,8 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
     if (status != RP_OK)
         return status;
     stream->outbox.open++; /* first, for the journal may have its outcome */
-    if (stream->number && !options && !future && submit_plain(stream, fn, &(const rp_bytes){ arg, size }, &id)) {
+    if (stream->number && !options && !future &&
+        submit_plain(stream, fn, &(const rp_bytes){ arg, size }, &id)) {
         note_item(stream, id);
         rpi_submitted(stream->pool);
         return RP_OK;
@@ -195,12 +202,13 @@ static rp_status enter(rp_stream *stream, const char *function)
 {
     const char *why = rpi_pool_absence();
     if (!stream && !rpi_call_current())
-        return rpi_error(RP_ERR_INVALID, "%s: the stream is NULL%s%s", function, why ? ": " : "", why ? why : "");
+        return rpi_error(RP_ERR_INVALID, "%s: the stream is NULL%s%s", function, why ? ": " : "",
+                         why ? why : "");
     return rpi_pool_enter(stream ? stream->pool : NULL, function);
 }
 
-rp_status rp_stream_submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options,
-                           rp_future *future)
+rp_status rp_stream_submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t size,
+                           const rp_task_options *options, rp_future *future)
 {
     rp_status status = enter(stream, "rp_stream_submit");
     if (status != RP_OK)
@@ -224,8 +232,8 @@ static rp_status add(rp_stream *stream, uint64_t id)
     struct rpi_future *future = rpi_master_future(master, id);
     uint32_t options = 0;
     if (!future)
-        return rpi_error(RP_ERR_STALE, "rp_stream_add: no such future (%llx): %s", (unsigned long long)id,
-                         rpi_future_why_stale(&master->futures, id));
+        return rpi_error(RP_ERR_STALE, "rp_stream_add: no such future (%llx): %s",
+                         (unsigned long long)id, rpi_future_why_stale(&master->futures, id));
     if (future->flags & RPI_FUTURE_STREAMED)
         return rpi_error(RP_ERR_INVALID, "rp_stream_add: the future is in a stream already");
     rp_status status = reserve(stream);
@@ -276,7 +284,8 @@ rp_status rp_stream_end(rp_stream *stream)
     return RP_OK;
 }
 
-/* The next item of the source's, in stream->item; the lock is let go for the question.  false: none. */
+/* The next item of the source's, in stream->item; the lock is let go for the question.  false:
+ * none. */
 static bool ask(rp_stream *stream)
 {
     if (stream->asked)
@@ -298,7 +307,8 @@ static bool is_hungry(const rp_stream *stream)
            stream->outbox.open < stream->in_flight;
 }
 
-/* rp_imap: asks the source for items while there is room; what the pool's queue has no room for is kept. */
+/* rp_imap: asks the source for items while there is room; what the pool's queue has no room for is
+ * kept. */
 static rp_status refill(rp_stream *stream)
 {
     rp_status status = RP_OK;
@@ -350,12 +360,14 @@ static bool ready(rp_pool *pool, const void *context)
     return stream->options.ordered ? first_in_order(stream) != 0 : stream->outbox.ready.count > 0;
 }
 
-/* Or, in rp_imap, the source can be asked again: what vanished without an item, or left the pool's queue, made room. */
+/* Or, in rp_imap, the source can be asked again: what vanished without an item, or left the pool's
+ * queue, made room. */
 static bool ready_or_hungry(rp_pool *pool, const void *context)
 {
     const rp_stream *stream = *(rp_stream *const *)context;
-    return ready(pool, context) || (is_hungry(stream) && stream->outbox.open <= stream->in_flight / 2 &&
-                                    rpi_pool_has_room(pool, stream->item.size));
+    return ready(pool, context) ||
+           (is_hungry(stream) && stream->outbox.open <= stream->in_flight / 2 &&
+            rpi_pool_has_room(pool, stream->item.size));
 }
 
 static rp_status await(rp_stream *stream, double timeout)
@@ -364,7 +376,10 @@ static rp_status await(rp_stream *stream, double timeout)
     rp_status status = RP_OK;
     while (status == RP_OK && !ready(stream->pool, &stream)) {
         double left = deadline - rpi_now();
-        status = rpi_wait(stream->pool, ready_or_hungry, &stream, timeout < 0 ? RP_FOREVER : left > 0 ? left : 0);
+        status = rpi_wait(stream->pool, ready_or_hungry, &stream,
+                          timeout < 0 ? RP_FOREVER
+                          : left > 0  ? left
+                                      : 0);
         if (status == RP_OK)
             status = refill(stream);
     }
@@ -419,8 +434,8 @@ rp_status rp_stream_next(rp_stream *stream, double timeout, rp_item *item)
     if (status != RP_OK)
         return status;
     if (!item || item->struct_size != sizeof *item || !rpi_is_time(timeout))
-        status = rpi_error(RP_ERR_INVALID,
-                           "rp_stream_next: set item.struct_size with RP_ITEM_INIT, and a timeout that is a number");
+        status = rpi_error(RP_ERR_INVALID, "rp_stream_next: set item.struct_size with "
+                                           "RP_ITEM_INIT, and a timeout that is a number");
     else
         status = rpi_named("rp_stream_next", next(stream, timeout, item));
     if (stream->pool->master.called.count)
@@ -440,9 +455,11 @@ static void cancel_rest(rp_stream *stream)
         if (future->state == RP_STALE || future->state == RP_DONE || !future->options ||
             rpi_options_at(&master->options, future->options)->outbox != &stream->outbox)
             continue;
-        rp_status status = rpi_master_cancel(master, (uint64_t)future->generation << 32 | i, future, stream->pool->now);
+        rp_status status = rpi_master_cancel(master, (uint64_t)future->generation << 32 | i, future,
+                                             stream->pool->now);
         if (status != RP_OK)
-            rpi_say(&stream->pool->log, RP_LOG_WARNING, "a closed stream's task runs on: %s", rp_error_message());
+            rpi_say(&stream->pool->log, RP_LOG_WARNING, "a closed stream's task runs on: %s",
+                    rp_error_message());
         if (future->state != RP_DONE)
             future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
     }
@@ -473,7 +490,8 @@ rp_status rp_stream_close(rp_stream **stream)
     rp_pool *pool = (*stream)->pool;
     if (rpi_callbacks_inside()) { /* it may run inside a call on this stream */
         rpi_pool_leave(pool);
-        return rpi_error(RP_ERR_CONTEXT, "rp_stream_close may not be called by an on_done function");
+        return rpi_error(RP_ERR_CONTEXT,
+                         "rp_stream_close may not be called by an on_done function");
     }
     close_stream(*stream);
     rpi_step_dispatch(pool); /* what workers are told */

@@ -9,8 +9,10 @@
 struct rpi_alloc {
     rp_alloc *fn;
     void *user;
-    void *(*large)(void *cache, size_t size); /* NULL, or gives buffers of RPI_BUFFER_LARGE and more, or NULL: no memory */
-    void *cache;                              /* its own (bufcache.h) */
+    void *(*large)(
+        void *cache,
+        size_t size); /* NULL, or gives buffers of RPI_BUFFER_LARGE and more, or NULL: no memory */
+    void *cache;      /* its own (bufcache.h) */
 };
 
 /* `fn` NULL: realloc and free. */
@@ -23,7 +25,8 @@ void *rpi_zeroed(const struct rpi_alloc *alloc, size_t size);
 void *rpi_resize(const struct rpi_alloc *alloc, void *old, size_t size);
 void rpi_free(const struct rpi_alloc *alloc, void *memory);
 
-/* Whether memory comes from the system, which may be asked for pages too (pages.h); the application's hook is asked for all. */
+/* Whether memory comes from the system, which may be asked for pages too (pages.h); the
+ * application's hook is asked for all. */
 bool rpi_has_pages(const struct rpi_alloc *alloc);
 
 /* What stands before a buffer's first byte. */
@@ -32,7 +35,8 @@ struct rpi_owner {
     void *user;
 };
 
-/* A buffer that remembers its allocator, so that it can be handed to the application and freed by rp_free.  Aligned for any type. */
+/* A buffer that remembers its allocator, so that it can be handed to the application and freed by
+ * rp_free.  Aligned for any type. */
 void *rpi_buffer_new(const struct rpi_alloc *alloc, size_t size);
 void rpi_buffer_free(void *buffer);
 

@@ -14,7 +14,8 @@ static bool wait_as_owner(struct rpi_biased_lock *lock)
     struct rpi_patience patience = { 0 };
     while (rpi_biased_lock_is_own(lock)) {
         atomic_store_explicit(&lock->in, 0, memory_order_release);
-        while (atomic_load_explicit(&lock->closed, memory_order_relaxed) && rpi_biased_lock_is_own(lock))
+        while (atomic_load_explicit(&lock->closed, memory_order_relaxed) &&
+               rpi_biased_lock_is_own(lock))
             rpi_patience_wait(&patience);
         if (rpi_biased_lock_enter(lock))
             return true;
@@ -47,7 +48,8 @@ void rpi_biased_lock_contend(struct rpi_biased_lock *lock)
     take(lock);
     if (!rpi_lock_has_owner(lock))
         return;
-    for (bool out = close_to_owner(lock); !out; out = !atomic_load_explicit(&lock->in, memory_order_acquire))
+    for (bool out = close_to_owner(lock); !out;
+         out = !atomic_load_explicit(&lock->in, memory_order_acquire))
         rpi_patience_wait(&patience);
     atomic_store_explicit(&lock->owner, 0, memory_order_relaxed); /* and closed stays 1 */
 }
@@ -66,9 +68,11 @@ void rpi_lock_shut(struct rpi_biased_lock *lock)
 {
     struct rpi_patience patience = { 0 };
     take(lock);
-    for (bool out = close_to_owner(lock); !out; out = !atomic_load_explicit(&lock->in, memory_order_acquire))
+    for (bool out = close_to_owner(lock); !out;
+         out = !atomic_load_explicit(&lock->in, memory_order_acquire))
         rpi_patience_wait(&patience);
-    atomic_store_explicit(&lock->owner, RPI_LOCK_SHUT, memory_order_relaxed); /* and closed stays 1 */
+    atomic_store_explicit(&lock->owner, RPI_LOCK_SHUT,
+                          memory_order_relaxed); /* and closed stays 1 */
     rpi_biased_lock_give(lock);
 }
 

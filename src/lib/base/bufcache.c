@@ -8,9 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CLASSES  (4 * 32)                                         /* up to LARGEST */
-#define LARGEST  ((size_t)1 << (SIZE_MAX > UINT32_MAX ? 47 : 31)) /* bytes */
-#define TOGETHER 8                                                /* buffers that share pages, at the least */
+#define CLASSES (4 * 32)                                         /* up to LARGEST */
+#define LARGEST ((size_t)1 << (SIZE_MAX > UINT32_MAX ? 47 : 31)) /* bytes */
+/* buffers that share pages, at the least */
+#define TOGETHER 8
 
 struct rpi_bufcache {
     struct rpi_alloc alloc;
@@ -48,7 +49,8 @@ struct spare {
     struct rpi_owner owner;
 };
 
-_Static_assert(sizeof(struct slab) % _Alignof(max_align_t) == 0, "the first buffer begins right behind it");
+_Static_assert(sizeof(struct slab) % _Alignof(max_align_t) == 0,
+               "the first buffer begins right behind it");
 _Static_assert(sizeof(struct spare) == offsetof(struct spare, owner) + sizeof(struct rpi_owner),
                "a buffer's bytes begin right behind its owner");
 
@@ -82,7 +84,8 @@ static void forget(struct rpi_bufcache *spares, struct spare *spare)
 }
 
 /* All its buffers are idle. */
-static void drop_slab(struct rpi_bufcache *spares, struct slab *slab, size_t size, struct rpi_link *dropped)
+static void drop_slab(struct rpi_bufcache *spares, struct slab *slab, size_t size,
+                      struct rpi_link *dropped)
 {
     for (uint8_t *at = (uint8_t *)(slab + 1); at < slab->cut; at += sizeof(struct spare) + size)
         forget(spares, (struct spare *)(void *)at);
@@ -90,7 +93,8 @@ static void drop_slab(struct rpi_bufcache *spares, struct slab *slab, size_t siz
     rpi_list_append(dropped, &slab->block.link);
 }
 
-/* A buffer that nobody uses: its memory is to go, at once or, with the lock given back, as one of `dropped`. */
+/* A buffer that nobody uses: its memory is to go, at once or, with the lock given back, as one of
+ * `dropped`. */
 static void drop(struct rpi_bufcache *spares, struct spare *spare, struct rpi_link *dropped)
 {
     struct slab *slab = spare->slab;
@@ -215,7 +219,8 @@ static struct spare *take_idle(struct rpi_bufcache *spares, int class)
     return spare;
 }
 
-static struct spare *describe(struct spare *spare, struct rpi_bufcache *spares, size_t size, struct slab *slab)
+static struct spare *describe(struct spare *spare, struct rpi_bufcache *spares, size_t size,
+                              struct slab *slab)
 {
     spare->size = size;
     spare->slab = slab;
@@ -227,11 +232,14 @@ static struct spare *describe(struct spare *spare, struct rpi_bufcache *spares, 
 
 static struct slab *make_slab(size_t size)
 {
-    size_t whole = (sizeof(struct slab) + TOGETHER * (sizeof(struct spare) + size) + RPI_HUGE - 1) & ~(RPI_HUGE - 1);
+    size_t whole = (sizeof(struct slab) + TOGETHER * (sizeof(struct spare) + size) + RPI_HUGE - 1) &
+                   ~(RPI_HUGE - 1);
     struct slab *slab = rpi_pages_new(whole);
     if (!slab)
         return NULL;
-    *slab = (struct slab){ .block.pages = whole, .cut = (uint8_t *)(slab + 1), .end = (uint8_t *)slab + whole };
+    *slab = (struct slab){ .block.pages = whole,
+                           .cut = (uint8_t *)(slab + 1),
+                           .end = (uint8_t *)slab + whole };
     rpi_list_init(&slab->block.link);
     rpi_list_init(&slab->cold);
     return slab;
@@ -239,7 +247,8 @@ static struct slab *make_slab(size_t size)
 
 static bool has_room(const struct slab *slab, size_t size)
 {
-    return !rpi_list_empty(&slab->cold) || (size_t)(slab->end - slab->cut) >= sizeof(struct spare) + size;
+    return !rpi_list_empty(&slab->cold) ||
+           (size_t)(slab->end - slab->cut) >= sizeof(struct spare) + size;
 }
 
 /* A buffer of a slab that has room. */

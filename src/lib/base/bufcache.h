@@ -1,9 +1,11 @@
-/* A pool's large buffers, which are used again: fresh memory of the system costs a page fault every 4 KiB, more than the copy into it.
- * What is kept idle is bounded; what was put there last goes out first, as its bytes are in the cache, and the oldest is given back
- * when there is too much.  Sizes are rounded up to quarters of a power of two; pages that nobody writes are not touched for that.
+/* A pool's large buffers, which are used again: fresh memory of the system costs a page fault every
+ * 4 KiB, more than the copy into it. What is kept idle is bounded; what was put there last goes out
+ * first, as its bytes are in the cache, and the oldest is given back when there is too much.  Sizes
+ * are rounded up to quarters of a power of two; pages that nobody writes are not touched for that.
  *
- * Without a hook of the application's they lie in large pages (pages.h).  Buffers under RPI_HUGE share some with others of their size, a
- * slab, which goes back when none of them is in use; until then, where there is too much, the pages inside each that is idle:
+ * Without a hook of the application's they lie in large pages (pages.h).  Buffers under RPI_HUGE
+ * share some with others of their size, a slab, which goes back when none of them is in use; until
+ * then, where there is too much, the pages inside each that is idle:
  *
  *   slab | spare, bytes | spare, bytes | ... | never used */
 #ifndef RPI_BUFCACHE_H
@@ -12,14 +14,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RPI_BUFCACHE_IDLE ((size_t)256 << 20) /* bytes kept idle at the most, in one pool on one rank */
+/* bytes kept idle at the most, in one pool on one rank */
+#define RPI_BUFCACHE_IDLE ((size_t)256 << 20)
 
 struct rpi_alloc;
 struct rpi_bufcache;
 
-/* `most`: bytes kept idle.  From now on `alloc` has its large buffers from there; false: no memory, and it is as it was. */
+/* `most`: bytes kept idle.  From now on `alloc` has its large buffers from there; false: no memory,
+ * and it is as it was. */
 bool rpi_bufcache_begin(struct rpi_alloc *alloc, size_t most);
-/* The pool ends: what is idle is freed, and what is still out frees itself when it comes back, the last one these too. */
+/* The pool ends: what is idle is freed, and what is still out frees itself when it comes back, the
+ * last one these too. */
 void rpi_bufcache_end(struct rpi_bufcache *spares);
 
 /* Gives back all that is idle: nobody has wanted it for long.  Any thread; NULL: nothing to do. */

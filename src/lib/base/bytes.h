@@ -1,4 +1,5 @@
-/* Little-endian numbers of fixed width to and from bytes.  gcc and clang make one load or store of each on little-endian machines. */
+/* Little-endian numbers of fixed width to and from bytes.  gcc and clang make one load or store of
+ * each on little-endian machines. */
 #ifndef RPI_BYTES_H
 #define RPI_BYTES_H
 
@@ -31,7 +32,8 @@ static inline uint16_t rpi_get16(const uint8_t *from)
 
 static inline uint32_t rpi_get32(const uint8_t *from)
 {
-    return (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+    return (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 |
+           (uint32_t)from[3] << 24;
 }
 
 static inline uint64_t rpi_get64(const uint8_t *from)

@@ -5,13 +5,15 @@
 #include <time.h>
 
 /* A look at the clock takes as long as one for a message: the first looks go without. */
-#define SPIN     ((uint64_t)RPI_TICKS_US * 30) /* ticks of looking again at once */
-#define YIELD    300e-6                        /* then of yielding; a crowded rank yields from the start */
-#define MOVING   0.2                           /* so long too, while something moves */
-#define LONGEST  1e-3                          /* the longest sleep */
-#define SHARE    0.1                           /* a sleep is this part of the time already waited */
-#define SHORTEST 20e-6                         /* and at least this */
-#define REST     1e-3                          /* the first sleep until it is woken */
+#define SPIN ((uint64_t)RPI_TICKS_US * 30) /* ticks of looking again at once */
+/* then of yielding; a crowded rank yields from the start */
+#define YIELD   300e-6
+#define MOVING  0.2  /* so long too, while something moves */
+#define LONGEST 1e-3 /* the longest sleep */
+/* a sleep is this part of the time already waited */
+#define SHARE    0.1
+#define SHORTEST 20e-6 /* and at least this */
+#define REST     1e-3  /* the first sleep until it is woken */
 
 double rpi_now(void)
 {
@@ -20,14 +22,16 @@ double rpi_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* A thread that lost its core in between does not know which tick belongs to the time it was told: it asks again the next time. */
+/* A thread that lost its core in between does not know which tick belongs to the time it was told:
+ * it asks again the next time. */
 double rpi_watch_set(struct rpi_watch *watch)
 {
     uint64_t ticks = rpi_ticks();
     double now = rpi_now(), said = watch->now + (double)RPI_WATCH_TICKS * watch->tick;
     if (now < said)
         now = said;
-    if (rpi_ticks() - ticks > RPI_TICKS_US || (watch->ticks && ticks - watch->ticks < RPI_WATCH_TICKS))
+    if (rpi_ticks() - ticks > RPI_TICKS_US ||
+        (watch->ticks && ticks - watch->ticks < RPI_WATCH_TICKS))
         return now;
     if (watch->ticks)
         watch->tick = (now - watch->now) / (double)(ticks - watch->ticks);

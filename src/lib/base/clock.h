@@ -25,7 +25,8 @@ static inline struct timespec rpi_timespec(double seconds)
     return (struct timespec){ .tv_sec = whole, .tv_nsec = (long)((seconds - (double)whole) * 1e9) };
 }
 
-/* A cheap count that grows steadily, for "is it time yet?": about RPI_TICKS_US in a microsecond, within a factor of three. */
+/* A cheap count that grows steadily, for "is it time yet?": about RPI_TICKS_US in a microsecond,
+ * within a factor of three. */
 #if defined(__x86_64__)
 #define RPI_TICKS_US 2500
 static inline uint64_t rpi_ticks(void)
@@ -40,9 +41,9 @@ static inline uint64_t rpi_ticks(void)
 }
 #endif
 
-/* One thread's way to tell the time without asking the system, which takes as long as looking for a message: ticks carry it on from the
- * last time it asked, a millisecond ago at the most or a few.  It never goes back, and is wrong by less than a microsecond while ticks
- * keep their length. */
+/* One thread's way to tell the time without asking the system, which takes as long as looking for a
+ * message: ticks carry it on from the last time it asked, a millisecond ago at the most or a few.
+ * It never goes back, and is wrong by less than a microsecond while ticks keep their length. */
 struct rpi_watch {
     uint64_t ticks; /* when it asked */
     double now;     /* what it was told */
@@ -56,7 +57,8 @@ double rpi_watch_set(struct rpi_watch *watch);
 static inline double rpi_watch_at(struct rpi_watch *watch, uint64_t ticks)
 {
     uint64_t gone = ticks - watch->ticks;
-    return gone < RPI_WATCH_TICKS && watch->tick > 0 ? watch->now + (double)gone * watch->tick : rpi_watch_set(watch);
+    return gone < RPI_WATCH_TICKS && watch->tick > 0 ? watch->now + (double)gone * watch->tick
+                                                     : rpi_watch_set(watch);
 }
 
 static inline double rpi_watch_look(struct rpi_watch *watch)
@@ -67,9 +69,11 @@ static inline double rpi_watch_look(struct rpi_watch *watch)
 /* How one waiting thread spends the time until something happens. */
 struct rpi_patience {
     uint64_t began; /* ticks, when it began to find nothing; 0: not waiting */
-    double since;   /* seconds, when it had looked in vain for long enough to give its core away; 0: not yet */
+    double since;   /* seconds, when it had looked in vain for long enough to give its core away; 0:
+                       not yet */
     bool crowded;   /* more ranks than cores: give the core away at once */
-    bool moving;    /* bytes are on their way, and come forward only while this thread asks: it does not sleep yet */
+    bool moving;    /* bytes are on their way, and come forward only while this thread asks: it does
+                       not sleep yet */
     double rest;    /* the next long sleep */
 };
 
@@ -86,8 +90,8 @@ static inline bool rpi_patience_spins(const struct rpi_patience *patience)
     return patience->began && !(patience->since > 0);
 }
 
-/* Called each time nothing was found: returns at once for some tens of microseconds, then yields the core, then sleeps for longer
- * and longer, 1 ms at the most. */
+/* Called each time nothing was found: returns at once for some tens of microseconds, then yields
+ * the core, then sleeps for longer and longer, 1 ms at the most. */
 void rpi_patience_wait(struct rpi_patience *patience);
 
 /* A rank that has found nothing for so long may sleep until it is woken: seconds. */
@@ -98,8 +102,9 @@ static inline bool rpi_patience_is_drowsy(const struct rpi_patience *patience)
     return patience->since > 0 && rpi_now() - patience->since >= RPI_DROWSY;
 }
 #define RPI_IDLE_MOST 1.0
-/* How long it sleeps at the most: from a millisecond, twice as long each time, to RPI_IDLE_MOST seconds.  It is woken for what comes; but where that comes
- * late, or moves inside MPI only while it is asked, nothing wakes it. */
+/* How long it sleeps at the most: from a millisecond, twice as long each time, to RPI_IDLE_MOST
+ * seconds.  It is woken for what comes; but where that comes late, or moves inside MPI only while
+ * it is asked, nothing wakes it. */
 double rpi_patience_rest(struct rpi_patience *patience);
 /* It was woken before that: if nothing is there yet, the next sleep is a short one. */
 static inline void rpi_patience_rouse(struct rpi_patience *patience)

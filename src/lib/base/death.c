@@ -7,11 +7,13 @@ const char *rpi_death_signal_name(int number)
     static const struct {
         int number;
         const char *name;
-    } names[] = { { SIGHUP, "SIGHUP" },   { SIGINT, "SIGINT" },   { SIGQUIT, "SIGQUIT" },     { SIGILL, "SIGILL" },
-                  { SIGTRAP, "SIGTRAP" }, { SIGABRT, "SIGABRT" }, { SIGBUS, "SIGBUS" },       { SIGFPE, "SIGFPE" },
-                  { SIGKILL, "SIGKILL" }, { SIGUSR1, "SIGUSR1" }, { SIGSEGV, "SIGSEGV" },     { SIGUSR2, "SIGUSR2" },
-                  { SIGPIPE, "SIGPIPE" }, { SIGALRM, "SIGALRM" }, { SIGTERM, "SIGTERM" },     { SIGXCPU, "SIGXCPU" },
-                  { SIGXFSZ, "SIGXFSZ" }, { SIGSYS, "SIGSYS" },   { SIGVTALRM, "SIGVTALRM" }, { SIGPROF, "SIGPROF" } };
+    } names[] = { { SIGHUP, "SIGHUP" },       { SIGINT, "SIGINT" },   { SIGQUIT, "SIGQUIT" },
+                  { SIGILL, "SIGILL" },       { SIGTRAP, "SIGTRAP" }, { SIGABRT, "SIGABRT" },
+                  { SIGBUS, "SIGBUS" },       { SIGFPE, "SIGFPE" },   { SIGKILL, "SIGKILL" },
+                  { SIGUSR1, "SIGUSR1" },     { SIGSEGV, "SIGSEGV" }, { SIGUSR2, "SIGUSR2" },
+                  { SIGPIPE, "SIGPIPE" },     { SIGALRM, "SIGALRM" }, { SIGTERM, "SIGTERM" },
+                  { SIGXCPU, "SIGXCPU" },     { SIGXFSZ, "SIGXFSZ" }, { SIGSYS, "SIGSYS" },
+                  { SIGVTALRM, "SIGVTALRM" }, { SIGPROF, "SIGPROF" } };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].number == number)
             return names[i].name;
@@ -42,7 +44,8 @@ static size_t add_code(char *text, size_t used, int32_t code)
 {
     if (code < 0)
         used = rpi_text_add(text, RPI_DEATH_TEXT, used, "-");
-    return rpi_text_number(text, RPI_DEATH_TEXT, used, (uint64_t)(code < 0 ? -(int64_t)code : code));
+    return rpi_text_number(text, RPI_DEATH_TEXT, used,
+                           (uint64_t)(code < 0 ? -(int64_t)code : code));
 }
 
 static size_t add_call(char *text, const char *function, int32_t code)

@@ -41,7 +41,8 @@ rp_status rpi_files_allow(unsigned long least, unsigned long more)
         return RP_OK;
     return rpi_error(
         RP_ERR_BROKEN,
-        "too many open files: rank 0 has %lu and needs %lu more for its workers, but may have no more than %llu "
+        "too many open files: rank 0 has %lu and needs %lu more for its workers, but may have no "
+        "more than %llu "
         "(ulimit -n; hard limit %llu): raise the limit for rank 0's process, or start fewer ranks",
         now, least, (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
 }
@@ -55,8 +56,11 @@ rp_status rpi_files_error(const char *what, int error)
 {
     struct rlimit limit = { 0 };
     if (error == ENFILE)
-        return rpi_error(RP_ERR_BROKEN, "%s: too many open files on this host (sysctl fs.file-max)", what);
+        return rpi_error(RP_ERR_BROKEN, "%s: too many open files on this host (sysctl fs.file-max)",
+                         what);
     (void)getrlimit(RLIMIT_NOFILE, &limit);
-    return rpi_error(RP_ERR_BROKEN, "%s: too many open files: this process may have %llu (ulimit -n; hard limit %llu)",
-                     what, (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
+    return rpi_error(
+        RP_ERR_BROKEN,
+        "%s: too many open files: this process may have %llu (ulimit -n; hard limit %llu)", what,
+        (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
 }

@@ -5,8 +5,8 @@
 #include <rankpool.h>
 #include <stdbool.h>
 
-/* Raises the soft limit so far, and no further, that this many more can be opened, or to the hard limit where
- * that is less.  RP_ERR_BROKEN: fewer than `least` more can be, even so. */
+/* Raises the soft limit so far, and no further, that this many more can be opened, or to the hard
+ * limit where that is less.  RP_ERR_BROKEN: fewer than `least` more can be, even so. */
 RP_MUST_USE rp_status rpi_files_allow(unsigned long least, unsigned long more);
 
 /* Whether a call failed for want of a free descriptor. */

@@ -1,9 +1,12 @@
-/* What one thread, its owner, holds at all times but while it is out, and what another may borrow meanwhile: a lock whose owner comes
- * and goes millions of times a second and pays two plain stores and two loads for it.  Who borrows pays instead: he makes the whole
- * process's memory accesses take an order (membarrier), where the kernel does that; else the owner pays an exchange each time he is back.
+/* What one thread, its owner, holds at all times but while it is out, and what another may borrow
+ * meanwhile: a lock whose owner comes and goes millions of times a second and pays two plain stores
+ * and two loads for it.  Who borrows pays instead: he makes the whole process's memory accesses
+ * take an order (membarrier), where the kernel does that; else the owner pays an exchange each time
+ * he is back.
  *
  *   owner     turn = odd ... out ...   turn = even;  borrowed?  then wait
- *   borrower                           borrowed = true;  every thread's accesses take an order;  turn odd?  then it is his
+ *   borrower                           borrowed = true;  every thread's accesses take an order;
+ * turn odd?  then it is his
  *
  * One of the two sees what the other has written. */
 #ifndef RPI_HANDOFF_H
@@ -64,7 +67,8 @@ static inline uint64_t rpi_handoff_turn(const struct rpi_handoff *loan)
     return atomic_load(&loan->turn);
 }
 
-/* Who borrows means to sleep until he is called.  False: the owner is out, or has been since `turn`. */
+/* Who borrows means to sleep until he is called.  False: the owner is out, or has been since
+ * `turn`. */
 bool rpi_handoff_sleep(struct rpi_handoff *loan, uint64_t turn);
 
 #endif

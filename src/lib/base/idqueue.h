@@ -1,4 +1,5 @@
-/* A queue of ids.  Room is reserved when a task is submitted, so that taking note of its end cannot fail. */
+/* A queue of ids.  Room is reserved when a task is submitted, so that taking note of its end cannot
+ * fail. */
 #ifndef RPI_IDQUEUE_H
 #define RPI_IDQUEUE_H
 
@@ -10,7 +11,8 @@ struct rpi_idqueue {
 };
 
 /* Makes room for `count` ids in all.  RP_ERR_NOMEM: it is as it was. */
-RP_MUST_USE rp_status rpi_idqueue_reserve(struct rpi_idqueue *ring, const struct rpi_alloc *alloc, size_t count);
+RP_MUST_USE rp_status rpi_idqueue_reserve(struct rpi_idqueue *ring, const struct rpi_alloc *alloc,
+                                          size_t count);
 void rpi_idqueue_fini(struct rpi_idqueue *ring, const struct rpi_alloc *alloc);
 
 static inline void rpi_idqueue_push(struct rpi_idqueue *ring, uint64_t id)

@@ -1,4 +1,5 @@
-/* Lines for the application's sink.  The library itself prints only where there is no sink: warnings and errors, to stderr. */
+/* Lines for the application's sink.  The library itself prints only where there is no sink:
+ * warnings and errors, to stderr. */
 #ifndef RPI_LOG_H
 #define RPI_LOG_H
 

@@ -14,7 +14,8 @@ bool rpi_membarrier_register(void)
 
 void rpi_membarrier_all(void)
 {
-    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0); /* cannot fail once it is registered */
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0,
+                  0); /* cannot fail once it is registered */
 }
 #else
 bool rpi_membarrier_register(void)

@@ -1,5 +1,5 @@
-/* Makes every thread of this process order its memory accesses, as if each had a fence at this moment: what a thread that comes and goes
- * millions of times a second then need not pay for. */
+/* Makes every thread of this process order its memory accesses, as if each had a fence at this
+ * moment: what a thread that comes and goes millions of times a second then need not pay for. */
 #ifndef RPI_MEMBARRIER_H
 #define RPI_MEMBARRIER_H
 

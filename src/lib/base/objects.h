@@ -6,7 +6,8 @@
 #include <rankpool.h>
 
 struct rpi_object {
-    uint64_t id;      /* of its name and its address; 0: none, as of a function that was made while the program runs */
+    uint64_t id; /* of its name and its address; 0: none, as of a function that was made while the
+                    program runs */
     uint64_t unloads; /* of any object in this process, so far */
 };
 

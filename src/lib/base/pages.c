@@ -24,7 +24,8 @@ void *rpi_pages_new(size_t size)
 {
     size = round_up(size, page_size());
     /* cppcheck-suppress invalidFunctionArg ; so it is to be with MAP_ANONYMOUS */
-    void *map = mmap(NULL, size + RPI_HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *map = mmap(NULL, size + RPI_HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                     0);
     if (map == MAP_FAILED)
         return NULL;
     uintptr_t pages = round_up((uintptr_t)map, RPI_HUGE);

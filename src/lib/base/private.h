@@ -1,5 +1,6 @@
-/* Descriptors that no child of fork() is to keep: as long as one lives, its copy of a socket would hide its owner's death from the peer.  (All are
- * close-on-exec; this is for children without exec.)  It takes no lock: another thread may fork at any moment. */
+/* Descriptors that no child of fork() is to keep: as long as one lives, its copy of a socket would
+ * hide its owner's death from the peer.  (All are close-on-exec; this is for children without
+ * exec.)  It takes no lock: another thread may fork at any moment. */
 #ifndef RPI_PRIVATE_H
 #define RPI_PRIVATE_H
 

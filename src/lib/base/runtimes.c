@@ -8,7 +8,8 @@
 
 /* ---- looking */
 
-/* In one library, which may be there for a plug-in alone, or (NULL) where the program finds it.  NULL: it is not there. */
+/* In one library, which may be there for a plug-in alone, or (NULL) where the program finds it.
+ * NULL: it is not there. */
 static void *find(const char *library, const char *name)
 {
     void *handle = library ? dlopen(library, RTLD_LAZY | RTLD_NOLOAD) : NULL, *found = NULL;
@@ -20,10 +21,10 @@ static void *find(const char *library, const char *name)
 }
 
 /* ISO C knows no way from a pointer to data to one to a function. */
-#define FIND(function, library, name)                                                                                      \
-    do {                                                                                                                   \
-        void *found = find(library, name);                                                                                 \
-        memcpy(&(function), &found, sizeof(function));                                                                     \
+#define FIND(function, library, name)                                                              \
+    do {                                                                                           \
+        void *found = find(library, name);                                                         \
+        memcpy(&(function), &found, sizeof(function));                                             \
     } while (0)
 
 /* ---- output */
@@ -34,7 +35,8 @@ static void *find(const char *library, const char *name)
 static const struct {
     const char *flush, *streams[STREAMS];
 } libraries[] = { { "_ZNSo5flushEv", { "_ZSt4cout", "_ZSt4clog" } },
-                  { "_ZNSt3__113basic_ostreamIcNS_11char_traitsIcEEE5flushEv", { "_ZNSt3__14coutE", "_ZNSt3__14clogE" } } };
+                  { "_ZNSt3__113basic_ostreamIcNS_11char_traitsIcEEE5flushEv",
+                    { "_ZNSt3__14coutE", "_ZNSt3__14clogE" } } };
 #define LIBRARIES (sizeof libraries / sizeof *libraries)
 
 /* Of the process, as they are. */
@@ -54,8 +56,8 @@ void rpi_runtimes_find(void)
     }
 }
 
-/* A stream begins with the pointer to its functions. libstdc++ before 13 makes std::cout only in a program
- * of which some part includes <iostream>: else there is nothing in it. */
+/* A stream begins with the pointer to its functions. libstdc++ before 13 makes std::cout only in a
+ * program of which some part includes <iostream>: else there is nothing in it. */
 static bool is_made(const void *stream)
 {
     const void *functions = NULL;
@@ -77,12 +79,14 @@ void rpi_runtimes_flush(void)
 
 /* ---- threads */
 
-#define SOFT                                                                                                               \
-    1 /* omp_pause_soft: the threads end, which is enough (after omp_pause_hard a fork aborts in LLVM 14's runtime) */
+/* omp_pause_soft: the threads end, which is enough (after omp_pause_hard a fork aborts in LLVM 14's
+ * runtime) */
+#define SOFT 1
 
 void rpi_runtimes_pause(void)
 {
-    static const char *const runtimes[] = { NULL, "libgomp.so.1", "libomp.so.5", "libomp.so", "libiomp5.so" };
+    static const char *const runtimes[] = { NULL, "libgomp.so.1", "libomp.so.5", "libomp.so",
+                                            "libiomp5.so" };
     int (*paused[sizeof runtimes / sizeof *runtimes])(int kind) = { NULL };
     for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
         bool known = false;

@@ -6,7 +6,8 @@
 
 #define RPI_SHA256 32 /* bytes */
 
-/* One hash of several pieces, each with its length: pieces cut elsewhere give another.  RP_ERR_NOMEM. */
+/* One hash of several pieces, each with its length: pieces cut elsewhere give another.
+ * RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_sha256(const rp_bytes *pieces, size_t count, uint8_t digest[RPI_SHA256]);
 
 #endif

@@ -32,20 +32,23 @@ static void name_of(const struct rpi_shm *segment, char *name)
 
 /* ---- making */
 
-/* Whether the kernel would give so much to anybody: it says no to what is over all memory, where filling it would end in a kill. */
+/* Whether the kernel would give so much to anybody: it says no to what is over all memory, where
+ * filling it would end in a kill. */
 static bool is_thinkable(uint64_t size)
 {
     if (size > PTRDIFF_MAX)
         return false;
     /* cppcheck-suppress invalidFunctionArg ; no file */
-    void *place = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *place = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                       0);
     if (place == MAP_FAILED)
         return false;
     (void)munmap(place, (size_t)size);
     return true;
 }
 
-/* Room whose pages are there already: a lack of memory shows here, not as SIGBUS when they are written. */
+/* Room whose pages are there already: a lack of memory shows here, not as SIGBUS when they are
+ * written. */
 static int new_file(const struct rpi_shm *segment)
 {
     char name[NAME_BYTES];
@@ -71,7 +74,8 @@ rp_status rpi_shm_make(struct rpi_shm *segment)
     void *data = mmap(NULL, (size_t)segment->size, PROT_READ | PROT_WRITE, flags, segment->fd, 0);
     if (data == MAP_FAILED) {
         rpi_shm_free(segment);
-        return rpi_error(RP_ERR_NOMEM, "out of memory for %llu bytes of shared data", (unsigned long long)segment->size);
+        return rpi_error(RP_ERR_NOMEM, "out of memory for %llu bytes of shared data",
+                         (unsigned long long)segment->size);
     }
     segment->data = data;
     return RP_OK;
@@ -83,7 +87,8 @@ static bool write_all(int fd, const uint8_t *data, uint64_t size)
 {
     for (uint64_t done = 0; done < size;) {
         uint64_t left = size - done;
-        ssize_t written = pwrite(fd, data + done, left < WRITE_MOST ? left : WRITE_MOST, (off_t)done);
+        ssize_t written = pwrite(fd, data + done, left < WRITE_MOST ? left : WRITE_MOST,
+                                 (off_t)done);
         if (written <= 0 && errno != EINTR)
             return false;
         done += written > 0 ? (uint64_t)written : 0;
@@ -91,7 +96,8 @@ static bool write_all(int fd, const uint8_t *data, uint64_t size)
     return true;
 }
 
-/* Written to the file, not through a mapping: that would cost a page fault for each page, twice the time of all the rest. */
+/* Written to the file, not through a mapping: that would cost a page fault for each page, twice the
+ * time of all the rest. */
 rp_status rpi_shm_copy(struct rpi_shm *segment, const void *data)
 {
     segment->data = NULL;
@@ -112,7 +118,8 @@ rp_status rpi_shm_copy(struct rpi_shm *segment, const void *data)
     return RP_OK;
 }
 
-/* The kernel seals no file that is mapped for writing.  What maps it anew is at the same place, so that nobody's pointer moves. */
+/* The kernel seals no file that is mapped for writing.  What maps it anew is at the same place, so
+ * that nobody's pointer moves. */
 void rpi_shm_seal(struct rpi_shm *segment)
 {
     if (segment->fd < 0) {
@@ -120,7 +127,8 @@ void rpi_shm_seal(struct rpi_shm *segment)
         return;
     }
     void *place = segment->data;
-    segment->data = mmap(place, (size_t)segment->size, PROT_READ, MAP_SHARED | MAP_FIXED, segment->fd, 0);
+    segment->data = mmap(place, (size_t)segment->size, PROT_READ, MAP_SHARED | MAP_FIXED,
+                         segment->fd, 0);
     if (segment->data == MAP_FAILED)
         segment->data = place; /* it stays writable here, which harms nobody */
     else
@@ -139,8 +147,9 @@ void rpi_shm_free(struct rpi_shm *segment)
 
 /* ---- mapping another process's */
 
-/* A descriptor's number means something else on another host, or in another container: only the name tells.  It is read before the
- * opening, which could do anything to a stranger's file, and again behind it. */
+/* A descriptor's number means something else on another host, or in another container: only the
+ * name tells.  It is read before the opening, which could do anything to a stranger's file, and
+ * again behind it. */
 static bool is_it(const struct rpi_shm *segment, const char *path)
 {
     char name[NAME_BYTES], wanted[NAME_BYTES + 32], found[NAME_BYTES + 32];
@@ -158,7 +167,8 @@ static bool is_whole(const struct rpi_shm *segment, int fd)
     char path[NAME_BYTES];
     struct stat about;
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return is_it(segment, path) && fstat(fd, &about) == 0 && (uint64_t)about.st_size >= segment->size;
+    return is_it(segment, path) && fstat(fd, &about) == 0 &&
+           (uint64_t)about.st_size >= segment->size;
 }
 
 bool rpi_shm_map(struct rpi_shm *segment, int64_t pid, int32_t fd, bool keep)

@@ -1,12 +1,14 @@
 /* Memory that the processes of one host have in common.
  *
- * It is an anonymous file (memfd_create): it never had a name in /dev/shm, so no crash at any moment leaves one behind, and it is gone
- * with the last process that has it.  A POSIX shared memory object would be left by a crash between its making and its unlinking,
- * and unlinking needs to know that every worker has mapped it.  Others open it as /proc/PID/fd/N, which the kernel allows to the same
- * user: its owner need not answer, so it may be busy in a task, as it would have to for a descriptor over a socket.
+ * It is an anonymous file (memfd_create): it never had a name in /dev/shm, so no crash at any
+ * moment leaves one behind, and it is gone with the last process that has it.  A POSIX shared
+ * memory object would be left by a crash between its making and its unlinking, and unlinking needs
+ * to know that every worker has mapped it.  Others open it as /proc/PID/fd/N, which the kernel
+ * allows to the same user: its owner need not answer, so it may be busy in a task, as it would have
+ * to for a descriptor over a socket.
  *
- * Where there is no memfd_create or too many descriptors are open, it is private memory with fd -1, and every process gets bytes of
- * its own. */
+ * Where there is no memfd_create or too many descriptors are open, it is private memory with fd -1,
+ * and every process gets bytes of its own. */
 #ifndef RPI_SHM_H
 #define RPI_SHM_H
 
@@ -22,8 +24,8 @@ RP_MUST_USE rp_status rpi_shm_make(struct rpi_shm *segment);
 RP_MUST_USE rp_status rpi_shm_copy(struct rpi_shm *segment, const void *data);
 /* From now on nobody can write to it, here or elsewhere. */
 void rpi_shm_seal(struct rpi_shm *segment);
-/* Maps the segment that process `pid` has as descriptor `fd`, if that is the one with this size and token.  `keep`: segment->fd is set,
- * so that another process can map it from here. */
+/* Maps the segment that process `pid` has as descriptor `fd`, if that is the one with this size and
+ * token.  `keep`: segment->fd is set, so that another process can map it from here. */
 bool rpi_shm_map(struct rpi_shm *segment, int64_t pid, int32_t fd, bool keep);
 /* Gives it back; nothing is lost for those who have mapped it. */
 void rpi_shm_free(struct rpi_shm *segment);

@@ -1,4 +1,5 @@
-/* A piece of memory that processes of one host can have in common.  A plain type: the engines carry it, shm.c makes it. */
+/* A piece of memory that processes of one host can have in common.  A plain type: the engines carry
+ * it, shm.c makes it. */
 #ifndef RPI_SHM_SEGMENT_H
 #define RPI_SHM_SEGMENT_H
 

@@ -9,8 +9,8 @@ static _Thread_local char last_error[1536];
 const char *rp_strerror(rp_status status)
 {
     switch (status) {
-#define STATUS_CASE(name, value, text)                                                                                     \
-    case name:                                                                                                             \
+#define STATUS_CASE(name, value, text)                                                             \
+    case name:                                                                                     \
         return text;
         RP_STATUS_LIST(STATUS_CASE)
 #undef STATUS_CASE
@@ -60,7 +60,9 @@ static bool is_of_call(rp_status status)
 
 rp_status rpi_name_error(const char *function, rp_status status)
 {
-    size_t name = strncmp(last_error, "rp_", 3) == 0 ? strspn(last_error, "abcdefghijklmnopqrstuvwxyz_") : 0;
+    size_t name = strncmp(last_error, "rp_", 3) == 0
+                      ? strspn(last_error, "abcdefghijklmnopqrstuvwxyz_")
+                      : 0;
     if (is_of_call(status))
         rpi_note("%s%s%s", function, name ? "" : ": ", last_error + name);
     return status;

@@ -4,10 +4,11 @@
 #include "exec/serve.h"
 #include "base/thread.h"
 
-#define WATCH      0.5e-3 /* seconds of a task before the first look; where ranks share cores, all of them wait longer */
-#define WATCH_MOST 8      /* times that: between two looks while short tasks come and go */
-#define QUIET      20e-3  /* without a task, then it sleeps until it is called */
-#define BUSTLE     16     /* turns between two looks: the tasks are short */
+/* seconds of a task before the first look; where ranks share cores, all of them wait longer */
+#define WATCH      0.5e-3
+#define WATCH_MOST 8     /* times that: between two looks while short tasks come and go */
+#define QUIET      20e-3 /* without a task, then it sleeps until it is called */
+#define BUSTLE     16    /* turns between two looks: the tasks are short */
 #define GROWTH     1.1
 #define SHARE      0.01 /* of a task's time so far: a longer rest than that */
 #define MOST       20e-3
@@ -44,7 +45,9 @@ static double look(struct rpi_serve *server)
                    : slower(self->rest * 1.5, WATCH_MOST * self->watch);
     self->seen = turn;
     self->since = now;
-    return passed > BUSTLE && self->rest >= self->watch ? slower(self->rest * 1.5, WATCH_MOST * self->watch) : self->watch;
+    return passed > BUSTLE && self->rest >= self->watch
+               ? slower(self->rest * 1.5, WATCH_MOST * self->watch)
+               : self->watch;
 }
 
 static void *attend(void *context)

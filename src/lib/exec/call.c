@@ -13,10 +13,12 @@ _Thread_local struct rp_call *rpi_call_now;
 
 rp_status rpi_call_forbidden(const char *function)
 {
-    return rpi_error(RP_ERR_CONTEXT, "%s may not be called inside a task (%s)", function, rpi_call_now->name);
+    return rpi_error(RP_ERR_CONTEXT, "%s may not be called inside a task (%s)", function,
+                     rpi_call_now->name);
 }
 
-/* `broken` leads every way back from the task to where `copied` is looked at, at no cost to a task that forks nothing. */
+/* `broken` leads every way back from the task to where `copied` is looked at, at no cost to a task
+ * that forks nothing. */
 void rpi_call_leave_to_parent(void)
 {
     struct rp_call *call = rpi_call_now;
@@ -31,7 +33,8 @@ void rpi_call_leave_to_parent(void)
 _Noreturn void rpi_call_came_back(const char *what, const char *name)
 {
     (void)dprintf(STDERR_FILENO,
-                  "rankpool: a process (pid %ld) that %s %s forked has come back from it, and is ended: it must "
+                  "rankpool: a process (pid %ld) that %s %s forked has come back from it, and is "
+                  "ended: it must "
                   "leave by exit, _exit or exec\n",
                   (long)getpid(), what, name);
     _exit(1);
@@ -82,8 +85,10 @@ rp_status rp_return(rp_call *call, const void *result, size_t size)
     if (!call || (!result && size > 0))
         return rpi_error(RP_ERR_INVALID, "rp_return needs a call and a result");
     if (size > UINT32_MAX)
-        return rpi_error(call->broken = RP_ERR_INVALID, "rp_return: a result of %zu bytes is over 4,294,967,295", size);
-    void *before = call->owned; /* `result` may lie in it: room that was reserved, and not all of it used */
+        return rpi_error(call->broken = RP_ERR_INVALID,
+                         "rp_return: a result of %zu bytes is over 4,294,967,295", size);
+    void *before =
+        call->owned; /* `result` may lie in it: room that was reserved, and not all of it used */
     call->owned = NULL;
     void *room = rp_reserve(call, size);
     if (room && size > 0)
@@ -122,12 +127,14 @@ bool rp_cancelled(const rp_call *const_call)
         call->look(call->look_context);
         call->looked = rpi_ticks();
     }
-    return atomic_load_explicit(call->cancel, memory_order_relaxed) || (call->deadline > 0 && rpi_now() > call->deadline);
+    return atomic_load_explicit(call->cancel, memory_order_relaxed) ||
+           (call->deadline > 0 && rpi_now() > call->deadline);
 }
 
 static uint64_t mix(uint64_t x)
 {
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9U; /* the finaliser of splitmix64 (Steele, Lea, Flood 2014) */
+    x = (x ^ x >> 30) *
+        0xBF58476D1CE4E5B9U; /* the finaliser of splitmix64 (Steele, Lea, Flood 2014) */
     x = (x ^ x >> 27) * 0x94D049BB133111EBU;
     return x ^ x >> 31;
 }
@@ -173,14 +180,17 @@ static rp_status child_options(const rp_task_options *options, struct rpi_frame 
     if (!options)
         return RP_OK;
     if (options->struct_size != sizeof *options)
-        return rpi_error(RP_ERR_INVALID, "rp_spawn: options.struct_size is %zu, not %zu", options->struct_size,
-                         sizeof *options);
+        return rpi_error(RP_ERR_INVALID, "rp_spawn: options.struct_size is %zu, not %zu",
+                         options->struct_size, sizeof *options);
     if (options->key.size)
         return rpi_error(RP_ERR_CONTEXT, "rp_spawn: a spawned task has no key");
     if (options->worker || options->worker_hard || options->after_count || options->on_done)
-        return rpi_error(RP_ERR_INVALID, "rp_spawn: options.worker, after and on_done are not for spawned tasks");
-    if (!rpi_starts_fit(options->attempts, options->retries) || !(options->cost >= 0) || !(options->time_limit >= 0))
-        return rpi_error(RP_ERR_INVALID, "rp_spawn: options.attempts, retries, cost or time_limit is out of range");
+        return rpi_error(RP_ERR_INVALID,
+                         "rp_spawn: options.worker, after and on_done are not for spawned tasks");
+    if (!rpi_starts_fit(options->attempts, options->retries) || !(options->cost >= 0) ||
+        !(options->time_limit >= 0))
+        return rpi_error(RP_ERR_INVALID,
+                         "rp_spawn: options.attempts, retries, cost or time_limit is out of range");
     if (options->time_limit > 0) {
         frame->flags |= RPI_FRAME_RAN;
         frame->ran = rpi_limit_ns(options->time_limit);
@@ -200,33 +210,41 @@ static rp_status add_child(rp_call *call, const struct rpi_frame *frame, const v
     uint32_t size = rpi_frame_size(frame->flags, frame->length);
     if (size > call->children_capacity - call->children_used) {
         uint32_t capacity = 2 * call->children_capacity + size + 1024;
-        uint8_t *children = capacity > size ? rpi_resize(&call->alloc, call->children, capacity) : NULL;
+        uint8_t *children = capacity > size ? rpi_resize(&call->alloc, call->children, capacity)
+                                            : NULL;
         if (!children)
             return rpi_no_memory("spawned tasks");
         call->children = children;
         call->children_capacity = capacity;
     }
-    struct rpi_writer writer = { .base = call->children, .used = call->children_used, .limit = call->children_capacity };
+    struct rpi_writer writer = { .base = call->children,
+                                 .used = call->children_used,
+                                 .limit = call->children_capacity };
     rpi_put_payload(rpi_writer_frame(&writer, frame), arg, frame->length);
     call->children_used = writer.used;
     call->children_count++;
     return RP_OK;
 }
 
-rp_status rp_spawn(rp_call *call, rp_fn *fn, const void *arg, size_t size, const rp_task_options *options)
+rp_status rp_spawn(rp_call *call, rp_fn *fn, const void *arg, size_t size,
+                   const rp_task_options *options)
 {
     if (!call || !fn || (!arg && size > 0))
         return rpi_error(RP_ERR_INVALID, "rp_spawn: call, function or argument is NULL");
     if (!call->task->may_spawn)
-        return rpi_error(RP_ERR_CONTEXT, "rp_spawn: only a task in an unordered stream may spawn others");
+        return rpi_error(RP_ERR_CONTEXT,
+                         "rp_spawn: only a task in an unordered stream may spawn others");
     if (size > call->child_limit)
-        return rpi_error(RP_ERR_INVALID, "rp_spawn: an argument of %zu bytes is over %zu", size, call->child_limit);
+        return rpi_error(RP_ERR_INVALID, "rp_spawn: an argument of %zu bytes is over %zu", size,
+                         call->child_limit);
     uint16_t function = rpi_registry_find(call->registry, fn);
     if (function == RPI_NO_FUNCTION)
-        return rpi_error(RP_ERR_UNREGISTERED, "rp_spawn: the function at %p is not registered", (void *)(uintptr_t)fn);
-    struct rpi_frame frame = {
-        .id = call->task->id, .function = function, .attempt = call->task->attempt, .length = (uint32_t)size
-    };
+        return rpi_error(RP_ERR_UNREGISTERED, "rp_spawn: the function at %p is not registered",
+                         (void *)(uintptr_t)fn);
+    struct rpi_frame frame = { .id = call->task->id,
+                               .function = function,
+                               .attempt = call->task->attempt,
+                               .length = (uint32_t)size };
     frame.flags = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER;
     frame.number = call->children_count;
     rp_status status = child_options(options, &frame);

@@ -20,12 +20,13 @@ struct rp_call {
     uint64_t item; /* of a map */
     const struct rpi_registry *registry;
     const struct rpi_shared_cache *catalogue; /* of shared data; NULL: none yet */
-    uint8_t *children;                        /* spawned so far, as the frames that will announce them */
-    size_t child_limit;                       /* bytes of a child's argument: it travels inside a batch */
+    uint8_t *children;  /* spawned so far, as the frames that will announce them */
+    size_t child_limit; /* bytes of a child's argument: it travels inside a batch */
     uint32_t children_used, children_capacity, children_count;
-    double deadline;      /* of its time limit, on the monotonic clock; 0: none */
-    atomic_bool *cancel;  /* set: it is to stop */
-    void (*look)(void *); /* asks the transport for news, so that a cancel is heard; NULL: there is none */
+    double deadline;     /* of its time limit, on the monotonic clock; 0: none */
+    atomic_bool *cancel; /* set: it is to stop */
+    void (*look)(
+        void *); /* asks the transport for news, so that a cancel is heard; NULL: there is none */
     void *look_context;
     uint64_t looked; /* ticks */
     /* the result so far */
@@ -37,12 +38,14 @@ struct rp_call {
     /* its failure so far */
     rp_status broken; /* a result could not be kept */
     bool failed;      /* rp_fail was called */
-    bool copied; /* this is the copy of it in a process that the task has forked, which is not to come back from the task */
+    bool copied; /* this is the copy of it in a process that the task has forked, which is not to
+                    come back from the task */
     int code;
     char message[RPI_MESSAGE_MAX + 1];
 };
 
-/* Of this thread; read by every call on a pool and written twice by every task, so it has its place in each thread's block from the start. */
+/* Of this thread; read by every call on a pool and written twice by every task, so it has its place
+ * in each thread's block from the start. */
 extern _Thread_local struct rp_call *rpi_call_now __attribute__((tls_model("initial-exec")));
 
 /* The task that this thread runs, or NULL. */
@@ -73,10 +76,12 @@ RP_MUST_USE static inline rp_status rpi_call_forbid(const char *function)
 
 /* In a child of fork(): the task that this thread runs is its parent's. */
 void rpi_call_leave_to_parent(void);
-/* Ends a process that came back from `what`, which had forked it: it would go on in its parent's place. */
+/* Ends a process that came back from `what`, which had forked it: it would go on in its parent's
+ * place. */
 _Noreturn void rpi_call_came_back(const char *what, const char *name);
 
-/* Makes the call ready for its next run; its result goes to `room` if it fits there, aligned for any type. */
+/* Makes the call ready for its next run; its result goes to `room` if it fits there, aligned for
+ * any type. */
 static inline void rpi_call_reset(struct rp_call *call, void *room, size_t room_size)
 {
     call->data = NULL;

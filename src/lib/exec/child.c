@@ -102,7 +102,8 @@ void rpi_child_kill(struct rpi_child *resident)
 static double deadline_of(const struct rpi_child *resident, const struct wait *wait)
 {
     const struct rpi_mailbox_progress *progress = &resident->child.area.board->progress;
-    double limit = wait->patience->limit, last = wait->began + limit * wait->patience->parts + SLACK;
+    double limit = wait->patience->limit,
+           last = wait->began + limit * wait->patience->parts + SLACK;
     if (!(limit > 0))
         return 0;
     double said = 1e-9 * (double)atomic_load_explicit(&progress->deadline, memory_order_relaxed);
@@ -111,7 +112,8 @@ static double deadline_of(const struct rpi_child *resident, const struct wait *w
 
 static void notice_cancel(struct rpi_child *resident, struct wait *wait, double now)
 {
-    if (wait->patience->deaf || wait->cancelled > 0 || !atomic_load_explicit(resident->config.cancel, memory_order_relaxed))
+    if (wait->patience->deaf || wait->cancelled > 0 ||
+        !atomic_load_explicit(resident->config.cancel, memory_order_relaxed))
         return;
     atomic_store_explicit(&resident->child.area.board->cancel, true, memory_order_relaxed);
     wait->cancelled = now;
@@ -122,15 +124,18 @@ static double least(double a, double b)
     return a < b ? a : b;
 }
 
-/* Looks at the world, and sets the time of the next look.  RPI_CHILD_END_DONE: nothing follows for the process. */
+/* Looks at the world, and sets the time of the next look.  RPI_CHILD_END_DONE: nothing follows for
+ * the process. */
 static enum rpi_child_end look(struct rpi_child *resident, struct wait *wait)
 {
     enum rpi_child_look found = resident->config.look(resident->config.context);
-    double now = rpi_now(), deadline = deadline_of(resident, wait), rest = least((now - wait->began) * SHARE, LAST_REST);
+    double now = rpi_now(), deadline = deadline_of(resident, wait),
+           rest = least((now - wait->began) * SHARE, LAST_REST);
     if (found == RPI_CHILD_LOOK_OVER)
         return RPI_CHILD_END_OVER;
     notice_cancel(resident, wait, now);
-    double killed = wait->cancelled > 0 ? wait->cancelled + resident->config.isolation.cancel_grace : 0;
+    double killed = wait->cancelled > 0 ? wait->cancelled + resident->config.isolation.cancel_grace
+                                        : 0;
     if (deadline > 0 && now >= deadline)
         return RPI_CHILD_END_OVERRAN;
     if (killed > 0 && now >= killed)
@@ -144,12 +149,14 @@ static enum rpi_child_end look(struct rpi_child *resident, struct wait *wait)
     return RPI_CHILD_END_DONE;
 }
 
-/* Withdraws what is behind `kept` and not begun.  Numbers that cannot be come of a task that wrote where it must not: it is the next one. */
+/* Withdraws what is behind `kept` and not begun.  Numbers that cannot be come of a task that wrote
+ * where it must not: it is the next one. */
 static void withdraw(struct rpi_child *resident, uint32_t kept)
 {
     struct rpi_mailbox *board = resident->child.area.board;
     uint32_t last = rpi_mailbox_withdraw(board, kept);
-    if (last - resident->taken > resident->given - resident->taken || last - rpi_mailbox_begun(board) > 1) {
+    if (last - resident->taken > resident->given - resident->taken ||
+        last - rpi_mailbox_begun(board) > 1) {
         rpi_child_kill(resident);
         last = resident->taken + (resident->given != resident->taken);
         rpi_mailbox_set(board, last, last);
@@ -157,7 +164,8 @@ static void withdraw(struct rpi_child *resident, uint32_t kept)
     resident->given = last;
 }
 
-/* A timer that runs already is good enough: to set one costs more than all the rest of a short task. */
+/* A timer that runs already is good enough: to set one costs more than all the rest of a short
+ * task. */
 static void begin(struct rpi_child *resident, struct wait *wait)
 {
     bool runs = resident->rest > 0 && resident->rest <= FIRST_REST;
@@ -167,8 +175,8 @@ static void begin(struct rpi_child *resident, struct wait *wait)
         wait->began = rpi_now();
 }
 
-/* RPI_CHILD_END_DONE: it is done, or nothing is wrong and what is due was seen to.  What comes may mean any task that has not begun: before it is
- * taken in the process has this one alone. */
+/* RPI_CHILD_END_DONE: it is done, or nothing is wrong and what is due was seen to.  What comes may
+ * mean any task that has not begun: before it is taken in the process has this one alone. */
 static enum rpi_child_end look_when_due(struct rpi_child *resident, struct wait *wait)
 {
     if (!resident->looks)
@@ -190,7 +198,9 @@ static enum rpi_child_end wait_for(struct rpi_child *resident, struct wait *wait
     bool due;
     while (!rpi_mailbox_is_done(board, wait->number)) {
         if (!resident->alive)
-            return rpi_mailbox_is_after(wait->number, rpi_mailbox_begun(board)) ? RPI_CHILD_END_EARLY : RPI_CHILD_END_DIED;
+            return rpi_mailbox_is_after(wait->number, rpi_mailbox_begun(board))
+                       ? RPI_CHILD_END_EARLY
+                       : RPI_CHILD_END_DIED;
         (void)doze(resident, &due);
         enum rpi_child_end end = due ? look_when_due(resident, wait) : RPI_CHILD_END_DONE;
         if (end != RPI_CHILD_END_DONE)
@@ -199,7 +209,8 @@ static enum rpi_child_end wait_for(struct rpi_child *resident, struct wait *wait
     return RPI_CHILD_END_DONE;
 }
 
-enum rpi_child_end rpi_child_await(struct rpi_child *resident, const struct rpi_child_patience *patience)
+enum rpi_child_end rpi_child_await(struct rpi_child *resident,
+                                   const struct rpi_child_patience *patience)
 {
     struct wait wait = { .number = resident->taken + 1, .patience = patience };
     begin(resident, &wait);
@@ -214,11 +225,13 @@ enum rpi_child_end rpi_child_await(struct rpi_child *resident, const struct rpi_
 /* ---- orders */
 
 /* All that was given before is awaited. */
-static void order(struct rpi_child *resident, enum rpi_mailbox_order what, const struct rpi_task *tasks, uint32_t count)
+static void order(struct rpi_child *resident, enum rpi_mailbox_order what,
+                  const struct rpi_task *tasks, uint32_t count)
 {
     struct rpi_mailbox *board = resident->child.area.board;
     for (uint32_t i = 0; i < count; i++) {
-        struct rpi_mailbox_command *command = rpi_mailbox_command_of(board, resident->taken + 1 + i);
+        struct rpi_mailbox_command *command = rpi_mailbox_command_of(board,
+                                                                     resident->taken + 1 + i);
         command->what = what;
         command->first = i == 0;
         if (tasks)
@@ -254,7 +267,8 @@ bool rpi_child_has_next(const struct rpi_child *resident)
 
 bool rpi_child_is_next_done(const struct rpi_child *resident)
 {
-    return rpi_child_has_next(resident) && rpi_mailbox_is_done(resident->child.area.board, resident->taken + 1);
+    return rpi_child_has_next(resident) &&
+           rpi_mailbox_is_done(resident->child.area.board, resident->taken + 1);
 }
 
 uint32_t rpi_child_hold(struct rpi_child *resident)
@@ -271,7 +285,8 @@ static size_t scratch_size(const struct rpi_child *resident)
     return RPI_CHILD_RESULT_DATA + resident->config.child.room;
 }
 
-rp_status rpi_child_report(struct rpi_child *resident, const struct rpi_task *task, struct rpi_result *result)
+rp_status rpi_child_report(struct rpi_child *resident, const struct rpi_task *task,
+                           struct rpi_result *result)
 {
     const struct rpi_child_main_config *child = &resident->config.child;
     const struct rpi_child_result_frame frame = { .task = task,
@@ -321,9 +336,10 @@ static void live(void *child)
 
 static rp_status start_zygote(struct rpi_child *resident)
 {
-    const struct rpi_forkserver_config config = {
-        .live = live, .context = &resident->child, .keep = { resident->child.reports, -1 }, .error = resident->tail.sink
-    };
+    const struct rpi_forkserver_config config = { .live = live,
+                                                  .context = &resident->child,
+                                                  .keep = { resident->child.reports, -1 },
+                                                  .error = resident->tail.sink };
     return rpi_forkserver_start(&resident->zygote, &config);
 }
 
@@ -341,15 +357,19 @@ static rp_status judge_start(struct rpi_child *resident, enum rpi_child_end end)
         rp_status status = rpi_child_report(resident, &task, &result);
         if (status != RP_OK || result.status == RP_OK)
             return status;
-        return rpi_error(RP_ERR_BROKEN, "%s%s failed on worker %d (%s) with code %d%s%s", what, name, child->number,
-                         child->host, result.code, result.message[0] ? ": " : "", result.message);
+        return rpi_error(RP_ERR_BROKEN, "%s%s failed on worker %d (%s) with code %d%s%s", what,
+                         name, child->number, child->host, result.code,
+                         result.message[0] ? ": " : "", result.message);
     }
     if (end != RPI_CHILD_END_DIED && end != RPI_CHILD_END_EARLY)
-        return rpi_error(RP_ERR_BROKEN, "%s%s was stopped on worker %d (%s)", what, name, child->number, child->host);
+        return rpi_error(RP_ERR_BROKEN, "%s%s was stopped on worker %d (%s)", what, name,
+                         child->number, child->host);
     if (!resident->pid)
-        return rpi_error(RP_ERR_FULL, "no process for tasks on worker %d (%s): fork failed", child->number, child->host);
+        return rpi_error(RP_ERR_FULL, "no process for tasks on worker %d (%s): fork failed",
+                         child->number, child->host);
     rpi_postmortem(how, sizeof how, resident->pid, resident->status, &resident->tail);
-    return rpi_error(RP_ERR_BROKEN, "%s%s failed on worker %d (%s): %s", what, name, child->number, child->host, how);
+    return rpi_error(RP_ERR_BROKEN, "%s%s failed on worker %d (%s): %s", what, name, child->number,
+                     child->host, how);
 }
 
 rp_status rpi_child_start(struct rpi_child *resident)
@@ -359,7 +379,8 @@ rp_status rpi_child_start(struct rpi_child *resident)
     if (status != RP_OK)
         return status;
     drain(resident->child.reports);
-    rpi_mailbox_area_drop(resident->child.area.out, resident->child.area.out_room); /* what one that died has left there */
+    rpi_mailbox_area_drop(resident->child.area.out,
+                          resident->child.area.out_room); /* what one that died has left there */
     rpi_postmortem_tail_begin(&resident->tail);
     rpi_child_command(resident, RPI_MAILBOX_ORDER_START);
     resident->pid = 0;
@@ -408,7 +429,8 @@ rp_status rpi_child_init(struct rpi_child *resident, const struct rpi_fork_confi
     rp_status status = copy_init_arg(resident);
     if (status != RP_OK)
         return status;
-    status = resident->scratch ? rpi_mailbox_area_map(&resident->child.area) : rpi_no_memory("a worker's results");
+    status = resident->scratch ? rpi_mailbox_area_map(&resident->child.area)
+                               : rpi_no_memory("a worker's results");
     if (status == RP_OK)
         status = rpi_postmortem_tail_open(&resident->tail);
     if (status != RP_OK)

@@ -1,4 +1,5 @@
-/* A worker's tasks' process as the worker sees it: its birth, its orders, the wait for what comes of them, its death. */
+/* A worker's tasks' process as the worker sees it: its birth, its orders, the wait for what comes
+ * of them, its death. */
 #ifndef RPI_CHILD_H
 #define RPI_CHILD_H
 
@@ -18,7 +19,8 @@ struct rpi_fork_config {
     struct rpi_isolation isolation;
     const atomic_bool *cancel; /* the running task is to stop */
     enum rpi_child_look (*look)(void *context);
-    /* NULL, or: the tasks that come behind the one that is to run, in their order, as far as they may run whatever comes meanwhile */
+    /* NULL, or: the tasks that come behind the one that is to run, in their order, as far as they
+     * may run whatever comes meanwhile */
     uint32_t (*follow)(void *context, struct rpi_task *tasks, uint32_t most);
     void *context;
 };
@@ -39,7 +41,8 @@ struct rpi_child {
     size_t report;  /* where the next report begins */
     size_t used;    /* bytes of `in`, by the tasks that it has */
     uint64_t ran;   /* tasks */
-    uint32_t items; /* of the chunk that it was given and that is not awaited yet, as far as it may go; 0: there is none */
+    uint32_t items; /* of the chunk that it was given and that is not awaited yet, as far as it may
+                       go; 0: there is none */
     uint32_t saved; /* of the same chunk, by processes before it */
     struct rpi_task *coming; /* the chunk that waits until the process is ready; or NULL */
     uint64_t changes;        /* of the catalogue, when its shared data were brought in line */
@@ -67,7 +70,8 @@ struct rpi_child_patience {
 };
 
 /* All but the first process.  RP_ERR_NOMEM, RP_ERR_FULL. */
-RP_MUST_USE rp_status rpi_child_init(struct rpi_child *resident, const struct rpi_fork_config *config);
+RP_MUST_USE rp_status rpi_child_init(struct rpi_child *resident,
+                                     const struct rpi_fork_config *config);
 void rpi_child_fini(struct rpi_child *resident);
 
 /* A fresh process, its initializer run.  RP_ERR_BROKEN: that failed; RP_ERR_FULL, RP_ERR_NOMEM. */
@@ -79,7 +83,8 @@ void rpi_child_kill(struct rpi_child *resident);
 
 /* Gives an order, which has nothing but what is on the board. */
 void rpi_child_command(struct rpi_child *resident, enum rpi_mailbox_order what);
-/* Gives `count` tasks at once, RPI_LINE at the most, whose arguments are in the area.  Each is awaited, in their order. */
+/* Gives `count` tasks at once, RPI_LINE at the most, whose arguments are in the area.  Each is
+ * awaited, in their order. */
 void rpi_child_give(struct rpi_child *resident, const struct rpi_task *tasks, uint32_t count);
 /* Whether the next task has been given to the process and was not withdrawn; whether it is done. */
 bool rpi_child_has_next(const struct rpi_child *resident);
@@ -87,8 +92,11 @@ bool rpi_child_is_next_done(const struct rpi_child *resident);
 /* Withdraws what the process has not begun; how many tasks it has that were not awaited. */
 uint32_t rpi_child_hold(struct rpi_child *resident);
 /* Waits for what comes of the next order. */
-enum rpi_child_end rpi_child_await(struct rpi_child *resident, const struct rpi_child_patience *patience);
-/* Copies the report out of the shared memory, then checks it; *result is valid until the next one.  RP_ERR_CRASHED, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_child_report(struct rpi_child *resident, const struct rpi_task *task, struct rpi_result *result);
+enum rpi_child_end rpi_child_await(struct rpi_child *resident,
+                                   const struct rpi_child_patience *patience);
+/* Copies the report out of the shared memory, then checks it; *result is valid until the next one.
+ * RP_ERR_CRASHED, RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_child_report(struct rpi_child *resident, const struct rpi_task *task,
+                                       struct rpi_result *result);
 
 #endif

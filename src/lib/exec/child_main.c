@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #define STALE ((uint64_t)RPI_TICKS_US * 100) /* that a report waits for others at the most */
-#define MUCH  ((size_t)256 << 10)            /* bytes of reports, behind which the worker is to take them first */
+/* bytes of reports, behind which the worker is to take them first */
+#define MUCH ((size_t)256 << 10)
 
 struct life {
     struct rpi_child_main *child;
@@ -25,7 +26,8 @@ struct life {
 
 /* ---- how it leaves */
 
-/* exit() in a task runs no handler that was registered before the process was forked: they are the worker's, MPI's among them. */
+/* exit() in a task runs no handler that was registered before the process was forked: they are the
+ * worker's, MPI's among them. */
 #ifdef __GLIBC__
 static void on_way_out(int status, void *unused)
 {
@@ -88,7 +90,8 @@ static uint64_t put_children(struct life *life, struct rpi_result *result)
     return size;
 }
 
-/* The worker sleeps while more is in the line and what is reported is fresh: it is woken for several reports at once. */
+/* The worker sleeps while more is in the line and what is reported is fresh: it is woken for
+ * several reports at once. */
 static void ring(struct life *life)
 {
     const struct rpi_mailbox *board = life->child->area.board;
@@ -98,7 +101,8 @@ static void ring(struct life *life)
         return;
     life->rang = now;
     if (write(life->child->reports, &one, sizeof one) != sizeof one)
-        _exit(1); /* a task has closed it: what it did is reported, and another process takes over */
+        _exit(
+            1); /* a task has closed it: what it did is reported, and another process takes over */
 }
 
 static void report(struct life *life, uint32_t number, struct rpi_result *result)
@@ -111,7 +115,8 @@ static void report(struct life *life, uint32_t number, struct rpi_result *result
     } else if (result->status == RP_OK) {
         children = put_children(life, result);
     }
-    life->at = rpi_mailbox_area_next(life->at, rpi_child_result_put(area->out + life->at, result, children));
+    life->at = rpi_mailbox_area_next(life->at,
+                                     rpi_child_result_put(area->out + life->at, result, children));
     rpi_runtimes_flush(); /* what it printed may not wait for a process that may crash */
     if (life->at > MUCH)
         (void)rpi_mailbox_withdraw(area->board, number);
@@ -151,9 +156,11 @@ static struct rpi_shared_datum *find(const struct rpi_shared_cache *catalogue, u
     return NULL;
 }
 
-static bool map(struct rpi_shared_cache *catalogue, const struct rpi_child_main_datum *from, int64_t worker)
+static bool map(struct rpi_shared_cache *catalogue, const struct rpi_child_main_datum *from,
+                int64_t worker)
 {
-    struct rpi_shared_datum *datum = rpi_shared_cache_add(catalogue, from->number, (const char *)(from + 1), from->length);
+    struct rpi_shared_datum *datum = rpi_shared_cache_add(catalogue, from->number,
+                                                          (const char *)(from + 1), from->length);
     if (!datum)
         return false;
     datum->segment.size = from->size;
@@ -212,13 +219,14 @@ static void make_place(struct life *life, const struct rpi_mailbox_command *comm
     if (command->first)
         life->at = 0;
     size_t room = area->out_room - life->at - RPI_CHILD_RESULT_DATA;
-    rpi_inline_place(&life->executor, area->out + life->at + RPI_CHILD_RESULT_DATA, room < UINT32_MAX ? room : UINT32_MAX,
-                     &area->board->progress);
+    rpi_inline_place(&life->executor, area->out + life->at + RPI_CHILD_RESULT_DATA,
+                     room < UINT32_MAX ? room : UINT32_MAX, &area->board->progress);
 }
 
 static void obey(struct life *life, uint32_t number)
 {
-    const struct rpi_mailbox_command *command = rpi_mailbox_command_of(life->child->area.board, number);
+    const struct rpi_mailbox_command *command = rpi_mailbox_command_of(life->child->area.board,
+                                                                       number);
     struct rpi_result result = { .status = RP_OK, .message = "" };
     make_place(life, command);
     switch (command->what) {
@@ -243,8 +251,8 @@ static rp_status prepare(struct life *life)
     const struct rpi_child_main_config *config = &life->child->config;
     const struct rpi_mailbox_area *area = &life->child->area;
     rpi_shared_cache_init(&life->catalogue, &config->alloc);
-    rp_status status = rpi_inline_init(&life->executor, &config->alloc, config->registry, config->room, config->number,
-                                       config->host);
+    rp_status status = rpi_inline_init(&life->executor, &config->alloc, config->registry,
+                                       config->room, config->number, config->host);
     if (status != RP_OK)
         return status;
     life->executor.call.cancel = &area->board->cancel;
@@ -260,7 +268,8 @@ _Noreturn void rpi_child_main_live(struct rpi_child_main *child)
     if (prepare(&life) != RP_OK)
         _exit(1);
     rpi_crash_watch_child(&life.executor.call);
-    pthread_cleanup_push(rpi_crash_thread_ends, NULL); /* of a task that ends this thread, while `life` is there */
+    pthread_cleanup_push(rpi_crash_thread_ends,
+                         NULL); /* of a task that ends this thread, while `life` is there */
     for (;;)
         obey(&life, await_order(&life)); /* the first is there already */
     pthread_cleanup_pop(0);

@@ -1,4 +1,5 @@
-/* What runs in a tasks' process: it takes orders from its worker (mailbox.h) until it is told to leave. */
+/* What runs in a tasks' process: it takes orders from its worker (mailbox.h) until it is told to
+ * leave. */
 #ifndef RPI_CHILD_MAIN_H
 #define RPI_CHILD_MAIN_H
 

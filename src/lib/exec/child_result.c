@@ -32,7 +32,8 @@ bool rpi_child_result_failures(const uint8_t *at, uint64_t size, uint32_t count,
     uint64_t next = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct rpi_item_failure failure;
-        if (rpi_item_failure_get(&at, end, &failure) != RP_OK || failure.item < next || failure.item >= items)
+        if (rpi_item_failure_get(&at, end, &failure) != RP_OK || failure.item < next ||
+            failure.item >= items)
             return false;
         next = (uint64_t)failure.item + 1;
     }
@@ -41,26 +42,31 @@ bool rpi_child_result_failures(const uint8_t *at, uint64_t size, uint32_t count,
 
 static rp_status check_chunk(const struct rpi_chunk *chunk, const struct rpi_result *result)
 {
-    uint64_t results = (uint64_t)chunk->count * chunk->out_size, before = (results + 7U) & ~(uint64_t)7;
+    uint64_t results = (uint64_t)chunk->count * chunk->out_size,
+             before = (results + 7U) & ~(uint64_t)7;
     if (result->failures == 0)
         return result->size == results ? RP_OK : bad("a chunk's results have another size");
-    if (result->size < before || !rpi_child_result_failures((const uint8_t *)result->data + before, result->size - before,
-                                                            result->failures, chunk->count))
+    if (result->size < before ||
+        !rpi_child_result_failures((const uint8_t *)result->data + before, result->size - before,
+                                   result->failures, chunk->count))
         return bad("a chunk's failures are no failures");
     return RP_OK;
 }
 
-static rp_status check_children(const struct rpi_child_result_frame *frame, const struct rpi_result *result, uint64_t size)
+static rp_status check_children(const struct rpi_child_result_frame *frame,
+                                const struct rpi_result *result, uint64_t size)
 {
-    const uint8_t needed = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER, never = RPI_FRAME_LARGE | RPI_FRAME_FAILED;
+    const uint8_t needed = RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER,
+                  never = RPI_FRAME_LARGE | RPI_FRAME_FAILED;
     struct rpi_reader reader = { .at = result->children, .end = result->children + size };
     if (result->children_count && (!frame->task->may_spawn || result->status != RP_OK))
         return bad("it has children that may not be");
     for (uint32_t i = 0; i < result->children_count; i++) {
         struct rpi_frame child = { 0 };
         reader.left = 1;
-        if (rpi_reader_frame(&reader, &child) != RP_OK || (child.flags & needed) != needed || child.flags & never ||
-            child.id != frame->task->id || child.attempt != frame->task->attempt || child.number != i ||
+        if (rpi_reader_frame(&reader, &child) != RP_OK || (child.flags & needed) != needed ||
+            child.flags & never || child.id != frame->task->id ||
+            child.attempt != frame->task->attempt || child.number != i ||
             child.function >= frame->functions || child.length > frame->child_limit)
             return bad("one of its children is no child");
     }
@@ -69,18 +75,22 @@ static rp_status check_children(const struct rpi_child_result_frame *frame, cons
 
 static bool is_status(uint32_t status)
 {
-    return status == RP_OK || status == RP_ERR_TASK || status == RP_ERR_CANCELLED || status == RP_ERR_DEADLINE;
+    return status == RP_OK || status == RP_ERR_TASK || status == RP_ERR_CANCELLED ||
+           status == RP_ERR_DEADLINE;
 }
 
-rp_status rpi_child_result_get(const uint8_t *bytes, uint64_t size, const struct rpi_child_result_frame *frame,
-                               char *message, struct rpi_result *result)
+rp_status rpi_child_result_get(const uint8_t *bytes, uint64_t size,
+                               const struct rpi_child_result_frame *frame, char *message,
+                               struct rpi_result *result)
 {
     if (size < RPI_CHILD_RESULT_DATA || rpi_child_result_size(bytes, size) != size)
         return bad("its size is not what it says");
     uint32_t status = rpi_get32(bytes + 8), length = rpi_get32(bytes + 24);
     if (!is_status(status) || length > RPI_MESSAGE_MAX)
         return bad("its status or its message");
-    *result = (struct rpi_result){ .status = (rp_status)status, .code = (int)rpi_get32(bytes + 12), .message = message };
+    *result = (struct rpi_result){ .status = (rp_status)status,
+                                   .code = (int)rpi_get32(bytes + 12),
+                                   .message = message };
     result->failures = rpi_get32(bytes + 16);
     result->children_count = rpi_get32(bytes + 20);
     result->size = rpi_get32(bytes + 28);

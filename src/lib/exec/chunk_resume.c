@@ -16,7 +16,9 @@ static uint64_t results_size(const struct rpi_task *task)
 rp_status rpi_chunk_resume_begin(struct rpi_chunk_resume *salvage, const struct rpi_alloc *alloc,
                                  const struct rpi_task *task)
 {
-    *salvage = (struct rpi_chunk_resume){ .alloc = *alloc, .task = task, .items = task->chunk.count };
+    *salvage = (struct rpi_chunk_resume){ .alloc = *alloc,
+                                          .task = task,
+                                          .items = task->chunk.count };
     salvage->results = rpi_buffer_new(alloc, results_size(task));
     if (!salvage->results)
         return rpi_no_memory("a chunk's results");
@@ -51,7 +53,8 @@ static uint8_t *more(struct rpi_chunk_resume *salvage, uint32_t size)
 {
     uint64_t used = results_size(salvage->task) + salvage->failures_size;
     if (size > salvage->capacity - salvage->failures_size) {
-        uint64_t capacity = 2 * (uint64_t)salvage->capacity + size + 1024, all = results_size(salvage->task) + capacity;
+        uint64_t capacity = 2 * (uint64_t)salvage->capacity + size + 1024,
+                 all = results_size(salvage->task) + capacity;
         uint8_t *results = all > UINT32_MAX ? NULL : rpi_buffer_new(&salvage->alloc, all);
         if (!results)
             return NULL;
@@ -64,8 +67,9 @@ static uint8_t *more(struct rpi_chunk_resume *salvage, uint32_t size)
     return salvage->results + used;
 }
 
-rp_status rpi_chunk_resume_add(struct rpi_chunk_resume *salvage, const uint8_t *results, uint32_t items,
-                               const uint8_t *failures, uint32_t size, uint32_t count)
+rp_status rpi_chunk_resume_add(struct rpi_chunk_resume *salvage, const uint8_t *results,
+                               uint32_t items, const uint8_t *failures, uint32_t size,
+                               uint32_t count)
 {
     size_t out = salvage->task->chunk.out_size;
     uint8_t *to = more(salvage, size), *end = to + size;
@@ -87,9 +91,12 @@ rp_status rpi_chunk_resume_add(struct rpi_chunk_resume *salvage, const uint8_t *
     return RP_OK;
 }
 
-rp_status rpi_chunk_resume_fail(struct rpi_chunk_resume *salvage, uint32_t items, const struct rpi_result *how)
+rp_status rpi_chunk_resume_fail(struct rpi_chunk_resume *salvage, uint32_t items,
+                                const struct rpi_result *how)
 {
-    struct rpi_item_failure failure = { .status = how->status, .code = how->code, .message = how->message };
+    struct rpi_item_failure failure = { .status = how->status,
+                                        .code = how->code,
+                                        .message = how->message };
     failure.length = (uint32_t)strlen(how->message);
     for (; items; items--) {
         uint8_t *to = more(salvage, rpi_item_failure_size(failure.length));

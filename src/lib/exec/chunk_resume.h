@@ -1,5 +1,6 @@
-/* A chunk of a map whose process died in the middle: what was done is kept, the item that ran has failed, the rest is a task for a fresh
- * process.  Nobody's item is run twice, and nobody's fails for a neighbour's fault. */
+/* A chunk of a map whose process died in the middle: what was done is kept, the item that ran has
+ * failed, the rest is a task for a fresh process.  Nobody's item is run twice, and nobody's fails
+ * for a neighbour's fault. */
 #ifndef RPI_CHUNK_RESUME_H
 #define RPI_CHUNK_RESUME_H
 
@@ -15,7 +16,8 @@ struct rpi_chunk_resume {
 };
 
 /* RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_chunk_resume_begin(struct rpi_chunk_resume *salvage, const struct rpi_alloc *alloc,
+RP_MUST_USE rp_status rpi_chunk_resume_begin(struct rpi_chunk_resume *salvage,
+                                             const struct rpi_alloc *alloc,
                                              const struct rpi_task *task);
 void rpi_chunk_resume_drop(struct rpi_chunk_resume *salvage);
 
@@ -23,12 +25,14 @@ void rpi_chunk_resume_drop(struct rpi_chunk_resume *salvage);
 void rpi_chunk_resume_cut(struct rpi_chunk_resume *salvage, uint32_t items);
 /* What is not done. */
 void rpi_chunk_resume_rest(const struct rpi_chunk_resume *salvage, struct rpi_task *rest);
-/* The next `items` items are done: their results, and `count` failures of `size` bytes, checked (rpi_child_result_failures), that count from
- * the first of them.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_chunk_resume_add(struct rpi_chunk_resume *salvage, const uint8_t *results, uint32_t items,
-                                           const uint8_t *failures, uint32_t size, uint32_t count);
+/* The next `items` items are done: their results, and `count` failures of `size` bytes, checked
+ * (rpi_child_result_failures), that count from the first of them.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_chunk_resume_add(struct rpi_chunk_resume *salvage, const uint8_t *results,
+                                           uint32_t items, const uint8_t *failures, uint32_t size,
+                                           uint32_t count);
 /* The next `items` items have failed so.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_chunk_resume_fail(struct rpi_chunk_resume *salvage, uint32_t items, const struct rpi_result *how);
+RP_MUST_USE rp_status rpi_chunk_resume_fail(struct rpi_chunk_resume *salvage, uint32_t items,
+                                            const struct rpi_result *how);
 /* The whole chunk's result; nothing is left in *salvage. */
 void rpi_chunk_resume_finish(struct rpi_chunk_resume *salvage, struct rpi_result *result);
 

@@ -18,9 +18,10 @@ static void (*tell_master)(void *context, const struct rpi_death *death); /* NUL
 static void *tell_context;
 static pid_t owner; /* 0: nothing is watched; a copy that somebody has forked is not */
 static bool is_child;
-static struct rp_call *const *_Atomic served; /* NULL, or where the thread that runs tasks says which */
-static const struct rp_call *_Atomic server;  /* NULL, or that thread's, which does nothing else */
-static _Atomic enum rpi_crash_phase phase;    /* of that thread */
+static struct rp_call *const
+    *_Atomic served; /* NULL, or where the thread that runs tasks says which */
+static const struct rp_call *_Atomic server; /* NULL, or that thread's, which does nothing else */
+static _Atomic enum rpi_crash_phase phase;   /* of that thread */
 
 /* The task that runs in this process, and that such an end is laid to.  *beside: it runs on
  * another thread than this one. */
@@ -74,7 +75,8 @@ static void add_consequence(struct line *line, bool in_task)
                                          [RPI_CRASH_ENDS_PROCESS] = "this ends its process" };
     add(line, texts[what_ends]);
     if (in_task && what_ends == RPI_CRASH_ENDS_WORKER)
-        add(line, ", and the task fails; the others go on; isolation = RP_FORK spares the worker, where tasks use no MPI");
+        add(line, ", and the task fails; the others go on; isolation = RP_FORK spares the worker, "
+                  "where tasks use no MPI");
     if (phase == RPI_CRASH_IN_INITIALIZER)
         add(line, ", and rp_open fails");
 }
@@ -183,7 +185,8 @@ static void install(int number, struct sigaction *before)
 
 static bool is_function(const struct sigaction *action)
 {
-    return action->sa_flags & SA_SIGINFO || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+    return action->sa_flags & SA_SIGINFO ||
+           (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
 }
 
 /* Calls the handler that was there before, under the mask that it asked for. */
@@ -212,7 +215,8 @@ static void pass_on(struct watched *signal, siginfo_t *info, void *context)
     if (before.sa_flags & (int)SA_RESETHAND)
         signal->before = (struct sigaction){ .sa_handler = SIG_DFL };
     call_before(&before, signal->number, info, context);
-    if (sigaction(signal->number, NULL, &now) == 0 && !is_function(&now) && now.sa_handler == SIG_DFL)
+    if (sigaction(signal->number, NULL, &now) == 0 && !is_function(&now) &&
+        now.sa_handler == SIG_DFL)
         install(signal->number, &signal->before);
 }
 
@@ -259,8 +263,8 @@ static void install_signals(void)
     alternate_stack();
     for (size_t i = 0; i < WATCHED; i++) {
         struct watched *signal = &watched[i];
-        if (i < FIRST || (sigaction(signal->number, NULL, &signal->before) == 0 && !is_function(&signal->before) &&
-                          signal->before.sa_handler == SIG_DFL))
+        if (i < FIRST || (sigaction(signal->number, NULL, &signal->before) == 0 &&
+                          !is_function(&signal->before) && signal->before.sa_handler == SIG_DFL))
             install(signal->number, &signal->before);
     }
 }
@@ -281,7 +285,8 @@ static bool has_key;
 
 void rpi_crash_thread_ends(void *unused)
 {
-    bool serves = rpi_call_current() || (server && served == (struct rp_call *const *)&rpi_call_now);
+    bool serves = rpi_call_current() ||
+                  (server && served == (struct rp_call *const *)&rpi_call_now);
     (void)unused;
     LEAVE_FRAMES();
     if (serves && getpid() != owner)

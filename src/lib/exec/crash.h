@@ -34,7 +34,8 @@ void rpi_crash_watch_child(const struct rp_call *call);
  * as the task's doing, and no thread may leave the process. NULL ends that. */
 void rpi_crash_serve(const struct rp_call *call);
 
-/* Rank 0 is told of a task that ends this process by this function, in a signal handler perhaps; NULL: by none. */
+/* Rank 0 is told of a task that ends this process by this function, in a signal handler perhaps;
+ * NULL: by none. */
 void rpi_crash_tell(void (*tell)(void *context, const struct rpi_death *death), void *context);
 
 /* What this thread does from now on; at first it runs tasks. */

@@ -52,30 +52,35 @@ static void fail(struct rpi_child *resident, rp_status status, int code, struct 
 
 static void crashed(struct rpi_child *resident, struct rpi_result *result)
 {
-    rpi_postmortem(resident->message, sizeof resident->message, resident->pid, resident->status, &resident->tail);
+    rpi_postmortem(resident->message, sizeof resident->message, resident->pid, resident->status,
+                   &resident->tail);
     fail(resident, RP_ERR_CRASHED, rpi_postmortem_code(resident->status), result);
 }
 
 static void overran(struct rpi_child *resident, double limit, struct rpi_result *result)
 {
     (void)snprintf(resident->message, sizeof resident->message,
-                   "its process (pid %lld) was killed after its limit of %.3g s", (long long)resident->pid, limit);
+                   "its process (pid %lld) was killed after its limit of %.3g s",
+                   (long long)resident->pid, limit);
     rpi_postmortem_last_words(resident->message, sizeof resident->message, &resident->tail);
     fail(resident, RP_ERR_DEADLINE, 0, result);
 }
 
 static void cancelled(struct rpi_child *resident, struct rpi_result *result)
 {
-    (void)snprintf(resident->message, sizeof resident->message,
-                   "its process (pid %lld) was killed: it went on for %.3g s after rp_cancelled() said so",
-                   (long long)resident->pid, resident->config.isolation.cancel_grace);
+    (void)snprintf(
+        resident->message, sizeof resident->message,
+        "its process (pid %lld) was killed: it went on for %.3g s after rp_cancelled() said so",
+        (long long)resident->pid, resident->config.isolation.cancel_grace);
     fail(resident, RP_ERR_CANCELLED, RP_ERR_CANCELLED, result);
 }
 
 /* The pool has failed: nobody will hear of it. */
 static void over(struct rpi_result *result)
 {
-    *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    *result = (struct rpi_result){ .status = RP_ERR_CANCELLED,
+                                   .code = RP_ERR_CANCELLED,
+                                   .message = "" };
 }
 
 /* ---- what a process is given */
@@ -116,7 +121,8 @@ static bool put_task(const struct rpi_mailbox_area *area, size_t *used, struct r
 
 /* ---- shared data */
 
-static bool put_datum(const struct rpi_mailbox_area *area, size_t *used, const struct rpi_shared_datum *datum)
+static bool put_datum(const struct rpi_mailbox_area *area, size_t *used,
+                      const struct rpi_shared_datum *datum)
 {
     size_t length = strlen(datum->name);
     struct rpi_child_main_datum entry = { .number = datum->number,
@@ -137,7 +143,8 @@ static bool put_list(const struct rpi_mailbox_area *area, const struct rpi_share
 {
     size_t used = 0;
     area->board->shared = 0;
-    for (const struct rpi_link *link = catalogue->data.next; link != &catalogue->data; link = link->next) {
+    for (const struct rpi_link *link = catalogue->data.next; link != &catalogue->data;
+         link = link->next) {
         const struct rpi_shared_datum *datum = rpi_shared_datum_of(link);
         if (datum->state != RPI_READY || datum->dropped)
             continue;
@@ -148,8 +155,10 @@ static bool put_list(const struct rpi_mailbox_area *area, const struct rpi_share
     return true;
 }
 
-/* Brings the process's shared data in line with the worker's.  RPI_CHILD_END_DONE: *all tells whether it has them all. */
-static enum rpi_child_end share(struct rpi_child *resident, const struct rpi_shared_cache *catalogue, bool *all)
+/* Brings the process's shared data in line with the worker's.  RPI_CHILD_END_DONE: *all tells
+ * whether it has them all. */
+static enum rpi_child_end share(struct rpi_child *resident,
+                                const struct rpi_shared_cache *catalogue, bool *all)
 {
     static const struct rpi_child_patience patience;
     const struct rpi_task none = { 0 };
@@ -206,12 +215,13 @@ static void end_part(struct rpi_child *resident, struct rpi_task *task)
     resident->items = 0;
 }
 
-/* The result of a chunk that was given with `given` items has room for all of them: what it kept goes together.  RP_ERR_CRASHED: it has
- * failures of others. */
+/* The result of a chunk that was given with `given` items has room for all of them: what it kept
+ * goes together.  RP_ERR_CRASHED: it has failures of others. */
 static rp_status shrink(const struct rpi_task *task, uint32_t given, struct rpi_result *result)
 {
     uint64_t all = ((uint64_t)given * task->chunk.out_size + 7U) & ~(uint64_t)7;
-    uint64_t results = (uint64_t)task->chunk.count * task->chunk.out_size, before = (results + 7U) & ~(uint64_t)7;
+    uint64_t results = (uint64_t)task->chunk.count * task->chunk.out_size,
+             before = (results + 7U) & ~(uint64_t)7;
     uint8_t *data = (uint8_t *)(uintptr_t)result->data;
     if (result->status != RP_OK)
         return RP_OK;
@@ -219,9 +229,12 @@ static rp_status shrink(const struct rpi_task *task, uint32_t given, struct rpi_
         result->size = results;
         return RP_OK;
     }
-    if (!rpi_child_result_failures(data + all, result->size - all, result->failures, task->chunk.count)) {
+    if (!rpi_child_result_failures(data + all, result->size - all, result->failures,
+                                   task->chunk.count)) {
         rpi_buffer_free(result->owned);
-        return rpi_error(RP_ERR_CRASHED, "what its process left is damaged: an item has failed that it was not to run");
+        return rpi_error(
+            RP_ERR_CRASHED,
+            "what its process left is damaged: an item has failed that it was not to run");
     }
     memmove(data + before, data + all, result->size - all);
     memset(data + results, 0, before - results);
@@ -239,13 +252,15 @@ static bool make_ready(struct rpi_child *resident, int *births, struct rpi_resul
         status = rpi_child_start(resident);
     if (resident->alive)
         return true;
-    (void)snprintf(resident->message, sizeof resident->message, "there is no process to run it in: %.900s",
+    (void)snprintf(resident->message, sizeof resident->message,
+                   "there is no process to run it in: %.900s",
                    status == RP_OK ? "each of several died before it began" : rp_error_message());
     fail(resident, RP_ERR_CRASHED, (int)status, result);
     return false;
 }
 
-static void take(struct rpi_child *resident, const struct rpi_task *task, uint32_t given, struct rpi_result *result)
+static void take(struct rpi_child *resident, const struct rpi_task *task, uint32_t given,
+                 struct rpi_result *result)
 {
     struct rpi_task whole = *task;
     whole.chunk.count = given;
@@ -264,8 +279,8 @@ static void take(struct rpi_child *resident, const struct rpi_task *task, uint32
 }
 
 /* `given`: the items that its process got, of a chunk that may have fewer since. */
-static void tell(struct rpi_child *resident, const struct rpi_task *task, uint32_t given, enum rpi_child_end end,
-                 struct rpi_result *result)
+static void tell(struct rpi_child *resident, const struct rpi_task *task, uint32_t given,
+                 enum rpi_child_end end, struct rpi_result *result)
 {
     switch (end) {
     case RPI_CHILD_END_DONE:
@@ -289,15 +304,16 @@ static void tell(struct rpi_child *resident, const struct rpi_task *task, uint32
     }
 }
 
-static enum rpi_child_end refuse(struct rpi_child *resident, const char *why, struct rpi_result *result)
+static enum rpi_child_end refuse(struct rpi_child *resident, const char *why,
+                                 struct rpi_result *result)
 {
     (void)snprintf(resident->message, sizeof resident->message, "%s", why);
     fail(resident, RP_ERR_TASK, RP_ERR_NOMEM, result);
     return RPI_CHILD_END_REFUSED;
 }
 
-/* What it says on standard error is passed on, of short tasks not each time.  What a good task has said is none of a later one's last
- * words. */
+/* What it says on standard error is passed on, of short tasks not each time.  What a good task has
+ * said is none of a later one's last words. */
 static void hear(struct rpi_child *resident, bool good)
 {
     uint64_t now = rpi_ticks();
@@ -328,7 +344,8 @@ static uint32_t follow(struct rpi_child *resident, struct rpi_task *tasks, uint3
 
 /* Gives the process the task, with all that it can see, and those that may go along. */
 static enum rpi_child_end hand_over(struct rpi_child *resident, const struct rpi_task *task,
-                                    const struct rpi_shared_cache *catalogue, struct rpi_result *result)
+                                    const struct rpi_shared_cache *catalogue,
+                                    struct rpi_result *result)
 {
     const struct rpi_mailbox_area *area = &resident->child.area;
     struct rpi_task tasks[RPI_LINE];
@@ -337,11 +354,14 @@ static enum rpi_child_end hand_over(struct rpi_child *resident, const struct rpi
     if (end != RPI_CHILD_END_DONE)
         return end == RPI_CHILD_END_DIED ? RPI_CHILD_END_EARLY : end;
     if (!shared && task->epoch)
-        return refuse(resident, "its process has no memory or descriptor for the shared data", result);
+        return refuse(resident, "its process has no memory or descriptor for the shared data",
+                      result);
     resident->used = 0;
     tasks[0] = *task;
     if (!put_task(area, &resident->used, &tasks[0]))
-        return refuse(resident, "its argument and inputs are larger than the memory shared with its process", result);
+        return refuse(resident,
+                      "its argument and inputs are larger than the memory shared with its process",
+                      result);
     uint32_t count = follow(resident, tasks, RPI_LINE), put = 1;
     while (put < count && put_task(area, &resident->used, &tasks[put]))
         put++;
@@ -351,15 +371,18 @@ static enum rpi_child_end hand_over(struct rpi_child *resident, const struct rpi
 }
 
 /* *given: the items of a chunk that its process got. */
-static enum rpi_child_end run(struct rpi_child *resident, struct rpi_task *task, const struct rpi_shared_cache *catalogue,
-                              uint32_t *given, struct rpi_result *result)
+static enum rpi_child_end run(struct rpi_child *resident, struct rpi_task *task,
+                              const struct rpi_shared_cache *catalogue, uint32_t *given,
+                              struct rpi_result *result)
 {
-    enum rpi_child_end end = rpi_child_has_next(resident) ? RPI_CHILD_END_DONE
-                                                          : hand_over(resident, task, catalogue, result);
+    enum rpi_child_end end = rpi_child_has_next(resident)
+                                 ? RPI_CHILD_END_DONE
+                                 : hand_over(resident, task, catalogue, result);
     *given = task->chunk.count;
     if (end != RPI_CHILD_END_DONE)
         return end;
-    const struct rpi_child_patience patience = { .limit = task->limit, .parts = task->is_chunk ? task->chunk.count : 1 };
+    const struct rpi_child_patience patience = { .limit = task->limit,
+                                                 .parts = task->is_chunk ? task->chunk.count : 1 };
     end = rpi_child_await(resident, &patience);
     end_part(resident, task);
     hear(resident, end == RPI_CHILD_END_DONE);
@@ -368,10 +391,11 @@ static enum rpi_child_end run(struct rpi_child *resident, struct rpi_task *task,
     return end;
 }
 
-/* Runs a task, in another process if one dies before it has begun, which is not the task's doing.  A chunk has the items that it keeps after
- * that; *given: that its process got. */
+/* Runs a task, in another process if one dies before it has begun, which is not the task's doing.
+ * A chunk has the items that it keeps after that; *given: that its process got. */
 static enum rpi_child_end execute(struct rpi_child *resident, struct rpi_task *task,
-                                  const struct rpi_shared_cache *catalogue, uint32_t *given, struct rpi_result *result)
+                                  const struct rpi_shared_cache *catalogue, uint32_t *given,
+                                  struct rpi_result *result)
 {
     enum rpi_child_end end;
     int births = 0;
@@ -388,45 +412,53 @@ static enum rpi_child_end execute(struct rpi_child *resident, struct rpi_task *t
 
 /* ---- chunks */
 
-/* Keeps what the process, which got `given` items, did before it died, and fails the item that it died of.  RP_ERR_CRASHED: what it left is
- * damaged. */
-static rp_status save(struct rpi_child *resident, struct rpi_chunk_resume *salvage, const struct rpi_task *rest,
-                      uint32_t given, const struct rpi_result *how)
+/* Keeps what the process, which got `given` items, did before it died, and fails the item that it
+ * died of.  RP_ERR_CRASHED: what it left is damaged. */
+static rp_status save(struct rpi_child *resident, struct rpi_chunk_resume *salvage,
+                      const struct rpi_task *rest, uint32_t given, const struct rpi_result *how)
 {
     const struct rpi_mailbox_area *area = &resident->child.area;
     const struct rpi_mailbox_progress *progress = &area->board->progress;
     uint32_t items = atomic_load(&progress->item), count = atomic_load(&progress->failures);
-    uint64_t results = (uint64_t)given * rest->chunk.out_size, size = atomic_load(&progress->failures_size);
+    uint64_t results = (uint64_t)given * rest->chunk.out_size,
+             size = atomic_load(&progress->failures_size);
     uint64_t at = RPI_CHILD_RESULT_DATA + ((results + 7U) & ~(uint64_t)7);
     rp_status status = RP_ERR_CRASHED;
-    if (items > rest->chunk.count || count > items || size > (uint64_t)count * rpi_item_failure_size(RPI_MESSAGE_MAX) ||
-        at > area->out_room || size > area->out_room - at)
+    if (items > rest->chunk.count || count > items ||
+        size > (uint64_t)count * rpi_item_failure_size(RPI_MESSAGE_MAX) || at > area->out_room ||
+        size > area->out_room - at)
         return status;
     uint8_t *failures = rpi_reserve(&salvage->alloc, size);
     if (!failures)
         return rpi_no_memory("a chunk's results");
     memcpy(failures, area->out + at, size);
     if (rpi_child_result_failures(failures, size, count, items))
-        status = rpi_chunk_resume_add(salvage, area->out + RPI_CHILD_RESULT_DATA, items, failures, (uint32_t)size, count);
+        status = rpi_chunk_resume_add(salvage, area->out + RPI_CHILD_RESULT_DATA, items, failures,
+                                      (uint32_t)size, count);
     rpi_free(&salvage->alloc, failures);
     bool died_in_one = items < rest->chunk.count; /* else after the last */
     return status == RP_OK && died_in_one ? rpi_chunk_resume_fail(salvage, 1, how) : status;
 }
 
 /* The last process's result behind what is saved. */
-static rp_status conclude(struct rpi_chunk_resume *salvage, const struct rpi_task *rest, const struct rpi_result *result)
+static rp_status conclude(struct rpi_chunk_resume *salvage, const struct rpi_task *rest,
+                          const struct rpi_result *result)
 {
     const uint8_t *data = result->data;
-    uint64_t results = (uint64_t)rest->chunk.count * rest->chunk.out_size, at = (results + 7U) & ~(uint64_t)7;
+    uint64_t results = (uint64_t)rest->chunk.count * rest->chunk.out_size,
+             at = (results + 7U) & ~(uint64_t)7;
     uint32_t size = result->failures ? (uint32_t)(result->size - at) : 0;
     if (result->status != RP_OK)
         return rpi_chunk_resume_fail(salvage, rest->chunk.count, result);
-    return rpi_chunk_resume_add(salvage, data, rest->chunk.count, size ? data + at : data, size, result->failures);
+    return rpi_chunk_resume_add(salvage, data, rest->chunk.count, size ? data + at : data, size,
+                                result->failures);
 }
 
-/* A chunk whose process died, `given` of its items, and which keeps `rest`: *result, how it did, becomes the whole chunk's. */
-static void go_on(struct rpi_child *resident, const struct rpi_task *task, struct rpi_task *rest, uint32_t given,
-                  const struct rpi_shared_cache *catalogue, enum rpi_child_end end, struct rpi_result *result)
+/* A chunk whose process died, `given` of its items, and which keeps `rest`: *result, how it did,
+ * becomes the whole chunk's. */
+static void go_on(struct rpi_child *resident, const struct rpi_task *task, struct rpi_task *rest,
+                  uint32_t given, const struct rpi_shared_cache *catalogue, enum rpi_child_end end,
+                  struct rpi_result *result)
 {
     struct rpi_chunk_resume salvage;
     rp_status status = rpi_chunk_resume_begin(&salvage, &resident->config.child.alloc, task);
@@ -460,8 +492,8 @@ static void recycle(struct rpi_child *resident)
         rpi_child_stop(resident);
 }
 
-void rpi_fork_execute(struct rpi_child *resident, const struct rpi_task *task, const struct rpi_shared_cache *catalogue,
-                      struct rpi_result *result)
+void rpi_fork_execute(struct rpi_child *resident, const struct rpi_task *task,
+                      const struct rpi_shared_cache *catalogue, struct rpi_result *result)
 {
     struct rpi_task rest = *task;
     uint32_t given;

@@ -31,7 +31,8 @@ static pid_t fork_zygote(int socket, const struct rpi_forkserver_config *config)
     return pid;
 }
 
-rp_status rpi_forkserver_start(struct rpi_forkserver *zygote, const struct rpi_forkserver_config *config)
+rp_status rpi_forkserver_start(struct rpi_forkserver *zygote,
+                               const struct rpi_forkserver_config *config)
 {
     int ends[2];
     *zygote = (struct rpi_forkserver){ .socket = -1 };

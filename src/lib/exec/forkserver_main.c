@@ -54,8 +54,8 @@ static int by_number(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-/* Standard input is empty, standard error goes to the worker; of the others only those that are needed stay: a copy of a socket would
- * hide its owner's death from its peer. */
+/* Standard input is empty, standard error goes to the worker; of the others only those that are
+ * needed stay: a copy of a socket would hide its owner's death from its peer. */
 static void keep_own(int socket, const struct rpi_forkserver_config *config)
 {
     int kept[RPI_FORKSERVER_KEEPS + 1] = { socket };
@@ -121,7 +121,8 @@ static void say(const struct nursery *nursery, enum rpi_forkserver_what what, in
     memset(&news, 0, sizeof news);
     news.what = what;
     news.value = value;
-    (void)send(nursery->socket, &news, sizeof news, MSG_NOSIGNAL); /* a worker that is gone shows at the next wait */
+    (void)send(nursery->socket, &news, sizeof news,
+               MSG_NOSIGNAL); /* a worker that is gone shows at the next wait */
 }
 
 static void bear(struct nursery *nursery)
@@ -215,9 +216,12 @@ static void obey(struct nursery *nursery)
     }
 }
 
-_Noreturn void rpi_forkserver_main(int socket, pid_t parent, const struct rpi_forkserver_config *config)
+_Noreturn void rpi_forkserver_main(int socket, pid_t parent,
+                                   const struct rpi_forkserver_config *config)
 {
-    struct nursery nursery = { .config = config, .socket = socket, .signals = -1, .parent = -1, .self = getpid() };
+    struct nursery nursery = {
+        .config = config, .socket = socket, .signals = -1, .parent = -1, .self = getpid()
+    };
     sigset_t child;
     (void)setsid();
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);

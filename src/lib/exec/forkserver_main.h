@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 /* The zygote's life, from its fork to its end; all signals are blocked.  `parent`: the worker. */
-_Noreturn void rpi_forkserver_main(int socket, pid_t parent, const struct rpi_forkserver_config *config);
+_Noreturn void rpi_forkserver_main(int socket, pid_t parent,
+                                   const struct rpi_forkserver_config *config);
 
 #endif

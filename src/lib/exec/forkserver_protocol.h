@@ -9,7 +9,8 @@
 struct rpi_forkserver_config {
     void (*live)(void *context); /* a child's life; it does not return */
     void *context;
-    int keep[RPI_FORKSERVER_KEEPS]; /* descriptors that a child needs, or -1; all others are closed but standard output */
+    int keep[RPI_FORKSERVER_KEEPS]; /* descriptors that a child needs, or -1; all others are closed
+                                       but standard output */
     int error;                      /* what becomes its standard error */
 };
 

@@ -6,11 +6,14 @@
 
 #include <stdio.h>
 
-rp_status rpi_inline_init(struct rpi_inline *executor, const struct rpi_alloc *alloc, const struct rpi_registry *registry,
-                          size_t room, int worker, const char *host)
+rp_status rpi_inline_init(struct rpi_inline *executor, const struct rpi_alloc *alloc,
+                          const struct rpi_registry *registry, size_t room, int worker,
+                          const char *host)
 {
     *executor = (struct rpi_inline){ .alloc = *alloc, .registry = registry, .room = room };
-    executor->call = (struct rp_call){ .alloc = *alloc, .worker = worker, .host = host, .name = "" };
+    executor->call = (struct rp_call){
+        .alloc = *alloc, .worker = worker, .host = host, .name = ""
+    };
     executor->call.worker_data = &executor->worker_data;
     executor->call.registry = registry;
     executor->call.child_limit = room;
@@ -24,7 +27,8 @@ rp_status rpi_inline_init(struct rpi_inline *executor, const struct rpi_alloc *a
     return rpi_no_memory("a worker's results");
 }
 
-void rpi_inline_place(struct rpi_inline *executor, void *results, size_t room, struct rpi_mailbox_progress *progress)
+void rpi_inline_place(struct rpi_inline *executor, void *results, size_t room,
+                      struct rpi_mailbox_progress *progress)
 {
     if (!executor->outside)
         rpi_buffer_free(executor->results);
@@ -87,14 +91,16 @@ static void check_deadline(struct rpi_inline *executor, double limit, struct rpi
         return;
     result->status = RP_ERR_DEADLINE;
     result->code = 0;
-    (void)snprintf(call->message, sizeof call->message, "it ran %.3g s, its limit is %.3g s", limit + late, limit);
+    (void)snprintf(call->message, sizeof call->message, "it ran %.3g s, its limit is %.3g s",
+                   limit + late, limit);
     result->message = call->message;
 }
 
 static void say_deadline(struct rpi_inline *executor, double deadline)
 {
     if (executor->progress)
-        atomic_store_explicit(&executor->progress->deadline, (uint64_t)(deadline * 1e9), memory_order_relaxed);
+        atomic_store_explicit(&executor->progress->deadline, (uint64_t)(deadline * 1e9),
+                              memory_order_relaxed);
 }
 
 static void run(struct rpi_inline *executor, rp_fn *fn, const void *arg, size_t size, double limit,
@@ -125,7 +131,8 @@ static void fetch_result(struct rpi_inline *executor, struct rpi_result *result)
     result->children_count = call->children_count;
 }
 
-static void run_one(struct rpi_inline *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
+static void run_one(struct rpi_inline *executor, rp_fn *fn, const struct rpi_task *task,
+                    struct rpi_result *result)
 {
     rpi_call_reset(&executor->call, executor->results, executor->results_room);
     run(executor, fn, rpi_inline_align(executor, task), task->size, task->limit, result);
@@ -166,8 +173,10 @@ static void say_failures(struct rpi_inline *executor, const struct rpi_result *t
     atomic_store_explicit(&progress->failures_size, executor->failures_size, memory_order_relaxed);
 }
 
-/* Whether item `i` is before the limit, once that is known: somebody may be cutting the chunk at this moment. */
-static __attribute__((noinline)) bool await_limit(const struct rpi_mailbox_progress *progress, uint32_t i)
+/* Whether item `i` is before the limit, once that is known: somebody may be cutting the chunk at
+ * this moment. */
+static __attribute__((noinline)) bool await_limit(const struct rpi_mailbox_progress *progress,
+                                                  uint32_t i)
 {
     struct rpi_patience patience = { 0 };
     uint32_t limit;
@@ -177,7 +186,8 @@ static __attribute__((noinline)) bool await_limit(const struct rpi_mailbox_progr
 }
 
 /* Where no other thread orders this one's accesses. */
-static __attribute__((noinline)) bool begin_fenced(struct rpi_inline *executor, uint32_t i, const struct rpi_result *total)
+static __attribute__((noinline)) bool begin_fenced(struct rpi_inline *executor, uint32_t i,
+                                                   const struct rpi_result *total)
 {
     struct rpi_mailbox_progress *progress = &executor->own;
     if (executor->progress) {
@@ -189,24 +199,27 @@ static __attribute__((noinline)) bool begin_fenced(struct rpi_inline *executor, 
 }
 
 /* Whether item `i` begins now, and is nobody else's any more. */
-static inline bool begin_item(struct rpi_inline *executor, uint32_t i, const struct rpi_result *total)
+static inline bool begin_item(struct rpi_inline *executor, uint32_t i,
+                              const struct rpi_result *total)
 {
     if (executor->fenced)
         return begin_fenced(executor, i, total);
     atomic_store_explicit(&executor->own.item, i, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
-    return i < atomic_load_explicit(&executor->own.limit, memory_order_acquire) || await_limit(&executor->own, i);
+    return i < atomic_load_explicit(&executor->own.limit, memory_order_acquire) ||
+           await_limit(&executor->own, i);
 }
 
 /* Asked before every item, which has no deadline yet. */
 static inline bool is_cancelled(const struct rp_call *call)
 {
-    return atomic_load_explicit(call->cancel, memory_order_relaxed) || (call->look && rp_cancelled(call));
+    return atomic_load_explicit(call->cancel, memory_order_relaxed) ||
+           (call->look && rp_cancelled(call));
 }
 
 /* Runs item `i`; its result goes straight to its place. */
-static bool run_item(struct rpi_inline *executor, rp_fn *fn, const struct rpi_task *task, const uint8_t *items,
-                     uint8_t *results, uint32_t i, struct rpi_result *total)
+static bool run_item(struct rpi_inline *executor, rp_fn *fn, const struct rpi_task *task,
+                     const uint8_t *items, uint8_t *results, uint32_t i, struct rpi_result *total)
 {
     struct rp_call *call = &executor->call;
     size_t in = task->chunk.in_size, out = task->chunk.out_size;
@@ -215,7 +228,9 @@ static bool run_item(struct rpi_inline *executor, rp_fn *fn, const struct rpi_ta
     rpi_call_reset(call, results + i * out, out);
     call->item = task->chunk.first + i;
     if (is_cancelled(call)) {
-        one = (struct rpi_result){ .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+        one = (struct rpi_result){ .status = RP_ERR_CANCELLED,
+                                   .code = RP_ERR_CANCELLED,
+                                   .message = "" };
     } else if (task->limit > 0) {
         run(executor, fn, items + i * in, in, task->limit, &one);
         call->deadline = 0; /* it is none of the next one's */
@@ -237,7 +252,9 @@ static bool run_item(struct rpi_inline *executor, rp_fn *fn, const struct rpi_ta
         (void)snprintf(text, sizeof text, "its result has %zu bytes, the map takes %zu", size, out);
         one.message = text;
     }
-    struct rpi_item_failure failure = { .item = i, .status = one.status, .code = one.code, .message = one.message };
+    struct rpi_item_failure failure = {
+        .item = i, .status = one.status, .code = one.code, .message = one.message
+    };
     failure.length = (uint32_t)strlen(one.message);
     total->failures++;
     return add_failure(executor, &failure);
@@ -251,7 +268,8 @@ static void out_of_memory(struct rpi_result *result)
 }
 
 /* Puts the failures behind the results, in a buffer of their own where the room is too small. */
-static void append_failures(struct rpi_inline *executor, struct rpi_result *result, uint8_t *results, size_t results_size)
+static void append_failures(struct rpi_inline *executor, struct rpi_result *result,
+                            uint8_t *results, size_t results_size)
 {
     size_t before = (results_size + 7U) & ~(size_t)7;
     size_t size = before + executor->failures_size;
@@ -282,7 +300,8 @@ static void place_failures(struct rpi_inline *executor, size_t results_size)
     executor->failures_capacity = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
 }
 
-static void run_chunk(struct rpi_inline *executor, rp_fn *fn, const struct rpi_task *task, struct rpi_result *result)
+static void run_chunk(struct rpi_inline *executor, rp_fn *fn, const struct rpi_task *task,
+                      struct rpi_result *result)
 {
     size_t size = (size_t)task->chunk.count * task->chunk.out_size;
     uint8_t *results = executor->results;
@@ -316,7 +335,8 @@ static void run_chunk(struct rpi_inline *executor, rp_fn *fn, const struct rpi_t
     out_of_memory(result);
 }
 
-void rpi_inline_execute(struct rpi_inline *executor, const struct rpi_task *task, struct rpi_result *result)
+void rpi_inline_execute(struct rpi_inline *executor, const struct rpi_task *task,
+                        struct rpi_result *result)
 {
     struct rp_call *call = &executor->call;
     rp_fn *fn = executor->registry->functions[task->function];

@@ -11,38 +11,44 @@ struct rpi_inline {
     const struct rpi_registry *registry; /* borrowed */
     struct rp_call call;
     void *worker_data;
-    atomic_bool never;                     /* what call.cancel points at until somebody can cancel */
-    size_t room;                           /* bytes of an argument, or a child's, that travels inside a batch */
-    uint8_t *aligned;                      /* room for one, aligned for any type */
-    size_t results_room;                   /* bytes of a result that needs no buffer of its own */
-    uint8_t *results;                      /* room for one, likewise */
-    bool outside;                          /* that room is another's, who sees results and failures as they come */
+    atomic_bool never;   /* what call.cancel points at until somebody can cancel */
+    size_t room;         /* bytes of an argument, or a child's, that travels inside a batch */
+    uint8_t *aligned;    /* room for one, aligned for any type */
+    size_t results_room; /* bytes of a result that needs no buffer of its own */
+    uint8_t *results;    /* room for one, likewise */
+    bool outside;        /* that room is another's, who sees results and failures as they come */
     struct rpi_mailbox_progress own;       /* where it says how far it is ... */
     struct rpi_mailbox_progress *progress; /* ... or NULL, and this one: another process's too */
-    bool fenced;                           /* who cuts a chunk in its progress cannot make this thread order its accesses */
-    uint8_t *failures;                     /* of a chunk's items, as they travel; outside: behind their results */
+    bool fenced; /* who cuts a chunk in its progress cannot make this thread order its accesses */
+    uint8_t *failures; /* of a chunk's items, as they travel; outside: behind their results */
     uint32_t failures_size, failures_capacity;
 };
 
 /* `room`: bytes; a longer result gets a buffer of its own.  `host` is borrowed. */
 RP_MUST_USE rp_status rpi_inline_init(struct rpi_inline *executor, const struct rpi_alloc *alloc,
-                                      const struct rpi_registry *registry, size_t room, int worker, const char *host);
+                                      const struct rpi_registry *registry, size_t room, int worker,
+                                      const char *host);
 void rpi_inline_fini(struct rpi_inline *executor);
 /* From now on results go to this room, aligned for any type, and it says there how far it is. */
-void rpi_inline_place(struct rpi_inline *executor, void *results, size_t room, struct rpi_mailbox_progress *progress);
+void rpi_inline_place(struct rpi_inline *executor, void *results, size_t room,
+                      struct rpi_mailbox_progress *progress);
 
-/* Before it is to run a chunk, and before anybody may cut that: elsewhere than at `progress`, which is begun by its owner. */
+/* Before it is to run a chunk, and before anybody may cut that: elsewhere than at `progress`, which
+ * is begun by its owner. */
 static inline void rpi_inline_expect(struct rpi_inline *executor, const struct rpi_task *task)
 {
     if (task->is_chunk)
         rpi_mailbox_progress_begin(&executor->own, task->chunk.count);
 }
 
-/* Runs the task; *result is valid until the next run.  A chunk, which was expected, may be cut meanwhile (progress.h): its result has the
- * items that it keeps, and outside room as before for all of them, with the failures behind that. */
-void rpi_inline_execute(struct rpi_inline *executor, const struct rpi_task *task, struct rpi_result *result);
+/* Runs the task; *result is valid until the next run.  A chunk, which was expected, may be cut
+ * meanwhile (progress.h): its result has the items that it keeps, and outside room as before for
+ * all of them, with the failures behind that. */
+void rpi_inline_execute(struct rpi_inline *executor, const struct rpi_task *task,
+                        struct rpi_result *result);
 
-/* The outcome of a task that is no chunk and has no limit, whose function has just returned this. */
+/* The outcome of a task that is no chunk and has no limit, whose function has just returned
+ * this. */
 void rpi_inline_judge(struct rpi_inline *executor, rp_status returned, struct rpi_result *result);
 
 #define RPI_ALIGNMENT 16 /* of any type */
@@ -56,19 +62,25 @@ static inline bool rpi_inline_is_aligned(const void *arg, size_t size)
 /* The task's argument, aligned for any type. */
 const void *rpi_inline_align(struct rpi_inline *executor, const struct rpi_task *task);
 
-/* Whether the running task has succeeded with RPI_SMALL_RESULT bytes in the room for results and nothing else. */
+/* Whether the running task has succeeded with RPI_SMALL_RESULT bytes in the room for results and
+ * nothing else. */
 static inline bool rpi_inline_is_plain(const struct rp_call *call)
 {
-    return call->broken == RP_OK && call->size == RPI_SMALL_RESULT && !call->owned && !call->children_count;
+    return call->broken == RP_OK && call->size == RPI_SMALL_RESULT && !call->owned &&
+           !call->children_count;
 }
 
-/* Runs a task that is a function and an argument and nothing else, as rpi_inline_execute does.  Returns NULL and the outcome, or
- * for nearly every task the RPI_SMALL_RESULT bytes that are its result. */
-static inline const void *rpi_inline_execute_plain(struct rpi_inline *executor, const struct rpi_task *task,
+/* Runs a task that is a function and an argument and nothing else, as rpi_inline_execute does.
+ * Returns NULL and the outcome, or for nearly every task the RPI_SMALL_RESULT bytes that are its
+ * result. */
+static inline const void *rpi_inline_execute_plain(struct rpi_inline *executor,
+                                                   const struct rpi_task *task,
                                                    struct rpi_result *result)
 {
     struct rp_call *call = &executor->call;
-    const void *arg = rpi_inline_is_aligned(task->arg, task->size) ? task->arg : rpi_inline_align(executor, task);
+    const void *arg = rpi_inline_is_aligned(task->arg, task->size)
+                          ? task->arg
+                          : rpi_inline_align(executor, task);
     call->name = executor->registry->names[task->function];
     call->task = task;
     call->deadline = 0;

@@ -7,7 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define MOST  ((uint64_t)24 << 30) /* a third for the report: a result of 4 GiB, and as much of spawned tasks */
+/* a third for the report: a result of 4 GiB, and as much of spawned tasks */
+#define MOST  ((uint64_t)24 << 30)
 #define LEAST ((uint64_t)16 << 20)
 #define LARGE ((size_t)1 << 20) /* more than that is given back after use */
 #define STEP  ((size_t)64 << 20)
@@ -76,12 +77,14 @@ rp_status rpi_mailbox_area_map(struct rpi_mailbox_area *area)
     for (; size >= LEAST && place == MAP_FAILED; size /= 2) {
         area->mapped = (size_t)size;
         /* cppcheck-suppress invalidFunctionArg ; no file */
-        place = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        place = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     }
     if (place == MAP_FAILED)
         return rpi_no_memory("the memory that a worker shares with its tasks' process");
     (void)madvise(place, area->mapped, MADV_DONTDUMP);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), board = (sizeof *area->board + page - 1) / page * page;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE),
+           board = (sizeof *area->board + page - 1) / page * page;
     area->board = place;
     area->out_room = area->mapped / 3 / page * page;
     area->in_room = area->mapped - board - area->out_room;

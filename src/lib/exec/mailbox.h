@@ -1,11 +1,14 @@
-/* The memory that a worker and its tasks' process have in common: orders one way, what became of them the other.
+/* The memory that a worker and its tasks' process have in common: orders one way, what became of
+ * them the other.
  *
- * Orders are numbered, and stand in a line.  The process begins them one by one; either side may withdraw those that are not begun, by the
- * same word, so that it is always known which have.  So a process may be given several short tasks at once, and sleeping and waking, which
- * costs more than they do, are shared by all of them.
+ * Orders are numbered, and stand in a line.  The process begins them one by one; either side may
+ * withdraw those that are not begun, by the same word, so that it is always known which have.  So a
+ * process may be given several short tasks at once, and sleeping and waking, which costs more than
+ * they do, are shared by all of them.
  *
- * It is mapped before the process is forked, so that it lies at the same address in both, and as large as the largest task could need:
- * pages that nobody touches cost nothing.  What the process can write to, the worker reads once, copies, and then checks. */
+ * It is mapped before the process is forked, so that it lies at the same address in both, and as
+ * large as the largest task could need: pages that nobody touches cost nothing.  What the process
+ * can write to, the worker reads once, copies, and then checks. */
 #ifndef RPI_MAILBOX_H
 #define RPI_MAILBOX_H
 
@@ -24,7 +27,8 @@ enum rpi_mailbox_order {
 
 struct rpi_mailbox_command {
     enum rpi_mailbox_order what;
-    bool first;           /* of those given together: its report begins `out`, that of each other one is behind the last */
+    bool first; /* of those given together: its report begins `out`, that of each other one is
+                   behind the last */
     struct rpi_task task; /* pointers into `in` */
 };
 
@@ -48,7 +52,8 @@ static inline bool rpi_mailbox_is_after(uint32_t a, uint32_t b)
     return (int32_t)(a - b) > 0;
 }
 
-static inline struct rpi_mailbox_command *rpi_mailbox_command_of(struct rpi_mailbox *board, uint32_t number)
+static inline struct rpi_mailbox_command *rpi_mailbox_command_of(struct rpi_mailbox *board,
+                                                                 uint32_t number)
 {
     return &board->line[number % RPI_LINE];
 }
@@ -56,7 +61,8 @@ static inline struct rpi_mailbox_command *rpi_mailbox_command_of(struct rpi_mail
 uint32_t rpi_mailbox_given(const struct rpi_mailbox *board);
 uint32_t rpi_mailbox_begun(const struct rpi_mailbox *board);
 bool rpi_mailbox_is_done(const struct rpi_mailbox *board, uint32_t number);
-/* By the worker, while nothing in the line waits to begin: so far the line is to go, `begun` of it done with. */
+/* By the worker, while nothing in the line waits to begin: so far the line is to go, `begun` of it
+ * done with. */
 void rpi_mailbox_set(struct rpi_mailbox *board, uint32_t given, uint32_t begun);
 /* By the process.  false: nothing waits. */
 bool rpi_mailbox_begin(struct rpi_mailbox *board, uint32_t *number);

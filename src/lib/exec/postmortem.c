@@ -24,7 +24,8 @@ static const char *advice(int number)
 {
     switch (number) {
     case SIGKILL:
-        return "by another's hand, or for lack of memory: see the kernel's log, or give it smaller tasks or fewer workers "
+        return "by another's hand, or for lack of memory: see the kernel's log, or give it smaller "
+               "tasks or fewer workers "
                "a node";
     case SIGTERM:
     case SIGINT:
@@ -36,20 +37,26 @@ static const char *advice(int number)
     case SIGXFSZ:
         return "a limit of ulimit";
     default:
-        return "to see where, run it with isolation = RP_INLINE under a debugger, or with ulimit -c unlimited for a core "
+        return "to see where, run it with isolation = RP_INLINE under a debugger, or with ulimit "
+               "-c unlimited for a core "
                "file";
     }
 }
 
-void rpi_postmortem(char *to, size_t size, int64_t pid, int status, const struct rpi_postmortem_tail *tail)
+void rpi_postmortem(char *to, size_t size, int64_t pid, int status,
+                    const struct rpi_postmortem_tail *tail)
 {
     const char *name = WIFSIGNALED(status) ? rpi_death_signal_name(WTERMSIG(status)) : NULL;
     if (name)
-        (void)snprintf(to, size, "its process (pid %lld) died of %s (%s)", (long long)pid, name, advice(WTERMSIG(status)));
+        (void)snprintf(to, size, "its process (pid %lld) died of %s (%s)", (long long)pid, name,
+                       advice(WTERMSIG(status)));
     else if (WIFSIGNALED(status))
-        (void)snprintf(to, size, "its process (pid %lld) died of signal %d", (long long)pid, WTERMSIG(status));
+        (void)snprintf(to, size, "its process (pid %lld) died of signal %d", (long long)pid,
+                       WTERMSIG(status));
     else
-        (void)snprintf(to, size, "its process (pid %lld) exited with status %d inside the task, which must return instead",
+        (void)snprintf(to, size,
+                       "its process (pid %lld) exited with status %d inside the task, which must "
+                       "return instead",
                        (long long)pid, WEXITSTATUS(status));
     rpi_postmortem_last_words(to, size, tail);
 }

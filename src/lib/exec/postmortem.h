@@ -5,7 +5,8 @@
 #include "exec/tail.h"
 
 /* `status` as waitpid gives it. */
-void rpi_postmortem(char *to, size_t size, int64_t pid, int status, const struct rpi_postmortem_tail *tail);
+void rpi_postmortem(char *to, size_t size, int64_t pid, int status,
+                    const struct rpi_postmortem_tail *tail);
 /* "  It said: ..." behind what `to` has; nothing where nothing was said. */
 void rpi_postmortem_last_words(char *to, size_t size, const struct rpi_postmortem_tail *tail);
 /* The signal or the exit status. */

@@ -1,8 +1,11 @@
-/* How far a task is, for those that watch it from another thread or process, and how far a chunk of a map may go.
+/* How far a task is, for those that watch it from another thread or process, and how far a chunk of
+ * a map may go.
  *
- * The items of a running chunk that have not begun can be taken from it at any time.  Who runs it says which item is next, then reads the
- * limit; who cuts it sets the limit to 0, then reads the item.  If both do so in this order, which the one that cuts sees to for the other
- * where that is cheaper, one of the two sees what the other has written: so an item is begun, or taken, and never both. */
+ * The items of a running chunk that have not begun can be taken from it at any time.  Who runs it
+ * says which item is next, then reads the limit; who cuts it sets the limit to 0, then reads the
+ * item.  If both do so in this order, which the one that cuts sees to for the other where that is
+ * cheaper, one of the two sees what the other has written: so an item is begun, or taken, and never
+ * both. */
 #ifndef RPI_PROGRESS_H
 #define RPI_PROGRESS_H
 
@@ -12,8 +15,8 @@
 struct rpi_mailbox_progress {
     _Atomic uint64_t deadline; /* nanoseconds on the monotonic clock; 0: none */
     /* of a chunk: */
-    _Atomic uint32_t item;          /* the one that runs, or the limit; those before it are done */
-    _Atomic uint32_t limit;         /* items from this one on are not to begin; 0: it is being cut, wait */
+    _Atomic uint32_t item;  /* the one that runs, or the limit; those before it are done */
+    _Atomic uint32_t limit; /* items from this one on are not to begin; 0: it is being cut, wait */
     _Atomic uint32_t failures;      /* of them */
     _Atomic uint32_t failures_size; /* bytes, behind the results */
 };
@@ -25,9 +28,11 @@ static inline void rpi_mailbox_progress_begin(struct rpi_mailbox_progress *progr
     atomic_store_explicit(&progress->limit, items, memory_order_release);
 }
 
-/* Leaves the chunk what it has begun of its items, the first at least; returns how many these are.  Only one at a time may cut.  `fence`:
- * makes the thread that runs it order its accesses; NULL: it does so by itself, or is this thread. */
-static inline uint32_t rpi_mailbox_progress_cut(struct rpi_mailbox_progress *progress, void (*fence)(void))
+/* Leaves the chunk what it has begun of its items, the first at least; returns how many these are.
+ * Only one at a time may cut.  `fence`: makes the thread that runs it order its accesses; NULL: it
+ * does so by itself, or is this thread. */
+static inline uint32_t rpi_mailbox_progress_cut(struct rpi_mailbox_progress *progress,
+                                                void (*fence)(void))
 {
     uint32_t limit = atomic_exchange(&progress->limit, 0);
     if (fence)

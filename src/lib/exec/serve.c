@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define TURN  100e-6 /* seconds of brief tasks between two looks at the transport; of others STALE */
-#define STALE 20e-6  /* seconds a finished result waits for others at the most */
-#define MANY                                                                                                               \
-    8 /* messages at once: more of them may wait, cancels above all, and a task is not to start before they are read */
+/* seconds of brief tasks between two looks at the transport; of others STALE */
+#define TURN  100e-6
+#define STALE 20e-6 /* seconds a finished result waits for others at the most */
+/* messages at once: more of them may wait, cancels above all, and a task is not to start before
+ * they are read */
+#define MANY        8
 #define BRIEF       500e-9 /* seconds: shorter tasks share looks at the clock */
 #define BRIEF_TASKS 16     /* so many, and then all within the next ticks */
 #define BRIEF_TICKS ((uint64_t)RPI_TICKS_US * 2)
@@ -76,7 +78,8 @@ static uint32_t cut(void *context)
     struct rpi_serve *server = context;
     if (server->resident)
         return rpi_fork_cut(server->resident);
-    return rpi_mailbox_progress_cut(&server->executor.own, server->executor.fenced ? NULL : rpi_membarrier_all);
+    return rpi_mailbox_progress_cut(&server->executor.own,
+                                    server->executor.fenced ? NULL : rpi_membarrier_all);
 }
 
 rp_status rpi_serve_init(struct rpi_serve *server, const struct rpi_serve_config *config)
@@ -89,7 +92,8 @@ rp_status rpi_serve_init(struct rpi_serve *server, const struct rpi_serve_config
     *server = (struct rpi_serve){ .transport = config->transport };
     rpi_worker_init(&server->worker, &worker);
     rp_status status = rpi_inline_init(&server->executor, &config->alloc, config->registry,
-                                       rpi_inline_limit(config->batch_limit), config->number, config->host);
+                                       rpi_inline_limit(config->batch_limit), config->number,
+                                       config->host);
     server->executor.call.cancel = &server->worker.cancel;
     server->executor.call.look = look_for_news;
     server->executor.call.look_context = server;
@@ -98,7 +102,8 @@ rp_status rpi_serve_init(struct rpi_serve *server, const struct rpi_serve_config
     return status;
 }
 
-rp_status rpi_serve_initialise(struct rpi_serve *server, uint16_t function, const void *arg, size_t size)
+rp_status rpi_serve_initialise(struct rpi_serve *server, uint16_t function, const void *arg,
+                               size_t size)
 {
     const struct rp_call *call = &server->executor.call;
     struct rpi_task task = { .function = function, .attempt = 1, .arg = arg, .size = size };
@@ -108,12 +113,14 @@ rp_status rpi_serve_initialise(struct rpi_serve *server, uint16_t function, cons
         rpi_buffer_free(result.owned);
         return RP_OK;
     }
-    return rpi_error(RP_ERR_BROKEN, "the initializer %s failed on worker %d (%s) with code %d%s%s", call->name,
-                     call->worker, call->host, result.code, result.message[0] ? ": " : "", result.message);
+    return rpi_error(RP_ERR_BROKEN, "the initializer %s failed on worker %d (%s) with code %d%s%s",
+                     call->name, call->worker, call->host, result.code,
+                     result.message[0] ? ": " : "", result.message);
 }
 
-rp_status rpi_serve_isolate(struct rpi_serve *server, const struct rpi_isolation *isolation, uint16_t initializer,
-                            rp_bytes init_arg, void (*finalizer)(void *worker_data))
+rp_status rpi_serve_isolate(struct rpi_serve *server, const struct rpi_isolation *isolation,
+                            uint16_t initializer, rp_bytes init_arg,
+                            void (*finalizer)(void *worker_data))
 {
     const struct rpi_inline *executor = &server->executor;
     const struct rpi_fork_config config = { .child = { .alloc = executor->alloc,
@@ -180,7 +187,9 @@ static bool on_received(void *context, void *cookie)
 
 struct rpi_events rpi_serve_events(struct rpi_serve *server)
 {
-    return (struct rpi_events){ .batch = on_batch, .sent = on_sent, .received = on_received, .context = server };
+    return (struct rpi_events){
+        .batch = on_batch, .sent = on_sent, .received = on_received, .context = server
+    };
 }
 
 /* ---- running */
@@ -225,7 +234,8 @@ static void flush(struct rpi_serve *server, struct turn *turn)
 }
 
 /* A task's children go before its result, which says that they are to be. */
-static bool put_children(struct rpi_serve *server, struct turn *turn, const struct rpi_result *result)
+static bool put_children(struct rpi_serve *server, struct turn *turn,
+                         const struct rpi_result *result)
 {
     const uint8_t *at = result->children;
     for (uint32_t i = 0; i < result->children_count; i++) {
@@ -248,7 +258,8 @@ static bool came_together(const struct rpi_serve *server)
     return server->resident && rpi_child_is_next_done(server->resident);
 }
 
-static void finish(struct rpi_serve *server, struct turn *turn, const struct rpi_task *task, struct rpi_result *result)
+static void finish(struct rpi_serve *server, struct turn *turn, const struct rpi_task *task,
+                   struct rpi_result *result)
 {
     if (result->status == RP_OK && result->children_count && !put_children(server, turn, result)) {
         rpi_buffer_free(result->owned);
@@ -284,15 +295,18 @@ static void finish(struct rpi_serve *server, struct turn *turn, const struct rpi
 static void refuse(struct rpi_serve *server, const struct rpi_task *task, struct rpi_result *result)
 {
     char *text = server->executor.call.message;
-    (void)snprintf(text, sizeof server->executor.call.message, "the worker has no memory for the shared data \"%s\"",
-                   task->missing);
+    (void)snprintf(text, sizeof server->executor.call.message,
+                   "the worker has no memory for the shared data \"%s\"", task->missing);
     *result = (struct rpi_result){ .status = RP_ERR_TASK, .code = RP_ERR_NOMEM, .message = text };
 }
 
-static void execute(struct rpi_serve *server, const struct rpi_task *task, struct rpi_result *result)
+static void execute(struct rpi_serve *server, const struct rpi_task *task,
+                    struct rpi_result *result)
 {
     if (task->cancelled) {
-        *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+        *result = (struct rpi_result){ .status = RP_ERR_CANCELLED,
+                                       .code = RP_ERR_CANCELLED,
+                                       .message = "" };
         return;
     }
     if (task->missing) {
@@ -329,10 +343,12 @@ static bool next(struct rpi_serve *server, struct rpi_task *task)
 /* Whether results wait to be sent, or the transport to be looked at. */
 static bool is_due(const struct rpi_serve *server, const struct turn *turn)
 {
-    return turn->last - turn->sent > STALE || turn->last - turn->began >= (server->brief ? TURN : STALE);
+    return turn->last - turn->sent > STALE ||
+           turn->last - turn->began >= (server->brief ? TURN : STALE);
 }
 
-/* Nearly all tasks, one behind the other, up to the first that is not plain in itself or in its outcome; returns how many ran. */
+/* Nearly all tasks, one behind the other, up to the first that is not plain in itself or in its
+ * outcome; returns how many ran. */
 static uint32_t run_plain(struct rpi_serve *server, struct turn *turn, uint32_t most)
 {
     struct rpi_task *task = &server->plain;
@@ -400,7 +416,8 @@ rp_status rpi_serve_pump(struct rpi_serve *server)
     struct rpi_batch *batch;
     struct rpi_arrival *arrival;
     while (status == RP_OK && (arrival = rpi_worker_incoming(worker))) {
-        status = transport->ops->receive_large(transport, 0, arrival->buffer, arrival->size, arrival);
+        status = transport->ops->receive_large(transport, 0, arrival->buffer, arrival->size,
+                                               arrival);
         if (status == RP_ERR_NOMEM)
             rpi_worker_unposted(worker, arrival);
     }
@@ -423,13 +440,15 @@ static rp_status say_goodbye(struct rpi_serve *server)
     bool done = false;
     rpi_writer_open(&writer, bytes, sizeof bytes);
     rpi_writer_close(&writer, RPI_STOP, 0);
-    struct rpi_batch *batch = server->worker.spare ? server->worker.spare : rpi_batch_get(&server->worker.batches);
+    struct rpi_batch *batch = server->worker.spare ? server->worker.spare
+                                                   : rpi_batch_get(&server->worker.batches);
     if (!batch)
         return rpi_no_memory("a worker's goodbye");
     server->worker.spare = NULL;
     memcpy(batch->bytes, bytes, sizeof bytes);
     batch->sends = 1;
-    rp_status status = server->transport->ops->send(server->transport, 0, batch->bytes, sizeof bytes, batch, &done);
+    rp_status status = server->transport->ops->send(server->transport, 0, batch->bytes,
+                                                    sizeof bytes, batch, &done);
     if (done)
         rpi_worker_sent(&server->worker, batch);
     if (status == RP_ERR_NOMEM)
@@ -437,8 +456,8 @@ static rp_status say_goodbye(struct rpi_serve *server)
     return status;
 }
 
-/* Nothing was found.  Some tens of microseconds of looking again, then short sleeps; behind RPI_DROWSY seconds, and one more look (`dozing`), a long
- * one, until rank 0 rings. */
+/* Nothing was found.  Some tens of microseconds of looking again, then short sleeps; behind
+ * RPI_DROWSY seconds, and one more look (`dozing`), a long one, until rank 0 rings. */
 static void wait_for_news(struct rpi_serve *server, struct rpi_patience *patience, bool *dozing)
 {
     struct rpi_transport *transport = server->transport;
@@ -450,7 +469,8 @@ static void wait_for_news(struct rpi_serve *server, struct rpi_patience *patienc
         if (rpi_now() < began + limit)
             rpi_patience_rouse(patience);
         *dozing = false;
-    } else if (server->shortage == RP_OK && rpi_patience_is_drowsy(patience) && transport->ops->doze(transport)) {
+    } else if (server->shortage == RP_OK && rpi_patience_is_drowsy(patience) &&
+               transport->ops->doze(transport)) {
         *dozing = true;
     } else {
         server->shortage = RP_OK;
@@ -481,7 +501,8 @@ rp_status rpi_serve_loop(struct rpi_serve *server)
         if (rpi_serve_pump(server) != RP_OK)
             return server->broken;
         if (server->worker.alone)
-            return rpi_error(RP_ERR_BROKEN, "rank 0 says that the pool has failed; its own message tells why");
+            return rpi_error(RP_ERR_BROKEN,
+                             "rank 0 says that the pool has failed; its own message tells why");
         if (rpi_serve_run(server, UINT32_MAX) || any) {
             rpi_patience_reset(&patience);
             dozing = false;

@@ -16,7 +16,8 @@ struct rpi_answer_thread {
     struct rpi_wakeup nap;
     pthread_t thread;
     bool live;
-    double watch;  /* seconds that a task runs before its worker's messages are looked at meanwhile */
+    /* seconds that a task runs before its worker's messages are looked at meanwhile */
+    double watch;
     uint64_t seen; /* turn of the loan at the last look */
     double rest;   /* seconds until the next */
     double since;  /* when that turn was first seen */
@@ -25,17 +26,19 @@ struct rpi_answer_thread {
 struct rpi_serve {
     struct rpi_worker worker;
     struct rpi_inline executor;
-    struct rpi_task task, plain; /* what runs: here, for it is read when a task ends its thread, and with it the frames */
+    struct rpi_task task, plain; /* what runs: here, for it is read when a task ends its thread, and
+                                    with it the frames */
     struct rpi_child *resident;  /* where tasks run instead; NULL: here */
     struct rpi_transport *transport; /* borrowed; peer 0 is the master */
     rp_status broken;                /* RP_OK while it can go on */
-    rp_status shortage;              /* RP_ERR_NOMEM: something waits for memory; set back by who asks */
-    void (*pause)(void *context);    /* NULL, or called before a task's function runs ... */
-    void (*resume)(void *context);   /* ... and after it */
-    bool (*hurries)(
-        void *context); /* NULL, or asked in between: what has not begun goes back, and the thread is free soon */
+    rp_status shortage; /* RP_ERR_NOMEM: something waits for memory; set back by who asks */
+    void (*pause)(void *context);   /* NULL, or called before a task's function runs ... */
+    void (*resume)(void *context);  /* ... and after it */
+    bool (*hurries)(void *context); /* NULL, or asked in between: what has not begun goes back, and
+                                       the thread is free soon */
     void *context;
-    struct rpi_handoff loan; /* of all that is here but the executor: out on loan while a task's function runs */
+    /* of all that is here but the executor: out on loan while a task's function runs */
+    struct rpi_handoff loan;
     struct rpi_answer_thread attendant;
     void (*finalizer)(void *worker_data); /* NULL, or called at the end */
     uint32_t came;                        /* messages, in the last look */

@@ -10,7 +10,9 @@ static bool work(struct rpi_shared_datum *datum, bool keep)
     case RPI_SEEK:
         return segment->data || rpi_shm_map(segment, datum->pid, datum->fd, keep);
     case RPI_MAKE:
-        return segment->data || rpi_shm_make(segment) == RP_OK; /* it is there when memory ran out for the word about it */
+        return segment->data ||
+               rpi_shm_make(segment) ==
+                   RP_OK; /* it is there when memory ran out for the word about it */
     case RPI_FILLED:
         rpi_shm_seal(segment);
         return true;
@@ -38,6 +40,7 @@ void rpi_shared_io(struct rpi_worker *worker, bool keep)
 
 void rpi_shared_io_end(struct rpi_worker *worker)
 {
-    for (struct rpi_link *link = worker->catalogue.data.next; link != &worker->catalogue.data; link = link->next)
+    for (struct rpi_link *link = worker->catalogue.data.next; link != &worker->catalogue.data;
+         link = link->next)
         rpi_shm_free(&rpi_shared_datum_of(link)->segment);
 }

@@ -12,7 +12,8 @@ rp_status rpi_postmortem_tail_open(struct rpi_postmortem_tail *tail)
     int ends[2];
     *tail = (struct rpi_postmortem_tail){ .source = -1, .sink = -1 };
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return rpi_error(RP_ERR_FULL, "no pipe for the standard error of tasks: %s", strerror(errno));
+        return rpi_error(RP_ERR_FULL, "no pipe for the standard error of tasks: %s",
+                         strerror(errno));
     tail->source = ends[0];
     tail->sink = ends[1];
     (void)fcntl(tail->source, F_SETFL, O_NONBLOCK); /* this end alone */

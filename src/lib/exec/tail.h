@@ -1,4 +1,5 @@
-/* The standard error of tasks' processes: a pipe, from which it goes on to this process's own; its last lines are kept. */
+/* The standard error of tasks' processes: a pipe, from which it goes on to this process's own; its
+ * last lines are kept. */
 #ifndef RPI_TAIL_H
 #define RPI_TAIL_H
 

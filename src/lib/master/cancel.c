@@ -4,13 +4,16 @@
 #include "master/settle.h"
 #include "base/status.h"
 
-/* Whether it has room in the worker's last cancel, which waits to be sent and has no task behind it. */
+/* Whether it has room in the worker's last cancel, which waits to be sent and has no task behind
+ * it. */
 static bool share_message(struct rpi_master *master, int worker, const struct rpi_frame *frame)
 {
     struct rpi_batch *batch = master->roster.seats[worker].cancels;
     if (!batch || !frame)
         return false;
-    struct rpi_writer writer = { .base = batch->bytes, .used = batch->size, .limit = master->batches.limit };
+    struct rpi_writer writer = { .base = batch->bytes,
+                                 .used = batch->size,
+                                 .limit = master->batches.limit };
     writer.count = rpi_get16(batch->bytes + 2);
     if (!rpi_writer_fits(&writer, rpi_frame_size(frame->flags, 0)))
         return false;
@@ -46,7 +49,8 @@ static rp_status tell_busy_workers(struct rpi_master *master, const struct rpi_f
 {
     rp_status status = RP_OK;
     for (int worker = 0; status == RP_OK && worker <= master->roster.workers; worker++)
-        if (master->roster.seats[worker].in_flight && master->roster.seats[worker].presence != RPI_LOST)
+        if (master->roster.seats[worker].in_flight &&
+            master->roster.seats[worker].presence != RPI_LOST)
             status = tell_worker(master, worker, frame);
     return status;
 }
@@ -64,9 +68,12 @@ static rp_status settle_at_suspects(struct rpi_master *master)
     return status;
 }
 
-static rp_status cancel_queued(struct rpi_master *master, uint64_t id, struct rpi_future *future, uint16_t function)
+static rp_status cancel_queued(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                               uint16_t function)
 {
-    struct rpi_settled how = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "", .function = function };
+    struct rpi_settled how = {
+        .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "", .function = function
+    };
     const struct rpi_options options = *rpi_options_at(&master->options, future->options);
     uint32_t size = rpi_future_size(future);
     rp_status status = rpi_settle_failure(master, id, future, &how);
@@ -77,7 +84,9 @@ static rp_status cancel_queued(struct rpi_master *master, uint64_t id, struct rp
 
 static rp_status cancel_waiting(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
-    struct rpi_settled how = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    struct rpi_settled how = { .status = RP_ERR_CANCELLED,
+                               .code = RP_ERR_CANCELLED,
+                               .message = "" };
     how.function = rpi_options_at(&master->options, future->options)->dependent->entry.function;
     return rpi_settle_failure(master, id, future, &how);
 }
@@ -91,7 +100,8 @@ static rp_status cancel_map(struct rpi_master *master, struct rpi_map *map)
     return status == RP_OK ? settle_at_suspects(master) : status;
 }
 
-rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_future *future, double now)
+rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                            double now)
 {
     master->now = now;
     if (future->state == RP_DONE || future->state == RPI_STORING)
@@ -130,7 +140,8 @@ rp_status rpi_master_cancel_all(struct rpi_master *master, double now)
     if (status != RP_OK)
         return status;
     forbid_retries(master);
-    for (struct rpi_link *link = master->maps.next, *next; status == RP_OK && link != &master->maps; link = next) {
+    for (struct rpi_link *link = master->maps.next, *next; status == RP_OK && link != &master->maps;
+         link = next) {
         next = link->next;
         status = rpi_map_cancel(master, RPI_MEMBER(link, struct rpi_map, link));
     }

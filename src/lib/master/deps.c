@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-#define BUCKETS 1024 /* a power of two; the chains grow with the inputs that are needed at one time */
+/* a power of two; the chains grow with the inputs that are needed at one time */
+#define BUCKETS 1024
 
 /* ---- the table of inputs */
 
@@ -70,7 +71,8 @@ static struct rpi_batch *open_message(struct rpi_master *master, struct rpi_writ
     return batch;
 }
 
-static void send_message(struct rpi_master *master, struct rpi_batch *batch, struct rpi_writer *writer, int worker)
+static void send_message(struct rpi_master *master, struct rpi_batch *batch,
+                         struct rpi_writer *writer, int worker)
 {
     rpi_writer_close(writer, RPI_INPUT, 0);
     batch->size = writer->used;
@@ -79,15 +81,17 @@ static void send_message(struct rpi_master *master, struct rpi_batch *batch, str
     rpi_master_send(master, batch);
 }
 
-/* Workers that have it may forget it; for want of memory they keep it until the pool's end.  So does one that still has tasks nobody waits
- * for: one of them may need it, and would wait for it for ever. */
+/* Workers that have it may forget it; for want of memory they keep it until the pool's end.  So
+ * does one that still has tasks nobody waits for: one of them may need it, and would wait for it
+ * for ever. */
 static void forget_at_workers(struct rpi_master *master, const struct rpi_deps_input *input)
 {
     for (int worker = 0; input->sent && worker <= master->roster.workers; worker++) {
         struct rpi_writer writer;
         struct rpi_frame frame = { .id = input->id, .flags = RPI_FRAME_FAILED };
         const struct rpi_seat *seat = &master->roster.seats[worker];
-        if (!(input->sent[worker / 8] & 1 << worker % 8) || seat->presence == RPI_LOST || !rpi_list_empty(&seat->copies))
+        if (!(input->sent[worker / 8] & 1 << worker % 8) || seat->presence == RPI_LOST ||
+            !rpi_list_empty(&seat->copies))
             continue;
         struct rpi_batch *batch = open_message(master, &writer);
         if (!batch)
@@ -164,8 +168,10 @@ rp_status rpi_deps_gather(struct rpi_master *master, const rp_future *after, siz
 {
     for (size_t i = 0; i < count; i++)
         if (!rpi_master_future(master, after[i].id))
-            return rpi_error(RP_ERR_STALE, "options.after[%zu] was released, or is of another pool", i);
-    struct rpi_deps_dependent *new = rpi_zeroed(&master->config.alloc, sizeof *new + count * sizeof *new->edges);
+            return rpi_error(RP_ERR_STALE, "options.after[%zu] was released, or is of another pool",
+                             i);
+    struct rpi_deps_dependent *new = rpi_zeroed(&master->config.alloc,
+                                                sizeof *new + count * sizeof *new->edges);
     if (!new)
         return rpi_no_memory("a task's inputs");
     rpi_list_init(&new->link);
@@ -181,9 +187,11 @@ rp_status rpi_deps_gather(struct rpi_master *master, const rp_future *after, siz
     return RP_OK;
 }
 
-rp_status rpi_deps_follow(struct rpi_master *master, uint64_t id, struct rpi_deps_dependent **dependent)
+rp_status rpi_deps_follow(struct rpi_master *master, uint64_t id,
+                          struct rpi_deps_dependent **dependent)
 {
-    struct rpi_deps_dependent *new = rpi_zeroed(&master->config.alloc, sizeof *new + sizeof *new->edges);
+    struct rpi_deps_dependent *new = rpi_zeroed(&master->config.alloc,
+                                                sizeof *new + sizeof *new->edges);
     if (!new)
         return rpi_no_memory("a task that shares an outcome");
     new->follows = true;
@@ -204,8 +212,8 @@ static void move_on(struct rpi_master *master, struct rpi_deps_dependent *depend
     rpi_list_append(&master->inputs.moved, &dependent->link);
 }
 
-void rpi_deps_submitted(struct rpi_master *master, struct rpi_deps_dependent *dependent, uint64_t id,
-                        const struct rpi_entry *entry)
+void rpi_deps_submitted(struct rpi_master *master, struct rpi_deps_dependent *dependent,
+                        uint64_t id, const struct rpi_entry *entry)
 {
     dependent->id = id;
     dependent->entry = *entry;
@@ -255,7 +263,8 @@ static void tell_chain(char *text, size_t size, const char *chain)
     if (!strncmp(last, gap, sizeof gap - 1))
         last += sizeof gap - 1;
     size_t tail = strlen(last) + sizeof gap;
-    for (next = chain; (next = strstr(next, link)) && (size_t)(next - chain) + sizeof link - 1 + tail <= size;) {
+    for (next = chain;
+         (next = strstr(next, link)) && (size_t)(next - chain) + sizeof link - 1 + tail <= size;) {
         next += sizeof link - 1;
         head = (int)(next - chain);
     }
@@ -263,7 +272,8 @@ static void tell_chain(char *text, size_t size, const char *chain)
 }
 
 /* The failure says whose it is; that one's own failure says the same of the one before it. */
-static rp_status fail(struct rpi_master *master, struct rpi_deps_dependent *dependent, struct rpi_future *future)
+static rp_status fail(struct rpi_master *master, struct rpi_deps_dependent *dependent,
+                      struct rpi_future *future)
 {
     char message[RPI_MESSAGE_MAX + 1];
     const struct rpi_future *culprit = rpi_future_of(&master->futures, dependent->failed);
@@ -272,13 +282,15 @@ static rp_status fail(struct rpi_master *master, struct rpi_deps_dependent *depe
         (void)snprintf(message, sizeof message, "%s", failure->message);
     else
         tell_chain(message, sizeof message, failure->message);
-    struct rpi_settled how = {
-        .status = RP_ERR_INPUT, .code = failure->code, .message = message, .function = dependent->entry.function
-    };
+    struct rpi_settled how = { .status = RP_ERR_INPUT,
+                               .code = failure->code,
+                               .message = message,
+                               .function = dependent->entry.function };
     return rpi_settle_failure(master, dependent->id, future, &how);
 }
 
-static rp_status copy_failure(const struct rpi_master *master, const struct rpi_future *from, void **data)
+static rp_status copy_failure(const struct rpi_master *master, const struct rpi_future *from,
+                              void **data)
 {
     const struct rpi_failure *failure = from->done.data;
     size_t size = sizeof *failure + strlen(failure->message) + 1;
@@ -289,7 +301,8 @@ static rp_status copy_failure(const struct rpi_master *master, const struct rpi_
     return RP_OK;
 }
 
-static rp_status copy_result(const struct rpi_master *master, const struct rpi_future *from, void **data)
+static rp_status copy_result(const struct rpi_master *master, const struct rpi_future *from,
+                             void **data)
 {
     if (!(from->flags & RPI_FUTURE_BUFFER))
         return RP_OK;
@@ -308,18 +321,21 @@ static void count_outcome(struct rpi_counts *counts, rp_status status)
 }
 
 /* Settles it as the one that it follows was settled. */
-static rp_status share(struct rpi_master *master, struct rpi_deps_dependent *dependent, struct rpi_future *future)
+static rp_status share(struct rpi_master *master, struct rpi_deps_dependent *dependent,
+                       struct rpi_future *future)
 {
     const struct rpi_future *from = rpi_future_of(&master->futures, dependent->edges[0].input->id);
     struct rpi_settled how = { .status = (rp_status)from->status,
                                .worker = (int)from->done.worker,
                                .ran = (double)from->done.ran };
     void *data = NULL;
-    rp_status status = how.status == RP_OK ? copy_result(master, from, &data) : copy_failure(master, from, &data);
+    rp_status status = how.status == RP_OK ? copy_result(master, from, &data)
+                                           : copy_failure(master, from, &data);
     if (status != RP_OK)
         return status;
     if (how.status != RP_OK && future->flags & RPI_FUTURE_DETACHED)
-        rpi_say(master->config.log, RP_LOG_ERROR, "a detached task failed: %s", ((struct rpi_failure *)data)->message);
+        rpi_say(master->config.log, RP_LOG_ERROR, "a detached task failed: %s",
+                ((struct rpi_failure *)data)->message);
     rpi_settle_done(master, future, &how);
     future->attempts = from->attempts;
     future->flags |= from->flags & RPI_FUTURE_BUFFER;
@@ -334,10 +350,12 @@ static rp_status share(struct rpi_master *master, struct rpi_deps_dependent *dep
 }
 
 /* Its arguments move into the queue. */
-static rp_status queue(struct rpi_master *master, struct rpi_deps_dependent *dependent, struct rpi_future *future)
+static rp_status queue(struct rpi_master *master, struct rpi_deps_dependent *dependent,
+                       struct rpi_future *future)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    rp_status status = rpi_ready_enqueue(master, &dependent->entry, options, false, future->pending.number);
+    rp_status status = rpi_ready_enqueue(master, &dependent->entry, options, false,
+                                         future->pending.number);
     if (status != RP_OK)
         return status;
     if (dependent->entry.flags & RPI_ENTRY_OWNED)
@@ -388,8 +406,8 @@ void rpi_deps_fini(struct rpi_master *master)
 /* ---- to workers */
 
 /* The outcome itself; it stays where it is while somebody depends on it. */
-static bool put_outcome(struct rpi_master *master, struct rpi_deps_input *input, struct rpi_batch *batch,
-                        struct rpi_writer *writer)
+static bool put_outcome(struct rpi_master *master, struct rpi_deps_input *input,
+                        struct rpi_batch *batch, struct rpi_writer *writer)
 {
     const struct rpi_future *future = rpi_future_of(&master->futures, input->id);
     const void *data = future->flags & RPI_FUTURE_BUFFER ? future->done.data : future->done.small;
@@ -423,7 +441,8 @@ static bool send_outcome(struct rpi_master *master, struct rpi_deps_input *input
     struct rpi_batch *batch = open_message(master, &writer);
     if (!batch)
         return false;
-    if (!put_outcome(master, input, batch, &writer)) { /* cannot be: one fits into an empty message */
+    if (!put_outcome(master, input, batch,
+                     &writer)) { /* cannot be: one fits into an empty message */
         rpi_batch_put(&master->batches, batch);
         return false;
     }
@@ -433,12 +452,15 @@ static bool send_outcome(struct rpi_master *master, struct rpi_deps_input *input
 }
 
 /* Which outcomes the task needs, in the order of `after`, in as many frames as it takes. */
-static bool send_list(struct rpi_master *master, const struct rpi_deps_dependent *dependent, int worker)
+static bool send_list(struct rpi_master *master, const struct rpi_deps_dependent *dependent,
+                      int worker)
 {
     uint32_t most = rpi_inline_limit(master->batches.limit) / 8;
     for (uint32_t from = 0; from < dependent->count; from += most) {
         uint32_t count = dependent->count - from < most ? dependent->count - from : most;
-        struct rpi_frame frame = { .id = dependent->id, .flags = RPI_FRAME_NUMBER, .number = from, .length = 8 * count };
+        struct rpi_frame frame = {
+            .id = dependent->id, .flags = RPI_FRAME_NUMBER, .number = from, .length = 8 * count
+        };
         struct rpi_writer writer;
         struct rpi_batch *batch = open_message(master, &writer);
         if (!batch)
@@ -451,7 +473,8 @@ static bool send_list(struct rpi_master *master, const struct rpi_deps_dependent
     return true;
 }
 
-bool rpi_deps_send(struct rpi_master *master, const struct rpi_deps_dependent *dependent, int worker)
+bool rpi_deps_send(struct rpi_master *master, const struct rpi_deps_dependent *dependent,
+                   int worker)
 {
     for (uint32_t i = 0; i < dependent->count; i++)
         if (!send_outcome(master, dependent->edges[i].input, worker))

@@ -21,7 +21,8 @@ static bool came_back(const struct rpi_entry *entry)
     return map ? map->back_count : entry->flags & RPI_ENTRY_SPENT;
 }
 
-/* How long what came back from a late worker takes is not known: each worker that has nothing gets a part of it. */
+/* How long what came back from a late worker takes is not known: each worker that has nothing gets
+ * a part of it. */
 static void divide(const struct rpi_master *master, struct rpi_grant *grant)
 {
     uint64_t idle = master->roster.idle > 0 ? (uint64_t)master->roster.idle : 1;
@@ -51,7 +52,8 @@ bool rpi_master_gathers(struct rpi_master *master)
 {
     const struct rpi_taskq *queue = &master->queue;
     struct rpi_entry entry;
-    if (!rpi_ready_peek(master, &master->queue, &entry) || entry.flags & RPI_ENTRY_POINTS || master->own_tasks)
+    if (!rpi_ready_peek(master, &master->queue, &entry) || entry.flags & RPI_ENTRY_POINTS ||
+        master->own_tasks)
         return false;
     double mean = master->times[entry.function].mean;
     return mean >= 0 && mean < master->round_trip && !fills(master, queue);
@@ -65,8 +67,8 @@ static rp_status fail_own(struct rpi_master *master, struct rpi_ready_own *own)
     struct rpi_entry entry;
     struct rpi_settled how = { .status = RP_ERR_LOST, .worker = own->worker };
     char message[RPI_MESSAGE_MAX];
-    (void)snprintf(message, sizeof message, "it may run on worker %d (%s) only, which is lost", own->worker,
-                   master->roster.seats[own->worker].host);
+    (void)snprintf(message, sizeof message, "it may run on worker %d (%s) only, which is lost",
+                   own->worker, master->roster.seats[own->worker].host);
     how.message = message;
     for (struct rpi_future *future; (future = rpi_ready_peek(master, &own->queue, &entry));) {
         how.function = entry.function;
@@ -86,7 +88,8 @@ static uint64_t number_of(const struct rpi_future *future)
     return future->flags & RPI_FUTURE_CHUNK ? future->pending.map->number : future->pending.number;
 }
 
-/* Whether the first of these tasks goes before the first of the common ones: by rank, then by submission. */
+/* Whether the first of these tasks goes before the first of the common ones: by rank, then by
+ * submission. */
 static bool goes_first(struct rpi_master *master, struct rpi_ready_own *own)
 {
     struct rpi_entry entry;
@@ -104,14 +107,15 @@ static bool goes_first(struct rpi_master *master, struct rpi_ready_own *own)
     return mine->pending.number < number_of(common);
 }
 
-/* Tasks that one worker alone may run: as long as it has credit.  (None of them goes alone: lost once, they are lost.)  false: for want
- * of memory not all that could go went. */
+/* Tasks that one worker alone may run: as long as it has credit.  (None of them goes alone: lost
+ * once, they are lost.)  false: for want of memory not all that could go went. */
 static bool dispatch_own(struct rpi_master *master, struct rpi_ready_own *own, double now)
 {
     struct rpi_entry entry;
     if (master->roster.seats[own->worker].presence == RPI_LOST)
         return fail_own(master, own) == RP_OK;
-    while (rpi_roster_has_credit(&master->roster, own->worker) && rpi_ready_peek(master, &own->queue, &entry)) {
+    while (rpi_roster_has_credit(&master->roster, own->worker) &&
+           rpi_ready_peek(master, &own->queue, &entry)) {
         struct rpi_grant grant = grant_for(master, &own->queue, &entry, own->worker);
         bool has_some = master->roster.seats[own->worker].in_flight > 0;
         if (!grant.tasks || (has_some && !goes_first(master, own)))
@@ -122,8 +126,8 @@ static bool dispatch_own(struct rpi_master *master, struct rpi_ready_own *own, d
     return true;
 }
 
-/* The queue that a worker with credit is served from, and what it is granted from there: its own tasks of higher rank go before the
- * common ones, which are granted this already. */
+/* The queue that a worker with credit is served from, and what it is granted from there: its own
+ * tasks of higher rank go before the common ones, which are granted this already. */
 static struct rpi_taskq *queue_for(struct rpi_master *master, int worker, struct rpi_grant *grant)
 {
     struct rpi_ready_own *own = master->own ? master->own[worker] : NULL;
@@ -150,7 +154,8 @@ static void dispatch_awake(struct rpi_master *master, double now)
 }
 
 /* What goes alone goes to a worker that has nothing. */
-static int choose_idle(const struct rpi_master *master, int wanted, int least, struct rpi_grant *grant)
+static int choose_idle(const struct rpi_master *master, int wanted, int least,
+                       struct rpi_grant *grant)
 {
     const struct rpi_seat *seats = master->roster.seats;
     *grant = one;
@@ -160,8 +165,8 @@ static int choose_idle(const struct rpi_master *master, int wanted, int least, s
 }
 
 /* Where the first task goes now; 0: it waits. */
-static int choose(const struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_future *future,
-                  struct rpi_grant *grant)
+static int choose(const struct rpi_master *master, const struct rpi_entry *entry,
+                  const struct rpi_future *future, struct rpi_grant *grant)
 {
     int least = rpi_roster_least(&master->roster);
     int worker = future->options ? rpi_pack_wanted(master, entry, future, least) : least;
@@ -209,7 +214,8 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
             rpi_deps_advance(master);
         more = rpi_list_empty(&master->inputs.moved);
         all = dispatch_once(master, now);
-        /* what only a lost worker might have run has failed, and others came after it: nothing else may ever wake them */
+        /* what only a lost worker might have run has failed, and others came after it: nothing else
+         * may ever wake them */
         more = more && !rpi_list_empty(&master->inputs.moved) && !master->dropped;
     } while (more);
     if (all && !master->dropped)
@@ -231,7 +237,8 @@ bool rpi_master_dispatch_here(struct rpi_master *master, double most, double now
     struct rpi_entry entry;
     struct rpi_grant grant;
     const struct rpi_future *future = rpi_ready_peek(master, &master->queue, &entry);
-    if (!future || entry.flags & (RPI_ENTRY_SOLO | RPI_ENTRY_CHUNK) || /* it may be what ended its worker */
+    if (!future ||
+        entry.flags & (RPI_ENTRY_SOLO | RPI_ENTRY_CHUNK) || /* it may be what ended its worker */
         master->roster.seats[0].in_flight || rpi_pack_wanted(master, &entry, future, 0) ||
         choose(master, &entry, future, &grant))
         return false;
@@ -249,7 +256,8 @@ bool rpi_master_starves(struct rpi_master *master)
     for (int worker = 1; master->own && worker <= master->roster.workers; worker++) {
         struct rpi_ready_own *own = master->own[worker];
         const struct rpi_seat *seat = &master->roster.seats[worker];
-        if (own && seat->in_flight == 0 && seat->presence != RPI_SUSPECT && rpi_ready_peek(master, &own->queue, &entry))
+        if (own && seat->in_flight == 0 && seat->presence != RPI_SUSPECT &&
+            rpi_ready_peek(master, &own->queue, &entry))
             return true; /* one that has something is looked at again when it has done it */
     }
     const struct rpi_future *future = rpi_ready_peek(master, &master->queue, &entry);

@@ -12,12 +12,14 @@ static struct rpi_link *bucket_of(const struct rpi_keys *keys, const struct rpi_
 
 static bool same(const struct rpi_keyed *keyed, uint16_t function, const struct rpi_key *key)
 {
-    return keyed->key.hash == key->hash && keyed->function == function && keyed->key.bytes.size == key->bytes.size &&
+    return keyed->key.hash == key->hash && keyed->function == function &&
+           keyed->key.bytes.size == key->bytes.size &&
            memcmp(keyed->key.bytes.data, key->bytes.data, key->bytes.size) == 0 &&
            memcmp(keyed->key.argument, key->argument, RPI_SHA256) == 0;
 }
 
-struct rpi_keyed *rpi_keyed_find(const struct rpi_master *master, uint16_t function, const struct rpi_key *key)
+struct rpi_keyed *rpi_keyed_find(const struct rpi_master *master, uint16_t function,
+                                 const struct rpi_key *key)
 {
     if (!master->keys.buckets)
         return NULL;
@@ -41,7 +43,8 @@ static bool make_buckets(struct rpi_master *master)
     return keys->buckets;
 }
 
-rp_status rpi_keyed_make(struct rpi_master *master, uint16_t function, const struct rpi_key *key, struct rpi_keyed **keyed)
+rp_status rpi_keyed_make(struct rpi_master *master, uint16_t function, const struct rpi_key *key,
+                         struct rpi_keyed **keyed)
 {
     struct rpi_keyed *new = NULL;
     if (make_buckets(master))
@@ -86,7 +89,8 @@ struct rpi_keyed *rpi_master_due(const struct rpi_master *master)
 rp_bytes rpi_master_due_result(const struct rpi_master *master, const struct rpi_keyed *keyed)
 {
     const struct rpi_future *future = rpi_future_of(&master->futures, keyed->id);
-    return (rp_bytes){ .data = future->flags & RPI_FUTURE_BUFFER ? future->done.data : future->done.small,
+    return (rp_bytes){ .data = future->flags & RPI_FUTURE_BUFFER ? future->done.data
+                                                                 : future->done.small,
                        .size = future->done.size };
 }
 
@@ -101,8 +105,8 @@ void rpi_master_stored(struct rpi_master *master, struct rpi_keyed *keyed)
     rpi_settle_tell(master, id, future);
 }
 
-void rpi_keyed_settle(struct rpi_master *master, uint64_t id, struct rpi_future *future, const struct rpi_stored *stored,
-                      double now)
+void rpi_keyed_settle(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                      const struct rpi_stored *stored, double now)
 {
     static const struct rpi_settled how = { .status = RP_OK, .message = "" };
     master->now = now;

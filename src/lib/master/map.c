@@ -9,7 +9,8 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t result_room, uint64_t tasks)
+uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t result_room,
+                         uint64_t tasks)
 {
     const struct rpi_map_request *request = &map->request;
     uint64_t left;
@@ -32,7 +33,8 @@ uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t resu
     return items ? items : 1;
 }
 
-static void note_failure(struct rpi_map *map, const struct rpi_item_failure *failure, uint64_t index, int worker)
+static void note_failure(struct rpi_map *map, const struct rpi_item_failure *failure,
+                         uint64_t index, int worker)
 {
     map->failures++;
     map->cancelled += failure->status == RP_ERR_CANCELLED;
@@ -49,18 +51,20 @@ static void note_failure(struct rpi_map *map, const struct rpi_item_failure *fai
 }
 
 /* Copies results [from, to) of the chunk to their places. */
-static void scatter(struct rpi_map *map, const struct rpi_chunk *chunk, const uint8_t *results, uint64_t from, uint64_t to)
+static void scatter(struct rpi_map *map, const struct rpi_chunk *chunk, const uint8_t *results,
+                    uint64_t from, uint64_t to)
 {
     size_t size = map->request.out_size;
     if (size && to > from)
-        memcpy((uint8_t *)map->request.out + (chunk->first + from) * size, results + from * size, (to - from) * size);
+        memcpy((uint8_t *)map->request.out + (chunk->first + from) * size, results + from * size,
+               (to - from) * size);
     if (map->request.statuses)
         for (uint64_t i = from; i < to; i++)
             map->request.statuses[chunk->first + i] = RP_OK;
 }
 
-static rp_status scatter_around_failures(struct rpi_map *map, const struct rpi_frame *frame, const uint8_t *payload,
-                                         int worker)
+static rp_status scatter_around_failures(struct rpi_map *map, const struct rpi_frame *frame,
+                                         const uint8_t *payload, int worker)
 {
     const struct rpi_chunk *chunk = &frame->chunk;
     const uint8_t *end = payload + frame->length;
@@ -68,7 +72,8 @@ static rp_status scatter_around_failures(struct rpi_map *map, const struct rpi_f
     uint64_t next = 0;
     for (uint32_t i = 0; i < frame->failures; i++) {
         struct rpi_item_failure failure;
-        rp_status status = at > end ? rpi_reader_bad("a chunk is cut off") : rpi_item_failure_get(&at, end, &failure);
+        rp_status status = at > end ? rpi_reader_bad("a chunk is cut off")
+                                    : rpi_item_failure_get(&at, end, &failure);
         if (status != RP_OK)
             return status;
         if (failure.item < next || failure.item >= chunk->count)
@@ -82,11 +87,13 @@ static rp_status scatter_around_failures(struct rpi_map *map, const struct rpi_f
 }
 
 /* The whole chunk failed, in one way. */
-static rp_status fail_all(struct rpi_map *map, const struct rpi_frame *frame, const uint8_t *payload, int worker)
+static rp_status fail_all(struct rpi_map *map, const struct rpi_frame *frame,
+                          const uint8_t *payload, int worker)
 {
     char message[RPI_MESSAGE_MAX + 1];
     struct rpi_item_failure failure = { .message = message };
-    rp_status status = rpi_failure_get(payload, frame->length, &failure.status, &failure.code, message);
+    rp_status status = rpi_failure_get(payload, frame->length, &failure.status, &failure.code,
+                                       message);
     if (status != RP_OK)
         return status;
     failure.length = (uint32_t)strlen(message);
@@ -110,18 +117,20 @@ static struct rpi_failure *new_failure(struct rpi_master *master)
     return rpi_reserve(&master->config.alloc, sizeof(struct rpi_failure) + FAILURE_TEXT);
 }
 
-static void describe(const struct rpi_master *master, const struct rpi_map *map, struct rpi_failure *failure)
+static void describe(const struct rpi_master *master, const struct rpi_map *map,
+                     struct rpi_failure *failure)
 {
     char code[24] = "";
     failure->code = map->code;
     if (map->status == RP_ERR_TASK)
         (void)snprintf(code, sizeof code, " with code %d", map->code);
-    (void)snprintf(failure->message, FAILURE_TEXT,
-                   "item %llu of a map of %s %s on worker %d (%s)%s%s%s; %llu of %llu items failed",
-                   (unsigned long long)map->failed, master->config.registry->names[map->request.function],
-                   rpi_failure_verb(map->status), map->worker, master->roster.seats[map->worker].host, code,
-                   map->message[0] ? ": " : "", map->message, (unsigned long long)map->failures,
-                   (unsigned long long)map->request.count);
+    (void)snprintf(
+        failure->message, FAILURE_TEXT,
+        "item %llu of a map of %s %s on worker %d (%s)%s%s%s; %llu of %llu items failed",
+        (unsigned long long)map->failed, master->config.registry->names[map->request.function],
+        rpi_failure_verb(map->status), map->worker, master->roster.seats[map->worker].host, code,
+        map->message[0] ? ": " : "", map->message, (unsigned long long)map->failures,
+        (unsigned long long)map->request.count);
 }
 
 /* The map's own future: RP_OK, or, with `failure`, the lowest failing item's. */
@@ -150,13 +159,15 @@ void rpi_map_settle_empty(struct rpi_master *master, struct rpi_map *map)
 
 /* ---- cancelling */
 
-/* A chunk of the map that waits to go again, behind `loss` (NULL: the first), or NULL; its id is in *loss. */
+/* A chunk of the map that waits to go again, behind `loss` (NULL: the first), or NULL; its id is in
+ * *loss. */
 static struct rpi_future *next_waiting(const struct rpi_master *master, const struct rpi_map *map,
                                        const struct rpi_attempt **loss)
 {
     while ((*loss = rpi_attempts_next(&master->losses, *loss))) {
         struct rpi_future *future = rpi_future_of(&master->futures, (*loss)->id);
-        if (future->flags & RPI_FUTURE_CHUNK && future->state == RP_QUEUED && future->pending.map == map)
+        if (future->flags & RPI_FUTURE_CHUNK && future->state == RP_QUEUED &&
+            future->pending.map == map)
             return future;
     }
     return NULL;
@@ -173,7 +184,9 @@ static uint64_t waiting_again(const struct rpi_master *master, const struct rpi_
 
 static void note_cancelled(struct rpi_map *map, uint64_t from, uint64_t to)
 {
-    struct rpi_item_failure item = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    struct rpi_item_failure item = { .status = RP_ERR_CANCELLED,
+                                     .code = RP_ERR_CANCELLED,
+                                     .message = "" };
     for (uint64_t i = from; i < to; i++)
         note_failure(map, &item, i, 0);
 }
@@ -205,7 +218,8 @@ rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map)
     }
     if (again)
         drop_waiting_again(master, map);
-    rpi_future_of(&master->futures, map->id)->state = RP_SENT; /* its entry in the queue, if it has one, is void now */
+    rpi_future_of(&master->futures, map->id)->state =
+        RP_SENT; /* its entry in the queue, if it has one, is void now */
     master->queue.tasks -= waiting;
     master->queue.bytes -= waiting * map->request.in_size;
     master->counts.cancelled += waiting;
@@ -245,15 +259,18 @@ static bool room_for_range(struct rpi_master *master, struct rpi_map *map)
 }
 
 /* A map whose last item was handed out stands in no queue. */
-static rp_status queue(struct rpi_master *master, const struct rpi_map *map, struct rpi_future *future)
+static rp_status queue(struct rpi_master *master, const struct rpi_map *map,
+                       struct rpi_future *future)
 {
     const struct rpi_entry entry = {
         .id = map->id, .function = map->request.function, .flags = RPI_ENTRY_MAP, .data = map
     };
-    const struct rpi_rank rank = {
-        .priority = map->request.options.priority, .cost = map->request.options.cost, .order = map->number, .back = true
-    };
-    rp_status status = future->state == RP_QUEUED ? RP_OK : rpi_taskq_push(&master->queue, &entry, &rank);
+    const struct rpi_rank rank = { .priority = map->request.options.priority,
+                                   .cost = map->request.options.cost,
+                                   .order = map->number,
+                                   .back = true };
+    rp_status status = future->state == RP_QUEUED ? RP_OK
+                                                  : rpi_taskq_push(&master->queue, &entry, &rank);
     if (status == RP_OK)
         future->state = RP_QUEUED;
     return status;
@@ -264,7 +281,8 @@ static rp_status items_back(struct rpi_master *master, struct rpi_map *map, stru
 {
     if (!room_for_range(master, map))
         return rpi_no_memory("a map's items that came back");
-    rp_status status = map->stopped ? RP_OK : queue(master, map, rpi_future_of(&master->futures, map->id));
+    rp_status status = map->stopped ? RP_OK
+                                    : queue(master, map, rpi_future_of(&master->futures, map->id));
     if (status != RP_OK)
         return status;
     map->back[map->back_count++] = range;
@@ -284,8 +302,9 @@ static rp_status items_back(struct rpi_master *master, struct rpi_map *map, stru
 rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_future *chunk)
 {
     uint32_t batch = chunk->pending.batch;
-    rp_status status = items_back(master, chunk->pending.map,
-                                  (struct rpi_range){ .first = chunk->pending.number, .count = chunk->pending.items });
+    rp_status status = items_back(
+        master, chunk->pending.map,
+        (struct rpi_range){ .first = chunk->pending.number, .count = chunk->pending.items });
     if (status != RP_OK)
         return status;
     rpi_settle_leave(master, batch, 1, 0);
@@ -296,9 +315,9 @@ rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_
 
 rp_status rpi_map_chunk_cut(struct rpi_master *master, struct rpi_future *chunk, uint32_t items)
 {
-    rp_status status = items_back(
-        master, chunk->pending.map,
-        (struct rpi_range){ .first = chunk->pending.number + items, .count = chunk->pending.items - items });
+    rp_status status = items_back(master, chunk->pending.map,
+                                  (struct rpi_range){ .first = chunk->pending.number + items,
+                                                      .count = chunk->pending.items - items });
     if (status == RP_OK)
         chunk->pending.items = items;
     return status;
@@ -306,8 +325,8 @@ rp_status rpi_map_chunk_cut(struct rpi_master *master, struct rpi_future *chunk,
 
 /* ---- chunks */
 
-struct rpi_future *rpi_map_new_chunk(struct rpi_master *master, struct rpi_map *map, uint64_t first, uint64_t items,
-                                     uint64_t *id)
+struct rpi_future *rpi_map_new_chunk(struct rpi_master *master, struct rpi_map *map, uint64_t first,
+                                     uint64_t items, uint64_t *id)
 {
     struct rpi_future *chunk = rpi_future_new(&master->futures, id);
     if (!chunk)
@@ -356,19 +375,22 @@ rp_status rpi_map_check(const struct rpi_frame *frame, const struct rpi_future *
     if (frame->length < results || (frame->failures == 0 && frame->length != results))
         return rpi_reader_bad("a chunk's results are cut off");
     if (frame->failures > chunk->count ||
-        frame->length > results + 8 + (uint64_t)frame->failures * rpi_item_failure_size(RPI_MESSAGE_MAX))
+        frame->length >
+            results + 8 + (uint64_t)frame->failures * rpi_item_failure_size(RPI_MESSAGE_MAX))
         return rpi_reader_bad("a chunk has more failures than items, or than they can say");
     return RP_OK;
 }
 
-/* What could be refused for want of memory is had before the first item is written: the chunk may end otherwise when it comes again. */
-rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
-                             const uint8_t *payload, int worker)
+/* What could be refused for want of memory is had before the first item is written: the chunk may
+ * end otherwise when it comes again. */
+rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *frame,
+                             struct rpi_future *future, const uint8_t *payload, int worker)
 {
     struct rpi_map *map = future->pending.map;
     uint32_t items = future->pending.items;
     uint64_t failures = map->failures, cancelled = map->cancelled;
-    bool last = map->left == items, failing = failures || frame->failures || frame->flags & RPI_FRAME_FAILED;
+    bool last = map->left == items,
+         failing = failures || frame->failures || frame->flags & RPI_FRAME_FAILED;
     rp_status status = rpi_map_check(frame, future);
     struct rpi_failure *failure = status == RP_OK && last && failing ? new_failure(master) : NULL;
     if (status == RP_OK && last && failing && !failure)

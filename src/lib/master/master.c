@@ -12,7 +12,9 @@
 
 rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_config *config)
 {
-    *master = (struct rpi_master){ .config = *config, .round_trip = FIRST_ROUND_TRIP, .look_again = -1 };
+    *master = (struct rpi_master){ .config = *config,
+                                   .round_trip = FIRST_ROUND_TRIP,
+                                   .look_again = -1 };
     rpi_futures_init(&master->futures, &config->alloc, config->first_generation);
     rpi_taskq_init(&master->queue, &config->alloc);
     master->places.alloc = config->alloc;
@@ -143,7 +145,8 @@ void rpi_master_forget_options(struct rpi_master *master, struct rpi_future *fut
 
 bool rpi_master_needs(const struct rpi_master *master, uint64_t id, const struct rpi_future *future)
 {
-    return future->options || future->flags & RPI_FUTURE_STREAMED || rpi_deps_hold(&master->inputs, id);
+    return future->options || future->flags & RPI_FUTURE_STREAMED ||
+           rpi_deps_hold(&master->inputs, id);
 }
 
 void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future)
@@ -154,7 +157,8 @@ void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_futur
         future->flags |= RPI_FUTURE_RELEASED;
 }
 
-void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future *future, rp_outcome *outcome)
+void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future *future,
+                        rp_outcome *outcome)
 {
     const struct rpi_failure *failure = future->status != RP_OK ? future->done.data : NULL;
     outcome->status = (rp_status)future->status;

@@ -1,9 +1,9 @@
-/* The master's engine: takes tasks, hands them to workers in batches, settles futures with what comes back.  Pure: an event goes in
- * with the time it happened, effects are left to be fetched (batches to send, large payloads to receive).
+/* The master's engine: takes tasks, hands them to workers in batches, settles futures with what
+ * comes back.  Pure: an event goes in with the time it happened, effects are left to be fetched
+ * (batches to send, large payloads to receive).
  *
  *   rpi_master_submit ---> queue --rpi_master_dispatch--> outgoing --> (transport) --> worker
- *                            futures <--rpi_master_receive / _arrived-- (transport) <-- worker
- */
+ * futures <--rpi_master_receive / _arrived-- (transport) <-- worker */
 #ifndef RPI_MASTER_H
 #define RPI_MASTER_H
 
@@ -39,7 +39,8 @@ struct rpi_deps {
     uint64_t bucket_count, count;
     struct rpi_link all;    /* dependents */
     struct rpi_link moved;  /* those with nothing more to wait for, or with a failed input */
-    struct rpi_link urgent; /* those that may be more urgent than what they wait for, the newest first; urgency.h */
+    struct rpi_link urgent; /* those that may be more urgent than what they wait for, the newest
+                               first; urgency.h */
     uint64_t waiting;       /* dependents in RP_WAITING */
 };
 
@@ -83,8 +84,8 @@ struct rpi_master {
     struct rpi_link outgoing; /* batches to send */
     struct rpi_link incoming; /* arrivals to post */
     struct rpi_link arriving; /* posted */
-    struct rpi_link
-        aside; /* posted, from workers that are lost: they never come, but MPI may write into them until its end */
+    struct rpi_link aside; /* posted, from workers that are lost: they never come, but MPI may write
+                              into them until its end */
     struct rpi_subtasks_held *spare_held;
     struct rpi_idqueue called; /* settled futures whose on_done is due */
     size_t calls_due;          /* futures with on_done, not delivered */
@@ -95,16 +96,17 @@ struct rpi_master {
     struct rpi_function_time *times; /* by function */
     double round_trip;               /* seconds, measured */
     double now;                      /* of the last event */
-    bool doubtful;                   /* what was handed back last is from a worker that should have been done with it */
-    double look_again;               /* when a dispatch may find something new to recall; negative: never */
-    uint64_t next_number;            /* of what the application submits: nothing that workers do moves it */
-    uint64_t spawned;                /* tasks, so far: the newest goes first */
-    uint64_t unsettled;              /* tasks; a map counts as one */
-    bool dropped;                    /* the workers are told to stop: nothing is queued again */
+    bool doubtful;        /* the worker that last handed back should have been done with it */
+    double look_again;    /* when a dispatch may find something new to recall; negative: never */
+    uint64_t next_number; /* of what the application submits: nothing that workers do moves it */
+    uint64_t spawned;     /* tasks, so far: the newest goes first */
+    uint64_t unsettled;   /* tasks; a map counts as one */
+    bool dropped;         /* the workers are told to stop: nothing is queued again */
     struct rpi_counts counts;
 };
 
-RP_MUST_USE rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_config *config);
+RP_MUST_USE rp_status rpi_master_init(struct rpi_master *master,
+                                      const struct rpi_master_config *config);
 void rpi_master_fini(struct rpi_master *master);
 
 /* Tasks that wait at rank 0; a map counts as its items. */
@@ -122,17 +124,19 @@ struct rpi_request {
     size_t after_count;
     bool spawned; /* by a task: number and depth are set, and it goes before older ones */
     uint32_t depth;
-    uint64_t number; /* its identity, if not 0; else the next number of submission, which only such a task takes */
+    uint64_t number; /* its identity, if not 0; else the next number of submission, which only such
+                        a task takes */
     const struct rpi_key *key;       /* NULL: not journaled; no `after` then */
     const struct rpi_stored *stored; /* its outcome, which is taken over; NULL: it is to run */
-    bool released;                   /* nobody holds the future; a failure that no stream delivers is logged */
+    bool released; /* nobody holds the future; a failure that no stream delivers is logged */
     const void *arg;
     uint32_t size;
     const struct rpi_options *options; /* NULL: defaults */
 };
 
 /* RP_ERR_NOMEM: nothing is queued. */
-RP_MUST_USE rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request, double now,
+RP_MUST_USE rp_status rpi_master_submit(struct rpi_master *master,
+                                        const struct rpi_request *request, double now,
                                         uint64_t *id);
 
 /* A map to queue; in, out and statuses are borrowed until its future is settled. */
@@ -146,79 +150,97 @@ struct rpi_map_request {
     rp_status *statuses;
     struct rpi_options options;
 };
-RP_MUST_USE rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request *request, double now,
+RP_MUST_USE rp_status rpi_master_map(struct rpi_master *master,
+                                     const struct rpi_map_request *request, double now,
                                      uint64_t *id);
 
-/* Hands out what the policy grants.  Afterwards no worker has credit while a task is queued, unless memory ran out. */
+/* Hands out what the policy grants.  Afterwards no worker has credit while a task is queued, unless
+ * memory ran out. */
 void rpi_master_dispatch(struct rpi_master *master, double now);
 
-/* Whether the tasks that are queued are shorter than a message's way and do not fill a batch yet. */
+/* Whether the tasks that are queued are shorter than a message's way and do not fill a batch
+ * yet. */
 bool rpi_master_gathers(struct rpi_master *master);
 
-/* Hands rank 0 itself, as worker 0, a task of a function that takes less than `most` seconds by its mean, or a few very short ones;
- * only if it has none and no other worker has credit.  Returns whether it did. */
+/* Hands rank 0 itself, as worker 0, a task of a function that takes less than `most` seconds by its
+ * mean, or a few very short ones; only if it has none and no other worker has credit.  Returns
+ * whether it did. */
 bool rpi_master_dispatch_here(struct rpi_master *master, double most, double now);
 
-/* A batch came from a worker.  RP_ERR_BROKEN: it is damaged, and what stood before the damage is taken: the worker is to be given up.  RP_ERR_NOMEM: give the same batch again later; what was taken
- * from it already is not taken twice. */
-RP_MUST_USE rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *data, size_t size, double now);
+/* A batch came from a worker.  RP_ERR_BROKEN: it is damaged, and what stood before the damage is
+ * taken: the worker is to be given up.  RP_ERR_NOMEM: give the same batch again later; what was
+ * taken from it already is not taken twice. */
+RP_MUST_USE rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *data,
+                                         size_t size, double now);
 /* What the worker has said of its end, before rpi_master_lost: the task that it names, if it is
  * there, fails with it (RP_ERR_CRASHED). */
 void rpi_master_died(struct rpi_master *master, int worker, const struct rpi_death *death);
-/* The worker is gone for good, and nothing more that it sent will be given here.  What it had that may have started goes by its attempts;
- * what cannot have started is queued as it was.  Batches and arrivals of it that are not reported yet are kept until the engine's end.
- * RP_ERR_NOMEM: call again; it gets nothing any more all the same. */
+/* The worker is gone for good, and nothing more that it sent will be given here.  What it had that
+ * may have started goes by its attempts; what cannot have started is queued as it was.  Batches and
+ * arrivals of it that are not reported yet are kept until the engine's end. RP_ERR_NOMEM: call
+ * again; it gets nothing any more all the same. */
 RP_MUST_USE rp_status rpi_master_lost(struct rpi_master *master, int worker, double now);
-/* Another process, with this pid and on the same host, has taken the place of a worker that rpi_master_lost was told of with success. */
+/* Another process, with this pid and on the same host, has taken the place of a worker that
+ * rpi_master_lost was told of with success. */
 void rpi_master_replaced(struct rpi_master *master, int worker, int64_t pid, double now);
-/* It has been silent for too long: it gets nothing more, and what it has may run elsewhere meanwhile, if its attempts allow a start more.
- * RP_ERR_NOMEM: call again. */
+/* It has been silent for too long: it gets nothing more, and what it has may run elsewhere
+ * meanwhile, if its attempts allow a start more. RP_ERR_NOMEM: call again. */
 RP_MUST_USE rp_status rpi_master_suspect(struct rpi_master *master, int worker, double now);
 /* It is heard of again. */
 void rpi_master_back(struct rpi_master *master, int worker, double now);
 
 /* A posted arrival is complete.  RP_ERR_NOMEM: call again later. */
-RP_MUST_USE rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arrival, double now);
+RP_MUST_USE rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arrival,
+                                         double now);
 /* The bytes of a batch, or of one of its pieces, are on their way. */
 void rpi_master_sent(struct rpi_master *master, struct rpi_batch *batch);
 
 /* Makes a batch an effect, the last one so far. */
 void rpi_master_send(struct rpi_master *master, struct rpi_batch *batch);
-/* The next effect, or NULL.  A batch goes to batch->peer, then its pieces; each of these is reported with rpi_master_sent. */
+/* The next effect, or NULL.  A batch goes to batch->peer, then its pieces; each of these is
+ * reported with rpi_master_sent. */
 struct rpi_batch *rpi_master_outgoing(struct rpi_master *master);
 /* The transport has no memory for it, or for some of its pieces: it is the next effect again. */
 void rpi_master_unsent(struct rpi_master *master, struct rpi_batch *batch);
-/* A large payload to receive from arrival->peer into arrival->buffer; reported with rpi_master_arrived. */
+/* A large payload to receive from arrival->peer into arrival->buffer; reported with
+ * rpi_master_arrived. */
 struct rpi_arrival *rpi_master_incoming(struct rpi_master *master);
 /* The transport has no memory for it: it is the next one again. */
 void rpi_master_unposted(struct rpi_master *master, struct rpi_arrival *arrival);
 
 /* The live future the application holds, or NULL. */
 struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t id);
-/* Whether a settled future is needed beside the application: its on_done is due, a stream will deliver it, a task comes after it. */
-bool rpi_master_needs(const struct rpi_master *master, uint64_t id, const struct rpi_future *future);
+/* Whether a settled future is needed beside the application: its on_done is due, a stream will
+ * deliver it, a task comes after it. */
+bool rpi_master_needs(const struct rpi_master *master, uint64_t id,
+                      const struct rpi_future *future);
 /* The application lets go of it. */
 void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future);
 /* Its options are needed no more. */
 void rpi_master_forget_options(struct rpi_master *master, struct rpi_future *future);
 
-/* Asks that it be cancelled: queued, it is settled now; at a worker, the worker is told.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_future *future, double now);
+/* Asks that it be cancelled: queued, it is settled now; at a worker, the worker is told.
+ * RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id,
+                                        struct rpi_future *future, double now);
 RP_MUST_USE rp_status rpi_master_cancel_all(struct rpi_master *master, double now);
 
-/* The next task whose outcome is to be stored, or NULL; its result is there until rpi_master_stored, which settles it: it is stored, or
- * will not be.  In between it may be moved into another list by its `due`. */
+/* The next task whose outcome is to be stored, or NULL; its result is there until
+ * rpi_master_stored, which settles it: it is stored, or will not be.  In between it may be moved
+ * into another list by its `due`. */
 struct rpi_keyed *rpi_master_due(const struct rpi_master *master);
 rp_bytes rpi_master_due_result(const struct rpi_master *master, const struct rpi_keyed *keyed);
 void rpi_master_stored(struct rpi_master *master, struct rpi_keyed *keyed);
 
 /* Fills all of *outcome but struct_size. */
-void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future *future, rp_outcome *outcome);
+void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future *future,
+                        rp_outcome *outcome);
 
 /* Forgets all that is queued; its futures stay unsettled.  For the pool's end. */
 void rpi_master_drop_queued(struct rpi_master *master);
 
-/* Whether a task is queued while a worker has credit for it: never true behind rpi_master_dispatch. */
+/* Whether a task is queued while a worker has credit for it: never true behind
+ * rpi_master_dispatch. */
 bool rpi_master_starves(struct rpi_master *master);
 
 #endif

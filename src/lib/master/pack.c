@@ -37,7 +37,8 @@ static bool fits(const struct filling *filling, uint8_t flags, uint32_t length)
     return rpi_writer_fits(&filling->writer, rpi_frame_size(flags | RPI_FRAME_NUMBER, length));
 }
 
-static void put_frame(struct filling *filling, const struct rpi_frame *frame, const void *data, void *owned)
+static void put_frame(struct filling *filling, const struct rpi_frame *frame, const void *data,
+                      void *owned)
 {
     uint8_t *at = rpi_writer_frame(&filling->writer, frame);
     if (!(frame->flags & RPI_FRAME_LARGE)) {
@@ -45,7 +46,9 @@ static void put_frame(struct filling *filling, const struct rpi_frame *frame, co
         return;
     }
     struct rpi_batch *batch = filling->batch;
-    batch->pieces[batch->piece_count++] = (struct rpi_piece){ .data = data, .size = frame->length, .owned = owned };
+    batch->pieces[batch->piece_count++] = (struct rpi_piece){ .data = data,
+                                                              .size = frame->length,
+                                                              .owned = owned };
 }
 
 static void mark_sent(struct filling *filling, struct rpi_future *future)
@@ -56,7 +59,8 @@ static void mark_sent(struct filling *filling, struct rpi_future *future)
 }
 
 /* What a worker must know of a task's options. */
-static void tell_options(const struct rpi_master *master, struct rpi_frame *frame, const struct rpi_future *future)
+static void tell_options(const struct rpi_master *master, struct rpi_frame *frame,
+                         const struct rpi_future *future)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
     if (options->outbox && !options->outbox->ordered)
@@ -69,14 +73,17 @@ static void tell_options(const struct rpi_master *master, struct rpi_frame *fram
 
 static bool send_inputs(struct rpi_master *master, const struct rpi_future *future, int worker)
 {
-    const struct rpi_deps_dependent *dependent = rpi_options_at(&master->options, future->options)->dependent;
+    const struct rpi_deps_dependent *dependent =
+        rpi_options_at(&master->options, future->options)->dependent;
     return !dependent || rpi_deps_send(master, dependent, worker);
 }
 
-static bool put_task(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry,
-                     struct rpi_future *future)
+static bool put_task(struct rpi_master *master, struct filling *filling,
+                     const struct rpi_entry *entry, struct rpi_future *future)
 {
-    struct rpi_frame frame = { .id = entry->id, .function = entry->function, .length = entry->size };
+    struct rpi_frame frame = { .id = entry->id,
+                               .function = entry->function,
+                               .length = entry->size };
     if (entry->flags & RPI_ENTRY_LARGE)
         frame.flags = RPI_FRAME_LARGE;
     if (future->options)
@@ -96,16 +103,19 @@ static bool put_task(struct rpi_master *master, struct filling *filling, const s
     return true;
 }
 
-/* Whether a task with these options goes where and when others go, with others of its options: all that its worker is to know is the flag. */
+/* Whether a task with these options goes where and when others go, with others of its options: all
+ * that its worker is to know is the flag. */
 static bool goes_along(const struct rpi_options *options, uint8_t *flag)
 {
     *flag = options->outbox && !options->outbox->ordered ? RPI_FRAME_MAY_SPAWN : 0;
     return !options->worker && !options->dependent && !(options->time_limit > 0) && !options->epoch;
 }
 
-/* Tasks that go the first time, of one function, size and options (by number), lie in the queue as they lie in a batch: as many as may
- * go are marked, then copied together.  Returns whether any went. */
-static bool put_run(struct rpi_master *master, struct filling *filling, double mean, uint32_t options)
+/* Tasks that go the first time, of one function, size and options (by number), lie in the queue as
+ * they lie in a batch: as many as may go are marked, then copied together.  Returns whether any
+ * went. */
+static bool put_run(struct rpi_master *master, struct filling *filling, double mean,
+                    uint32_t options)
 {
     uint32_t room, used = 0, count = 0;
     uint8_t flag;
@@ -120,11 +130,14 @@ static bool put_run(struct rpi_master *master, struct filling *filling, double m
         most = UINT16_MAX - writer->count;
     if (room > writer->limit - writer->used)
         room = writer->limit - writer->used;
-    for (; count < most && size <= room - used && rpi_get64(run + used + 8) == alike; count++, used += size) {
+    for (; count < most && size <= room - used && rpi_get64(run + used + 8) == alike;
+         count++, used += size) {
         struct rpi_future *future = rpi_future_of(&master->futures, rpi_get64(run + used));
         bool first = writer->count == 0 && count == 0;
-        if (!future || future->state != RP_QUEUED || future->options != options || future->attempts ||
-            (!first && (future->pending.number != writer->next || filling->predicted + mean > filling->grant.seconds)))
+        if (!future || future->state != RP_QUEUED || future->options != options ||
+            future->attempts ||
+            (!first && (future->pending.number != writer->next ||
+                        filling->predicted + mean > filling->grant.seconds)))
             break;
         if (first)
             filling->base = future->pending.number;
@@ -160,15 +173,17 @@ static bool chunk_fits(const struct filling *filling)
 }
 
 /* The frame of `chunk`, whose future says which items it has.  false: not into this batch. */
-static bool put_items(struct rpi_master *master, struct filling *filling, uint64_t id, struct rpi_future *chunk)
+static bool put_items(struct rpi_master *master, struct filling *filling, uint64_t id,
+                      struct rpi_future *chunk)
 {
     const struct rpi_map *map = chunk->pending.map;
     const struct rpi_map_request *request = &map->request;
     uint64_t first = chunk->pending.number;
     struct rpi_frame frame = { .id = id, .function = request->function, .flags = RPI_FRAME_CHUNK };
-    frame.chunk = (struct rpi_chunk){
-        .count = chunk->pending.items, .in_size = request->in_size, .out_size = request->out_size, .first = first
-    };
+    frame.chunk = (struct rpi_chunk){ .count = chunk->pending.items,
+                                      .in_size = request->in_size,
+                                      .out_size = request->out_size,
+                                      .first = first };
     frame.length = frame.chunk.count * request->in_size;
     if (frame.length > (chunk_room(filling) & ~7U)) {
         if (filling->tasks > 0)
@@ -178,7 +193,9 @@ static bool put_items(struct rpi_master *master, struct filling *filling, uint64
     tell_options(master, &frame, chunk);
     frame.attempt = ++chunk->attempts;
     number_frame(filling, &frame, map->number);
-    put_frame(filling, &frame, request->in_size ? (const uint8_t *)request->in + first * request->in_size : NULL, NULL);
+    put_frame(filling, &frame,
+              request->in_size ? (const uint8_t *)request->in + first * request->in_size : NULL,
+              NULL);
     filling->tasks += frame.chunk.count;
     filling->batch->divisible = filling->batch->divisible || frame.chunk.count > 1;
     rpi_ready_count(master, filling->queue, -(int64_t)frame.chunk.count, -(int64_t)frame.length);
@@ -186,14 +203,17 @@ static bool put_items(struct rpi_master *master, struct filling *filling, uint64
     return true;
 }
 
-/* Cuts the next chunk from a map, which stays at the head of the queue until its last item is handed out. */
-static bool put_chunk(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry)
+/* Cuts the next chunk from a map, which stays at the head of the queue until its last item is
+ * handed out. */
+static bool put_chunk(struct rpi_master *master, struct filling *filling,
+                      const struct rpi_entry *entry)
 {
     struct rpi_map *map = (struct rpi_map *)(uintptr_t)entry->data;
     uint64_t id;
     if (!chunk_fits(filling))
         return false;
-    uint64_t items = rpi_map_portion(map, chunk_room(filling) & ~7U, rpi_inline_limit(filling->writer.limit),
+    uint64_t items = rpi_map_portion(map, chunk_room(filling) & ~7U,
+                                     rpi_inline_limit(filling->writer.limit),
                                      filling->grant.tasks - filling->tasks);
     uint64_t run, first = rpi_map_first(map, &run);
     struct rpi_future *chunk = rpi_map_new_chunk(master, map, first, items, &id);
@@ -215,7 +235,8 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling, const 
 static struct rpi_future *cut_piece(struct rpi_master *master, const struct rpi_attempt *whole,
                                     const struct rpi_future *chunk, uint64_t *id)
 {
-    struct rpi_future *piece = rpi_map_new_chunk(master, chunk->pending.map, chunk->pending.number, whole->piece, id);
+    struct rpi_future *piece = rpi_map_new_chunk(master, chunk->pending.map, chunk->pending.number,
+                                                 whole->piece, id);
     if (!piece)
         return NULL;
     struct rpi_attempt *loss = rpi_attempts_of(&master->losses, *id);
@@ -229,9 +250,10 @@ static struct rpi_future *cut_piece(struct rpi_master *master, const struct rpi_
     return piece;
 }
 
-/* A chunk that comes again: whole, or in pieces, and then it stays at the head of the queue until its last item is handed out. */
-static bool put_chunk_again(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry,
-                            struct rpi_future *chunk)
+/* A chunk that comes again: whole, or in pieces, and then it stays at the head of the queue until
+ * its last item is handed out. */
+static bool put_chunk_again(struct rpi_master *master, struct filling *filling,
+                            const struct rpi_entry *entry, struct rpi_future *chunk)
 {
     const struct rpi_attempt *loss = rpi_attempts_find(&master->losses, entry->id);
     if (!chunk_fits(filling))
@@ -251,11 +273,12 @@ static bool put_chunk_again(struct rpi_master *master, struct filling *filling, 
     return put_items(master, filling, id, piece); /* alone, so that it fits in any way */
 }
 
-int rpi_pack_wanted(const struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_future *future,
-                    int otherwise)
+int rpi_pack_wanted(const struct rpi_master *master, const struct rpi_entry *entry,
+                    const struct rpi_future *future, int otherwise)
 {
     int worker = rpi_options_at(&master->options, future->options)->worker;
-    if (!worker || entry->flags & RPI_ENTRY_SPENT || master->roster.seats[worker].presence != RPI_PRESENT)
+    if (!worker || entry->flags & RPI_ENTRY_SPENT ||
+        master->roster.seats[worker].presence != RPI_PRESENT)
         return otherwise;
     return worker;
 }
@@ -279,8 +302,8 @@ static bool begin_epoch(struct rpi_master *master, struct filling *filling)
     return true;
 }
 
-static inline bool put(struct rpi_master *master, struct filling *filling, const struct rpi_entry *entry,
-                       struct rpi_future *future)
+static inline bool put(struct rpi_master *master, struct filling *filling,
+                       const struct rpi_entry *entry, struct rpi_future *future)
 {
     if (!(entry->flags & (RPI_ENTRY_MAP | RPI_ENTRY_CHUNK)))
         return put_task(master, filling, entry, future);
@@ -291,15 +314,17 @@ static inline bool put(struct rpi_master *master, struct filling *filling, const
 static void fill(struct rpi_master *master, struct filling *filling)
 {
     struct rpi_entry entry;
-    for (struct rpi_future *future;
-         filling->tasks < filling->grant.tasks && (future = rpi_ready_peek(master, filling->queue, &entry));) {
+    for (struct rpi_future *future; filling->tasks < filling->grant.tasks &&
+                                    (future = rpi_ready_peek(master, filling->queue, &entry));) {
         double mean = master->times[entry.function].mean;
         uint64_t before = filling->tasks;
         if (before > 0 && (mean < 0 || filling->predicted + mean > filling->grant.seconds))
             break;
-        if (before > 0 && (entry.flags & RPI_ENTRY_SOLO || (filling->worker == 0 && entry.flags & RPI_ENTRY_MAP)))
+        if (before > 0 &&
+            (entry.flags & RPI_ENTRY_SOLO || (filling->worker == 0 && entry.flags & RPI_ENTRY_MAP)))
             break; /* it goes alone, or its chunk may be long */
-        if (before > 0 && future->options && rpi_pack_wanted(master, &entry, future, filling->worker) != filling->worker)
+        if (before > 0 && future->options &&
+            rpi_pack_wanted(master, &entry, future, filling->worker) != filling->worker)
             break;
         if (before > 0 && epoch_of(master, future) != filling->epoch)
             break;
@@ -314,9 +339,12 @@ static void fill(struct rpi_master *master, struct filling *filling)
     }
 }
 
-bool rpi_pack_send(struct rpi_master *master, struct rpi_taskq *queue, int worker, struct rpi_grant grant, double now)
+bool rpi_pack_send(struct rpi_master *master, struct rpi_taskq *queue, int worker,
+                   struct rpi_grant grant, double now)
 {
-    struct filling filling = { .batch = rpi_batch_get(&master->batches), .grant = grant, .queue = queue, .worker = worker };
+    struct filling filling = {
+        .batch = rpi_batch_get(&master->batches), .grant = grant, .queue = queue, .worker = worker
+    };
     struct rpi_batch *batch = filling.batch;
     if (!batch)
         return false; /* no memory: the tasks stay queued */
@@ -338,7 +366,8 @@ bool rpi_pack_send(struct rpi_master *master, struct rpi_taskq *queue, int worke
     if (filling.alone)
         rpi_roster_alone(&master->roster, worker);
     if (batch->movable)
-        rpi_roster_load(&master->roster, worker, batch->remaining + batch->divisible, now, filling.predicted);
+        rpi_roster_load(&master->roster, worker, batch->remaining + batch->divisible, now,
+                        filling.predicted);
     rpi_master_send(master, batch);
     return true;
 }

@@ -5,11 +5,13 @@
 #include "master/master.h"
 #include "tables/policy.h"
 
-/* Fills a batch from this queue with what is granted, and leaves it to be sent.  false: nothing went, for want of memory. */
-bool rpi_pack_send(struct rpi_master *master, struct rpi_taskq *queue, int worker, struct rpi_grant grant, double now);
+/* Fills a batch from this queue with what is granted, and leaves it to be sent.  false: nothing
+ * went, for want of memory. */
+bool rpi_pack_send(struct rpi_master *master, struct rpi_taskq *queue, int worker,
+                   struct rpi_grant grant, double now);
 
 /* The worker that this task would rather have, if that is present, or `otherwise`. */
-int rpi_pack_wanted(const struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_future *future,
-                    int otherwise);
+int rpi_pack_wanted(const struct rpi_master *master, const struct rpi_entry *entry,
+                    const struct rpi_future *future, int otherwise);
 
 #endif

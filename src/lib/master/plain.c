@@ -6,8 +6,8 @@
 
 #define FRAME (RPI_FRAME_HEADER + RPI_SMALL_RESULT) /* bytes of a plain result */
 
-rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function, const void *arg, uint32_t size, double now,
-                               uint64_t *id)
+rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function, const void *arg,
+                               uint32_t size, double now, uint64_t *id)
 {
     struct rpi_entry entry = { .size = size, .function = function, .data = arg };
     struct rpi_future *future = rpi_future_next(&master->futures, &entry.id);
@@ -43,16 +43,19 @@ static bool find_way(const struct rpi_master *master, uint32_t number, struct wa
 }
 
 /* Nothing but the application waits for it, or nothing but a stream. */
-static bool is_simple(const struct rpi_master *master, const struct rpi_future *future, struct way *way)
+static bool is_simple(const struct rpi_master *master, const struct rpi_future *future,
+                      struct way *way)
 {
     const unsigned streamed = RPI_FUTURE_STREAMED | RPI_FUTURE_RELEASED;
     if (!future->options)
         return !future->flags;
     return (future->flags & ~(unsigned)RPI_FUTURE_SPAWNED) == streamed &&
-           (future->options == way->options ? way->outbox != NULL : find_way(master, future->options, way));
+           (future->options == way->options ? way->outbox != NULL
+                                            : find_way(master, future->options, way));
 }
 
-static void settle(struct rpi_future *future, double now, double ran, int worker, const uint8_t *result)
+static void settle(struct rpi_future *future, double now, double ran, int worker,
+                   const uint8_t *result)
 {
     double queued = now - future->pending.submitted - ran;
     uint32_t depth = future->pending.depth;
@@ -68,7 +71,8 @@ static void settle(struct rpi_future *future, double now, double ran, int worker
     future->done.ran = (float)ran;
 }
 
-static void tell_stream(struct rpi_master *master, uint64_t id, struct rpi_future *future, struct rpi_completions *outbox)
+static void tell_stream(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                        struct rpi_completions *outbox)
 {
     rpi_options_release(&master->options, future->options);
     future->options = 0;
@@ -76,17 +80,20 @@ static void tell_stream(struct rpi_master *master, uint64_t id, struct rpi_futur
         rpi_idqueue_push(&outbox->ready, id);
 }
 
-uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_reader *reader, double ran, uint16_t *function)
+uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_reader *reader,
+                          double ran, uint16_t *function)
 {
     struct way way = { 0 };
     const uint8_t *at = reader->at;
     uint32_t most = (uint32_t)(reader->end - at) / FRAME, count = 0, leaving = 0, batch = 0;
     if (most > reader->left)
         most = reader->left;
-    if (!most || master->inputs.count || master->losses.count || !rpi_list_empty(&master->roster.seats[worker].held))
+    if (!most || master->inputs.count || master->losses.count ||
+        !rpi_list_empty(&master->roster.seats[worker].held))
         return 0;
     const uint64_t alike = rpi_get64(at + 8); /* function, attempt, flags, length */
-    if (alike >> 24 != (uint64_t)RPI_SMALL_RESULT << 8 || (uint16_t)alike >= master->config.registry->count)
+    if (alike >> 24 != (uint64_t)RPI_SMALL_RESULT << 8 ||
+        (uint16_t)alike >= master->config.registry->count)
         return 0;
     for (; count < most && rpi_get64(at + 8) == alike; count++, at += FRAME) {
         uint64_t id = rpi_get64(at);

@@ -1,5 +1,6 @@
-/* The short way of nearly every task: it has no options, or its stream's, a small argument and a result of RPI_SMALL_RESULT bytes.  What it leaves behind
- * is what the long way would leave; whatever is not plain is left to that. */
+/* The short way of nearly every task: it has no options, or its stream's, a small argument and a
+ * result of RPI_SMALL_RESULT bytes.  What it leaves behind is what the long way would leave;
+ * whatever is not plain is left to that. */
 #ifndef RPI_PLAIN_H
 #define RPI_PLAIN_H
 
@@ -7,17 +8,19 @@
 
 static inline bool rpi_is_plain(const struct rpi_master *master, const struct rpi_request *request)
 {
-    return !request->options && !request->after_count && !request->key && !request->stored && !request->spawned &&
-           !request->released && !request->number && !request->link && !master->versions.current &&
+    return !request->options && !request->after_count && !request->key && !request->stored &&
+           !request->spawned && !request->released && !request->number && !request->link &&
+           !master->versions.current &&
            request->size <= rpi_inline_limit(master->config.batch_limit);
 }
 
 /* As rpi_master_submit, of a plain request, the longer way. */
-RP_MUST_USE rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function, const void *arg, uint32_t size,
-                                           double now, uint64_t *id);
+RP_MUST_USE rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function,
+                                           const void *arg, uint32_t size, double now,
+                                           uint64_t *id);
 
-static inline void rpi_plain_begin(struct rpi_master *master, struct rpi_future *future, uint16_t function, uint32_t size,
-                                   double now)
+static inline void rpi_plain_begin(struct rpi_master *master, struct rpi_future *future,
+                                   uint16_t function, uint32_t size, double now)
 {
     rpi_future_queued(future, function, size);
     future->pending.number = master->next_number++;
@@ -27,8 +30,9 @@ static inline void rpi_plain_begin(struct rpi_master *master, struct rpi_future 
 }
 
 /* As rpi_master_submit, of a plain request. */
-RP_MUST_USE static inline rp_status rpi_plain_submit(struct rpi_master *master, uint16_t function, const void *arg,
-                                                     uint32_t size, double now, uint64_t *id)
+RP_MUST_USE static inline rp_status rpi_plain_submit(struct rpi_master *master, uint16_t function,
+                                                     const void *arg, uint32_t size, double now,
+                                                     uint64_t *id)
 {
     struct rpi_future *future = NULL;
     if (size == RPI_SMALL_RESULT && rpi_taskq_has_room(&master->queue))
@@ -40,9 +44,12 @@ RP_MUST_USE static inline rp_status rpi_plain_submit(struct rpi_master *master, 
     return RP_OK;
 }
 
-/* The same of a stream's item without options of its own: these are the stream's, by number, and there is room for it in its outbox. */
-RP_MUST_USE static inline rp_status rpi_plain_submit_item(struct rpi_master *master, uint16_t function, const rp_bytes *arg,
-                                                          double now, uint32_t options, uint32_t link, uint64_t *id)
+/* The same of a stream's item without options of its own: these are the stream's, by number, and
+ * there is room for it in its outbox. */
+RP_MUST_USE static inline rp_status rpi_plain_submit_item(struct rpi_master *master,
+                                                          uint16_t function, const rp_bytes *arg,
+                                                          double now, uint32_t options,
+                                                          uint32_t link, uint64_t *id)
 {
     rp_status status = rpi_plain_submit(master, function, arg->data, (uint32_t)arg->size, now, id);
     if (status != RP_OK)
@@ -55,8 +62,9 @@ RP_MUST_USE static inline rp_status rpi_plain_submit_item(struct rpi_master *mas
     return RP_OK;
 }
 
-/* Settles the results next in the reader as long as they are plain and of one function, which ran for so many seconds each; returns how
- * many.  Their times are for the caller to count. */
-uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_reader *reader, double ran, uint16_t *function);
+/* Settles the results next in the reader as long as they are plain and of one function, which ran
+ * for so many seconds each; returns how many.  Their times are for the caller to count. */
+uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_reader *reader,
+                          double ran, uint16_t *function);
 
 #endif

@@ -6,7 +6,8 @@ static struct rpi_ready_own *own_of(struct rpi_master *master, int worker)
 {
     const struct rpi_alloc *alloc = &master->config.alloc;
     if (!master->own)
-        master->own = rpi_zeroed(alloc, ((size_t)master->roster.workers + 1) * sizeof(struct rpi_ready_own *));
+        master->own = rpi_zeroed(alloc, ((size_t)master->roster.workers + 1) *
+                                            sizeof(struct rpi_ready_own *));
     if (!master->own)
         return NULL;
     if (!master->own[worker]) {
@@ -35,13 +36,16 @@ void rpi_ready_wake(struct rpi_master *master, int worker)
 
 void rpi_ready_void(struct rpi_master *master, const struct rpi_options *options, uint32_t size)
 {
-    rpi_ready_count(master, options->hard ? &master->own[options->worker]->queue : &master->queue, -1, -(int64_t)size);
+    rpi_ready_count(master, options->hard ? &master->own[options->worker]->queue : &master->queue,
+                    -1, -(int64_t)size);
 }
 
-rp_status rpi_ready_enqueue(struct rpi_master *master, const struct rpi_entry *entry, const struct rpi_options *options,
-                            bool back, uint64_t order)
+rp_status rpi_ready_enqueue(struct rpi_master *master, const struct rpi_entry *entry,
+                            const struct rpi_options *options, bool back, uint64_t order)
 {
-    const struct rpi_rank rank = { .priority = options->priority, .cost = options->cost, .order = order, .back = back };
+    const struct rpi_rank rank = {
+        .priority = options->priority, .cost = options->cost, .order = order, .back = back
+    };
     struct rpi_ready_own *own = options->hard ? own_of(master, options->worker) : NULL;
     if (options->hard && !own)
         return rpi_no_memory("a worker's own queue");

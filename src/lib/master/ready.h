@@ -1,4 +1,5 @@
-/* The queues at rank 0: the common one, and for each worker that has been named one of tasks that only it may run. */
+/* The queues at rank 0: the common one, and for each worker that has been named one of tasks that
+ * only it may run. */
 #ifndef RPI_READY_H
 #define RPI_READY_H
 
@@ -13,8 +14,10 @@ struct rpi_ready_own {
 
 /* Queues a task where its options want it; `back`: it was queued before.  RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_ready_enqueue(struct rpi_master *master, const struct rpi_entry *entry,
-                                        const struct rpi_options *options, bool back, uint64_t order);
-/* A queued task with these options and an argument of `size` bytes is void: it counts no more, and its entry is dropped when it comes up. */
+                                        const struct rpi_options *options, bool back,
+                                        uint64_t order);
+/* A queued task with these options and an argument of `size` bytes is void: it counts no more, and
+ * its entry is dropped when it comes up. */
 void rpi_ready_void(struct rpi_master *master, const struct rpi_options *options, uint32_t size);
 /* A worker has credit again: the tasks that only it may run are looked at. */
 void rpi_ready_wake(struct rpi_master *master, int worker);
@@ -22,7 +25,8 @@ void rpi_ready_wake(struct rpi_master *master, int worker);
 void rpi_ready_drop(struct rpi_master *master);
 void rpi_ready_fini(struct rpi_master *master);
 
-static inline void rpi_ready_count(struct rpi_master *master, struct rpi_taskq *queue, int64_t tasks, int64_t bytes)
+static inline void rpi_ready_count(struct rpi_master *master, struct rpi_taskq *queue,
+                                   int64_t tasks, int64_t bytes)
 {
     queue->tasks += (uint64_t)tasks;
     queue->bytes += (uint64_t)bytes;
@@ -33,7 +37,8 @@ static inline void rpi_ready_count(struct rpi_master *master, struct rpi_taskq *
 }
 
 /* Nearly every task: behind the others. */
-RP_MUST_USE static inline rp_status rpi_ready_push_plain(struct rpi_master *master, const struct rpi_entry *entry)
+RP_MUST_USE static inline rp_status rpi_ready_push_plain(struct rpi_master *master,
+                                                         const struct rpi_entry *entry)
 {
     static const struct rpi_rank last;
     rp_status status = rpi_taskq_push(&master->queue, entry, &last);
@@ -52,7 +57,8 @@ static inline void rpi_ready_drop_entry(const struct rpi_entry *entry)
 }
 
 /* The first entry that is still wanted; NULL: none. */
-static inline struct rpi_future *rpi_ready_peek(struct rpi_master *master, struct rpi_taskq *queue, struct rpi_entry *entry)
+static inline struct rpi_future *rpi_ready_peek(struct rpi_master *master, struct rpi_taskq *queue,
+                                                struct rpi_entry *entry)
 {
     while (rpi_taskq_peek(queue, entry)) {
         struct rpi_future *future = rpi_future_of(&master->futures, entry->id);

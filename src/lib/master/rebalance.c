@@ -29,9 +29,10 @@ void rpi_rebalance_look(struct rpi_master *master)
     struct rpi_roster *roster = &master->roster;
     while (roster->idle > roster->asked && !rpi_list_empty(&roster->loaded)) {
         struct rpi_seat *seat = RPI_MEMBER(rpi_list_first(&roster->loaded), struct rpi_seat, load);
-        const struct rpi_burden burden = {
-            .now = master->now, .due = seat->due, .round_trip = master->round_trip, .tasks = seat->movable
-        };
+        const struct rpi_burden burden = { .now = master->now,
+                                           .due = seat->due,
+                                           .round_trip = master->round_trip,
+                                           .tasks = seat->movable };
         if (rpi_policy_recalls(&burden, &master->look_again)) {
             seat->overdue = burden.now >= burden.due + burden.round_trip;
             if (!ask(master, (int)(seat - roster->seats)))
@@ -49,19 +50,22 @@ void rpi_rebalance_look(struct rpi_master *master)
 /* Cancelled on its way: the worker no longer had it when it heard so. */
 static rp_status settle_cancelled(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
-    struct rpi_settled how = { .status = RP_ERR_CANCELLED, .code = RP_ERR_CANCELLED, .message = "" };
+    struct rpi_settled how = { .status = RP_ERR_CANCELLED,
+                               .code = RP_ERR_CANCELLED,
+                               .message = "" };
     struct rpi_reader reader;
     struct rpi_frame frame = { 0 };
     const struct rpi_batch *batch = master->batches.table[future->pending.batch];
     rp_status status = rpi_reader_open(&reader, batch->bytes, batch->size);
-    while (status == RP_OK && reader.left && (status = rpi_reader_frame(&reader, &frame)) == RP_OK && frame.id != id)
+    while (status == RP_OK && reader.left &&
+           (status = rpi_reader_frame(&reader, &frame)) == RP_OK && frame.id != id)
         continue;
     how.function = frame.function;
     return status == RP_OK ? rpi_settle_failure(master, id, future, &how) : status;
 }
 
-static rp_status take(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
-                      struct rpi_retry_retained_reader *place)
+static rp_status take(struct rpi_master *master, const struct rpi_frame *frame,
+                      struct rpi_future *future, struct rpi_retry_retained_reader *place)
 {
     struct rpi_batch *batch = master->batches.table[future->pending.batch];
     batch->to_idle = false; /* its time says nothing */
@@ -73,7 +77,8 @@ static rp_status take(struct rpi_master *master, const struct rpi_frame *frame, 
     return rpi_retry_at(master, frame->id, future, 0, RPI_ENTRY_SPENT, place);
 }
 
-/* Of a chunk that stays it keeps some items.  Once nothing is queued any more the others are forgotten, as what is queued is. */
+/* Of a chunk that stays it keeps some items.  Once nothing is queued any more the others are
+ * forgotten, as what is queued is. */
 static rp_status take_cut(struct rpi_master *master, int worker, const struct rpi_frame *frame)
 {
     struct rpi_future *future = rpi_settle_awaited(master, worker, frame);

@@ -1,9 +1,11 @@
 /* Workers that are lost, or silent, and what becomes of their tasks.
  *
- * What stood in a batch that was handed to the transport may have started there.  If its attempts allow a start more it is queued
- * again, before its equals, and from then on it goes alone: to a worker that has nothing else and gets nothing else meanwhile.  So the
- * next loss names the culprit: of the tasks that were together in the first one, only those that end their worker again and again use
- * their attempts up.  A map's chunk is cut so that its attempts suffice to come down to the one item.
+ * What stood in a batch that was handed to the transport may have started there.  If its attempts
+ * allow a start more it is queued again, before its equals, and from then on it goes alone: to a
+ * worker that has nothing else and gets nothing else meanwhile.  So the next loss names the
+ * culprit: of the tasks that were together in the first one, only those that end their worker again
+ * and again use their attempts up.  A map's chunk is cut so that its attempts suffice to come down
+ * to the one item.
  *
  * Where the worker itself has said which task ended it, that one fails, and starts nowhere else. */
 #include "tables/copies.h"
@@ -27,55 +29,64 @@ static uint32_t attempts_of(const struct rpi_options *options)
 /* Those that ended with a returned error go by options.retries. */
 static uint32_t starts_of(const struct rpi_future *future)
 {
-    return future->flags & RPI_FUTURE_CHUNK ? future->attempts : (uint8_t)(future->attempts - future->pending.retried);
+    return future->flags & RPI_FUTURE_CHUNK ? future->attempts
+                                            : (uint8_t)(future->attempts - future->pending.retried);
 }
 
 /* ---- what a person is told */
 
 static size_t append(char *text, size_t used, const char *more, int worker, const char *host)
 {
-    int length = worker ? snprintf(text + used, RPI_MESSAGE_MAX - used, "%sworker %d (%s)", more, worker, host)
+    int length = worker ? snprintf(text + used, RPI_MESSAGE_MAX - used, "%sworker %d (%s)", more,
+                                   worker, host)
                         : snprintf(text + used, RPI_MESSAGE_MAX - used, "%s", more);
     size_t now = used + (size_t)length;
     return now < RPI_MESSAGE_MAX ? now : RPI_MESSAGE_MAX - 1;
 }
 
-static void tell_places(const struct rpi_master *master, const struct rpi_attempt *loss, char *text, size_t used)
+static void tell_places(const struct rpi_master *master, const struct rpi_attempt *loss, char *text,
+                        size_t used)
 {
     uint32_t known = loss->times < RPI_ATTEMPT_PLACES ? loss->times : RPI_ATTEMPT_PLACES;
     for (uint32_t i = 0; i < known; i++)
         used = append(text, used, i ? ", " : " before that ", loss->workers[i],
                       master->roster.seats[loss->workers[i]].host);
     (void)append(text, used,
-                 ".  If it is the task that ends them, isolation = RP_FORK keeps that from the workers, where tasks use no "
+                 ".  If it is the task that ends them, isolation = RP_FORK keeps that from the "
+                 "workers, where tasks use no "
                  "MPI; options.attempts allows more starts",
                  0, NULL);
 }
 
 /* Behind "task NAME (number N) was lost on worker W (HOST): ". */
-static void tell_lost(const struct rpi_master *master, const struct rpi_options *options, const struct rpi_attempt *loss,
-                      char *text)
+static void tell_lost(const struct rpi_master *master, const struct rpi_options *options,
+                      const struct rpi_attempt *loss, char *text)
 {
     uint32_t starts = 1 + (loss ? loss->times : 0);
     if (master->dropped)
         (void)append(text, 0, "the worker is gone, and the pool was ending", 0, NULL);
     else if (options->hard)
-        (void)append(text, 0, "the worker is gone; the task may have been running, and may run nowhere else", 0, NULL);
+        (void)append(text, 0,
+                     "the worker is gone; the task may have been running, and may run nowhere else",
+                     0, NULL);
     else if (!loss)
-        (void)snprintf(
-            text, RPI_MESSAGE_MAX,
-            "the worker is gone; the task may have been running, and options.attempts = %lu allows no start more",
-            (unsigned long)attempts_of(options));
+        (void)snprintf(text, RPI_MESSAGE_MAX,
+                       "the worker is gone; the task may have been running, and options.attempts = "
+                       "%lu allows no start more",
+                       (unsigned long)attempts_of(options));
     else
-        tell_places(master, loss, text,
-                    (size_t)snprintf(text, RPI_MESSAGE_MAX,
-                                     "the task was started %lu times, and each time its worker was lost or silent:",
-                                     (unsigned long)starts));
+        tell_places(
+            master, loss, text,
+            (size_t)snprintf(
+                text, RPI_MESSAGE_MAX,
+                "the task was started %lu times, and each time its worker was lost or silent:",
+                (unsigned long)starts));
 }
 
 /* ---- settling what will not run again */
 
-static rp_status fail_chunk(struct rpi_master *master, uint64_t id, struct rpi_future *chunk, const struct rpi_settled *how)
+static rp_status fail_chunk(struct rpi_master *master, uint64_t id, struct rpi_future *chunk,
+                            const struct rpi_settled *how)
 {
     uint8_t payload[8 + RPI_MESSAGE_MAX];
     size_t length = strlen(how->message);
@@ -89,9 +100,10 @@ static rp_status fail_chunk(struct rpi_master *master, uint64_t id, struct rpi_f
     return rpi_map_chunk_done(master, &frame, chunk, payload, how->worker);
 }
 
-/* `leaves`: its batch counts it no more, its worker being gone or having answered it.  Else it is a copy now. */
-static rp_status settle(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *future,
-                        const struct rpi_settled *how, bool leaves)
+/* `leaves`: its batch counts it no more, its worker being gone or having answered it.  Else it is a
+ * copy now. */
+static rp_status settle(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                        struct rpi_future *future, const struct rpi_settled *how, bool leaves)
 {
     uint64_t id = retained->frame.id;
     uint32_t batch = future->pending.batch;
@@ -101,7 +113,8 @@ static rp_status settle(struct rpi_master *master, const struct rpi_retry_retain
     bool chunk = future->flags & RPI_FUTURE_CHUNK;
     if (!chunk)
         future->state = RP_QUEUED; /* no batch hears of it yet */
-    rp_status status = chunk ? fail_chunk(master, id, future, how) : rpi_settle_failure(master, id, future, how);
+    rp_status status = chunk ? fail_chunk(master, id, future, how)
+                             : rpi_settle_failure(master, id, future, how);
     if (status == RP_OK && leaves)
         rpi_settle_leave(master, batch, 1, 0);
     if (status == RP_OK)
@@ -125,7 +138,8 @@ static rp_status settle_lost(struct rpi_master *master, const struct rpi_retry_r
     return settle(master, retained, future, &how, true);
 }
 
-static rp_status settle_cancelled(struct rpi_master *master, const struct rpi_retry_retained *retained,
+static rp_status settle_cancelled(struct rpi_master *master,
+                                  const struct rpi_retry_retained *retained,
                                   struct rpi_future *future, bool gone, bool leaves)
 {
     struct rpi_settled how = { .status = RP_ERR_CANCELLED,
@@ -139,7 +153,8 @@ static rp_status settle_cancelled(struct rpi_master *master, const struct rpi_re
 
 /* ---- starting again */
 
-/* So many items go at once that `starts` more losses come down to one: the smallest number of pieces p with p^starts >= items. */
+/* So many items go at once that `starts` more losses come down to one: the smallest number of
+ * pieces p with p^starts >= items. */
 static uint32_t piece_of(uint32_t items, uint32_t starts)
 {
     uint32_t pieces = starts < 2 ? items : 1;
@@ -154,7 +169,8 @@ static uint32_t piece_of(uint32_t items, uint32_t starts)
 static rp_status start_again(struct rpi_master *master, const struct rpi_retry_retained *retained,
                              struct rpi_future *future, uint32_t attempts, bool leaves)
 {
-    uint32_t batch = future->pending.batch, items = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
+    uint32_t batch = future->pending.batch,
+             items = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
     int worker = retained->batch->peer;
     uint64_t id = retained->frame.id;
     struct rpi_attempt *loss = rpi_attempts_of(&master->losses, id);
@@ -184,18 +200,21 @@ static void make_late(const struct rpi_master *master, const struct rpi_frame *f
     for (int i = 0; i < 2; i++)
         for (struct rpi_link *link = lists[i]->next; link != lists[i]; link = link->next) {
             struct rpi_arrival *arrival = RPI_MEMBER(link, struct rpi_arrival, link);
-            arrival->late = arrival->late || (arrival->frame.id == frame->id && arrival->frame.attempt == frame->attempt);
+            arrival->late = arrival->late || (arrival->frame.id == frame->id &&
+                                              arrival->frame.attempt == frame->attempt);
         }
 }
 
 static bool is_cancelled(const struct rpi_future *future)
 {
-    return future->flags & RPI_FUTURE_CHUNK ? future->pending.map->stopped : future->pending.retried == RPI_NEVER_AGAIN;
+    return future->flags & RPI_FUTURE_CHUNK ? future->pending.map->stopped
+                                            : future->pending.retried == RPI_NEVER_AGAIN;
 }
 
-/* A task that may have started at a worker that is gone, or (not `gone`) silent, where it may stay. */
-static rp_status give_up(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *future,
-                         bool gone)
+/* A task that may have started at a worker that is gone, or (not `gone`) silent, where it may
+ * stay. */
+static rp_status give_up(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                         struct rpi_future *future, bool gone)
 {
     bool leaves = gone || future->flags & RPI_FUTURE_ARRIVING;
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
@@ -237,11 +256,13 @@ static bool is_culprit(const struct rpi_master *master, const struct rpi_retry_r
                        const struct rpi_future *future)
 {
     const struct rpi_death *death = &master->roster.deaths[retained->batch->peer];
-    if (death->way == RPI_WAY_NONE || death->id != retained->frame.id || death->attempt != future->attempts ||
-        future->flags & RPI_FUTURE_ARRIVING || is_cancelled(future))
+    if (death->way == RPI_WAY_NONE || death->id != retained->frame.id ||
+        death->attempt != future->attempts || future->flags & RPI_FUTURE_ARRIVING ||
+        is_cancelled(future))
         return false;
     return !(future->flags & RPI_FUTURE_CHUNK) ||
-           (death->item >= future->pending.number && death->item - future->pending.number < future->pending.items);
+           (death->item >= future->pending.number &&
+            death->item - future->pending.number < future->pending.items);
 }
 
 /* Follows "task NAME (number N) crashed on worker W (HOST): ". */
@@ -250,14 +271,15 @@ static void tell_crashed(const struct rpi_master *master, int worker, char *text
     const struct rpi_seat *seat = &master->roster.seats[worker];
     char how[RPI_DEATH_TEXT];
     rpi_death_tell(&master->roster.deaths[worker], how);
-    (void)snprintf(
-        text, RPI_MESSAGE_MAX,
-        "its process (pid %lld) %s, and was the worker; workers left: %d; isolation = RP_FORK keeps that from the "
-        "workers, where tasks use no MPI",
-        (long long)seat->pid, how, master->roster.workers - master->roster.lost);
+    (void)snprintf(text, RPI_MESSAGE_MAX,
+                   "its process (pid %lld) %s, and was the worker; workers left: %d; isolation = "
+                   "RP_FORK keeps that from the "
+                   "workers, where tasks use no MPI",
+                   (long long)seat->pid, how, master->roster.workers - master->roster.lost);
 }
 
-static rp_status settle_crashed(struct rpi_master *master, const struct rpi_retry_retained *retained,
+static rp_status settle_crashed(struct rpi_master *master,
+                                const struct rpi_retry_retained *retained,
                                 struct rpi_future *future)
 {
     int worker = retained->batch->peer;
@@ -275,13 +297,15 @@ static rp_status settle_crashed(struct rpi_master *master, const struct rpi_retr
 
 /* The items of a chunk before the one that ended the worker ran there, and are given up in a
  * chunk of their own. */
-static rp_status give_up_before(struct rpi_master *master, const struct rpi_retry_retained *retained,
-                                struct rpi_future *chunk, uint32_t items)
+static rp_status give_up_before(struct rpi_master *master,
+                                const struct rpi_retry_retained *retained, struct rpi_future *chunk,
+                                uint32_t items)
 {
     struct rpi_retry_retained part = *retained;
     struct rpi_batch *batch = retained->batch;
     uint32_t *movable = &master->roster.seats[batch->peer].movable;
-    struct rpi_future *before = rpi_map_new_chunk(master, chunk->pending.map, chunk->pending.number, items, &part.frame.id);
+    struct rpi_future *before = rpi_map_new_chunk(master, chunk->pending.map, chunk->pending.number,
+                                                  items, &part.frame.id);
     if (!before)
         return rpi_no_memory("a task that was lost");
     before->state = RP_SENT;
@@ -303,17 +327,21 @@ static rp_status give_up_before(struct rpi_master *master, const struct rpi_retr
 }
 
 /* The items after it were not begun: they go back, unless the pool is ending. */
-static rp_status crash_item(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *chunk)
+static rp_status crash_item(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                            struct rpi_future *chunk)
 {
     int worker = retained->batch->peer;
     struct rpi_death *death = &master->roster.deaths[worker];
-    uint32_t before = (uint32_t)(death->item - chunk->pending.number), after = chunk->pending.items - before - 1;
+    uint32_t before = (uint32_t)(death->item - chunk->pending.number),
+             after = chunk->pending.items - before - 1;
     char message[RPI_MESSAGE_MAX] = "";
     rp_status status = before ? give_up_before(master, retained, chunk, before) : RP_OK;
     if (status != RP_OK)
         return status;
     tell_crashed(master, worker, message);
-    struct rpi_item_failure failure = { .status = RP_ERR_CRASHED, .code = death->code, .message = message };
+    struct rpi_item_failure failure = { .status = RP_ERR_CRASHED,
+                                        .code = death->code,
+                                        .message = message };
     failure.length = (uint32_t)strlen(message);
     status = rpi_map_item_failed(master, retained->frame.id, chunk, &failure, worker);
     if (status != RP_OK)
@@ -321,10 +349,12 @@ static rp_status crash_item(struct rpi_master *master, const struct rpi_retry_re
     death->way = RPI_WAY_NONE;
     if (!after)
         return RP_OK;
-    return master->dropped ? give_up(master, retained, chunk, true) : take_one_back(master, retained, chunk);
+    return master->dropped ? give_up(master, retained, chunk, true)
+                           : take_one_back(master, retained, chunk);
 }
 
-static rp_status crash(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *future)
+static rp_status crash(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                       struct rpi_future *future)
 {
     if (future->flags & RPI_FUTURE_CHUNK)
         return crash_item(master, retained, future);
@@ -336,15 +366,20 @@ static rp_status crash(struct rpi_master *master, const struct rpi_retry_retaine
 
 /* ---- what the worker has */
 
-static struct rpi_future *current(const struct rpi_master *master, const struct rpi_retry_retained *retained)
+static struct rpi_future *current(const struct rpi_master *master,
+                                  const struct rpi_retry_retained *retained)
 {
     struct rpi_future *future = rpi_future_of(&master->futures, retained->frame.id);
     if (!future || future->state != RP_SENT || future->flags & RPI_FUTURE_MAP)
         return NULL;
-    return future->pending.batch == retained->batch->index && future->attempts == retained->frame.attempt ? future : NULL;
+    return future->pending.batch == retained->batch->index &&
+                   future->attempts == retained->frame.attempt
+               ? future
+               : NULL;
 }
 
-/* Each task of the batch that is waited for there.  Once the last has left it, its bytes may be another message's. */
+/* Each task of the batch that is waited for there.  Once the last has left it, its bytes may be
+ * another message's. */
 static rp_status give_up_batch(struct rpi_master *master, struct rpi_batch *batch, bool gone)
 {
     struct rpi_retry_retained_reader reader;
@@ -401,7 +436,8 @@ static void drop_message(struct rpi_master *master, struct rpi_batch *batch)
 static void clear_outgoing(struct rpi_master *master, int worker, bool gone)
 {
     master->roster.seats[worker].cancels = NULL;
-    for (struct rpi_link *link = master->outgoing.next, *next; link != &master->outgoing; link = next) {
+    for (struct rpi_link *link = master->outgoing.next, *next; link != &master->outgoing;
+         link = next) {
         struct rpi_batch *batch = RPI_MEMBER(link, struct rpi_batch, link);
         bool tasks = batch->remaining && !batch->handed;
         next = link->next;
@@ -427,13 +463,15 @@ static void drop_copies(struct rpi_master *master, int worker)
 /* MPI may still write into what is posted. */
 static void set_arrivals_aside(struct rpi_master *master, int worker)
 {
-    for (struct rpi_link *link = master->incoming.next, *next; link != &master->incoming; link = next) {
+    for (struct rpi_link *link = master->incoming.next, *next; link != &master->incoming;
+         link = next) {
         struct rpi_arrival *arrival = RPI_MEMBER(link, struct rpi_arrival, link);
         next = link->next;
         if (arrival->peer == worker)
             rpi_arrival_free(master, arrival);
     }
-    for (struct rpi_link *link = master->arriving.next, *next; link != &master->arriving; link = next) {
+    for (struct rpi_link *link = master->arriving.next, *next; link != &master->arriving;
+         link = next) {
         next = link->next;
         if (RPI_MEMBER(link, struct rpi_arrival, link)->peer != worker)
             continue;

@@ -37,9 +37,10 @@ static bool find(struct rpi_retry_retained_reader *place, struct rpi_batch *batc
 
 /* ---- back into the queue */
 
-/* Gives the queue an argument that travelled as a piece.  While its send is not reported, the batch keeps the bytes. */
-static rp_status reuse_piece(struct rpi_master *master, const struct rpi_batch *batch, const struct rpi_piece *piece,
-                             struct rpi_entry *entry)
+/* Gives the queue an argument that travelled as a piece.  While its send is not reported, the batch
+ * keeps the bytes. */
+static rp_status reuse_piece(struct rpi_master *master, const struct rpi_batch *batch,
+                             const struct rpi_piece *piece, struct rpi_entry *entry)
 {
     entry->data = piece->data;
     entry->flags = (uint16_t)(RPI_ENTRY_LARGE | (piece->owned ? RPI_ENTRY_OWNED : 0));
@@ -70,7 +71,9 @@ static rp_status requeue_task(struct rpi_master *master, const struct rpi_retry_
 {
     const struct rpi_frame *frame = &retained->frame;
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    struct rpi_piece *piece = frame->flags & RPI_FRAME_LARGE ? &retained->batch->pieces[retained->piece] : NULL;
+    struct rpi_piece *piece = frame->flags & RPI_FRAME_LARGE
+                                  ? &retained->batch->pieces[retained->piece]
+                                  : NULL;
     struct rpi_entry entry = {
         .id = frame->id, .size = frame->length, .function = frame->function, .data = frame->payload
     };
@@ -94,12 +97,16 @@ static rp_status requeue_task(struct rpi_master *master, const struct rpi_retry_
     return RP_OK;
 }
 
-/* Its items are where they were: the application keeps them.  The record by which rpi_map_cancel finds it is made if it has none. */
-static rp_status requeue_chunk(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future)
+/* Its items are where they were: the application keeps them.  The record by which rpi_map_cancel
+ * finds it is made if it has none. */
+static rp_status requeue_chunk(struct rpi_master *master, const struct rpi_frame *frame,
+                               struct rpi_future *future)
 {
     struct rpi_map *map = future->pending.map;
     const struct rpi_options *options = &map->request.options;
-    struct rpi_entry entry = { .id = frame->id, .function = frame->function, .flags = RPI_ENTRY_CHUNK, .data = map };
+    struct rpi_entry entry = {
+        .id = frame->id, .function = frame->function, .flags = RPI_ENTRY_CHUNK, .data = map
+    };
     const struct rpi_rank rank = {
         .priority = options->priority, .cost = options->cost, .order = map->number, .back = true
     };
@@ -110,21 +117,22 @@ static rp_status requeue_chunk(struct rpi_master *master, const struct rpi_frame
     rp_status status = rpi_taskq_push(&master->queue, &entry, &rank);
     if (status != RP_OK)
         return status;
-    rpi_ready_count(master, &master->queue, future->pending.items, (int64_t)future->pending.items * map->request.in_size);
+    rpi_ready_count(master, &master->queue, future->pending.items,
+                    (int64_t)future->pending.items * map->request.in_size);
     become_queued(future);
     future->pending.function = entry.function;
     return RP_OK;
 }
 
-rp_status rpi_retry(struct rpi_master *master, const struct rpi_retry_retained *retained, struct rpi_future *future,
-                    uint16_t flags)
+rp_status rpi_retry(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                    struct rpi_future *future, uint16_t flags)
 {
     return future->flags & RPI_FUTURE_CHUNK ? requeue_chunk(master, &retained->frame, future)
                                             : requeue_task(master, retained, future, flags);
 }
 
-rp_status rpi_retry_at(struct rpi_master *master, uint64_t id, struct rpi_future *future, double ran, uint16_t flags,
-                       struct rpi_retry_retained_reader *place)
+rp_status rpi_retry_at(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                       double ran, uint16_t flags, struct rpi_retry_retained_reader *place)
 {
     uint32_t batch = future->pending.batch;
     if (!find(place, master->batches.table[batch], id))

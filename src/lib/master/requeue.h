@@ -20,14 +20,18 @@ struct rpi_retry_retained_reader {
 bool rpi_retry_retained_open(struct rpi_retry_retained_reader *reader, struct rpi_batch *batch);
 bool rpi_retry_retained_next(struct rpi_retry_retained_reader *reader);
 
-/* Queues the task, or the chunk of a map, where its options want it, before its equals, and alone if it was lost before; `flags`: of its
- * entry.  The batch still counts it.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_retry(struct rpi_master *master, const struct rpi_retry_retained *retained,
+/* Queues the task, or the chunk of a map, where its options want it, before its equals, and alone
+ * if it was lost before; `flags`: of its entry.  The batch still counts it.  RP_ERR_NOMEM: nothing
+ * changed. */
+RP_MUST_USE rp_status rpi_retry(struct rpi_master *master,
+                                const struct rpi_retry_retained *retained,
                                 struct rpi_future *future, uint16_t flags);
 
-/* The same for a task known by its future only, which leaves its batch.  *place, zero at first, is where the last one was found: those that
- * follow it are found at once.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_retry_at(struct rpi_master *master, uint64_t id, struct rpi_future *future, double ran,
-                                   uint16_t flags, struct rpi_retry_retained_reader *place);
+/* The same for a task known by its future only, which leaves its batch.  *place, zero at first, is
+ * where the last one was found: those that follow it are found at once.  RP_ERR_NOMEM: nothing
+ * changed. */
+RP_MUST_USE rp_status rpi_retry_at(struct rpi_master *master, uint64_t id,
+                                   struct rpi_future *future, double ran, uint16_t flags,
+                                   struct rpi_retry_retained_reader *place);
 
 #endif

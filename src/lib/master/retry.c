@@ -16,17 +16,19 @@ const char *rpi_failure_verb(rp_status status)
 }
 
 /* What happened, for a person. */
-static size_t tell(const struct rpi_master *master, uint64_t number, const struct rpi_settled *how, char *text, size_t size)
+static size_t tell(const struct rpi_master *master, uint64_t number, const struct rpi_settled *how,
+                   char *text, size_t size)
 {
     const struct rpi_registry *registry = master->config.registry;
     const char *name = how->function < registry->count ? registry->names[how->function] : "?";
     char place[RPI_NAME_MAX + 64] = "";
     if (how->at_worker)
-        (void)snprintf(place, sizeof place, " on worker %d (%s)", how->worker, master->roster.seats[how->worker].host);
+        (void)snprintf(place, sizeof place, " on worker %d (%s)", how->worker,
+                       master->roster.seats[how->worker].host);
     else if (how->status == RP_ERR_CANCELLED)
         (void)snprintf(place, sizeof place, " before it started");
-    int length = snprintf(text, size, "task %s (number %llu) %s%s", name, (unsigned long long)number,
-                          rpi_failure_verb(how->status), place);
+    int length = snprintf(text, size, "task %s (number %llu) %s%s", name,
+                          (unsigned long long)number, rpi_failure_verb(how->status), place);
     size_t used = (size_t)length < size ? (size_t)length : size - 1;
     if (how->status == RP_ERR_TASK)
         length = snprintf(text + used, size - used, " with code %d", how->code);
@@ -38,7 +40,8 @@ static size_t tell(const struct rpi_master *master, uint64_t number, const struc
     return strlen(text);
 }
 
-static struct rpi_failure *describe(struct rpi_master *master, uint64_t number, const struct rpi_settled *how)
+static struct rpi_failure *describe(struct rpi_master *master, uint64_t number,
+                                    const struct rpi_settled *how)
 {
     char text[RPI_MESSAGE_MAX + 512];
     size_t length = tell(master, number, how, text, sizeof text);
@@ -56,12 +59,13 @@ static struct rpi_failure *describe(struct rpi_master *master, uint64_t number, 
 static bool may_crash_again(const struct rpi_future *future, const struct rpi_options *options)
 {
     uint32_t allowed = options->attempts ? options->attempts : ATTEMPTS;
-    return future->pending.retried < future->attempts && (uint32_t)(future->attempts - future->pending.retried) < allowed;
+    return future->pending.retried < future->attempts &&
+           (uint32_t)(future->attempts - future->pending.retried) < allowed;
 }
 
 /* Tries a task again, if it may be.  *again: it is. */
-static rp_status try_again(struct rpi_master *master, uint64_t id, struct rpi_future *future, const struct rpi_settled *how,
-                           bool *again)
+static rp_status try_again(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                           const struct rpi_settled *how, bool *again)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
     bool returned = how->status == RP_ERR_TASK || how->status == RP_ERR_DEADLINE;
@@ -81,8 +85,8 @@ static rp_status try_again(struct rpi_master *master, uint64_t id, struct rpi_fu
     } else {
         char text[RPI_MESSAGE_MAX + 512];
         (void)tell(master, number, how, text, sizeof text);
-        rpi_say(master->config.log, RP_LOG_WARNING, "%s.  It is tried again (start %d of %u)", text, future->attempts + 1,
-                options->attempts ? options->attempts : ATTEMPTS);
+        rpi_say(master->config.log, RP_LOG_WARNING, "%s.  It is tried again (start %d of %u)", text,
+                future->attempts + 1, options->attempts ? options->attempts : ATTEMPTS);
     }
     return RP_OK;
 }

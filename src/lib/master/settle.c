@@ -26,17 +26,21 @@ static void measured(struct rpi_master *master, uint16_t function, uint64_t task
         time->mean = sample;
     else
         time->mean += (sample - time->mean) * (double)tasks /
-                      (double)(tasks + (time->samples < MEAN_SAMPLES ? time->samples : MEAN_SAMPLES));
+                      (double)(tasks +
+                               (time->samples < MEAN_SAMPLES ? time->samples : MEAN_SAMPLES));
 }
 
-/* What a batch to an idle worker cost beside its tasks: the least is what counts, slowly forgotten. */
+/* What a batch to an idle worker cost beside its tasks: the least is what counts, slowly
+ * forgotten. */
 static void measured_round_trip(struct rpi_master *master, const struct rpi_batch *batch)
 {
     double sample = master->now - batch->sent_at - batch->ran;
     if (sample < master->round_trip)
         master->round_trip = sample > ROUND_TRIP_MIN ? sample : ROUND_TRIP_MIN;
     else
-        master->round_trip += ((sample < ROUND_TRIP_MAX ? sample : ROUND_TRIP_MAX) - master->round_trip) / 64;
+        master->round_trip += ((sample < ROUND_TRIP_MAX ? sample : ROUND_TRIP_MAX) -
+                               master->round_trip) /
+                              64;
 }
 
 /* ---- a batch's end */
@@ -91,7 +95,8 @@ static void account(struct rpi_master *master, const struct rpi_settled *how, ui
     master->counts.busy += how->ran;
 }
 
-void rpi_settle_done(struct rpi_master *master, struct rpi_future *future, const struct rpi_settled *how)
+void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
+                     const struct rpi_settled *how)
 {
     uint32_t depth = future->pending.depth;
     double queued = master->now - future->pending.submitted - how->ran;
@@ -134,7 +139,8 @@ static bool tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_futu
 
 void rpi_settle_tell(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
-    bool needed = future->options ? tell_waiting(master, id, future) : future->flags & RPI_FUTURE_STREAMED;
+    bool needed = future->options ? tell_waiting(master, id, future)
+                                  : future->flags & RPI_FUTURE_STREAMED;
     rpi_settle_losses(master, id);
     if (master->inputs.count) {
         rpi_deps_settled(master, id, future);
@@ -154,8 +160,8 @@ void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *f
     rpi_settle_tell(master, id, future);
 }
 
-static void settle_small(struct rpi_master *master, uint64_t id, struct rpi_future *future, const uint8_t *data,
-                         uint32_t size, const struct rpi_settled *how)
+static void settle_small(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                         const uint8_t *data, uint32_t size, const struct rpi_settled *how)
 {
     rpi_settle_done(master, future, how);
     future->done.size = size;
@@ -167,8 +173,8 @@ static void settle_small(struct rpi_master *master, uint64_t id, struct rpi_futu
     rpi_settle_end(master, id, future);
 }
 
-void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future, void *buffer, uint32_t size,
-                       const struct rpi_settled *how)
+void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                       void *buffer, uint32_t size, const struct rpi_settled *how)
 {
     rpi_settle_done(master, future, how);
     future->done.size = size;
@@ -178,7 +184,8 @@ void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future
     rpi_settle_end(master, id, future);
 }
 
-rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data, uint32_t size, void **buffer)
+rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data, uint32_t size,
+                          void **buffer)
 {
     if (size <= RPI_SMALL_RESULT)
         return RP_OK;
@@ -189,8 +196,8 @@ rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data, 
     return RP_OK;
 }
 
-rp_status rpi_settle_result(struct rpi_master *master, uint64_t id, struct rpi_future *future, const uint8_t *data,
-                            uint32_t size, const struct rpi_settled *how)
+rp_status rpi_settle_result(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                            const uint8_t *data, uint32_t size, const struct rpi_settled *how)
 {
     void *buffer = NULL;
     rp_status status = rpi_settle_room(master, data, size, &buffer);
@@ -203,8 +210,9 @@ rp_status rpi_settle_result(struct rpi_master *master, uint64_t id, struct rpi_f
 
 /* ---- what comes from workers */
 
-static rp_status settle_frame(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
-                              const uint8_t *payload, const struct rpi_settled *how)
+static rp_status settle_frame(struct rpi_master *master, const struct rpi_frame *frame,
+                              struct rpi_future *future, const uint8_t *payload,
+                              const struct rpi_settled *how)
 {
     char message[RPI_MESSAGE_MAX + 1];
     if (future->flags & RPI_FUTURE_CHUNK) {
@@ -218,11 +226,13 @@ static rp_status settle_frame(struct rpi_master *master, const struct rpi_frame 
         return rpi_settle_result(master, frame->id, future, payload, frame->length, how);
     struct rpi_settled failed = *how;
     failed.message = message;
-    rp_status status = rpi_failure_get(payload, frame->length, &failed.status, &failed.code, message);
+    rp_status status = rpi_failure_get(payload, frame->length, &failed.status, &failed.code,
+                                       message);
     return status == RP_OK ? rpi_settle_failure(master, frame->id, future, &failed) : status;
 }
 
-rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame *frame, int worker, bool late)
+rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame *frame, int worker,
+                              bool late)
 {
     struct rpi_arrival *arrival = rpi_reserve(&master->config.alloc, sizeof *arrival);
     void *buffer = arrival ? rpi_buffer_new(&master->config.alloc, frame->length) : NULL;
@@ -238,7 +248,8 @@ rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame 
 }
 
 /* A large result: its buffer waits for it, and its future stays as it is. */
-static rp_status announce(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future, int worker)
+static rp_status announce(struct rpi_master *master, const struct rpi_frame *frame,
+                          struct rpi_future *future, int worker)
 {
     rp_status status = future->flags & RPI_FUTURE_CHUNK ? rpi_map_check(frame, future) : RP_OK;
     if (status == RP_OK)
@@ -248,14 +259,16 @@ static rp_status announce(struct rpi_master *master, const struct rpi_frame *fra
     return status;
 }
 
-static bool is_at(const struct rpi_master *master, const struct rpi_future *future, int worker, uint8_t attempt)
+static bool is_at(const struct rpi_master *master, const struct rpi_future *future, int worker,
+                  uint8_t attempt)
 {
     return future->state == RP_SENT && future->attempts == attempt &&
            master->batches.table[future->pending.batch]->peer == worker;
 }
 
 /* A result counts only for the attempt that is under way at that worker, and once. */
-struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worker, const struct rpi_frame *frame)
+struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worker,
+                                      const struct rpi_frame *frame)
 {
     struct rpi_future *future = rpi_future_of(&master->futures, frame->id);
     if (!future || future->flags & (RPI_FUTURE_ARRIVING | RPI_FUTURE_MAP))
@@ -273,7 +286,8 @@ rp_status rpi_settle_strange(const struct rpi_master *master, int worker)
 /* Whether the worker has this task, waited for or not. */
 static bool is_out(const struct rpi_master *master, int worker, const struct rpi_frame *frame)
 {
-    return rpi_settle_awaited(master, worker, frame) || rpi_copies_has(&master->roster, worker, frame->id, frame->attempt);
+    return rpi_settle_awaited(master, worker, frame) ||
+           rpi_copies_has(&master->roster, worker, frame->id, frame->attempt);
 }
 
 /* Times of one function's frames that follow each other are taken together. */
@@ -292,8 +306,8 @@ static void end_run(struct rpi_master *master, const struct run *run, int worker
     account(master, &how, run->tasks);
 }
 
-static void extend_run(struct rpi_master *master, struct run *run, const struct rpi_frame *frame, uint64_t tasks,
-                       double ran, int worker)
+static void extend_run(struct rpi_master *master, struct run *run, const struct rpi_frame *frame,
+                       uint64_t tasks, double ran, int worker)
 {
     if (run->function != frame->function) {
         end_run(master, run, worker);
@@ -303,9 +317,10 @@ static void extend_run(struct rpi_master *master, struct run *run, const struct 
     run->seconds += ran;
 }
 
-/* A result inside a batch, of a task that may have spawned others there: with its success they are queued, once nothing more can fail. */
-static rp_status settle_parent(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
-                               const struct rpi_settled *how)
+/* A result inside a batch, of a task that may have spawned others there: with its success they are
+ * queued, once nothing more can fail. */
+static rp_status settle_parent(struct rpi_master *master, const struct rpi_frame *frame,
+                               struct rpi_future *future, const struct rpi_settled *how)
 {
     void *buffer = NULL;
     if (frame->flags & RPI_FRAME_FAILED) {
@@ -326,8 +341,8 @@ static rp_status settle_parent(struct rpi_master *master, const struct rpi_frame
     return RP_OK;
 }
 
-static rp_status settle_here(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
-                             const struct rpi_settled *how)
+static rp_status settle_here(struct rpi_master *master, const struct rpi_frame *frame,
+                             struct rpi_future *future, const struct rpi_settled *how)
 {
     if (rpi_list_empty(&master->roster.seats[how->worker].held) || future->flags & RPI_FUTURE_CHUNK)
         return settle_frame(master, frame, future, frame->payload, how);
@@ -339,8 +354,8 @@ static bool is_measure(const struct rpi_frame *frame, const struct rpi_future *f
 {
     if (future->flags & RPI_FUTURE_CHUNK)
         return !future->pending.map->stopped;
-    return !(frame->flags & RPI_FRAME_FAILED) || frame->flags & RPI_FRAME_LARGE || frame->length < 4 ||
-           rpi_get32(frame->payload) != RP_ERR_CANCELLED;
+    return !(frame->flags & RPI_FRAME_FAILED) || frame->flags & RPI_FRAME_LARGE ||
+           frame->length < 4 || rpi_get32(frame->payload) != RP_ERR_CANCELLED;
 }
 
 /* What no worker writes that is sound. */
@@ -352,13 +367,14 @@ static rp_status check_frame(const struct rpi_master *master, const struct rpi_f
         return rpi_reader_bad("its function has no such number");
     if (frame->flags & ~known)
         return rpi_reader_bad("a result has flags that no result has");
-    if (large && (frame->flags & RPI_FRAME_FAILED || frame->length <= rpi_inline_limit(master->config.batch_limit)))
+    if (large && (frame->flags & RPI_FRAME_FAILED ||
+                  frame->length <= rpi_inline_limit(master->config.batch_limit)))
         return rpi_reader_bad("a result is to come by itself, but is not large");
     return RP_OK;
 }
 
-static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_settled *how,
-                            struct run *run)
+static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *frame,
+                            struct rpi_settled *how, struct run *run)
 {
     struct rpi_future *future = rpi_settle_awaited(master, how->worker, frame);
     rp_status sound = check_frame(master, frame);
@@ -380,7 +396,8 @@ static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *f
     return status;
 }
 
-rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *data, size_t size, double now)
+rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *data, size_t size,
+                             double now)
 {
     struct rpi_reader reader;
     struct run run = { 0 };
@@ -401,7 +418,9 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
         rpi_roster_heard(&master->roster, worker);
     while (reader.left && status == RP_OK) {
         struct rpi_frame frame = { 0 };
-        struct rpi_settled how = { .status = RP_OK, .worker = worker, .at_worker = true, .message = "" };
+        struct rpi_settled how = {
+            .status = RP_OK, .worker = worker, .at_worker = true, .message = ""
+        };
         uint32_t taken = rpi_plain_settle(master, worker, &reader, mean, &frame.function);
         if (taken)
             extend_run(master, &run, &frame, taken, mean * taken, worker);
@@ -413,8 +432,9 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
             break;
         how.ran = frame.flags & RPI_FRAME_RAN ? 1e-9 * (double)frame.ran : mean;
         if (frame.flags & RPI_FRAME_SPAWNED)
-            status = is_out(master, worker, &frame) ? rpi_subtasks_hold(master, worker, &frame, from, reader.at)
-                                                    : rpi_settle_strange(master, worker);
+            status = is_out(master, worker, &frame)
+                         ? rpi_subtasks_hold(master, worker, &frame, from, reader.at)
+                         : rpi_settle_strange(master, worker);
         else
             status = take_frame(master, &frame, &how, &run);
     }
@@ -436,7 +456,9 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
 {
     const struct rpi_frame *frame = &arrival->frame;
     struct rpi_future *future = rpi_future_of(&master->futures, frame->id);
-    struct rpi_settled how = { .worker = arrival->peer, .at_worker = true, .message = "", .function = frame->function };
+    struct rpi_settled how = {
+        .worker = arrival->peer, .at_worker = true, .message = "", .function = frame->function
+    };
     how.ran = frame->flags & RPI_FRAME_RAN ? 1e-9 * (double)frame->ran : 0;
     master->now = now;
     master->counts.bytes_in += arrival->size;
@@ -446,13 +468,15 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
             return status;
         goto drop;
     }
-    if (!future || !(future->flags & RPI_FUTURE_ARRIVING) || !is_at(master, future, arrival->peer, frame->attempt))
+    if (!future || !(future->flags & RPI_FUTURE_ARRIVING) ||
+        !is_at(master, future, arrival->peer, frame->attempt))
         goto drop; /* nobody waits for it any more */
     if (!(future->flags & RPI_FUTURE_CHUNK) && !(frame->flags & RPI_FRAME_FAILED)) {
         rp_status status = rpi_subtasks_commit(master, arrival->peer, frame, future);
         if (status != RP_OK)
             return status;
-        rpi_settle_buffer(master, frame->id, future, arrival->buffer, (uint32_t)arrival->size, &how);
+        rpi_settle_buffer(master, frame->id, future, arrival->buffer, (uint32_t)arrival->size,
+                          &how);
         arrival->buffer = NULL; /* the future has it */
     } else {
         rp_status status = settle_frame(master, frame, future, arrival->buffer, &how);

@@ -31,7 +31,8 @@ struct rpi_map {
     char message[RPI_MESSAGE_MAX + 1];
 };
 
-#define RPI_NEVER_AGAIN UINT16_MAX /* as many retries as any options allow: it was cancelled at its worker */
+/* as many retries as any options allow: it was cancelled at its worker */
+#define RPI_NEVER_AGAIN UINT16_MAX
 
 /* What is known of a task when it settles. */
 struct rpi_settled {
@@ -47,30 +48,42 @@ struct rpi_settled {
 
 /* What became of a task that did not end well, for a person. */
 const char *rpi_failure_verb(rp_status status);
-#define RPI_BEHIND_A_FAILED "was not run, a task before it failed" /* of RP_ERR_INPUT; behind it the other's failure */
+/* of RP_ERR_INPUT; behind it the other's failure */
+#define RPI_BEHIND_A_FAILED "was not run, a task before it failed"
 
 /* Settles a failed task, or queues it again.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id, struct rpi_future *future,
-                                         const struct rpi_settled *how);
+RP_MUST_USE rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id,
+                                         struct rpi_future *future, const struct rpi_settled *how);
 /* Settles a task with a result, which is copied.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_settle_result(struct rpi_master *master, uint64_t id, struct rpi_future *future,
-                                        const uint8_t *data, uint32_t size, const struct rpi_settled *how);
-/* A copy of a result that has no place in its future; of others *buffer stays as it is.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data, uint32_t size, void **buffer);
-/* Settles a task with a result of more than RPI_SMALL_RESULT bytes in an rpi_buffer, which it takes over. */
-void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future, void *buffer, uint32_t size,
-                       const struct rpi_settled *how);
+RP_MUST_USE rp_status rpi_settle_result(struct rpi_master *master, uint64_t id,
+                                        struct rpi_future *future, const uint8_t *data,
+                                        uint32_t size, const struct rpi_settled *how);
+/* A copy of a result that has no place in its future; of others *buffer stays as it is.
+ * RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data,
+                                      uint32_t size, void **buffer);
+/* Settles a task with a result of more than RPI_SMALL_RESULT bytes in an rpi_buffer, which it takes
+ * over. */
+void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                       void *buffer, uint32_t size, const struct rpi_settled *how);
 
-/* The future of a frame's task if this attempt of it is under way at that worker and was not heard of; else NULL. */
-struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worker, const struct rpi_frame *frame);
-/* A result of a task that the worker does not have: RP_OK where that may be, else its batch is damaged. */
+/* The future of a frame's task if this attempt of it is under way at that worker and was not heard
+ * of; else NULL. */
+struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worker,
+                                      const struct rpi_frame *frame);
+/* A result of a task that the worker does not have: RP_OK where that may be, else its batch is
+ * damaged. */
 RP_MUST_USE rp_status rpi_settle_strange(const struct rpi_master *master, int worker);
 /* So many tasks of the batch with this index, which ran for so long, need it no more. */
 void rpi_settle_leave(struct rpi_master *master, uint32_t index, uint32_t tasks, double ran);
-/* All that settling has in common; the caller has read what it needs of future->pending and sets the data. */
-void rpi_settle_done(struct rpi_master *master, struct rpi_future *future, const struct rpi_settled *how);
-/* Makes room for a large payload that `frame` announces; `late`: nobody waits for it where it comes from.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame *frame, int worker, bool late);
+/* All that settling has in common; the caller has read what it needs of future->pending and sets
+ * the data. */
+void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
+                     const struct rpi_settled *how);
+/* Makes room for a large payload that `frame` announces; `late`: nobody waits for it where it comes
+ * from.  RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame *frame,
+                                          int worker, bool late);
 void rpi_arrival_free(struct rpi_master *master, struct rpi_arrival *arrival);
 /* A task is settled: that it was ever lost is forgotten. */
 static inline void rpi_settle_losses(struct rpi_master *master, uint64_t id)
@@ -97,32 +110,40 @@ static inline uint64_t rpi_map_first(const struct rpi_map *map, uint64_t *run)
 }
 /* Takes so many of these out. */
 void rpi_map_take(struct rpi_map *map, uint64_t items);
-/* A chunk comes back as it went out, and its future is freed; of a cancelled map it counts as cancelled.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_future *chunk);
+/* A chunk comes back as it went out, and its future is freed; of a cancelled map it counts as
+ * cancelled.  RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id,
+                                         struct rpi_future *chunk);
 
-/* A chunk keeps its first items, fewer than it has; the others come back, and of a cancelled map count as cancelled.  RP_ERR_NOMEM: nothing
- * changed. */
-RP_MUST_USE rp_status rpi_map_chunk_cut(struct rpi_master *master, struct rpi_future *chunk, uint32_t items);
+/* A chunk keeps its first items, fewer than it has; the others come back, and of a cancelled map
+ * count as cancelled.  RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_map_chunk_cut(struct rpi_master *master, struct rpi_future *chunk,
+                                        uint32_t items);
 /* A future for some items of a map; it borrows the map's options.  NULL: no memory. */
-struct rpi_future *rpi_map_new_chunk(struct rpi_master *master, struct rpi_map *map, uint64_t first, uint64_t items,
-                                     uint64_t *id);
+struct rpi_future *rpi_map_new_chunk(struct rpi_master *master, struct rpi_map *map, uint64_t first,
+                                     uint64_t items, uint64_t *id);
 /* The first item of a chunk fails, and those after it stay in the chunk.  Without any the chunk
  * is freed. RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_map_item_failed(struct rpi_master *master, uint64_t id, struct rpi_future *chunk,
+RP_MUST_USE rp_status rpi_map_item_failed(struct rpi_master *master, uint64_t id,
+                                          struct rpi_future *chunk,
                                           const struct rpi_item_failure *failure, int worker);
 /* Settles a map without items. */
 void rpi_map_settle_empty(struct rpi_master *master, struct rpi_map *map);
 /* Cancels the items not handed out yet; settles the map if none is at a worker. */
 RP_MUST_USE rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map);
 
-/* The next chunk of a map: how many items, at least one, go into a batch with `room` bytes left and `tasks` to go; of a chunk's size that the
- * application has chosen, but for items that came back. */
-uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t result_room, uint64_t tasks);
+/* The next chunk of a map: how many items, at least one, go into a batch with `room` bytes left
+ * and `tasks` to go; of a chunk's size that the application has chosen, but for items that came
+ * back. */
+uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t result_room,
+                         uint64_t tasks);
 /* RP_ERR_BROKEN: it is no answer to this chunk. */
 RP_MUST_USE rp_status rpi_map_check(const struct rpi_frame *frame, const struct rpi_future *chunk);
-/* Scatters a chunk's results and frees its future; `payload` has frame->length bytes.  RP_ERR_BROKEN: it is damaged. */
-RP_MUST_USE rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *chunk,
-                                         const uint8_t *payload, int worker);
+/* Scatters a chunk's results and frees its future; `payload` has frame->length bytes.
+ * RP_ERR_BROKEN: it is damaged. */
+RP_MUST_USE rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *frame,
+                                         struct rpi_future *chunk, const uint8_t *payload,
+                                         int worker);
 void rpi_map_free(struct rpi_master *master, struct rpi_map *map);
 
 #endif

@@ -4,7 +4,8 @@
 
 /* ---- to workers */
 
-static struct rpi_batch *message_to(struct rpi_master *master, int worker, const struct rpi_share_message *message)
+static struct rpi_batch *message_to(struct rpi_master *master, int worker,
+                                    const struct rpi_share_message *message)
 {
     struct rpi_batch *batch = rpi_batch_get(&master->batches);
     if (!batch)
@@ -23,8 +24,8 @@ static bool say(struct rpi_master *master, int worker, enum rpi_share_what what,
 }
 
 /* Which process has it, and as what. */
-static bool point(struct rpi_master *master, int worker, enum rpi_share_what what, const struct rpi_shared_version *version,
-                  int owner, int32_t fd)
+static bool point(struct rpi_master *master, int worker, enum rpi_share_what what,
+                  const struct rpi_shared_version *version, int owner, int32_t fd)
 {
     const struct rpi_share_message message = { .what = what,
                                                .version = version->number,
@@ -42,7 +43,8 @@ static struct rpi_shared_version *version_of(struct rpi_link *link)
     return RPI_MEMBER(link, struct rpi_shared_version, link);
 }
 
-/* Who waits for a neighbour has a task of it in its hand that was done elsewhere meanwhile, and is to go on. */
+/* Who waits for a neighbour has a task of it in its hand that was done elsewhere meanwhile, and is
+ * to go on. */
 static bool drop_everywhere(struct rpi_master *master, struct rpi_shared_version *version)
 {
     const struct rpi_shared_versions *versions = &master->versions;
@@ -50,11 +52,13 @@ static bool drop_everywhere(struct rpi_master *master, struct rpi_shared_version
         int worker = version->dropped;
         struct rpi_holder *holder = version->holders ? &version->holders[worker] : NULL;
         bool listens = master->roster.seats[worker].presence != RPI_LOST;
-        if (listens && holder && holder->state == RPI_WAITS && !say(master, worker, RPI_SHARE_GONE, version->number))
+        if (listens && holder && holder->state == RPI_WAITS &&
+            !say(master, worker, RPI_SHARE_GONE, version->number))
             return false;
         if (holder && holder->state == RPI_WAITS)
             holder->state = RPI_HOLDS_NOTHING;
-        if (listens && versions->told[worker] >= version->number && !say(master, worker, RPI_SHARE_DROP, version->number))
+        if (listens && versions->told[worker] >= version->number &&
+            !say(master, worker, RPI_SHARE_DROP, version->number))
             return false;
     }
     return true;
@@ -63,7 +67,8 @@ static bool drop_everywhere(struct rpi_master *master, struct rpi_shared_version
 bool rpi_shared_sweep(struct rpi_master *master)
 {
     struct rpi_shared_versions *versions = &master->versions;
-    for (struct rpi_link *link = versions->dying.next, *next; link != &versions->dying; link = next) {
+    for (struct rpi_link *link = versions->dying.next, *next; link != &versions->dying;
+         link = next) {
         next = link->next;
         if (!drop_everywhere(master, version_of(link)))
             return false;
@@ -82,7 +87,8 @@ bool rpi_shared_tell(struct rpi_master *master, int worker, uint64_t epoch)
         return true; /* nothing was ever shared */
     uint64_t *told = &versions->told[worker];
     if (!rpi_list_empty(&versions->dying) && !rpi_shared_sweep(master))
-        return false; /* died since this dispatch began: a removal is told no more, and what it removed might be seen */
+        return false; /* died since this dispatch began: a removal is told no more, and what it
+                         removed might be seen */
     if (*told >= epoch)
         return true;
     for (struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next) {
@@ -105,7 +111,8 @@ void rpi_shared_sent(struct rpi_master *master, struct rpi_shared_version *versi
     version->sending--;
 }
 
-rp_status rpi_master_share(struct rpi_master *master, const char *name, const struct rpi_shm *segment)
+rp_status rpi_master_share(struct rpi_master *master, const char *name,
+                           const struct rpi_shm *segment)
 {
     return rpi_shared_versions_add(&master->versions, name, segment);
 }
@@ -128,19 +135,22 @@ static bool counts(const struct rpi_master *master, int worker, const struct rpi
     return presence == RPI_PRESENT || (presence == RPI_SUSPECT && holder->state == RPI_WAITS);
 }
 
-/* A worker (rank 0 itself too, where it works) on this one's host in this state; NOBODY.  What others cannot map does not count. */
-static int neighbour(const struct rpi_master *master, const struct rpi_shared_version *version, int worker,
-                     enum rpi_holding state)
+/* A worker (rank 0 itself too, where it works) on this one's host in this state; NOBODY.  What
+ * others cannot map does not count. */
+static int neighbour(const struct rpi_master *master, const struct rpi_shared_version *version,
+                     int worker, enum rpi_holding state)
 {
     for (int i = 0; i <= master->roster.workers; i++) {
         const struct rpi_holder *holder = &version->holders[i];
-        if (i != worker && holder->state == state && counts(master, i, holder) && same_host(master, i, worker))
+        if (i != worker && holder->state == state && counts(master, i, holder) &&
+            same_host(master, i, worker))
             return i;
     }
     return NOBODY;
 }
 
-static bool tell_to_fill(struct rpi_master *master, const struct rpi_shared_version *version, int worker)
+static bool tell_to_fill(struct rpi_master *master, const struct rpi_shared_version *version,
+                         int worker)
 {
     if (!say(master, worker, RPI_SHARE_FILL, version->number))
         return false;
@@ -148,8 +158,10 @@ static bool tell_to_fill(struct rpi_master *master, const struct rpi_shared_vers
     return true;
 }
 
-/* `alone`: it has tried what its neighbours have, in vain: another kernel behind the same name, or another user. */
-static bool answer(struct rpi_master *master, const struct rpi_shared_version *version, int worker, bool alone)
+/* `alone`: it has tried what its neighbours have, in vain: another kernel behind the same name, or
+ * another user. */
+static bool answer(struct rpi_master *master, const struct rpi_shared_version *version, int worker,
+                   bool alone)
 {
     int owner = alone ? NOBODY : neighbour(master, version, worker, RPI_HOLDS);
     if (owner != NOBODY)
@@ -162,13 +174,16 @@ static bool answer(struct rpi_master *master, const struct rpi_shared_version *v
 
 static bool send_bytes(struct rpi_master *master, struct rpi_shared_version *version, int worker)
 {
-    const struct rpi_share_message message = { .what = RPI_SHARE_DATA, .version = version->number, .fd = -1 };
+    const struct rpi_share_message message = { .what = RPI_SHARE_DATA,
+                                               .version = version->number,
+                                               .fd = -1 };
     if (version->holders[worker].state != RPI_FILLS)
         return true;
     struct rpi_batch *batch = message_to(master, worker, &message);
     if (!batch)
         return false;
-    batch->pieces[0] = (struct rpi_piece){ .data = version->segment.data, .size = version->segment.size };
+    batch->pieces[0] = (struct rpi_piece){ .data = version->segment.data,
+                                           .size = version->segment.size };
     batch->piece_count = 1;
     master->counts.bytes_out += version->segment.size;
     batch->sends = 2;
@@ -178,7 +193,8 @@ static bool send_bytes(struct rpi_master *master, struct rpi_shared_version *ver
 }
 
 /* Those of its host that wait for it go on: they map what it has, or the next of them fills. */
-static bool release_waiting(struct rpi_master *master, const struct rpi_shared_version *version, int worker)
+static bool release_waiting(struct rpi_master *master, const struct rpi_shared_version *version,
+                            int worker)
 {
     for (int i; (i = neighbour(master, version, worker, RPI_WAITS)) != NOBODY;) {
         version->holders[i].state = RPI_HOLDS_NOTHING;
@@ -195,7 +211,8 @@ static bool release_waiting(struct rpi_master *master, const struct rpi_shared_v
 bool rpi_shared_lost(struct rpi_master *master, int worker)
 {
     bool lost = master->roster.seats[worker].presence == RPI_LOST;
-    for (struct rpi_link *link = master->versions.live.next; link != &master->versions.live; link = link->next) {
+    for (struct rpi_link *link = master->versions.live.next; link != &master->versions.live;
+         link = link->next) {
         struct rpi_shared_version *version = version_of(link);
         struct rpi_holder *holder = version->holders ? &version->holders[worker] : NULL;
         if (holder && holder->state == RPI_FILLS && !release_waiting(master, version, worker))
@@ -256,6 +273,7 @@ rp_status rpi_shared_receive(struct rpi_master *master, int worker, const struct
     if (!version || version->segment.size == 0)
         taken = say(master, worker, RPI_SHARE_GONE, message.version);
     else
-        taken = rpi_shared_version_holders(versions, version) && take(master, version, worker, &message);
+        taken = rpi_shared_version_holders(versions, version) &&
+                take(master, version, worker, &message);
     return taken ? RP_OK : rpi_no_memory("an answer about shared data");
 }

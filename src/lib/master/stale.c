@@ -9,7 +9,8 @@
 static struct rpi_future *wanted(const struct rpi_master *master, const struct rpi_frame *frame)
 {
     struct rpi_future *future = rpi_future_of(&master->futures, frame->id);
-    if (frame->flags & RPI_FRAME_FAILED || !future || (future->state != RP_QUEUED && future->state != RP_SENT))
+    if (frame->flags & RPI_FRAME_FAILED || !future ||
+        (future->state != RP_QUEUED && future->state != RP_SENT))
         return NULL;
     if (!(future->flags & RPI_FUTURE_CHUNK) != !(frame->flags & RPI_FRAME_CHUNK))
         return NULL;
@@ -19,8 +20,8 @@ static struct rpi_future *wanted(const struct rpi_master *master, const struct r
 }
 
 /* A chunk waits in the common queue, whose entry is void once its future is gone. */
-static rp_status settle_chunk(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *chunk,
-                              const uint8_t *payload, int worker)
+static rp_status settle_chunk(struct rpi_master *master, const struct rpi_frame *frame,
+                              struct rpi_future *chunk, const uint8_t *payload, int worker)
 {
     bool queued = chunk->state == RP_QUEUED;
     int64_t items = chunk->pending.items, bytes = items * chunk->pending.map->request.in_size;
@@ -30,10 +31,11 @@ static rp_status settle_chunk(struct rpi_master *master, const struct rpi_frame 
     return status;
 }
 
-/* `buffer`: holds the payload and is taken over; NULL: the payload is copied.  What can fail comes first: with its children queued the task
- * is settled. */
-static rp_status settle_task(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
-                             const uint8_t *payload, void *buffer, const struct rpi_settled *how)
+/* `buffer`: holds the payload and is taken over; NULL: the payload is copied.  What can fail comes
+ * first: with its children queued the task is settled. */
+static rp_status settle_task(struct rpi_master *master, const struct rpi_frame *frame,
+                             struct rpi_future *future, const uint8_t *payload, void *buffer,
+                             const struct rpi_settled *how)
 {
     const struct rpi_options options = *rpi_options_at(&master->options, future->options);
     bool queued = future->state == RP_QUEUED;
@@ -59,8 +61,9 @@ static rp_status settle_task(struct rpi_master *master, const struct rpi_frame *
 }
 
 /* Whoever has the task now runs it for nothing: its result will be a late one. */
-static rp_status settle(struct rpi_master *master, const struct rpi_frame *frame, struct rpi_future *future,
-                        const uint8_t *payload, void *buffer, const struct rpi_settled *how)
+static rp_status settle(struct rpi_master *master, const struct rpi_frame *frame,
+                        struct rpi_future *future, const uint8_t *payload, void *buffer,
+                        const struct rpi_settled *how)
 {
     bool sent = future->state == RP_SENT, running = sent && !(future->flags & RPI_FUTURE_ARRIVING);
     uint8_t attempt = future->attempts;
@@ -68,8 +71,9 @@ static rp_status settle(struct rpi_master *master, const struct rpi_frame *frame
     int peer = sent ? master->batches.table[batch]->peer : 0;
     if (running && !rpi_copies_add(&master->roster, peer, frame->id, attempt, batch))
         return rpi_no_memory("a late result");
-    rp_status status = frame->flags & RPI_FRAME_CHUNK ? settle_chunk(master, frame, future, payload, how->worker)
-                                                      : settle_task(master, frame, future, payload, buffer, how);
+    rp_status status = frame->flags & RPI_FRAME_CHUNK
+                           ? settle_chunk(master, frame, future, payload, how->worker)
+                           : settle_task(master, frame, future, payload, buffer, how);
     if (status != RP_OK && running)
         (void)rpi_copies_take(&master->roster, peer, frame->id, attempt, &batch);
     if (status == RP_OK && sent && !running)
@@ -77,7 +81,8 @@ static rp_status settle(struct rpi_master *master, const struct rpi_frame *frame
     return status;
 }
 
-rp_status rpi_late_frame(struct rpi_master *master, const struct rpi_frame *frame, const struct rpi_settled *how)
+rp_status rpi_late_frame(struct rpi_master *master, const struct rpi_frame *frame,
+                         const struct rpi_settled *how)
 {
     struct rpi_settled late = *how;
     bool large = frame->flags & RPI_FRAME_LARGE;
@@ -93,12 +98,14 @@ rp_status rpi_late_frame(struct rpi_master *master, const struct rpi_frame *fram
         status = settle(master, frame, future, frame->payload, NULL, &late);
     else
         rpi_subtasks_drop(master, how->worker, frame);
-    if (status == RP_OK && rpi_copies_take(&master->roster, how->worker, frame->id, frame->attempt, &batch))
+    if (status == RP_OK &&
+        rpi_copies_take(&master->roster, how->worker, frame->id, frame->attempt, &batch))
         rpi_settle_leave(master, batch, 1, how->ran);
     return status;
 }
 
-rp_status rpi_late_arrived(struct rpi_master *master, struct rpi_arrival *arrival, const struct rpi_settled *how)
+rp_status rpi_late_arrived(struct rpi_master *master, struct rpi_arrival *arrival,
+                           const struct rpi_settled *how)
 {
     const struct rpi_frame *frame = &arrival->frame;
     struct rpi_future *future = wanted(master, frame);
@@ -107,7 +114,8 @@ rp_status rpi_late_arrived(struct rpi_master *master, struct rpi_arrival *arriva
         return RP_OK;
     }
     bool chunk = frame->flags & RPI_FRAME_CHUNK;
-    rp_status status = settle(master, frame, future, arrival->buffer, chunk ? NULL : arrival->buffer, how);
+    rp_status status = settle(master, frame, future, arrival->buffer,
+                              chunk ? NULL : arrival->buffer, how);
     if (status == RP_OK && !chunk)
         arrival->buffer = NULL; /* the future has it */
     return status;

@@ -1,5 +1,6 @@
-/* Results that nobody waits for where they come from: the worker was silent, and the task was started elsewhere, or is settled.  A success
- * counts all the same if the task is not settled; a failure does not. */
+/* Results that nobody waits for where they come from: the worker was silent, and the task was
+ * started elsewhere, or is settled.  A success counts all the same if the task is not settled; a
+ * failure does not. */
 #ifndef RPI_STALE_H
 #define RPI_STALE_H
 

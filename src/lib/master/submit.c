@@ -7,7 +7,8 @@
 #include "base/status.h"
 
 /* An argument too long for a batch is copied once, into the buffer it is sent from. */
-static rp_status set_data(struct rpi_master *master, const struct rpi_request *request, struct rpi_entry *entry)
+static rp_status set_data(struct rpi_master *master, const struct rpi_request *request,
+                          struct rpi_entry *entry)
 {
     entry->data = request->arg;
     if (request->size <= rpi_inline_limit(master->config.batch_limit))
@@ -25,8 +26,8 @@ static rp_status set_data(struct rpi_master *master, const struct rpi_request *r
 }
 
 /* The record of what it needs; its argument waits there. */
-static rp_status come_after(struct rpi_master *master, const struct rpi_request *request, struct rpi_entry *entry,
-                            struct rpi_options *with)
+static rp_status come_after(struct rpi_master *master, const struct rpi_request *request,
+                            struct rpi_entry *entry, struct rpi_options *with)
 {
     struct rpi_deps_dependent *dependent;
     rp_status status = rpi_deps_gather(master, request->after, request->after_count, &dependent);
@@ -45,8 +46,10 @@ static rp_status come_after(struct rpi_master *master, const struct rpi_request 
     return RP_OK;
 }
 
-/* The options of a task submitted while data are shared: those and its epoch.  A spawned one's epoch is its parent's. */
-static const struct rpi_options *in_epoch(const struct rpi_master *master, const struct rpi_request *request,
+/* The options of a task submitted while data are shared: those and its epoch.  A spawned one's
+ * epoch is its parent's. */
+static const struct rpi_options *in_epoch(const struct rpi_master *master,
+                                          const struct rpi_request *request,
                                           struct rpi_options *own)
 {
     if (request->spawned)
@@ -57,9 +60,11 @@ static const struct rpi_options *in_epoch(const struct rpi_master *master, const
     return own;
 }
 
-/* What comes after others, has a key, or is done already; what it adds to the options goes into *with. */
-static rp_status take_special(struct rpi_master *master, const struct rpi_request *request, const struct rpi_options *given,
-                              struct rpi_entry *entry, struct rpi_options *with)
+/* What comes after others, has a key, or is done already; what it adds to the options goes into
+ * *with. */
+static rp_status take_special(struct rpi_master *master, const struct rpi_request *request,
+                              const struct rpi_options *given, struct rpi_entry *entry,
+                              struct rpi_options *with)
 {
     const struct rpi_keyed *first = NULL;
     if (given)
@@ -98,10 +103,12 @@ static void drop_draft(struct rpi_master *master, const struct draft *draft)
 }
 
 /* On failure nothing is left of it. */
-static rp_status make_draft(struct rpi_master *master, const struct rpi_request *request, struct draft *draft)
+static rp_status make_draft(struct rpi_master *master, const struct rpi_request *request,
+                            struct draft *draft)
 {
     rp_status status;
-    draft->given = master->versions.current ? in_epoch(master, request, &draft->own) : request->options;
+    draft->given = master->versions.current ? in_epoch(master, request, &draft->own)
+                                            : request->options;
     if (request->after_count || request->key) {
         status = take_special(master, request, draft->given, &draft->entry, &draft->with);
         draft->given = &draft->with;
@@ -118,7 +125,8 @@ static rp_status make_draft(struct rpi_master *master, const struct rpi_request 
 }
 
 /* What waits for others, or is done already, is in no queue. */
-static rp_status enqueue(struct rpi_master *master, const struct rpi_request *request, const struct draft *draft)
+static rp_status enqueue(struct rpi_master *master, const struct rpi_request *request,
+                         const struct draft *draft)
 {
     if (draft->with.dependent || request->stored)
         return RP_OK;
@@ -128,8 +136,8 @@ static rp_status enqueue(struct rpi_master *master, const struct rpi_request *re
                              request->spawned ? UINT64_MAX - master->spawned : master->next_number);
 }
 
-static void begin_future(struct rpi_master *master, const struct rpi_request *request, const struct draft *draft,
-                         struct rpi_future *future, double now)
+static void begin_future(struct rpi_master *master, const struct rpi_request *request,
+                         const struct draft *draft, struct rpi_future *future, double now)
 {
     future->options = draft->options;
     future->link = request->link;
@@ -144,13 +152,15 @@ static void begin_future(struct rpi_master *master, const struct rpi_request *re
         future->pending.submitted = now;
     }
     if (draft->given && draft->given->outbox)
-        future->flags |= (uint8_t)(RPI_FUTURE_STREAMED | (request->released ? RPI_FUTURE_RELEASED : 0));
+        future->flags |= (uint8_t)(RPI_FUTURE_STREAMED |
+                                   (request->released ? RPI_FUTURE_RELEASED : 0));
     else if (request->released)
         future->flags = RPI_FUTURE_DETACHED | RPI_FUTURE_RELEASED;
 }
 
 /* Nothing can be refused any more. */
-static void count_in(struct rpi_master *master, const struct draft *draft, struct rpi_future *future)
+static void count_in(struct rpi_master *master, const struct draft *draft,
+                     struct rpi_future *future)
 {
     uint64_t id = draft->entry.id;
     master->unsettled++;
@@ -168,7 +178,8 @@ static void count_in(struct rpi_master *master, const struct draft *draft, struc
     }
 }
 
-static rp_status submit_any(struct rpi_master *master, const struct rpi_request *request, double now, uint64_t *id)
+static rp_status submit_any(struct rpi_master *master, const struct rpi_request *request,
+                            double now, uint64_t *id)
 {
     struct draft draft = { .entry = { .size = request->size, .function = request->function } };
     rp_status status = make_draft(master, request, &draft);
@@ -196,14 +207,16 @@ drop_draft:
     return status;
 }
 
-rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request, double now, uint64_t *id)
+rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request,
+                            double now, uint64_t *id)
 {
     if (rpi_is_plain(master, request))
         return rpi_plain_submit(master, request->function, request->arg, request->size, now, id);
     return submit_any(master, request, now, id);
 }
 
-rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request *request, double now, uint64_t *id)
+rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request *request,
+                         double now, uint64_t *id)
 {
     struct rpi_map *map = rpi_zeroed(&master->config.alloc, sizeof *map);
     if (!map)
@@ -223,7 +236,9 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
         status = rpi_no_memory("a future");
         goto drop_options;
     }
-    struct rpi_entry entry = { .id = map->id, .function = request->function, .flags = RPI_ENTRY_MAP, .data = map };
+    struct rpi_entry entry = {
+        .id = map->id, .function = request->function, .flags = RPI_ENTRY_MAP, .data = map
+    };
     struct rpi_rank rank = { .priority = request->options.priority,
                              .cost = request->options.cost,
                              .order = master->next_number };

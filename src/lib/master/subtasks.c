@@ -5,7 +5,8 @@
 #include "master/settle.h"
 #include "base/status.h"
 
-static struct rpi_subtasks_held *held_of(const struct rpi_master *master, int worker, uint64_t id, uint8_t attempt)
+static struct rpi_subtasks_held *held_of(const struct rpi_master *master, int worker, uint64_t id,
+                                         uint8_t attempt)
 {
     const struct rpi_link *head = &master->roster.seats[worker].held;
     for (struct rpi_link *link = head->next; link != head; link = link->next) {
@@ -17,7 +18,8 @@ static struct rpi_subtasks_held *held_of(const struct rpi_master *master, int wo
 }
 
 /* One is kept for the next parent: a tree of millions of tasks needs no more. */
-static struct rpi_subtasks_held *new_held(struct rpi_master *master, int worker, uint64_t id, uint8_t attempt)
+static struct rpi_subtasks_held *new_held(struct rpi_master *master, int worker, uint64_t id,
+                                          uint8_t attempt)
 {
     struct rpi_subtasks_held *held = master->spare_held;
     if (!held)
@@ -49,7 +51,8 @@ static void put_held(struct rpi_master *master, struct rpi_subtasks_held *held)
         master->spare_held = held;
 }
 
-static bool make_room(const struct rpi_master *master, struct rpi_subtasks_held *held, uint32_t size)
+static bool make_room(const struct rpi_master *master, struct rpi_subtasks_held *held,
+                      uint32_t size)
 {
     if (size <= held->capacity - held->used)
         return true;
@@ -70,8 +73,8 @@ static double cost_of(const struct rpi_frame *frame)
     return cost;
 }
 
-rp_status rpi_subtasks_hold(struct rpi_master *master, int worker, const struct rpi_frame *frame, const uint8_t *from,
-                            const uint8_t *to)
+rp_status rpi_subtasks_hold(struct rpi_master *master, int worker, const struct rpi_frame *frame,
+                            const uint8_t *from, const uint8_t *to)
 {
     uint32_t size = (uint32_t)(to - from);
     if (frame->function >= master->config.registry->count || frame->flags & RPI_FRAME_LARGE)
@@ -104,8 +107,8 @@ uint64_t rpi_subtasks_number(uint64_t parent, uint64_t ordinal)
     return (x ^ x >> 31) | (uint64_t)1 << 63;
 }
 
-static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *frame, const struct rpi_future *parent,
-                             uint64_t *id)
+static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *frame,
+                             const struct rpi_future *parent, uint64_t *id)
 {
     const struct rpi_options *parents = rpi_options_at(&master->options, parent->options);
     struct rpi_options options = { .outbox = parents->outbox, .epoch = parents->epoch };
@@ -142,7 +145,8 @@ static void take_child_back(struct rpi_master *master, uint64_t id)
 }
 
 /* All of them or none; each one's frame has its id then. */
-static rp_status queue_children(struct rpi_master *master, struct rpi_subtasks_held *held, const struct rpi_future *parent)
+static rp_status queue_children(struct rpi_master *master, struct rpi_subtasks_held *held,
+                                const struct rpi_future *parent)
 {
     struct rpi_reader reader = { .at = held->frames, .end = held->frames + held->used };
     struct rpi_frame frame = { 0 };
@@ -181,7 +185,8 @@ rp_status rpi_subtasks_commit(struct rpi_master *master, int worker, const struc
     if (keyed)
         keyed->spawns = true;
     if (outbox && !master->dropped) { /* dropped: the workers are told to stop */
-        rp_status status = rpi_idqueue_reserve(&outbox->ready, &master->config.alloc, outbox->open + held->count);
+        rp_status status = rpi_idqueue_reserve(&outbox->ready, &master->config.alloc,
+                                               outbox->open + held->count);
         if (status == RP_OK)
             status = queue_children(master, held, parent);
         if (status != RP_OK)

@@ -12,7 +12,8 @@ static int32_t priority_of(const struct rpi_master *master, const struct rpi_fut
 }
 
 /* Whether it is to run, or may be once more, after others that are less urgent. */
-static bool is_less(const struct rpi_master *master, const struct rpi_future *future, int32_t priority)
+static bool is_less(const struct rpi_master *master, const struct rpi_future *future,
+                    int32_t priority)
 {
     bool open = future && future->state != RP_DONE && future->state != RPI_STORING;
     return open && priority_of(master, future) < priority;
@@ -28,13 +29,15 @@ void rpi_urgency_note(struct rpi_master *master, struct rpi_deps_dependent *depe
 {
     int32_t priority = priority_of(master, rpi_future_of(&master->futures, dependent->id));
     for (uint32_t i = 0; i < dependent->count; i++)
-        if (is_less(master, rpi_future_of(&master->futures, dependent->edges[i].input->id), priority)) {
+        if (is_less(master, rpi_future_of(&master->futures, dependent->edges[i].input->id),
+                    priority)) {
             list(master, dependent);
             return;
         }
 }
 
-static rp_status move_up(struct rpi_master *master, uint64_t id, const struct rpi_future *future, int32_t priority)
+static rp_status move_up(struct rpi_master *master, uint64_t id, const struct rpi_future *future,
+                         int32_t priority)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
     const struct rpi_rank rank = {
@@ -47,7 +50,8 @@ static rp_status move_up(struct rpi_master *master, uint64_t id, const struct rp
     return status;
 }
 
-static rp_status raise_task(struct rpi_master *master, uint64_t id, struct rpi_future *future, int32_t priority)
+static rp_status raise_task(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                            int32_t priority)
 {
     rp_status status = future->state == RP_QUEUED ? move_up(master, id, future, priority) : RP_OK;
     if (status == RP_OK)
@@ -68,17 +72,21 @@ static rp_status raise_map(struct rpi_master *master, struct rpi_map *map, int32
     rp_status status = RP_OK;
     if (future->state == RP_QUEUED)
         status = rpi_taskq_raise(&master->queue, &master->places, &master->futures, map->id, &rank);
-    for (const struct rpi_attempt *loss = NULL; status == RP_OK && (loss = rpi_attempts_next(&master->losses, loss));) {
+    for (const struct rpi_attempt *loss = NULL;
+         status == RP_OK && (loss = rpi_attempts_next(&master->losses, loss));) {
         const struct rpi_future *chunk = rpi_future_of(&master->futures, loss->id);
-        if (chunk && chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED && chunk->pending.map == map)
-            status = rpi_taskq_raise(&master->queue, &master->places, &master->futures, loss->id, &rank);
+        if (chunk && chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED &&
+            chunk->pending.map == map)
+            status = rpi_taskq_raise(&master->queue, &master->places, &master->futures, loss->id,
+                                     &rank);
     }
     if (status == RP_OK)
         map->request.options.priority = priority;
     return status;
 }
 
-static rp_status raise_any(struct rpi_master *master, uint64_t id, struct rpi_future *future, int32_t priority)
+static rp_status raise_any(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                           int32_t priority)
 {
     return future->flags & RPI_FUTURE_MAP ? raise_map(master, future->pending.map, priority)
                                           : raise_task(master, id, future, priority);
@@ -94,7 +102,8 @@ void rpi_urgency_spread(struct rpi_master *master)
         for (uint32_t i = 0; i < dependent->count; i++) {
             uint64_t id = dependent->edges[i].input->id;
             struct rpi_future *future = rpi_future_of(&master->futures, id);
-            if (!is_less(master, future, priority) || raise_any(master, id, future, priority) == RP_OK)
+            if (!is_less(master, future, priority) ||
+                raise_any(master, id, future, priority) == RP_OK)
                 continue;
             list(master, dependent);
             return;

@@ -59,8 +59,8 @@ static void refuse(struct rpi_oob_listener *gate, struct rpi_oob_listener_visito
 }
 
 /* Reads what a visitor has said; true: it has proven itself, and is nobody's. */
-static bool hear(struct rpi_oob_listener *gate, struct rpi_oob_listener_visitor *visitor, double now, int most, int *worker,
-                 int *file)
+static bool hear(struct rpi_oob_listener *gate, struct rpi_oob_listener_visitor *visitor,
+                 double now, int most, int *worker, int *file)
 {
     uint8_t bytes[RPI_OOB_PROOF_BYTES];
     int got = rpi_oob_socket_read(visitor->file, bytes, RPI_OOB_PROOF_BYTES - visitor->proof.used);
@@ -77,7 +77,8 @@ static bool hear(struct rpi_oob_listener *gate, struct rpi_oob_listener_visitor 
     return false;
 }
 
-/* A free place, or the oldest visitor's: who has the token shows it at once, and comes again if it was in a crowd. */
+/* A free place, or the oldest visitor's: who has the token shows it at once, and comes again if it
+ * was in a crowd. */
 static struct rpi_oob_listener_visitor *make_place(struct rpi_oob_listener *gate)
 {
     struct rpi_oob_listener_visitor *place = &gate->visitors[0];
@@ -91,7 +92,8 @@ static struct rpi_oob_listener_visitor *make_place(struct rpi_oob_listener *gate
     return place;
 }
 
-bool rpi_oob_listener_next(struct rpi_oob_listener *gate, double now, int most, int *worker, int *file)
+bool rpi_oob_listener_next(struct rpi_oob_listener *gate, double now, int most, int *worker,
+                           int *file)
 {
     for (int i = 0; i < RPI_VISITORS; i++)
         if (gate->visitors[i].file >= 0 && hear(gate, &gate->visitors[i], now, most, worker, file))
@@ -122,6 +124,7 @@ void rpi_oob_listener_close(struct rpi_oob_listener *gate, const struct rpi_log 
     gate->listener = -1;
     rpi_oob_address_text(gate->ip, gate->port, text);
     if (gate->refused)
-        rpi_say(log, RP_LOG_WARNING, "%llu connections to %s that did not show the pool's token were closed",
+        rpi_say(log, RP_LOG_WARNING,
+                "%llu connections to %s that did not show the pool's token were closed",
                 (unsigned long long)gate->refused, text);
 }

@@ -1,12 +1,14 @@
-/* Where workers' connections come in at rank 0.  A connection that does not begin with the pool's token is closed, and so is one that takes
- * its time over it; never are more than a few under way.  Open only while workers are awaited. */
+/* Where workers' connections come in at rank 0.  A connection that does not begin with the pool's
+ * token is closed, and so is one that takes its time over it; never are more than a few under way.
+ * Open only while workers are awaited. */
 #ifndef RPI_OOB_LISTENER_H
 #define RPI_OOB_LISTENER_H
 
 #include "base/log.h"
 #include "oob/oob_protocol.h"
 
-#define RPI_VISITORS 16 /* connections that have not proven themselves; of more, the oldest is closed */
+/* connections that have not proven themselves; of more, the oldest is closed */
+#define RPI_VISITORS 16
 
 struct rpi_oob_listener_visitor {
     int file; /* -1: none */
@@ -26,8 +28,10 @@ struct rpi_oob_listener {
 
 /* Makes the token and listens on that one address.  RP_ERR_BROKEN: it cannot. */
 RP_MUST_USE rp_status rpi_oob_listener_open(struct rpi_oob_listener *gate, uint32_t ip);
-/* A proven connection: its file and the number, from 1 to `most`, that it gave.  False: none now.  Never waits. */
-bool rpi_oob_listener_next(struct rpi_oob_listener *gate, double now, int most, int *worker, int *file);
+/* A proven connection: its file and the number, from 1 to `most`, that it gave.  False: none now.
+ * Never waits. */
+bool rpi_oob_listener_next(struct rpi_oob_listener *gate, double now, int most, int *worker,
+                           int *file);
 /* No one comes in any more; one line tells how many were refused. */
 void rpi_oob_listener_close(struct rpi_oob_listener *gate, const struct rpi_log *log);
 

@@ -26,12 +26,15 @@ struct rpi_oob_master_end {
     struct rpi_words words;
 };
 
-rp_status rpi_oob_master_init(struct rpi_oob_master *channel, const struct rpi_alloc *alloc, int workers)
+rp_status rpi_oob_master_init(struct rpi_oob_master *channel, const struct rpi_alloc *alloc,
+                              int workers)
 {
     struct epoll_event event = { .events = EPOLLIN, .data = { .u32 = 0 } };
-    *channel = (struct rpi_oob_master){
-        .alloc = *alloc, .workers = workers, .host_timeout = RPI_HOST_TIMEOUT, .epoll = -1, .bell = -1
-    };
+    *channel = (struct rpi_oob_master){ .alloc = *alloc,
+                                        .workers = workers,
+                                        .host_timeout = RPI_HOST_TIMEOUT,
+                                        .epoll = -1,
+                                        .bell = -1 };
     channel->ends = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *channel->ends);
     if (!channel->ends)
         return rpi_no_memory("the side channel");
@@ -39,11 +42,14 @@ rp_status rpi_oob_master_init(struct rpi_oob_master *channel, const struct rpi_a
         channel->ends[i].file = -1;
     channel->epoll = rpi_private(epoll_create1(EPOLL_CLOEXEC));
     channel->bell = rpi_private(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (channel->epoll >= 0 && channel->bell >= 0 && epoll_ctl(channel->epoll, EPOLL_CTL_ADD, channel->bell, &event) == 0)
+    if (channel->epoll >= 0 && channel->bell >= 0 &&
+        epoll_ctl(channel->epoll, EPOLL_CTL_ADD, channel->bell, &event) == 0)
         return RP_OK;
     rp_status status = rpi_files_are_short(errno)
                            ? rpi_files_error("rank 0's side channel", errno)
-                           : rpi_error(RP_ERR_BROKEN, "rank 0's side channel: no file descriptor: %s", strerror(errno));
+                           : rpi_error(RP_ERR_BROKEN,
+                                       "rank 0's side channel: no file descriptor: %s",
+                                       strerror(errno));
     rpi_oob_master_fini(channel, false);
     return status;
 }
@@ -57,7 +63,8 @@ static void unpark(struct rpi_oob_master *channel, struct rpi_oob_master_end *en
 static void close_end(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
 {
     if (end->file >= 0)
-        rpi_private_close(end->file); /* leaves the epoll set: there is no second descriptor of it */
+        rpi_private_close(
+            end->file); /* leaves the epoll set: there is no second descriptor of it */
     end->file = -1;
     channel->far -= end->far;
     end->far = false;
@@ -89,12 +96,15 @@ void rpi_oob_master_fini(struct rpi_oob_master *channel, bool parted)
 bool rpi_oob_master_add(struct rpi_oob_master *channel, int worker, int file)
 {
     struct rpi_oob_master_end *end = &channel->ends[worker];
-    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data = { .u32 = (uint32_t)worker } };
-    if (end->file >= 0 || end->lost || epoll_ctl(channel->epoll, EPOLL_CTL_ADD, file, &event) != 0) {
+    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP,
+                                 .data = { .u32 = (uint32_t)worker } };
+    if (end->file >= 0 || end->lost ||
+        epoll_ctl(channel->epoll, EPOLL_CTL_ADD, file, &event) != 0) {
         rpi_private_close(file);
         return false;
     }
-    *end = (struct rpi_oob_master_end){ .file = rpi_private(file), .far = rpi_oob_socket_is_far(file) };
+    *end = (struct rpi_oob_master_end){ .file = rpi_private(file),
+                                        .far = rpi_oob_socket_is_far(file) };
     channel->far += end->far;
     rpi_oob_socket_prepare(file, RPI_OOB_SOCKET_MASTER, channel->host_timeout);
     rpi_oob_socket_say(file, RPI_OOB_SIGNAL_RING); /* the greeting */
@@ -105,7 +115,8 @@ bool rpi_oob_master_add(struct rpi_oob_master *channel, int worker, int file)
 bool rpi_oob_master_move(struct rpi_oob_master *channel, int worker, struct rpi_oob_master *from)
 {
     struct rpi_oob_master_end *end = &channel->ends[worker], *old = &from->ends[1];
-    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data = { .u32 = (uint32_t)worker } };
+    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP,
+                                 .data = { .u32 = (uint32_t)worker } };
     if (old->file < 0 || rpi_oob_socket_ended(old->file) ||
         epoll_ctl(channel->epoll, EPOLL_CTL_ADD, old->file, &event) != 0)
         return false;
@@ -144,7 +155,8 @@ static void park(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
     }
 }
 
-/* At most so many bytes of one worker at a time: who floods the channel keeps nobody else from being heard. */
+/* At most so many bytes of one worker at a time: who floods the channel keeps nobody else from
+ * being heard. */
 static bool hear(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
 {
     uint8_t bytes[RPI_OOB_MASTER_READ];
@@ -170,7 +182,8 @@ static void beat(struct rpi_oob_master *channel)
     double now = rpi_now();
     if (now < channel->next_beat)
         return;
-    channel->next_beat = now + rpi_host_beat(channel->host_timeout) * (1 + channel->far / RPI_OOB_MASTER_MANY);
+    channel->next_beat = now + rpi_host_beat(channel->host_timeout) *
+                                   (1 + channel->far / RPI_OOB_MASTER_MANY);
     for (int i = 1; i <= channel->workers; i++) {
         struct rpi_oob_master_end *end = &channel->ends[i];
         if (!end->far || end->beats >= RPI_OOB_MASTER_BEATS)
@@ -180,13 +193,15 @@ static void beat(struct rpi_oob_master *channel)
     }
 }
 
-void rpi_oob_master_hear(struct rpi_oob_master *channel, void (*alive)(void *context, int worker), void *context)
+void rpi_oob_master_hear(struct rpi_oob_master *channel, void (*alive)(void *context, int worker),
+                         void *context)
 {
     struct epoll_event events[EVENTS];
     int count = epoll_wait(channel->epoll, events, EVENTS, 0);
     for (int i = 0; i < count; i++) {
         int worker = (int)events[i].data.u32;
-        if (worker && channel->ends[worker].file >= 0 && hear(channel, &channel->ends[worker]) && alive)
+        if (worker && channel->ends[worker].file >= 0 && hear(channel, &channel->ends[worker]) &&
+            alive)
             alive(context, worker);
     }
     if (channel->far)

@@ -42,7 +42,8 @@ static bool is_death(const struct rpi_death *death)
 {
     if (death->way == RPI_WAY_SIGNAL && (death->code < 1 || death->code > HIGHEST))
         return false;
-    return death->id && death->attempt && death->way > RPI_WAY_NONE && death->way <= RPI_WAY_QUICK_EXIT;
+    return death->id && death->attempt && death->way > RPI_WAY_NONE &&
+           death->way <= RPI_WAY_QUICK_EXIT;
 }
 
 static void take_words(struct rpi_words *words)
@@ -59,10 +60,13 @@ static void take_words(struct rpi_words *words)
 /* The length of the record that begins so; 0: none does. */
 static uint8_t record_of(uint8_t first)
 {
-    return first == RPI_OOB_SIGNAL_WORDS ? RPI_WORDS_BYTES : first == RPI_OOB_SIGNAL_COUNT ? RPI_COUNT_BYTES : 0;
+    return first == RPI_OOB_SIGNAL_WORDS   ? RPI_WORDS_BYTES
+           : first == RPI_OOB_SIGNAL_COUNT ? RPI_COUNT_BYTES
+                                           : 0;
 }
 
-void rpi_words_read(struct rpi_words *words, struct rpi_oob_protocol *signals, const uint8_t *bytes, size_t size)
+void rpi_words_read(struct rpi_words *words, struct rpi_oob_protocol *signals, const uint8_t *bytes,
+                    size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         if (!words->used && !record_of(bytes[i])) {
@@ -97,8 +101,9 @@ static bool same(const uint8_t *a, const uint8_t *b)
     return different == 0;
 }
 
-enum rpi_oob_proof_state rpi_oob_proof_take(struct rpi_oob_proof *proof, const uint8_t *token, int most,
-                                            const uint8_t *bytes, size_t size, int *worker)
+enum rpi_oob_proof_state rpi_oob_proof_take(struct rpi_oob_proof *proof, const uint8_t *token,
+                                            int most, const uint8_t *bytes, size_t size,
+                                            int *worker)
 {
     size_t lacking = RPI_OOB_PROOF_BYTES - proof->used;
     if (size > lacking)

@@ -12,10 +12,12 @@
 enum rpi_oob_signal {
     RPI_OOB_SIGNAL_RING = 'r',   /* a message has been sent: look */
     RPI_OOB_SIGNAL_PARKED = 'p', /* of a worker: it sleeps until it is rung */
-    RPI_OOB_SIGNAL_ALIVE = 'a',  /* a heartbeat; rank 0's is for the other host's kernel, which acknowledges it */
-    RPI_OOB_SIGNAL_PARTED = 'q', /* of rank 0: it ends without the others; its socket's end is not its death */
-    RPI_OOB_SIGNAL_WORDS = 'x',  /* of a worker whose task ends it: last words follow */
-    RPI_OOB_SIGNAL_COUNT = 'c',  /* of a worker: the number of its messages follows */
+    RPI_OOB_SIGNAL_ALIVE =
+        'a', /* a heartbeat; rank 0's is for the other host's kernel, which acknowledges it */
+    RPI_OOB_SIGNAL_PARTED =
+        'q', /* of rank 0: it ends without the others; its socket's end is not its death */
+    RPI_OOB_SIGNAL_WORDS = 'x', /* of a worker whose task ends it: last words follow */
+    RPI_OOB_SIGNAL_COUNT = 'c', /* of a worker: the number of its messages follows */
 };
 
 /* What some bytes say together. */
@@ -43,7 +45,8 @@ void rpi_words_write(uint8_t *bytes, const struct rpi_death *death);
 void rpi_count_write(uint8_t *bytes, uint32_t sent);
 /* Takes what belongs to a record, as rpi_oob_protocol_read does with the rest.  Takes any bytes: a
  * target for fuzzing. */
-void rpi_words_read(struct rpi_words *words, struct rpi_oob_protocol *signals, const uint8_t *bytes, size_t size);
+void rpi_words_read(struct rpi_words *words, struct rpi_oob_protocol *signals, const uint8_t *bytes,
+                    size_t size);
 
 /* A connection begins with a proof: the pool's token, and who it is. */
 #define RPI_TOKEN_BYTES     16
@@ -57,9 +60,10 @@ struct rpi_oob_proof {
 enum rpi_oob_proof_state { RPI_OOB_PROOF_INCOMPLETE, RPI_OOB_PROOF_RIGHT, RPI_OOB_PROOF_WRONG };
 
 void rpi_oob_proof_write(uint8_t *bytes, const uint8_t *token, uint32_t worker);
-/* Takes the next bytes of a connection, at most as many as the proof still lacks: those behind it are ignored.  RIGHT: *worker is from 1
- * to `most`.  Takes any bytes: a target for fuzzing. */
-enum rpi_oob_proof_state rpi_oob_proof_take(struct rpi_oob_proof *proof, const uint8_t *token, int most,
-                                            const uint8_t *bytes, size_t size, int *worker);
+/* Takes the next bytes of a connection, at most as many as the proof still lacks: those behind it
+ * are ignored.  RIGHT: *worker is from 1 to `most`.  Takes any bytes: a target for fuzzing. */
+enum rpi_oob_proof_state rpi_oob_proof_take(struct rpi_oob_proof *proof, const uint8_t *token,
+                                            int most, const uint8_t *bytes, size_t size,
+                                            int *worker);
 
 #endif

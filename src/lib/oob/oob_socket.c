@@ -19,7 +19,9 @@
 
 static struct sockaddr_in address_of(uint32_t ip, uint16_t port)
 {
-    return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(ip) };
+    return (struct sockaddr_in){ .sin_family = AF_INET,
+                                 .sin_port = htons(port),
+                                 .sin_addr.s_addr = htonl(ip) };
 }
 
 /* ---- addresses */
@@ -51,7 +53,8 @@ static bool means(const char *wish, size_t length, const struct ifaddrs *at)
     return ((ip_of(at->ifa_addr) ^ ntohl(network.s_addr)) & mask) == 0;
 }
 
-/* The first usable address of this host that `wishes` (separated by commas; NULL: any) allow; 0: none. */
+/* The first usable address of this host that `wishes` (separated by commas; NULL: any) allow; 0:
+ * none. */
 static uint32_t first_address(const char *wishes)
 {
     struct ifaddrs *all;
@@ -91,13 +94,15 @@ static uint32_t address_towards(const char *host)
     }
     freeaddrinfo(found);
     uint32_t ip = mine.sin_family == AF_INET ? ntohl(mine.sin_addr.s_addr) : 0;
-    return ip >> 24 == IN_LOOPBACKNET ? 0 : ip; /* a name that every host has in its /etc/hosts for itself */
+    return ip >> 24 == IN_LOOPBACKNET
+               ? 0
+               : ip; /* a name that every host has in its /etc/hosts for itself */
 }
 
 rp_status rpi_oob_address_choose(const char *others, uint32_t *ip)
 {
-    static const char *const settings[] = { "OMPI_MCA_btl_tcp_if_include", "OMPI_MCA_oob_tcp_if_include",
-                                            "UCX_NET_DEVICES" };
+    static const char *const settings[] = { "OMPI_MCA_btl_tcp_if_include",
+                                            "OMPI_MCA_oob_tcp_if_include", "UCX_NET_DEVICES" };
     *ip = INADDR_LOOPBACK;
     if (!others)
         return RP_OK;
@@ -108,12 +113,14 @@ rp_status rpi_oob_address_choose(const char *others, uint32_t *ip)
     }
     if ((*ip = address_towards(others)) || (*ip = first_address(NULL)))
         return RP_OK;
-    return rpi_error(RP_ERR_BROKEN, "rank 0's host has no IPv4 address that workers on other hosts could reach");
+    return rpi_error(RP_ERR_BROKEN,
+                     "rank 0's host has no IPv4 address that workers on other hosts could reach");
 }
 
 void rpi_oob_address_text(uint32_t ip, uint16_t port, char *text)
 {
-    (void)snprintf(text, RPI_OOB_ADDRESS_BYTES, "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, port);
+    (void)snprintf(text, RPI_OOB_ADDRESS_BYTES, "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 255,
+                   ip >> 8 & 255, ip & 255, port);
 }
 
 /* ---- sockets */
@@ -122,13 +129,15 @@ void rpi_oob_address_text(uint32_t ip, uint16_t port, char *text)
  * heartbeat after the cut, and is repeated once or twice, 0.2 s apart, before the kernel counts. */
 static int patience_of(enum rpi_oob_socket_end end, double timeout)
 {
-    double seconds = end == RPI_OOB_SOCKET_WORKER ? timeout + 0.5 : timeout - rpi_host_beat(timeout) - 0.55;
+    double seconds = end == RPI_OOB_SOCKET_WORKER ? timeout + 0.5
+                                                  : timeout - rpi_host_beat(timeout) - 0.55;
     return (int)(seconds * 1e3 + 0.5);
 }
 
 void rpi_oob_socket_prepare(int file, enum rpi_oob_socket_end end, double timeout)
 {
-    int pause = 1 + (int)(timeout / 100), probes = (int)(timeout / pause) - 1; /* 127 is the kernel's most */
+    int pause = 1 + (int)(timeout / 100),
+        probes = (int)(timeout / pause) - 1; /* 127 is the kernel's most */
     const struct {
         int level, name, value;
     } options[] = { { IPPROTO_TCP, TCP_NODELAY, 1 },
@@ -138,9 +147,12 @@ void rpi_oob_socket_prepare(int file, enum rpi_oob_socket_end end, double timeou
                     { IPPROTO_TCP, TCP_KEEPINTVL, pause },
                     { IPPROTO_TCP, TCP_KEEPCNT, probes > 1 ? probes : 1 },
                     { IPPROTO_TCP, TCP_USER_TIMEOUT, patience_of(end, timeout) } };
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++) /* a socketpair of a test refuses most */
-        (void)setsockopt(file, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
-    /* With a congestion control that keeps its own books, as bbr, no stream counts as thin, and the pauses double instead. */
+    for (size_t i = 0; i < sizeof options / sizeof *options;
+         i++) /* a socketpair of a test refuses most */
+        (void)setsockopt(file, options[i].level, options[i].name, &options[i].value,
+                         sizeof options[i].value);
+    /* With a congestion control that keeps its own books, as bbr, no stream counts as thin, and the
+     * pauses double instead. */
     (void)setsockopt(file, IPPROTO_TCP, TCP_CONGESTION, "reno", sizeof "reno" - 1);
 }
 
@@ -149,12 +161,14 @@ bool rpi_oob_socket_is_far(int file)
     struct sockaddr_in mine = { .sin_family = AF_UNSPEC }, other = mine;
     socklen_t size = sizeof mine, other_size = sizeof other;
     return getsockname(file, (struct sockaddr *)&mine, &size) == 0 && mine.sin_family == AF_INET &&
-           getpeername(file, (struct sockaddr *)&other, &other_size) == 0 && mine.sin_addr.s_addr != other.sin_addr.s_addr;
+           getpeername(file, (struct sockaddr *)&other, &other_size) == 0 &&
+           mine.sin_addr.s_addr != other.sin_addr.s_addr;
 }
 
 void rpi_oob_socket_say(int file, uint8_t byte)
 {
-    (void)send(file, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* an end shows when it is looked for */
+    (void)send(file, &byte, 1,
+               MSG_DONTWAIT | MSG_NOSIGNAL); /* an end shows when it is looked for */
 }
 
 bool rpi_oob_socket_ended(int file)

@@ -4,8 +4,9 @@
 
 #include <rankpool.h>
 
-/* Which of this host's addresses the others reach: the one that MPI uses.  `others`: a host that is not this one; NULL: there is none, and
- * it is loopback's.  In host byte order.  RP_ERR_BROKEN: this host has none. */
+/* Which of this host's addresses the others reach: the one that MPI uses.  `others`: a host that is
+ * not this one; NULL: there is none, and it is loopback's.  In host byte order.  RP_ERR_BROKEN:
+ * this host has none. */
 RP_MUST_USE rp_status rpi_oob_address_choose(const char *others, uint32_t *ip);
 /* "10.0.0.1:4242" */
 #define RPI_OOB_ADDRESS_BYTES 24
@@ -19,20 +20,22 @@ static inline double rpi_host_beat(double timeout)
     return timeout / 12;
 }
 
-/* Nothing is delayed on it, and a peer that cannot be reached any more shows as an end.  What its host
- * does not acknowledge is sent again each 0.2 s at first, and a time after the first or second of these
- * is the end.  At rank 0 `timeout` seconds are over then, with the heartbeat before; at a worker, which
- * ends itself, half a second more: not before rank 0 has given it up.  Where nothing is under way the
- * kernel asks once a second, and the first such moment after that time is the end.  A host answers for
- * its processes, be they busy or stopped. */
+/* Nothing is delayed on it, and a peer that cannot be reached any more shows as an end.  What its
+ * host does not acknowledge is sent again each 0.2 s at first, and a time after the first or second
+ * of these is the end.  At rank 0 `timeout` seconds are over then, with the heartbeat before; at a
+ * worker, which ends itself, half a second more: not before rank 0 has given it up.  Where nothing
+ * is under way the kernel asks once a second, and the first such moment after that time is the end.
+ * A host answers for its processes, be they busy or stopped. */
 void rpi_oob_socket_prepare(int file, enum rpi_oob_socket_end end, double timeout);
 /* Whether its other side is on another host, as far as addresses tell. */
 bool rpi_oob_socket_is_far(int file);
-/* Sends one byte, without waiting.  One that finds no room is not needed: so many are unread that the reader will look. */
+/* Sends one byte, without waiting.  One that finds no room is not needed: so many are unread that
+ * the reader will look. */
 void rpi_oob_socket_say(int file, uint8_t byte);
 /* Whether its other side has closed it, or is gone; unread bytes do not hide that. */
 bool rpi_oob_socket_ended(int file);
-/* Reads what is there, at most `size` bytes: 0 where there is nothing, negative where it has ended. */
+/* Reads what is there, at most `size` bytes: 0 where there is nothing, negative where it has
+ * ended. */
 int rpi_oob_socket_read(int file, uint8_t *bytes, size_t size);
 /* What poll() takes for so many seconds; an hour is as good as for ever. */
 int rpi_oob_socket_poll_ms(double seconds);

@@ -31,19 +31,21 @@ void rpi_oob_worker_init(struct rpi_oob_worker *lifeline)
 
 /* ---- the thread */
 
-/* Rank 0 is gone, and with it whoever would want this worker's results, and whoever would end it. */
+/* Rank 0 is gone, and with it whoever would want this worker's results, and whoever would end
+ * it. */
 static void end_process(const struct rpi_oob_worker *lifeline)
 {
     char line[512], host[256] = "?";
     (void)gethostname(host, sizeof host - 1);
-    int length = snprintf(
-        line, sizeof line,
-        "rankpool: worker %d (%s, pid %ld): rank 0 has ended without a word, or cannot be reached: this worker ends, and "
-        "what it runs\n",
-        lifeline->number, host, (long)getpid());
+    int length = snprintf(line, sizeof line,
+                          "rankpool: worker %d (%s, pid %ld): rank 0 has ended without a word, or "
+                          "cannot be reached: this worker ends, and "
+                          "what it runs\n",
+                          lifeline->number, host, (long)getpid());
     rpi_proctree_kill();
     (void)!write(STDERR_FILENO, line, (size_t)length);
-    if (getpgrp() == getpid()) /* a launcher gave this rank a group, in which is what its tasks started */
+    if (getpgrp() ==
+        getpid()) /* a launcher gave this rank a group, in which is what its tasks started */
         (void)kill(0, SIGKILL);
     _exit(1);
 }
@@ -70,7 +72,8 @@ static bool take(struct rpi_oob_worker *lifeline, struct rpi_oob_protocol *signa
     return got < 0 && is_over(lifeline);
 }
 
-/* Takes what rank 0 said; true: nothing more comes.  One thread at a time: a word that one has read is known when the other sees the end. */
+/* Takes what rank 0 said; true: nothing more comes.  One thread at a time: a word that one has read
+ * is known when the other sees the end. */
 static bool hear(struct rpi_oob_worker *lifeline, struct rpi_oob_protocol *signals)
 {
     (void)pthread_mutex_lock(&lifeline->hearing);
@@ -79,8 +82,8 @@ static bool hear(struct rpi_oob_worker *lifeline, struct rpi_oob_protocol *signa
     return over;
 }
 
-/* A worker that runs a long task reads nothing, and rank 0's heartbeats would fill its socket.  A ring among them is none that it needs: it has not said
- * yet that it sleeps. */
+/* A worker that runs a long task reads nothing, and rank 0's heartbeats would fill its socket.  A
+ * ring among them is none that it needs: it has not said yet that it sleeps. */
 static void empty(struct rpi_oob_worker *lifeline)
 {
     struct rpi_oob_protocol signals = { .rung = false };
@@ -90,11 +93,13 @@ static void empty(struct rpi_oob_worker *lifeline)
     (void)pthread_mutex_unlock(&lifeline->hearing);
 }
 
-/* Rank 0's end, and now and then what nobody reads: what rank 0 says, the worker reads itself when it sleeps, so that a ring wakes one thread and not two. */
+/* Rank 0's end, and now and then what nobody reads: what rank 0 says, the worker reads itself when
+ * it sleeps, so that a ring wakes one thread and not two. */
 static void *listen_to_rank_0(void *context)
 {
     struct rpi_oob_worker *lifeline = context;
-    struct pollfd files[2] = { { .fd = lifeline->file, .events = POLLRDHUP }, { .fd = lifeline->stop, .events = POLLIN } };
+    struct pollfd files[2] = { { .fd = lifeline->file, .events = POLLRDHUP },
+                               { .fd = lifeline->stop, .events = POLLIN } };
     struct rpi_oob_protocol signals = { .rung = false };
     int limit = lifeline->beat > 0 ? (int)(lifeline->beat * 1e3) : -1;
     double next = rpi_now() + lifeline->beat;
@@ -119,7 +124,8 @@ static rp_status failed(const char *what, int error)
 {
     if (rpi_files_are_short(error))
         return rpi_files_error("a worker's side channel", error);
-    return rpi_error(RP_ERR_BROKEN, "a worker's side channel: %s failed: %s", what, strerror(error));
+    return rpi_error(RP_ERR_BROKEN, "a worker's side channel: %s failed: %s", what,
+                     strerror(error));
 }
 
 rp_status rpi_oob_worker_start(struct rpi_oob_worker *lifeline, int file, double beat)
@@ -182,8 +188,8 @@ static bool is_let_in(int file, const uint8_t *token, int number, double seconds
     return rpi_oob_socket_read(file, &greeting, 1) == 1;
 }
 
-rp_status rpi_oob_worker_open(struct rpi_oob_worker *lifeline, uint32_t ip, uint16_t port, const uint8_t *token, int number,
-                              double beat, double timeout)
+rp_status rpi_oob_worker_open(struct rpi_oob_worker *lifeline, uint32_t ip, uint16_t port,
+                              const uint8_t *token, int number, double beat, double timeout)
 {
     double deadline = rpi_now() + timeout, left = timeout;
     int error;
@@ -205,10 +211,10 @@ rp_status rpi_oob_worker_open(struct rpi_oob_worker *lifeline, uint32_t ip, uint
     } while (left > 0);
     char text[RPI_OOB_ADDRESS_BYTES];
     rpi_oob_address_text(ip, port, text);
-    return rpi_error(
-        RP_ERR_BROKEN,
-        "rank 0 could not be reached at %s within %g s, as config.open_timeout has it (%s): %s that it listens on", text,
-        timeout, strerror(error), rpi_advice(RPI_ADVICE_NETWORK));
+    return rpi_error(RP_ERR_BROKEN,
+                     "rank 0 could not be reached at %s within %g s, as config.open_timeout has it "
+                     "(%s): %s that it listens on",
+                     text, timeout, strerror(error), rpi_advice(RPI_ADVICE_NETWORK));
 }
 
 /* ---- sleeping and waking */
@@ -219,7 +225,8 @@ static void learn_quiet(struct rpi_oob_worker *lifeline, uint64_t ticks)
     double passed = rpi_now() - lifeline->opened_at;
     lifeline->is_quiet_known = passed > KNOWN_AT;
     if (lifeline->is_quiet_known)
-        lifeline->quiet = (uint64_t)((double)(ticks - lifeline->opened) / passed * (0.9 * RPI_OOB_WORKER_QUIET));
+        lifeline->quiet = (uint64_t)((double)(ticks - lifeline->opened) / passed *
+                                     (0.9 * RPI_OOB_WORKER_QUIET));
 }
 
 void rpi_oob_worker_sent(struct rpi_oob_worker *lifeline, bool anew)
@@ -248,7 +255,8 @@ void rpi_oob_worker_last_words(void *lifeline, const struct rpi_death *death)
 {
     uint8_t record[RPI_WORDS_BYTES];
     rpi_words_write(record, death);
-    (void)send(((struct rpi_oob_worker *)lifeline)->file, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)send(((struct rpi_oob_worker *)lifeline)->file, record, sizeof record,
+               MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void rpi_oob_worker_doze(struct rpi_oob_worker *lifeline)
@@ -260,10 +268,12 @@ void rpi_oob_worker_doze(struct rpi_oob_worker *lifeline)
         rpi_oob_socket_say(lifeline->file, RPI_OOB_SIGNAL_PARKED);
 }
 
-/* A sleep that ended by itself leaves what was said as it was: nothing has rung since.  So does a heartbeat, and ends no sleep. */
+/* A sleep that ended by itself leaves what was said as it was: nothing has rung since.  So does a
+ * heartbeat, and ends no sleep. */
 void rpi_oob_worker_park(struct rpi_oob_worker *lifeline, double seconds)
 {
-    struct pollfd look = { .fd = atomic_load(&lifeline->gone) ? -1 : lifeline->file, .events = POLLIN | POLLRDHUP };
+    struct pollfd look = { .fd = atomic_load(&lifeline->gone) ? -1 : lifeline->file,
+                           .events = POLLIN | POLLRDHUP };
     struct rpi_oob_protocol signals = { .rung = false };
     double end = rpi_now() + seconds;
     bool over = false;

@@ -1,16 +1,21 @@
-/* A worker's end of the side channel, and the thread that watches it, at any thread level of MPI: it never calls MPI.  Rank 0's end is
- * noticed there, whatever the worker is busy with, and ends this process at once.  What rank 0 says, the worker itself reads when it sleeps.
+/* A worker's end of the side channel, and the thread that watches it, at any thread level of MPI:
+ * it never calls MPI.  Rank 0's end is noticed there, whatever the worker is busy with, and ends
+ * this process at once.  What rank 0 says, the worker itself reads when it sleeps.
  *
- * Why rank 0 is not left asleep.  Rank 0 sleeps only when it has found nothing for RPI_DROWSY seconds.  A worker rings it behind each message but
- * where the one before went out less than half of that ago (RPI_OOB_WORKER_QUIET).  Let rank 0 sleep while a message is there that its last look did not
- * see.  Were it rung for it, the byte is there and ends the sleep.  Was it not, the one before was sent less than QUIET earlier; if rank 0
- * has not seen that one either, the same holds for it, and the first of such a row was rung.  If it has, it looked at least
- * DROWSY - QUIET seconds behind the sending of this message: over shared memory it was there to be seen.  Over tcp it may be late, as
- * it may be inside MPI for want of progress: so rank 0's sleeps begin at 1 ms, double while nothing comes, and end at a second.
+ * Why rank 0 is not left asleep.  Rank 0 sleeps only when it has found nothing for RPI_DROWSY
+ * seconds.  A worker rings it behind each message but where the one before went out less than half
+ * of that ago (RPI_OOB_WORKER_QUIET).  Let rank 0 sleep while a message is there that its last look
+ * did not see.  Were it rung for it, the byte is there and ends the sleep.  Was it not, the one
+ * before was sent less than QUIET earlier; if rank 0 has not seen that one either, the same holds
+ * for it, and the first of such a row was rung.  If it has, it looked at least DROWSY - QUIET
+ * seconds behind the sending of this message: over shared memory it was there to be seen.  Over tcp
+ * it may be late, as it may be inside MPI for want of progress: so rank 0's sleeps begin at 1 ms,
+ * double while nothing comes, and end at a second.
  *
- * A message that MPI kept for a while is rung for when it has left, too, but where rank 0 was rung less than QUIET before: then its sleeps are
- * still the short ones that follow on a ring.  (Open MPI calls every full batch over shared memory done only when rank 0 has read it: a
- * ring for each of them costs more than its tasks.) */
+ * A message that MPI kept for a while is rung for when it has left, too, but where rank 0 was rung
+ * less than QUIET before: then its sleeps are still the short ones that follow on a ring.  (Open
+ * MPI calls every full batch over shared memory done only when rank 0 has read it: a ring for each
+ * of them costs more than its tasks.) */
 #ifndef RPI_OOB_WORKER_H
 #define RPI_OOB_WORKER_H
 
@@ -28,7 +33,8 @@ struct rpi_oob_worker {
     int file;            /* -1: there is none */
     int stop;            /* an eventfd that ends the thread */
     int number;          /* this worker's; 0: nobody has said it */
-    double host_timeout; /* seconds: rank 0's host is given up a little later; the default, until it is set */
+    double host_timeout; /* seconds: rank 0's host is given up a little later; the default, until it
+                            is set */
     double beat;
     bool answers; /* its heartbeats are answers to rank 0's, once for many */
     pthread_t thread;
@@ -48,11 +54,12 @@ struct rpi_oob_worker {
 };
 
 void rpi_oob_worker_init(struct rpi_oob_worker *lifeline);
-/* Connects to rank 0's gate as worker `number`, and starts the thread, which gives a sign of life each `beat` seconds; for 0 only where rank 0
- * is on another host and gives some, every 10 s.
+/* Connects to rank 0's gate as worker `number`, and starts the thread, which gives a sign of life
+ * each `beat` seconds; for 0 only where rank 0 is on another host and gives some, every 10 s.
  * RP_ERR_BROKEN: rank 0 could not be reached within `timeout` seconds, or there is no thread. */
-RP_MUST_USE rp_status rpi_oob_worker_open(struct rpi_oob_worker *lifeline, uint32_t ip, uint16_t port, const uint8_t *token,
-                                          int number, double beat, double timeout);
+RP_MUST_USE rp_status rpi_oob_worker_open(struct rpi_oob_worker *lifeline, uint32_t ip,
+                                          uint16_t port, const uint8_t *token, int number,
+                                          double beat, double timeout);
 /* The same over a connected socket, which it takes over, also where it fails. */
 RP_MUST_USE rp_status rpi_oob_worker_start(struct rpi_oob_worker *lifeline, int file, double beat);
 /* From now on rank 0's end does not end this process. */
@@ -60,7 +67,8 @@ void rpi_oob_worker_leave(struct rpi_oob_worker *lifeline);
 /* Ends the thread and closes the socket; none: no effect. */
 void rpi_oob_worker_close(struct rpi_oob_worker *lifeline);
 
-/* A message was sent to rank 0: rings it if it may sleep.  `anew`: it was sent before, but has only now left. */
+/* A message was sent to rank 0: rings it if it may sleep.  `anew`: it was sent before, but has only
+ * now left. */
 void rpi_oob_worker_sent(struct rpi_oob_worker *lifeline, bool anew);
 /* Something came from rank 0. */
 static inline void rpi_oob_worker_came(struct rpi_oob_worker *lifeline)

@@ -20,7 +20,8 @@ static uint8_t *put_text(uint8_t *at, const char *text, size_t most)
     if (length > most)
         length = most;
     rpi_put16(at, (uint16_t)length);
-    memcpy(at + 2, text, length); /* NOLINT(bugprone-not-null-terminated-result): the length goes before it */
+    memcpy(at + 2, text,
+           length); /* NOLINT(bugprone-not-null-terminated-result): the length goes before it */
     return at + 2 + length;
 }
 
@@ -103,18 +104,26 @@ static void on_lost(void *context, int peer)
     struct talk *talk = context;
     const struct rpi_handshake *opening = talk->opening;
     talk->lost = true;
-    fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "rank %d (%s, pid %lld) has ended while the pool was being opened", peer,
-                                   opening->hosts + (size_t)peer * RPI_HOST_BYTES, (long long)opening->pids[peer]));
+    fail_estranged(talk,
+                   rpi_error(RP_ERR_BROKEN,
+                             "rank %d (%s, pid %lld) has ended while the pool was being opened",
+                             peer, opening->hosts + (size_t)peer * RPI_HOST_BYTES,
+                             (long long)opening->pids[peer]));
 }
 
-static struct rpi_events events_of(struct talk *talk, bool (*on_batch)(void *, int, const void *, size_t))
+static struct rpi_events events_of(struct talk *talk,
+                                   bool (*on_batch)(void *, int, const void *, size_t))
 {
-    return (
-        struct rpi_events){ .batch = on_batch, .sent = on_sent, .received = on_received, .lost = on_lost, .context = talk };
+    return (struct rpi_events){ .batch = on_batch,
+                                .sent = on_sent,
+                                .received = on_received,
+                                .lost = on_lost,
+                                .context = talk };
 }
 
 /* Until `heard` messages have come and all are sent. */
-static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const void *, size_t), int heard, double timeout)
+static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const void *, size_t),
+                        int heard, double timeout)
 {
     struct rpi_transport *transport = talk->opening->transport;
     struct rpi_events events = events_of(talk, on_batch);
@@ -130,7 +139,8 @@ static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const v
         if (any)
             rpi_patience_reset(&patience);
         else if (rpi_now() > deadline)
-            return rpi_error(RP_ERR_BROKEN, "nothing was heard for %g s, by config.open_timeout", timeout);
+            return rpi_error(RP_ERR_BROKEN, "nothing was heard for %g s, by config.open_timeout",
+                             timeout);
         else
             rpi_patience_wait(&patience);
     }
@@ -140,8 +150,8 @@ static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const v
 /* ---- rank 0 */
 
 /* The first name that one registry has and the other has not. */
-static void name_difference(const struct rpi_registry *mine, int rank, const char *host, const uint8_t *at,
-                            const uint8_t *end, uint32_t count)
+static void name_difference(const struct rpi_registry *mine, int rank, const char *host,
+                            const uint8_t *at, const uint8_t *end, uint32_t count)
 {
     uint32_t i = 0;
     for (uint32_t theirs = 0; theirs < count || i < mine->count; theirs++, i++) {
@@ -151,18 +161,20 @@ static void name_difference(const struct rpi_registry *mine, int rank, const cha
         const char *name = theirs < count ? (const char *)at : NULL;
         int order = !name ? -1 : i >= mine->count ? 1 : strcmp(mine->names[i], name);
         if (order != 0) {
-            (void)rpi_error(
-                RP_ERR_BROKEN,
-                "the task functions registered on rank %d (%s) are not those of rank 0: %s is registered on rank %d only.  "
-                "Every rank must run the same program and register the same functions before rp_open",
-                rank, host, order < 0 ? mine->names[i] : name, order < 0 ? 0 : rank);
+            (void)rpi_error(RP_ERR_BROKEN,
+                            "the task functions registered on rank %d (%s) are not those of rank "
+                            "0: %s is registered on rank %d only.  "
+                            "Every rank must run the same program and register the same functions "
+                            "before rp_open",
+                            rank, host, order < 0 ? mine->names[i] : name, order < 0 ? 0 : rank);
             return;
         }
         at = zero + 1;
     }
-    (void)rpi_error(RP_ERR_BROKEN,
-                    "the task functions registered on rank %d (%s) are not those of rank 0 (%u there, %u here)", rank, host,
-                    count, mine->count);
+    (void)rpi_error(
+        RP_ERR_BROKEN,
+        "the task functions registered on rank %d (%s) are not those of rank 0 (%u there, %u here)",
+        rank, host, count, mine->count);
 }
 
 static void read_hello(struct talk *talk, int rank, const uint8_t *at, const uint8_t *end)
@@ -203,12 +215,13 @@ static bool on_hello(void *context, int peer, const void *data, size_t size)
     talk->came[peer] = true;
     talk->heard++;
     if (size > 0 && bytes[0] != RPI_PROTOCOL)
-        fail_estranged(talk,
-                       rpi_error(RP_ERR_BROKEN,
-                                 "rank %d speaks protocol version %d, rank 0 speaks %d: all ranks must use one rankpool",
-                                 peer, bytes[0], RPI_PROTOCOL));
+        fail_estranged(talk, rpi_error(RP_ERR_BROKEN,
+                                       "rank %d speaks protocol version %d, rank 0 speaks %d: all "
+                                       "ranks must use one rankpool",
+                                       peer, bytes[0], RPI_PROTOCOL));
     else if (rpi_reader_open(&reader, data, size) != RP_OK || reader.kind != RPI_HELLO)
-        fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the first message of rank %d is no hello", peer));
+        fail_estranged(talk,
+                       rpi_error(RP_ERR_BROKEN, "the first message of rank %d is no hello", peer));
     else
         read_hello(talk, peer, reader.at, reader.end);
     return true;
@@ -218,14 +231,16 @@ static void name_silent(struct talk *talk)
 {
     for (int rank = 1; rank <= talk->opening->transport->peers; rank++)
         if (!talk->came[rank]) {
-            fail_estranged(talk,
-                           rpi_error(RP_ERR_BROKEN, "rank %d said nothing within %g s of rp_open (config.open_timeout)",
-                                     rank, talk->opening->timeout));
+            fail_estranged(
+                talk, rpi_error(RP_ERR_BROKEN,
+                                "rank %d said nothing within %g s of rp_open (config.open_timeout)",
+                                rank, talk->opening->timeout));
             return;
         }
 }
 
-/* What comes now is for who listens next: a rank may have run its initializer while others still wait for their verdict. */
+/* What comes now is for who listens next: a rank may have run its initializer while others still
+ * wait for their verdict. */
 static bool nothing_yet(void *context, int peer, const void *data, size_t size)
 {
     (void)context;
@@ -296,8 +311,11 @@ static rp_status send_verdicts(struct talk *talk)
 {
     struct rpi_handshake *opening = talk->opening;
     size_t most = VERDICT_FIXED + 2 + strlen(talk->message), room = (most + 7) & ~(size_t)7;
-    int *crowds = rpi_hosts_crowds(opening->hosts, (size_t)opening->transport->peers + 1, &opening->alloc);
-    uint8_t *bytes = crowds ? rpi_reserve(&opening->alloc, room * ((size_t)opening->transport->peers + 1)) : NULL;
+    int *crowds = rpi_hosts_crowds(opening->hosts, (size_t)opening->transport->peers + 1,
+                                   &opening->alloc);
+    uint8_t *bytes = crowds ? rpi_reserve(&opening->alloc,
+                                          room * ((size_t)opening->transport->peers + 1))
+                            : NULL;
     rp_status status = bytes ? RP_OK : rpi_no_memory("a pool's opening");
     if (status == RP_OK)
         opening->crowd = crowds[0];
@@ -305,7 +323,8 @@ static rp_status send_verdicts(struct talk *talk)
     for (int rank = 1; status == RP_OK && rank <= opening->transport->peers; rank++) {
         uint8_t *mine = bytes + room * (size_t)rank;
         if (talk->came[rank])
-            status = send(talk, rank, mine, write_verdict(talk, mine, rank, crowds[rank] + opening->beside));
+            status = send(talk, rank, mine,
+                          write_verdict(talk, mine, rank, crowds[rank] + opening->beside));
     }
     if (status == RP_OK)
         status = listen(talk, nothing_yet, talk->heard, opening->timeout);
@@ -321,7 +340,8 @@ static rp_status send_arguments(struct talk *talk)
     rp_status status = RP_OK;
     for (int rank = 1; status == RP_OK && rank <= transport->peers; rank++) {
         bool done = false;
-        status = transport->ops->send_large(transport, rank, opening->init_arg.data, opening->init_arg.size, NULL, &done);
+        status = transport->ops->send_large(transport, rank, opening->init_arg.data,
+                                            opening->init_arg.size, NULL, &done);
         if (status == RP_OK && !done)
             talk->sending++;
     }
@@ -408,7 +428,8 @@ rp_status rpi_handshake_master(struct rpi_handshake *opening)
     talk.came = rpi_zeroed(&opening->alloc, (size_t)peers + 1);
     (void)gethostname(opening->hosts, RPI_HOST_BYTES - 1);
     opening->pids[0] = getpid();
-    opening->workers = opening->processes && opening->processes < peers ? opening->processes : peers;
+    opening->workers = opening->processes && opening->processes < peers ? opening->processes
+                                                                        : peers;
     rp_status status = talk.came ? go_round(&talk) : rpi_no_memory("a pool's opening");
     if (status != RP_OK) {
         fail(&talk, status);
@@ -445,29 +466,34 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
     struct rpi_reader reader;
     (void)peer;
     if (talk->heard)
-        return false; /* a batch of tasks, on the verdict's heels: for the server, which polls next */
+        return false; /* a batch of tasks, on the verdict's heels: the server takes it next */
     talk->heard = 1;
     if (size > 0 && bytes[0] != RPI_PROTOCOL) {
         fail(talk, rpi_error(RP_ERR_BROKEN,
-                             "rank 0 speaks protocol version %d, rank %d speaks %d: all ranks must use one rankpool",
+                             "rank 0 speaks protocol version %d, rank %d speaks %d: all ranks must "
+                             "use one rankpool",
                              bytes[0], talk->opening->rank, RPI_PROTOCOL));
         return true;
     }
     rp_status status = rpi_reader_open(&reader, data, size);
     if (status == RP_OK && reader.kind == RPI_STOP) {
         talk->opening->together = false;
-        fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0 cannot open the pool; its own message tells why"));
+        fail(talk,
+             rpi_error(RP_ERR_BROKEN, "rank 0 cannot open the pool; its own message tells why"));
         return true;
     }
-    if (status != RP_OK || reader.kind != RPI_VERDICT || reader.end - reader.at < VERDICT_FIXED - RPI_BATCH_HEADER ||
+    if (status != RP_OK || reader.kind != RPI_VERDICT ||
+        reader.end - reader.at < VERDICT_FIXED - RPI_BATCH_HEADER ||
         !get_text(reader.at + VERDICT_TEXT, reader.end, talk->message, sizeof talk->message)) {
         fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
         return true;
     }
-    uint32_t limit = rpi_get32(reader.at + 8), verdict = rpi_get32(reader.at), initializer = rpi_get32(reader.at + 24);
+    uint32_t limit = rpi_get32(reader.at + 8), verdict = rpi_get32(reader.at),
+             initializer = rpi_get32(reader.at + 24);
     if (!rpi_is_status(verdict) || (verdict != RP_OK && !talk->message[0]) ||
         (verdict == RP_OK &&
-         (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX || !get_gate(reader.at + 60, &talk->opening->gate) ||
+         (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX ||
+          !get_gate(reader.at + 60, &talk->opening->gate) ||
           !get_isolation(reader.at + 36, &talk->opening->isolation) ||
           (initializer != RPI_NO_FUNCTION && initializer >= talk->opening->registry->count)))) {
         fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
@@ -521,12 +547,14 @@ static rp_status hello_and_verdict(struct rpi_handshake *opening, double timeout
 
 rp_status rpi_handshake_worker(struct rpi_handshake *opening)
 {
-    return hello_and_verdict(opening, 2 * opening->timeout); /* rank 0 waits for the last hello before it answers */
+    return hello_and_verdict(
+        opening, 2 * opening->timeout); /* rank 0 waits for the last hello before it answers */
 }
 
 rp_status rpi_handshake_join(struct rpi_handshake *opening)
 {
-    return opening->side && opening->gate.port ? opening->side->join(opening->side, &opening->gate) : RP_OK;
+    return opening->side && opening->gate.port ? opening->side->join(opening->side, &opening->gate)
+                                               : RP_OK;
 }
 
 rp_status rpi_handshake_report(struct rpi_handshake *opening, rp_status status)
@@ -542,9 +570,11 @@ rp_status rpi_handshake_argument(struct rpi_handshake *opening)
     struct rpi_transport *transport = opening->transport;
     size_t size = opening->init_arg.size;
     void *buffer = rpi_buffer_new(&opening->alloc, size);
-    rp_status status = rpi_handshake_report(opening, buffer ? RP_OK : rpi_no_memory("the initializer's argument"));
+    rp_status status = rpi_handshake_report(
+        opening, buffer ? RP_OK : rpi_no_memory("the initializer's argument"));
     opening->init_arg.data = buffer;
-    if (status == RP_OK && opening->init_arg.size != size) /* the room is for what the first verdict said */
+    if (status == RP_OK &&
+        opening->init_arg.size != size) /* the room is for what the first verdict said */
         status = rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged");
     if (status == RP_OK)
         status = transport->ops->receive_large(transport, 0, buffer, size, NULL);

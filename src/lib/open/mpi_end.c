@@ -36,8 +36,8 @@ void rpi_mpi_end_watch(void)
     (void)pthread_once(&once, watch_end);
 }
 
-/* In a task's process, which has no MPI, it would never come back, and in a child of fork() it would
- * speak for its parent. */
+/* In a task's process, which has no MPI, it would never come back, and in a child of fork() it
+ * would speak for its parent. */
 static void abort_without_mpi(int code)
 {
     rpi_crash_end(RPI_WAY_ABORT, code);
@@ -53,8 +53,8 @@ static struct {
     MPI_Errhandler handler; /* while there are any */
 } errors = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* By default an error ends the job (MPI-3.1, 8.3): so it does, but the task is named, and where lost workers are
- * survived it costs only its own. */
+/* By default an error ends the job (MPI-3.1, 8.3): so it does, but the task is named, and where
+ * lost workers are survived it costs only its own. */
 static void on_error(MPI_Comm *comm, int *code, ...)
 {
     char text[MPI_MAX_ERROR_STRING] = "", line[MPI_MAX_ERROR_STRING + 60];
@@ -108,8 +108,9 @@ void rpi_mpi_end_leave_errors(void)
 /* A tool of the application's that does the same comes first. */
 #define INSTEAD RP_API __attribute__((weak))
 
-/* An application that has initialised MPI finalises it too, and after a loss is not kept in it for ever
- * either.  In a child of fork() MPI's own hangs: MPI belongs to the parent, which finalises it. */
+/* An application that has initialised MPI finalises it too, and after a loss is not kept in it for
+ * ever either.  In a child of fork() MPI's own hangs: MPI belongs to the parent, which finalises
+ * it. */
 INSTEAD int MPI_Finalize(void)
 {
     if (!rpi_mpi_runtime_inherited())
@@ -124,8 +125,8 @@ INSTEAD int MPI_Abort(MPI_Comm comm, int code)
     return PMPI_Abort(comm, code);
 }
 
-/* Fortran's, of mpif.h and the module mpi, and of mpi_f08, where `error` may be missing: MPI's own call
- * PMPI_Abort and PMPI_Finalize. */
+/* Fortran's, of mpif.h and the module mpi, and of mpi_f08, where `error` may be missing: MPI's own
+ * call PMPI_Abort and PMPI_Finalize. */
 INSTEAD void mpi_finalize_(MPI_Fint *error);
 INSTEAD void mpi_finalize_f08_(MPI_Fint *error);
 INSTEAD void mpi_abort_(const MPI_Fint *comm, const MPI_Fint *code, MPI_Fint *error);

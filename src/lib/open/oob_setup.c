@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_FILES   3  /* where connections come in, what rank 0 sleeps on, and its bell */
-#define SPARE_FILES 64 /* the application's, and visitors of the gate that have not proven themselves */
+#define OWN_FILES 3 /* where connections come in, what rank 0 sleeps on, and its bell */
+/* the application's, and visitors of the gate that have not proven themselves */
+#define SPARE_FILES 64
 
 static const char *host_of(const struct rpi_handshake *opening, int rank)
 {
@@ -29,12 +30,14 @@ static const char *other_host(const struct rpi_handshake *opening)
     return NULL;
 }
 
-/* Whether that name is in a list as Open MPI's settings have it: "vader,self", or "^tcp" for all but these. */
+/* Whether that name is in a list as Open MPI's settings have it: "vader,self", or "^tcp" for all
+ * but these. */
 static bool allows(const char *list, const char *name)
 {
     bool all_but = *list == '^';
     size_t length = strlen(name);
-    for (const char *at = all_but ? list + 1 : list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+    for (const char *at = all_but ? list + 1 : list; at;
+         at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
         if (strcspn(at, ",") == length && strncmp(at, name, length) == 0)
             return !all_but;
     return all_but;
@@ -59,7 +62,8 @@ static bool avoids_memory(void)
 
 /* ---- rank 0 */
 
-/* A connection to each worker, and this module's own; MPI may want one to each as well, and a few more. */
+/* A connection to each worker, and this module's own; MPI may want one to each as well, and a few
+ * more. */
 static rp_status allow_files(int workers)
 {
     unsigned long least = (unsigned long)workers + OWN_FILES;
@@ -78,7 +82,8 @@ static rp_status open_gate(struct rpi_oob_setup *base, struct rpi_handshake_gate
     if (status == RP_OK)
         status = rpi_oob_listener_open(&side->gate, ip);
     if (status == RP_OK)
-        status = rpi_oob_master_init(rpi_transport_mpi_channel(transport), &side->opening->alloc, transport->peers);
+        status = rpi_oob_master_init(rpi_transport_mpi_channel(transport), &side->opening->alloc,
+                                     transport->peers);
     rpi_transport_mpi_channel(transport)->host_timeout = side->host_timeout;
     if (others || side->foreign || avoids_memory())
         rpi_transport_mpi_be_shy(transport);
@@ -99,11 +104,12 @@ static rp_status is_absent(const struct rpi_oob_setup_mpi *side, int rank)
     const struct rpi_handshake *opening = side->opening;
     char text[RPI_OOB_ADDRESS_BYTES];
     rpi_oob_address_text(side->gate.ip, side->gate.port, text);
-    return rpi_error(
-        RP_ERR_BROKEN,
-        "rank %d (%s) did not connect to rank 0's side channel at %s within %g s, as config.open_timeout has it: "
-        "%s of that address",
-        rank, host_of(opening, rank), text, opening->timeout, rpi_advice(RPI_ADVICE_NETWORK));
+    return rpi_error(RP_ERR_BROKEN,
+                     "rank %d (%s) did not connect to rank 0's side channel at %s within %g s, as "
+                     "config.open_timeout has it: "
+                     "%s of that address",
+                     rank, host_of(opening, rank), text, opening->timeout,
+                     rpi_advice(RPI_ADVICE_NETWORK));
 }
 
 /* A rank that is on its way, or 0. */
@@ -115,7 +121,8 @@ static int awaited(const struct rpi_oob_master *channel, const bool *came)
     return 0;
 }
 
-static rp_status gather(struct rpi_oob_setup *base, const bool *came, bool (*hear)(void *context), void *context)
+static rp_status gather(struct rpi_oob_setup *base, const bool *came, bool (*hear)(void *context),
+                        void *context)
 {
     struct rpi_oob_setup_mpi *side = RPI_MEMBER(base, struct rpi_oob_setup_mpi, base);
     struct rpi_oob_master *channel = rpi_transport_mpi_channel(side->opening->transport);
@@ -146,13 +153,15 @@ static rp_status join(struct rpi_oob_setup *base, const struct rpi_handshake_gat
     const struct rpi_handshake *opening = side->opening;
     struct rpi_oob_worker *lifeline = rpi_transport_mpi_lifeline(opening->transport);
     lifeline->host_timeout = place->host_timeout * 1e-3;
-    return rpi_oob_worker_open(lifeline, place->ip, place->port, place->token, opening->rank, place->beat * 1e-3,
-                               opening->timeout);
+    return rpi_oob_worker_open(lifeline, place->ip, place->port, place->token, opening->rank,
+                               place->beat * 1e-3, opening->timeout);
 }
 
 void rpi_oob_setup_prepare(struct rpi_oob_setup_mpi *side, struct rpi_handshake *opening)
 {
-    *side = (struct rpi_oob_setup_mpi){ .base = { .open = open_gate, .gather = gather, .join = join }, .opening = opening };
+    *side = (struct rpi_oob_setup_mpi){
+        .base = { .open = open_gate, .gather = gather, .join = join }, .opening = opening
+    };
     side->gate.listener = -1;
     opening->side = &side->base;
 }

@@ -31,7 +31,8 @@
 
 #define BEAT 0.25 /* seconds between heartbeats */
 
-/* This process's opens that went well.  A spawned worker counts those it passes: by their number it finds the one it was spawned for. */
+/* This process's opens that went well.  A spawned worker counts those it passes: by their number it
+ * finds the one it was spawned for. */
 static atomic_uint opens;
 
 /* A task that leaves its process ends the job: the others must not wait for this rank.  Where
@@ -95,7 +96,8 @@ struct entry {
     struct rpi_journal *journal; /* rank 0's; NULL: none */
     struct rpi_trace *trace;     /* likewise */
     struct rpi_respawn *heirs;   /* likewise */
-    bool spawned;                /* the other ranks are: a communicator of ours, and no launcher that ends all with one */
+    bool spawned; /* the other ranks are: a communicator of ours, and no launcher that ends all with
+                     one */
 };
 
 static double crowd_of(int ranks)
@@ -108,9 +110,11 @@ static rp_status check_background(const rp_config *config)
 {
     if (config->background != RP_ON || rpi_mpi_runtime_threads())
         return RP_OK;
-    return rpi_error(RP_ERR_INVALID,
-                     "config.background = RP_ON needs MPI_THREAD_MULTIPLE, which this MPI was not initialised with: call "
-                     "MPI_Init_thread with it, or leave MPI's start to rp_open, or leave background RP_DEFAULT");
+    return rpi_error(
+        RP_ERR_INVALID,
+        "config.background = RP_ON needs MPI_THREAD_MULTIPLE, which this MPI was not initialised "
+        "with: call "
+        "MPI_Init_thread with it, or leave MPI's start to rp_open, or leave background RP_DEFAULT");
 }
 
 /* mpirun ends a host's ranks when it gives the host up: rankpool launch has told it when. */
@@ -121,7 +125,8 @@ static void compare_host_timeout(const rp_config *config, const struct rpi_log *
     double launch = text ? rpi_config_seconds(text, &end) : 0;
     if (launch > 0 && config->host_timeout > launch)
         rpi_say(log, RP_LOG_WARNING,
-                "config.host_timeout is %g s, but rankpool launch gives a host up after %g s: start the program with "
+                "config.host_timeout is %g s, but rankpool launch gives a host up after %g s: "
+                "start the program with "
                 "rankpool launch --host-timeout %g",
                 config->host_timeout, launch, config->host_timeout);
 }
@@ -145,7 +150,7 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
     opening->transport->crowd = crowd_of(opening->crowd);
     if (parts.recovery)
         rpi_ompi41_outlive_peers();
-    rpi_mpi_end_watch_errors(); /* for the processes of tasks that rank 0 runs, which are forked now */
+    rpi_mpi_end_watch_errors(); /* for rank 0's tasks' processes, which are forked now */
     rp_status status = rpi_pool_make(&entry->config, &parts, pool);
     rpi_mpi_end_leave_errors();
     if (status != RP_OK)
@@ -174,16 +179,17 @@ static rp_status master(struct entry *entry, rp_pool **pool)
     if (opening->status == RP_OK && entry->config.initializer) {
         opening->initializer = rpi_registry_find(&entry->registry, entry->config.initializer);
         if (opening->initializer == RPI_NO_FUNCTION)
-            opening->status = rpi_error(RP_ERR_UNREGISTERED,
-                                        "config.initializer is not registered: put RP_TASK(its name); at file scope");
+            opening->status = rpi_error(
+                RP_ERR_UNREGISTERED,
+                "config.initializer is not registered: put RP_TASK(its name); at file scope");
     }
     if (opening->status == RP_OK)
         opening->status = rpi_journaling_open(&entry->config, &entry->journal);
     if (opening->status == RP_OK)
         opening->status = rpi_tracing_open(&entry->config, &entry->trace);
     if (opening->status == RP_OK)
-        opening->status = rpi_respawn_mpi_make(&entry->config, opening, atomic_load(&opens) + 1, entry->side.beat,
-                                               &entry->heirs);
+        opening->status = rpi_respawn_mpi_make(&entry->config, opening, atomic_load(&opens) + 1,
+                                               entry->side.beat, &entry->heirs);
     rp_status status = RP_ERR_NOMEM;
     if (opening->hosts && opening->pids)
         status = rpi_handshake_master(opening);
@@ -204,12 +210,13 @@ static rp_status master(struct entry *entry, rp_pool **pool)
     return status;
 }
 
-/* Runs the initializer, and says to rank 0 what this rank has come to.  Ranks beyond the pool's workers have nothing to initialise, but
- * take part in the talk. */
+/* Runs the initializer, and says to rank 0 what this rank has come to.  Ranks beyond the pool's
+ * workers have nothing to initialise, but take part in the talk. */
 static rp_status make_ready(struct entry *entry, struct rpi_serve *server)
 {
     struct rpi_handshake *opening = &entry->opening;
-    bool is_worker = opening->rank <= opening->workers, initialises = opening->initializer != RPI_NO_FUNCTION;
+    bool is_worker = opening->rank <= opening->workers,
+         initialises = opening->initializer != RPI_NO_FUNCTION;
     rp_status status = RP_OK;
     if (initialises && opening->init_arg.size) {
         status = rpi_handshake_argument(opening);
@@ -217,10 +224,11 @@ static rp_status make_ready(struct entry *entry, struct rpi_serve *server)
             return status;
     }
     if (is_worker && opening->isolation.fork)
-        status = rpi_serve_isolate(server, &opening->isolation, opening->initializer, opening->init_arg,
-                                   entry->config.finalizer);
+        status = rpi_serve_isolate(server, &opening->isolation, opening->initializer,
+                                   opening->init_arg, entry->config.finalizer);
     else if (is_worker && initialises)
-        status = rpi_serve_initialise(server, opening->initializer, opening->init_arg.data, opening->init_arg.size);
+        status = rpi_serve_initialise(server, opening->initializer, opening->init_arg.data,
+                                      opening->init_arg.size);
     if (status == RP_OK && is_worker && initialises)
         server->finalizer = entry->config.finalizer; /* though another's may have failed */
     status = rpi_handshake_report(opening, status);
@@ -256,7 +264,8 @@ static rp_status serve(struct entry *entry, struct rpi_serve *server)
     rpi_crash_phase(RPI_CRASH_IN_TASKS);
     if (status == RP_OK) {
         opening->together = false; /* from here on only a good end is a common one */
-        if (opening->attended && rpi_mpi_runtime_threads() && !server->resident) /* with it the main thread has time */
+        if (opening->attended && rpi_mpi_runtime_threads() &&
+            !server->resident) /* with it the main thread has time */
             rpi_answer_thread_start(server);
         status = loop(server);
         rpi_answer_thread_stop(server);
@@ -289,7 +298,8 @@ static rp_status worker(struct entry *entry)
                                        .number = opening->number,
                                        .seed = opening->seed,
                                        .host = host };
-    (void)rpi_bufcache_begin(&config.alloc, RPI_BUFCACHE_IDLE); /* else large buffers are not used again */
+    (void)rpi_bufcache_begin(&config.alloc,
+                             RPI_BUFCACHE_IDLE); /* else large buffers are not used again */
     status = rpi_handshake_join(opening);
     if (status == RP_OK)
         status = rpi_serve_init(&server, &config);
@@ -298,11 +308,13 @@ static rp_status worker(struct entry *entry)
     return status;
 }
 
-/* `failure`: what already went wrong on this rank; rp_error_message() tells it, and the others are told. */
+/* `failure`: what already went wrong on this rank; rp_error_message() tells it, and the others are
+ * told. */
 static void prepare_entry(struct entry *entry, const rp_config *config, rp_status failure)
 {
     struct rpi_handshake *opening = &entry->opening;
-    rp_status checked = rpi_pool_config_check(failure == RP_OK ? config : NULL, &entry->config); /* NULL: the defaults */
+    rp_status checked = rpi_pool_config_check(failure == RP_OK ? config : NULL,
+                                              &entry->config); /* NULL: the defaults */
     opening->status = failure == RP_OK ? checked : failure;
     if (opening->status == RP_OK)
         opening->status = rpi_batch_limit(&opening->batch_limit);
@@ -328,7 +340,8 @@ static rp_status open_ranks(MPI_Comm comm, struct entry *entry, rp_pool **pool)
     struct rpi_handshake *opening = &entry->opening;
     rp_status failure = opening->status; /* told to the others, who wait */
     (void)MPI_Comm_rank(comm, &opening->rank);
-    rp_status status = rpi_transport_mpi_open(comm, opening->timeout, &entry->alloc, &opening->transport);
+    rp_status status = rpi_transport_mpi_open(comm, opening->timeout, &entry->alloc,
+                                              &opening->transport);
     if (status != RP_OK) {
         rpi_registry_fini(&entry->registry);
         return status;
@@ -362,8 +375,9 @@ static rp_status open_family(const rp_config *config, double began, rp_pool **po
     prepare_entry(&entry, config, RP_OK);
     rp_status status = entry.opening.status;
     if (status == RP_OK)
-        status = rpi_mpi_spawn_spawn(RPI_MPI_SPAWN_FIRST, entry.config.processes, atomic_load(&opens) + 1, NULL,
-                                     entry.opening.timeout, &entry.alloc, &ranks);
+        status = rpi_mpi_spawn_spawn(RPI_MPI_SPAWN_FIRST, entry.config.processes,
+                                     atomic_load(&opens) + 1, NULL, entry.opening.timeout,
+                                     &entry.alloc, &ranks);
     if (status == RP_OK)
         return open_ranks(ranks, &entry, pool);
     rpi_registry_fini(&entry.registry);
@@ -371,7 +385,8 @@ static rp_status open_family(const rp_config *config, double began, rp_pool **po
 }
 
 /* A spawned worker in the open that its parent waits in; `failure`: it cannot serve. */
-static rp_status join_family(const rp_config *config, rp_status failure, double began, rp_pool **pool)
+static rp_status join_family(const rp_config *config, rp_status failure, double began,
+                             rp_pool **pool)
 {
     MPI_Comm ranks;
     struct entry entry = { .began = began, .spawned = true };
@@ -421,7 +436,8 @@ __attribute__((constructor)) static void watch_forks(void)
 
 static atomic_bool prepared;
 
-/* A spawned worker whose program comes to its end without the open that its parent waits in says so. */
+/* A spawned worker whose program comes to its end without the open that its parent waits in says
+ * so. */
 static void answer_parent(void)
 {
     rp_pool *none = NULL;
@@ -429,10 +445,12 @@ static void answer_parent(void)
     if (passed < turn)
         (void)join_family(
             NULL,
-            rpi_error(RP_ERR_BROKEN,
-                      "the program came to its end in a spawned worker after %u calls of rp_open, but call %u is "
-                      "the one to serve in: a worker must make the same calls of rp_open as its parent",
-                      passed, turn),
+            rpi_error(
+                RP_ERR_BROKEN,
+                "the program came to its end in a spawned worker after %u calls of rp_open, but "
+                "call %u is "
+                "the one to serve in: a worker must make the same calls of rp_open as its parent",
+                passed, turn),
             rpi_now(), &none);
 }
 
@@ -470,7 +488,8 @@ static bool spawns(const rp_config *config)
     return config && config->struct_size == sizeof *config && config->processes > 0;
 }
 
-/* A message to a rank that has ended must not end this one: Open MPI's tcp does not mind SIGPIPE.  Unless the application has a handler. */
+/* A message to a rank that has ended must not end this one: Open MPI's tcp does not mind SIGPIPE.
+ * Unless the application has a handler. */
 static void ignore_sigpipe(void)
 {
     struct sigaction action;
@@ -503,7 +522,8 @@ static rp_status open_comm(MPI_Comm comm, const rp_config *config, double began,
 static double timeout_of(const rp_config *config)
 {
     rp_config checked;
-    rp_status later = rpi_pool_config_check(config, &checked); /* all ranks are to be told, which takes MPI */
+    rp_status later = rpi_pool_config_check(
+        config, &checked); /* all ranks are to be told, which takes MPI */
     (void)later;
     return checked.open_timeout;
 }
@@ -558,7 +578,8 @@ rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool)
     (void)MPI_Initialized(&initialised);
     (void)MPI_Finalized(&finalised);
     if (!initialised || finalised)
-        return rpi_error(RP_ERR_INVALID, "rp_open_comm: MPI is not initialised, or finalised already");
+        return rpi_error(RP_ERR_INVALID,
+                         "rp_open_comm: MPI is not initialised, or finalised already");
     if (comm == MPI_COMM_NULL)
         return rpi_error(RP_ERR_INVALID, "rp_open_comm: the communicator is MPI_COMM_NULL");
     (void)MPI_Comm_test_inter(comm, &inter);

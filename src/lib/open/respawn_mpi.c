@@ -67,7 +67,8 @@ static rp_status fetch(struct rpi_respawn *base, struct rpi_respawn_errand *erra
     const struct mpi_heirs *heirs = heirs_of(base);
     const char *host = errand->abroad ? errand->host : NULL;
     MPI_Comm ranks;
-    rp_status status = rpi_mpi_spawn_spawn(RPI_MPI_SPAWN_HEIR, 1, heirs->turn, host, heirs->timeout, &base->alloc, &ranks);
+    rp_status status = rpi_mpi_spawn_spawn(RPI_MPI_SPAWN_HEIR, 1, heirs->turn, host, heirs->timeout,
+                                           &base->alloc, &ranks);
     errand->stuck = status == RP_ERR_BROKEN;
     if (status != RP_OK)
         return status;
@@ -84,15 +85,17 @@ static void release(struct rpi_respawn *base)
     rpi_free(&alloc, heirs);
 }
 
-static const struct rpi_respawn_ops ops = {
-    .fetch = fetch, .adopt = rpi_transport_mpi_adopt, .forsake = rpi_mpi_runtime_give_up, .release = release
-};
+static const struct rpi_respawn_ops ops = { .fetch = fetch,
+                                            .adopt = rpi_transport_mpi_adopt,
+                                            .forsake = rpi_mpi_runtime_give_up,
+                                            .release = release };
 
 /* NULL: they can come. */
 static const char *obstacle(void)
 {
     if (!rpi_mpi_runtime_recovers())
-        return "the launcher may end the whole job with its first lost rank: it needs rankpool launch, or mpirun "
+        return "the launcher may end the whole job with its first lost rank: it needs rankpool "
+               "launch, or mpirun "
                "--enable-recovery";
     if (!rpi_mpi_runtime_threads())
         return "it needs MPI_THREAD_MULTIPLE, which this MPI was not initialised with";
@@ -111,17 +114,19 @@ static rp_status copy_argument(struct mpi_heirs *heirs, rp_bytes from)
     return RP_OK;
 }
 
-/* The pool's time for a lost host, or mpirun's, which rankpool launch has told the ranks, and a second. */
+/* The pool's time for a lost host, or mpirun's, which rankpool launch has told the ranks, and a
+ * second. */
 static double doubt_of(const rp_config *config)
 {
     rp_config launched;
     rp_status status = rpi_pool_config_check(NULL, &launched);
     (void)status; /* it was checked */
-    return 1 + (config->host_timeout > launched.host_timeout ? config->host_timeout : launched.host_timeout);
+    return 1 + (config->host_timeout > launched.host_timeout ? config->host_timeout
+                                                             : launched.host_timeout);
 }
 
-rp_status rpi_respawn_mpi_make(const rp_config *config, const struct rpi_handshake *opening, unsigned turn, double beat,
-                               struct rpi_respawn **heirs)
+rp_status rpi_respawn_mpi_make(const rp_config *config, const struct rpi_handshake *opening,
+                               unsigned turn, double beat, struct rpi_respawn **heirs)
 {
     *heirs = NULL;
     if (config->respawn == 0)
@@ -142,8 +147,8 @@ rp_status rpi_respawn_mpi_make(const rp_config *config, const struct rpi_handsha
                                .initializer = opening->initializer,
                                .isolation = opening->isolation,
                                .attended = opening->attended };
-    rp_status status = rpi_respawn_init(&new->base, &opening->alloc, &opening->log, opening->transport->peers,
-                                        config->respawn);
+    rp_status status = rpi_respawn_init(&new->base, &opening->alloc, &opening->log,
+                                        opening->transport->peers, config->respawn);
     new->base.ops = &ops;
     new->base.doubt = doubt_of(config);
     if (status == RP_OK)

@@ -17,7 +17,9 @@ void rpi_callbacks_leave(void)
 
 rp_status rpi_callbacks_may_wait(const char *function)
 {
-    return in_callback ? rpi_error(RP_ERR_CONTEXT, "%s waits: an on_done function may not", function) : RP_OK;
+    return in_callback
+               ? rpi_error(RP_ERR_CONTEXT, "%s waits: an on_done function may not", function)
+               : RP_OK;
 }
 
 static void call_on_done(rp_pool *pool, uint64_t id)

@@ -4,7 +4,8 @@
 
 #include "pool/state.h"
 
-/* Calls the on_done functions that are due, with the lock let go.  Not nested, and by one thread at a time. */
+/* Calls the on_done functions that are due, with the lock let go.  Not nested, and by one thread at
+ * a time. */
 void rpi_callbacks_deliver(rp_pool *pool);
 /* Whether this thread is inside an on_done function. */
 bool rpi_callbacks_inside(void);

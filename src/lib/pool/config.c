@@ -71,7 +71,9 @@ static rp_status default_host_timeout(double *seconds)
         return RP_OK;
     double value = rpi_config_seconds(text, &end);
     if (*end || !is_host_timeout(value))
-        return rpi_error(RP_ERR_INVALID, RPI_HOST_TIMEOUT_SETTING " is %s: it must be from 1 to 3,600 seconds", text);
+        return rpi_error(RP_ERR_INVALID,
+                         RPI_HOST_TIMEOUT_SETTING " is %s: it must be from 1 to 3,600 seconds",
+                         text);
     *seconds = value;
     return RP_OK;
 }
@@ -87,11 +89,13 @@ rp_status rpi_pool_config_check(const rp_config *config, rp_config *checked)
     if (!config)
         return status;
     if (config->struct_size != sizeof *config)
-        return rpi_error(RP_ERR_INVALID, "config.struct_size is %zu, not %zu: set it with RP_CONFIG_INIT",
+        return rpi_error(RP_ERR_INVALID,
+                         "config.struct_size is %zu, not %zu: set it with RP_CONFIG_INIT",
                          config->struct_size, sizeof *config);
     *checked = *config;
     if (!(config->open_timeout > 0))
-        checked->open_timeout = OPEN_TIMEOUT; /* a refusal too is told to the others, who may come late */
+        checked->open_timeout =
+            OPEN_TIMEOUT; /* a refusal too is told to the others, who may come late */
     if (!(config->host_timeout > 0))
         checked->host_timeout = host_timeout;
     if (config->processes < 0)
@@ -108,7 +112,8 @@ struct rpi_isolation rpi_config_isolation(const rp_config *checked)
 {
     return (struct rpi_isolation){ .fork = checked->isolation == RP_FORK,
                                    .tasks_per_child = checked->tasks_per_child,
-                                   .cancel_grace = checked->cancel_grace > 0 ? checked->cancel_grace : CANCEL_GRACE };
+                                   .cancel_grace = checked->cancel_grace > 0 ? checked->cancel_grace
+                                                                             : CANCEL_GRACE };
 }
 
 rp_status rpi_batch_limit(uint32_t *limit)
@@ -120,7 +125,8 @@ rp_status rpi_batch_limit(uint32_t *limit)
         return RP_OK;
     unsigned long value = strtoul(text, &end, 10);
     if (*end || value < RPI_BATCH_MIN || value > RPI_BATCH_MAX)
-        return rpi_error(RP_ERR_INVALID, "RANKPOOL_BATCH_BYTES is %s: it must be a number from %d to %d", text,
+        return rpi_error(RP_ERR_INVALID,
+                         "RANKPOOL_BATCH_BYTES is %s: it must be a number from %d to %d", text,
                          RPI_BATCH_MIN, RPI_BATCH_MAX);
     *limit = (uint32_t)value & ~7U;
     return RP_OK;

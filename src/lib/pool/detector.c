@@ -11,10 +11,12 @@ struct rpi_listened {
     bool silent, forgotten;
 };
 
-rp_status rpi_detector_init(struct rpi_detector *detector, const struct rpi_alloc *alloc, int workers, double limit,
-                            double now)
+rp_status rpi_detector_init(struct rpi_detector *detector, const struct rpi_alloc *alloc,
+                            int workers, double limit, double now)
 {
-    *detector = (struct rpi_detector){ .alloc = *alloc, .limit = limit, .looked = now, .since = now };
+    *detector = (struct rpi_detector){
+        .alloc = *alloc, .limit = limit, .looked = now, .since = now
+    };
     rpi_list_init(&detector->order);
     rpi_list_init(&detector->silent);
     if (!(limit > 0))
@@ -48,8 +50,10 @@ bool rpi_detector_heard(struct rpi_detector *detector, int worker, double now)
     return was_silent;
 }
 
-/* The first of a list, if it was not heard of for more than so long; NULL: it was, or there is none. */
-static struct rpi_listened *first_unheard(const struct rpi_detector *detector, struct rpi_link *list, double limit)
+/* The first of a list, if it was not heard of for more than so long; NULL: it was, or there is
+ * none. */
+static struct rpi_listened *first_unheard(const struct rpi_detector *detector,
+                                          struct rpi_link *list, double limit)
 {
     struct rpi_link *link = rpi_list_first(list);
     if (!link)
@@ -77,7 +81,8 @@ int rpi_detector_silent(struct rpi_detector *detector, double now)
 
 int rpi_detector_hopeless(struct rpi_detector *detector)
 {
-    struct rpi_listened *one = detector->workers ? first_unheard(detector, &detector->silent, PATIENCE * detector->limit)
+    struct rpi_listened *one = detector->workers ? first_unheard(detector, &detector->silent,
+                                                                 PATIENCE * detector->limit)
                                                  : NULL;
     return one ? (int)(one - detector->workers) : 0;
 }

@@ -1,5 +1,6 @@
-/* Who has been silent too long.  Workers stand in the order in which they were last heard, so that no look goes through all of them.  Silence
- * counts only while somebody listens: after a pause between two looks every worker has its whole time again. */
+/* Who has been silent too long.  Workers stand in the order in which they were last heard, so that
+ * no look goes through all of them.  Silence counts only while somebody listens: after a pause
+ * between two looks every worker has its whole time again. */
 #ifndef RPI_DETECTOR_H
 #define RPI_DETECTOR_H
 
@@ -19,15 +20,18 @@ struct rpi_detector {
 };
 
 /* `limit`: seconds of silence that are too long; 0: it finds nobody.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_detector_init(struct rpi_detector *detector, const struct rpi_alloc *alloc, int workers,
-                                        double limit, double now);
+RP_MUST_USE rp_status rpi_detector_init(struct rpi_detector *detector,
+                                        const struct rpi_alloc *alloc, int workers, double limit,
+                                        double now);
 void rpi_detector_fini(struct rpi_detector *detector);
 
 /* A sign of life.  Returns whether it had been found silent. */
 bool rpi_detector_heard(struct rpi_detector *detector, int worker, double now);
-/* A look, behind all that has come so far: the next worker that is silent now, or 0.  Each is told once, until it is heard again. */
+/* A look, behind all that has come so far: the next worker that is silent now, or 0.  Each is told
+ * once, until it is heard again. */
 int rpi_detector_silent(struct rpi_detector *detector, double now);
-/* Behind such a look: a worker that is silent for so long (ten times the limit) that it is to be forgotten, or 0. */
+/* Behind such a look: a worker that is silent for so long (ten times the limit) that it is to be
+ * forgotten, or 0. */
 int rpi_detector_hopeless(struct rpi_detector *detector);
 /* It is lost: nothing more is said of it. */
 void rpi_detector_forget(struct rpi_detector *detector, int worker);

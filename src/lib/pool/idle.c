@@ -69,8 +69,9 @@ static double sooner(double rest, double other)
     return other < rest ? other : rest;
 }
 
-/* Who listens for signs of life must not be away for so long that silence would not count, nor rank 0 when it is to look again for work that
- * one worker has and another could do, or to ask after workers on other hosts.  What is for long rests is done before one that these make short, too. */
+/* Who listens for signs of life must not be away for so long that silence would not count, nor rank
+ * 0 when it is to look again for work that one worker has and another could do, or to ask after
+ * workers on other hosts.  What is for long rests is done before one that these make short, too. */
 double rpi_idle_limit(const rp_pool *pool, struct rpi_patience *patience)
 {
     double rest = rpi_patience_rest(patience), pause = rpi_detector_pause(&pool->detector);

@@ -25,9 +25,11 @@ void rpi_journaling_drop(struct rpi_journal *journal)
 
 /* ---- submitting */
 
-static struct rpi_journal_db_title title_of(const rp_pool *pool, uint16_t function, const struct rpi_key *key)
+static struct rpi_journal_db_title title_of(const rp_pool *pool, uint16_t function,
+                                            const struct rpi_key *key)
 {
-    struct rpi_journal_db_title title = { .function = pool->registry.names[function], .key = key->bytes };
+    struct rpi_journal_db_title title = { .function = pool->registry.names[function],
+                                          .key = key->bytes };
     memcpy(title.argument, key->argument, RPI_SHA256);
     return title;
 }
@@ -43,18 +45,22 @@ static void key_text(const rp_bytes *key, char *text, size_t size)
 }
 
 /* The first one is a warning; that every one of thousands is another helps nobody. */
-static void say_found(rp_pool *pool, const struct rpi_journal_db_title *title, enum rpi_journal_db_found found)
+static void say_found(rp_pool *pool, const struct rpi_journal_db_title *title,
+                      enum rpi_journal_db_found found)
 {
     char text[100];
     key_text(&title->key, text, sizeof text);
     if (found == RPI_JOURNAL_DB_FOUND_DAMAGED)
-        rpi_say(&pool->log, RP_LOG_WARNING, "the journal's outcome of %s, key \"%s\", is damaged: it is run again",
+        rpi_say(&pool->log, RP_LOG_WARNING,
+                "the journal's outcome of %s, key \"%s\", is damaged: it is run again",
                 title->function, text);
     if (found != RPI_JOURNAL_DB_FOUND_OTHER)
         return;
     rpi_say(&pool->log, pool->other ? RP_LOG_INFO : RP_LOG_WARNING,
-            "the journal's outcome of %s, key \"%s\", is of another argument: it is run again and replaced%s",
-            title->function, text, pool->other ? "" : " (more of these are told at the level info)");
+            "the journal's outcome of %s, key \"%s\", is of another argument: it is run again and "
+            "replaced%s",
+            title->function, text,
+            pool->other ? "" : " (more of these are told at the level info)");
     pool->other = true;
 }
 
@@ -69,7 +75,8 @@ static uint64_t hash_of(const struct rpi_key *key)
 }
 
 /* Sets *has if the journal has it. */
-static rp_status look_up(rp_pool *pool, const struct rpi_request *request, struct rpi_stored *stored, bool *has)
+static rp_status look_up(rp_pool *pool, const struct rpi_request *request,
+                         struct rpi_stored *stored, bool *has)
 {
     struct rpi_journal_db_title title = title_of(pool, request->function, request->key);
     enum rpi_journal_db_found found;
@@ -88,7 +95,8 @@ static rp_status look_up(rp_pool *pool, const struct rpi_request *request, struc
     return RP_OK;
 }
 
-rp_status rpi_journaling_submit(rp_pool *pool, const struct rpi_request *request, const rp_bytes *key, uint64_t *id)
+rp_status rpi_journaling_submit(rp_pool *pool, const struct rpi_request *request,
+                                const rp_bytes *key, uint64_t *id)
 {
     const rp_bytes argument = { .data = request->arg, .size = request->size };
     struct rpi_key wanted = { .bytes = *key };

@@ -1,4 +1,5 @@
-/* The pool's side of the journal: looks keyed tasks up when they are submitted, hands their outcomes over when they end. */
+/* The pool's side of the journal: looks keyed tasks up when they are submitted, hands their
+ * outcomes over when they end. */
 #ifndef RPI_JOURNALING_H
 #define RPI_JOURNALING_H
 
@@ -9,9 +10,10 @@ RP_MUST_USE rp_status rpi_journaling_open(const rp_config *config, struct rpi_jo
 /* Closes one that no pool has taken over; the thread's message stays.  NULL: no effect. */
 void rpi_journaling_drop(struct rpi_journal *journal);
 
-/* Submits a task with this key: settled at once with what the journal has, or queued.  As rpi_master_submit. */
-RP_MUST_USE rp_status rpi_journaling_submit(rp_pool *pool, const struct rpi_request *request, const rp_bytes *key,
-                                            uint64_t *id);
+/* Submits a task with this key: settled at once with what the journal has, or queued.  As
+ * rpi_master_submit. */
+RP_MUST_USE rp_status rpi_journaling_submit(rp_pool *pool, const struct rpi_request *request,
+                                            const rp_bytes *key, uint64_t *id);
 
 /* Gives the journal what has ended, and settles what it has; for the pool's step. */
 void rpi_journaling_step(rp_pool *pool);

@@ -107,7 +107,8 @@ static void name_workers(rp_pool *pool, const struct rpi_pool_parts *parts)
 
 static uint32_t random_generation(const rp_pool *pool)
 {
-    uint64_t seed = (uint64_t)(rpi_now() * 1e9) ^ (uint64_t)(uintptr_t)pool ^ (uint64_t)getpid() << 40;
+    uint64_t seed = (uint64_t)(rpi_now() * 1e9) ^ (uint64_t)(uintptr_t)pool ^
+                    (uint64_t)getpid() << 40;
     seed = (seed ^ seed >> 31) * 0x9E3779B97F4A7C15U;
     return (uint32_t)(seed >> 32);
 }
@@ -123,8 +124,10 @@ static rp_status make_master(rp_pool *pool, const struct rpi_pool_parts *parts)
     return rpi_master_init(&pool->master, &config);
 }
 
-/* In one process tasks run on the application's threads only: there is nothing to drive without them. */
-static void start_caretaker(rp_pool *pool, const rp_config *config, const struct rpi_pool_parts *parts)
+/* In one process tasks run on the application's threads only: there is nothing to drive without
+ * them. */
+static void start_caretaker(rp_pool *pool, const rp_config *config,
+                            const struct rpi_pool_parts *parts)
 {
     if (!parts->transport || config->background == RP_OFF)
         return;
@@ -132,24 +135,25 @@ static void start_caretaker(rp_pool *pool, const rp_config *config, const struct
     if (parts->threads)
         rpi_progress_thread_start(pool);
     else
-        rpi_say(
-            &pool->log, RP_LOG_INFO,
-            "there is no caretaker thread: MPI does not give MPI_THREAD_MULTIPLE, so tasks move only while calls on the "
-            "pool drive it");
+        rpi_say(&pool->log, RP_LOG_INFO,
+                "there is no caretaker thread: MPI does not give MPI_THREAD_MULTIPLE, so tasks "
+                "move only while calls on the "
+                "pool drive it");
 }
 
 /* Without a caretaker nobody would hand out tasks while rank 0 runs a longer one. */
 static void tell_of_worker_here(const rp_pool *pool, const rp_config *config)
 {
     if (pool->here && !pool->caretaker.live)
-        rpi_say(
-            &pool->log, RP_LOG_WARNING,
-            "config.master_works = RP_ON has no effect on tasks of 1 ms and more, because there is no caretaker thread: %s",
-            config->background == RP_OFF ? "config.background is RP_OFF"
-                                         : "MPI was initialised without MPI_THREAD_MULTIPLE");
+        rpi_say(&pool->log, RP_LOG_WARNING,
+                "config.master_works = RP_ON has no effect on tasks of 1 ms and more, because "
+                "there is no caretaker thread: %s",
+                config->background == RP_OFF ? "config.background is RP_OFF"
+                                             : "MPI was initialised without MPI_THREAD_MULTIPLE");
 }
 
-static rp_status make_worker_here(rp_pool *pool, const struct rpi_pool_parts *parts, const rp_config *config)
+static rp_status make_worker_here(rp_pool *pool, const struct rpi_pool_parts *parts,
+                                  const rp_config *config)
 {
     if (!parts->transport)
         return rpi_local_worker_make(pool, 1, parts->batch_limit, config, &pool->transport);
@@ -193,7 +197,8 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     status = make_hosts(new, parts);
     if (status != RP_OK)
         goto end_spares;
-    status = rpi_members_init(new, parts->transport ? parts->transport->peers + 1 : 2, config->lost_after);
+    status = rpi_members_init(new, parts->transport ? parts->transport->peers + 1 : 2,
+                              config->lost_after);
     if (status != RP_OK)
         goto free_hosts;
     status = make_master(new, parts);
@@ -244,7 +249,8 @@ static rp_status tell_workers(rp_pool *pool, uint64_t how)
         bool done = false;
         rp_status status;
         do /* some ranks know by now, so there is no way back: a lack of memory is waited out */
-            status = pool->transport->ops->send(pool->transport, peer, stop, RPI_BATCH_HEADER, NULL, &done);
+            status = pool->transport->ops->send(pool->transport, peer, stop, RPI_BATCH_HEADER, NULL,
+                                                &done);
         while (status == RP_ERR_NOMEM);
         if (status != RP_OK)
             return status;
@@ -252,8 +258,8 @@ static rp_status tell_workers(rp_pool *pool, uint64_t how)
     return RP_OK;
 }
 
-/* Tells every rank that nothing more will come, and waits for their goodbyes: what they still send is taken meanwhile.  Who is silent is
- * not waited for. */
+/* Tells every rank that nothing more will come, and waits for their goodbyes: what they still send
+ * is taken meanwhile.  Who is silent is not waited for. */
 static rp_status stop_workers(rp_pool *pool, bool drop)
 {
     rp_status status = tell_workers(pool, drop ? RPI_STOP_DROP : 0);
@@ -266,7 +272,8 @@ static rp_status stop_workers(rp_pool *pool, bool drop)
     return status;
 }
 
-/* From workers, and from the one in this process.  `used`: another thread is inside one of its tasks, and may stay there. */
+/* From workers, and from the one in this process.  `used`: another thread is inside one of its
+ * tasks, and may stay there. */
 static void part(rp_pool *pool, bool together, bool used)
 {
     rpi_watchdog_stop(pool->warden);
@@ -353,12 +360,14 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
     if (status == RP_OK && old->collective)
         status = stop_workers(old, drop);
     else if (old->collective)
-        (void)tell_workers(old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
+        (void)tell_workers(
+            old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
     rp_status kept = rpi_journaling_close(old);
     rpi_callbacks_deliver(old); /* rp_terminate: of what is settled */
     rpi_trace_close(old->trace);
     old->trace = NULL; /* a task that still runs at the process's exit may end later */
-    bool together = !old->collective || (status == RP_OK && !old->lost); /* a collective would wait for who is gone */
+    bool together = !old->collective ||
+                    (status == RP_OK && !old->lost); /* a collective would wait for who is gone */
     if (leaves)
         see_out(old);
     bool used = leaves && old->executing;
@@ -391,7 +400,8 @@ static void tell_of_dropped(rp_pool *pool)
     uint64_t dropped = counts->submitted - counts->done - counts->failed - counts->cancelled;
     if (dropped > 0)
         rpi_say(&pool->log, RP_LOG_WARNING,
-                "the process ends with a pool that was not closed: %llu of its tasks are dropped; rp_close waits for them",
+                "the process ends with a pool that was not closed: %llu of its tasks are dropped; "
+                "rp_close waits for them",
                 (unsigned long long)dropped);
     rpi_pool_leave(pool);
 }

@@ -22,7 +22,8 @@ static void resume_lock(void *context)
     rpi_biased_lock_take(&pool->lock);
 }
 
-/* Where no caretaker drives the pool meanwhile, and what it has taken for a moment's work proves long: the others wait. */
+/* Where no caretaker drives the pool meanwhile, and what it has taken for a moment's work proves
+ * long: the others wait. */
 static bool hurries(void *context)
 {
     rp_pool *pool = context;
@@ -33,7 +34,8 @@ static bool hurries(void *context)
 }
 
 /* From a copy, as on a worker of its own: what the application gives need not be aligned. */
-static rp_status run_initializer(struct rpi_serve *server, uint16_t number, const rp_bytes *arg, const rp_pool *pool)
+static rp_status run_initializer(struct rpi_serve *server, uint16_t number, const rp_bytes *arg,
+                                 const rp_pool *pool)
 {
     void *copy = NULL;
     if (arg->size) {
@@ -63,7 +65,8 @@ static rp_status initialise(struct rpi_serve *server, const rp_config *config, c
     return status;
 }
 
-static rp_status make_server(rp_pool *pool, int number, uint32_t batch_limit, const rp_config *config)
+static rp_status make_server(rp_pool *pool, int number, uint32_t batch_limit,
+                             const rp_config *config)
 {
     struct rpi_serve *server = rpi_reserve(&pool->alloc, sizeof *server);
     if (!server)
@@ -95,8 +98,8 @@ free_server:
     return status;
 }
 
-rp_status rpi_local_worker_make(rp_pool *pool, int number, uint32_t batch_limit, const rp_config *config,
-                                struct rpi_transport **end)
+rp_status rpi_local_worker_make(rp_pool *pool, int number, uint32_t batch_limit,
+                                const rp_config *config, struct rpi_transport **end)
 {
     rp_status status = rpi_transport_local_open(&pool->alloc, end, &pool->worker_end);
     if (status != RP_OK)

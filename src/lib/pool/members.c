@@ -13,7 +13,8 @@ rp_status rpi_members_init(rp_pool *pool, int ranks, double lost_after)
     pool->ranks = rpi_zeroed(&pool->alloc, (size_t)ranks * sizeof *pool->ranks);
     if (!pool->ranks)
         return rpi_no_memory("a pool");
-    rp_status status = rpi_detector_init(&pool->detector, &pool->alloc, ranks - 1, lost_after, pool->now);
+    rp_status status = rpi_detector_init(&pool->detector, &pool->alloc, ranks - 1, lost_after,
+                                         pool->now);
     if (status != RP_OK)
         rpi_free(&pool->alloc, pool->ranks);
     return status;
@@ -85,10 +86,12 @@ static struct name name_of(const rp_pool *pool, int peer)
 {
     struct name name;
     if (is_worker(pool, peer))
-        (void)snprintf(name.text, sizeof name.text, "worker %d (%s, pid %lld)", peer, pool->master.roster.seats[peer].host,
+        (void)snprintf(name.text, sizeof name.text, "worker %d (%s, pid %lld)", peer,
+                       pool->master.roster.seats[peer].host,
                        (long long)pool->master.roster.seats[peer].pid);
     else
-        (void)snprintf(name.text, sizeof name.text, "rank %d (%s), which is no worker of this pool,", peer,
+        (void)snprintf(name.text, sizeof name.text,
+                       "rank %d (%s), which is no worker of this pool,", peer,
                        pool->hosts + (size_t)peer * RPI_HOST_BYTES);
     return name;
 }
@@ -126,10 +129,13 @@ void rpi_members_replaced(rp_pool *pool, const struct rpi_respawn_errand *errand
 static void break_if_deserted(rp_pool *pool)
 {
     if (pool->last && rpi_roster_deserted(&pool->master.roster) && !rpi_respawn_hope(pool))
-        rpi_pool_break(pool, rpi_error(RP_ERR_BROKEN,
-                                       "no worker is left; %s was the last.  What is not done yet will not be: run the "
-                                       "program again, with config.journal to keep what is done",
-                                       name_of(pool, pool->last).text));
+        rpi_pool_break(
+            pool,
+            rpi_error(
+                RP_ERR_BROKEN,
+                "no worker is left; %s was the last.  What is not done yet will not be: run the "
+                "program again, with config.journal to keep what is done",
+                name_of(pool, pool->last).text));
 }
 
 void rpi_members_died(void *context, int peer, const struct rpi_death *death)
@@ -159,16 +165,20 @@ void rpi_members_lost(void *context, int peer)
     rp_pool *pool = context;
     struct rpi_counts before = pool->master.counts;
     const struct rpi_counts *now = &pool->master.counts;
-    char why[RPI_DEATH_TEXT + 96] = "its process has ended, or its host cannot be reached; of the tasks it had";
-    const struct rpi_death death = is_worker(pool, peer) ? pool->master.roster.deaths[peer]
-                                                         : (struct rpi_death){ .way = RPI_WAY_NONE };
+    char why[RPI_DEATH_TEXT + 96] =
+        "its process has ended, or its host cannot be reached; of the tasks it had";
+    const struct rpi_death death = is_worker(pool, peer)
+                                       ? pool->master.roster.deaths[peer]
+                                       : (struct rpi_death){ .way = RPI_WAY_NONE };
     if (!lose(pool, peer))
         return;
     if (death.way != RPI_WAY_NONE && took_words(pool, peer))
         before.failed += tell_death(why, sizeof why, &death);
-    rpi_say(&pool->log, RP_LOG_WARNING, "%s is lost: %s %llu start again and %llu end as lost; workers left: %d%s%s",
+    rpi_say(&pool->log, RP_LOG_WARNING,
+            "%s is lost: %s %llu start again and %llu end as lost; workers left: %d%s%s",
             name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
-            (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost,
+            (unsigned long long)(now->failed - before.failed),
+            pool->master.roster.workers - pool->master.roster.lost,
             pool->recovery ? "" : "; the launcher may end the others as well",
             pool->recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
     rpi_tracing_event(pool, peer, "lost");
@@ -183,10 +193,12 @@ void rpi_members_give_up(rp_pool *pool, int peer)
     pool->transport->ops->forget(pool->transport, peer);
     (void)lose(pool, peer);
     rpi_say(&pool->log, RP_LOG_ERROR,
-            "%s is given up, and ends when it notices: %s; of the tasks it had %llu start again and %llu end as lost; "
+            "%s is given up, and ends when it notices: %s; of the tasks it had %llu start again "
+            "and %llu end as lost; "
             "workers left: %d",
             name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
-            (unsigned long long)(now->failed - before.failed), pool->master.roster.workers - pool->master.roster.lost);
+            (unsigned long long)(now->failed - before.failed),
+            pool->master.roster.workers - pool->master.roster.lost);
     rpi_tracing_event(pool, peer, "given up");
 }
 
@@ -198,7 +210,8 @@ void rpi_members_astray(void *context, int peer)
 /* Should it come back it finds its line to rank 0 cut, and ends. */
 static void give_up_silent(rp_pool *pool, int peer)
 {
-    (void)rpi_error(RP_ERR_LOST, "it was not heard of for %g s, ten times lost_after", 10 * pool->detector.limit);
+    (void)rpi_error(RP_ERR_LOST, "it was not heard of for %g s, ten times lost_after",
+                    10 * pool->detector.limit);
     if (is_worker(pool, peer))
         rpi_members_give_up(pool, peer);
     else
@@ -210,11 +223,12 @@ static void suspect(rp_pool *pool, int peer)
     uint64_t again = pool->master.counts.retried;
     double limit = pool->detector.limit;
     tell_suspect(pool, peer);
-    rpi_say(
-        &pool->log, RP_LOG_WARNING,
-        "%s was not heard of for %g s: stopped, hung or cut off; %llu of its tasks start again elsewhere; it is taken in "
-        "again when it is heard of, and given up after %g s",
-        name_of(pool, peer).text, limit, (unsigned long long)(pool->master.counts.retried - again), 10 * limit);
+    rpi_say(&pool->log, RP_LOG_WARNING,
+            "%s was not heard of for %g s: stopped, hung or cut off; %llu of its tasks start again "
+            "elsewhere; it is taken in "
+            "again when it is heard of, and given up after %g s",
+            name_of(pool, peer).text, limit,
+            (unsigned long long)(pool->master.counts.retried - again), 10 * limit);
     rpi_tracing_event(pool, peer, "silent");
 }
 
@@ -225,7 +239,8 @@ void rpi_members_heard(void *context, int peer)
         return;
     pool->ranks[peer].suspect = false;
     rpi_say(&pool->log, RP_LOG_WARNING,
-            "%s is heard of again and gets tasks again; what others have done meanwhile is not taken twice",
+            "%s is heard of again and gets tasks again; what others have done meanwhile is not "
+            "taken twice",
             name_of(pool, peer).text);
     rpi_tracing_event(pool, peer, "back");
     rpi_master_back(&pool->master, peer, pool->now);
@@ -249,7 +264,8 @@ void rpi_members_step(rp_pool *pool)
 
 static bool is_silent(const rp_pool *pool, int peer)
 {
-    return is_worker(pool, peer) && !pool->ranks[peer].away && pool->master.roster.seats[peer].presence == RPI_SUSPECT;
+    return is_worker(pool, peer) && !pool->ranks[peer].away &&
+           pool->master.roster.seats[peer].presence == RPI_SUSPECT;
 }
 
 bool rpi_members_all_left(rp_pool *pool, const void *unused)
@@ -257,7 +273,8 @@ bool rpi_members_all_left(rp_pool *pool, const void *unused)
     const struct rpi_roster *roster = &pool->master.roster;
     int left = pool->goodbyes;
     (void)unused;
-    for (int peer = 1; roster->present + roster->lost < roster->workers && peer <= roster->workers; peer++)
+    for (int peer = 1; roster->present + roster->lost < roster->workers && peer <= roster->workers;
+         peer++)
         left += is_silent(pool, peer);
     return left >= pool->transport->peers;
 }
@@ -267,10 +284,10 @@ void rpi_members_leave_behind(rp_pool *pool)
     for (int peer = 1; peer <= pool->transport->peers; peer++) {
         if (!is_silent(pool, peer))
             continue;
-        rpi_say(
-            &pool->log, RP_LOG_WARNING,
-            "%s is silent at the pool's end: it is left behind, and ends when it is heard of again or rankpool launch ends",
-            name_of(pool, peer).text);
+        rpi_say(&pool->log, RP_LOG_WARNING,
+                "%s is silent at the pool's end: it is left behind, and ends when it is heard of "
+                "again or rankpool launch ends",
+                name_of(pool, peer).text);
         pool->transport->ops->forget(pool->transport, peer);
         (void)leave(pool, peer);
         pool->lost++;

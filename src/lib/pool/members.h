@@ -4,7 +4,8 @@
 
 #include "pool/state.h"
 
-/* For `ranks` ranks, with workers suspected after `lost_after` seconds of silence; 0: never.  RP_ERR_NOMEM. */
+/* For `ranks` ranks, with workers suspected after `lost_after` seconds of silence; 0: never.
+ * RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_members_init(rp_pool *pool, int ranks, double lost_after);
 void rpi_members_fini(rp_pool *pool);
 
@@ -24,7 +25,8 @@ void rpi_members_give_up(rp_pool *pool, int peer);
 /* For the pool's step: what the engine had no memory for, and who is silent. */
 void rpi_members_step(rp_pool *pool);
 
-/* The pool ends: whether every rank has said goodbye, or is silent; and what is done with the silent ones. */
+/* The pool ends: whether every rank has said goodbye, or is silent; and what is done with the
+ * silent ones. */
 bool rpi_members_all_left(rp_pool *pool, const void *unused);
 void rpi_members_leave_behind(rp_pool *pool);
 

@@ -32,11 +32,13 @@ static rp_status is_shut(rp_pool *pool, const char *function)
 {
     if (pool->left)
         return rpi_error(RP_ERR_CONTEXT,
-                         "%s: this process (pid %ld) is a child of fork(), and the pool is its parent's: only that one may "
+                         "%s: this process (pid %ld) is a child of fork(), and the pool is its "
+                         "parent's: only that one may "
                          "use it",
                          function, (long)getpid());
     return rpi_error(RP_ERR_INVALID,
-                     "%s: the pool is closed: the process is ending, and exit() has ended the pools that were open",
+                     "%s: the pool is closed: the process is ending, and exit() has ended the "
+                     "pools that were open",
                      function);
 }
 
@@ -47,7 +49,8 @@ rp_status rpi_pool_function(const rp_pool *pool, rp_fn *fn, const char *caller, 
     *number = rpi_registry_find(&pool->registry, fn);
     if (*number == RPI_NO_FUNCTION)
         return rpi_error(RP_ERR_UNREGISTERED,
-                         "%s: the function at %p is not registered: put RP_TASK(its name); at file scope, or call "
+                         "%s: the function at %p is not registered: put RP_TASK(its name); at file "
+                         "scope, or call "
                          "rp_register before rp_open on every rank",
                          caller, (void *)(uintptr_t)fn);
     return RP_OK;
@@ -91,7 +94,8 @@ void rpi_pool_break(rp_pool *pool, rp_status status)
 
 rp_status rpi_pool_sound(const rp_pool *pool)
 {
-    return pool->broken == RP_OK ? RP_OK : rpi_error(RP_ERR_BROKEN, "the pool cannot go on: %s", pool->why);
+    return pool->broken == RP_OK ? RP_OK
+                                 : rpi_error(RP_ERR_BROKEN, "the pool cannot go on: %s", pool->why);
 }
 
 rp_status rpi_pool_open(const rp_pool *pool)

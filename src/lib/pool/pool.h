@@ -9,11 +9,13 @@
 RP_MUST_USE rp_status rpi_pool_refused(const char *function);
 /* Why there is no pool in this process; NULL: nothing is known. */
 #define RPI_POOL_SERVES "this rank is a worker: only rank 0 has a pool"
-#define RPI_POOL_SERVED "this rank was a worker: only rank 0 has a pool, so put what uses it inside `if (pool)`"
+#define RPI_POOL_SERVED                                                                            \
+    "this rank was a worker: only rank 0 has a pool, so put what uses it inside `if (pool)`"
 void rpi_pool_is_elsewhere(const char *why);
 const char *rpi_pool_absence(void);
 
-/* Where the lock is another's, or shut: of a child of fork(), or in a process that has ended the pool at its exit. */
+/* Where the lock is another's, or shut: of a child of fork(), or in a process that has ended the
+ * pool at its exit. */
 RP_MUST_USE rp_status rpi_pool_enter_late(rp_pool *pool, const char *function);
 
 /* Puts a checked request into a pool.  Locks; every path out unlocks. */
@@ -26,7 +28,8 @@ RP_MUST_USE static inline rp_status rpi_pool_enter(rp_pool *pool, const char *fu
     return RP_OK;
 }
 
-/* Takes the lock back after a function of the application's, which may have forked: a child does not come back from `what`. */
+/* Takes the lock back after a function of the application's, which may have forked: a child does
+ * not come back from `what`. */
 void rpi_pool_come_back(rp_pool *pool, const char *what);
 
 /* Wakes it, if there is something for it to do. */
@@ -37,7 +40,8 @@ static inline bool rpi_pool_is_alone(const rp_pool *pool)
 {
     return pool->server && !pool->here;
 }
-/* Whether a thread is inside a waiting call and drives the pool: not one that runs a task or an on_done function. */
+/* Whether a thread is inside a waiting call and drives the pool: not one that runs a task or an
+ * on_done function. */
 static inline bool rpi_pool_attended(const rp_pool *pool)
 {
     return pool->waiting > pool->executing + pool->delivering;
@@ -80,14 +84,16 @@ struct rpi_pool_parts {
     double began; /* rp_open, seconds */
 };
 /* On failure nothing is taken over. */
-RP_MUST_USE rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, rp_pool **pool);
+RP_MUST_USE rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts,
+                                    rp_pool **pool);
 
 /* The config that holds for `config`, checked: RP_ERR_INVALID names what is wrong. */
 RP_MUST_USE rp_status rpi_pool_config_check(const rp_config *config, rp_config *checked);
 /* As strtod, with a point in every locale: of numbers that rankpool launch writes. */
 double rpi_config_seconds(const char *text, char **end);
 /* The number of a function of the application's.  RP_ERR_INVALID (NULL), RP_ERR_UNREGISTERED. */
-RP_MUST_USE rp_status rpi_pool_function(const rp_pool *pool, rp_fn *fn, const char *caller, uint16_t *number);
+RP_MUST_USE rp_status rpi_pool_function(const rp_pool *pool, rp_fn *fn, const char *caller,
+                                        uint16_t *number);
 
 /* Where config.host_timeout has its default from, if it is set: rankpool launch sets it. */
 #define RPI_HOST_TIMEOUT_SETTING "RANKPOOL_HOST_TIMEOUT"
@@ -95,9 +101,11 @@ struct rpi_isolation rpi_config_isolation(const rp_config *checked);
 /* RANKPOOL_BATCH_BYTES, or the default. */
 RP_MUST_USE rp_status rpi_batch_limit(uint32_t *limit);
 
-/* Ends every pool still open: for a process's end.  What they have in memory stays: whatever runs later may still call on them. */
+/* Ends every pool still open: for a process's end.  What they have in memory stays: whatever runs
+ * later may still call on them. */
 void rpi_lifecycle_terminate(void);
-/* Around fork(): the list of open pools is still meanwhile; in the child it is empty then, and a call on one of them is refused. */
+/* Around fork(): the list of open pools is still meanwhile; in the child it is empty then, and a
+ * call on one of them is refused. */
 void rpi_pools_hold(void);
 void rpi_pools_release(void);
 void rpi_pools_leave_to_parent(void);

@@ -20,7 +20,8 @@ static bool is_driven(const rp_pool *pool)
     return pool->stepped != pool->caretaker.seen || rpi_pool_attended(pool);
 }
 
-/* Calls go on driving: the longer they do, the more seldom it looks.  A look costs 2 to 30 us, of a core that it shares with them. */
+/* Calls go on driving: the longer they do, the more seldom it looks.  A look costs 2 to 30 us, of a
+ * core that it shares with them. */
 static double watch(struct rpi_progress_thread *care)
 {
     double rest = care->driving || care->rest < WATCH ? WATCH : care->rest * 1.5;
@@ -39,18 +40,21 @@ static double faster(double rest)
     return rest / 2 > SHORTEST ? rest / 2 : SHORTEST;
 }
 
-/* Nothing has come for so long that it may sleep until a worker rings, unless this last look finds something. */
+/* Nothing has come for so long that it may sleep until a worker rings, unless this last look finds
+ * something. */
 static bool doze(rp_pool *pool, bool *any)
 {
     struct rpi_progress_thread *care = &pool->caretaker;
-    if (*any || pool->late || pool->now - care->heard < RPI_DROWSY || pool->rest.parked || !rpi_idle_doze(pool))
+    if (*any || pool->late || pool->now - care->heard < RPI_DROWSY || pool->rest.parked ||
+        !rpi_idle_doze(pool))
         return false;
     *any = rpi_step(pool, false);
     return !*any && !pool->late && pool->broken == RP_OK;
 }
 
-/* Drives a step, and finds out how seldom is enough: a worker found idle while a task was queued says that it came too late.  (What
- * such a worker costs, the engine takes for its round trip, and sends more ahead: so the rests grow to a task's length.) */
+/* Drives a step, and finds out how seldom is enough: a worker found idle while a task was queued
+ * says that it came too late.  (What such a worker costs, the engine takes for its round trip, and
+ * sends more ahead: so the rests grow to a task's length.) */
 static double drive(rp_pool *pool)
 {
     struct rpi_progress_thread *care = &pool->caretaker;
@@ -110,9 +114,11 @@ static double look(rp_pool *pool)
     if (!rpi_biased_lock_try(&pool->lock))
         return care->rest = watch(care); /* a call is under way */
     if (rpi_pool_attended(pool) && pool->rest.parked && !pool->here) {
-        care->blocked = true; /* a call sleeps until a worker rings: it lets this one know when it leaves, or calls back */
+        care->blocked = true; /* a call sleeps until a worker rings: it lets this one know when it
+                                 leaves, or calls back */
         care->driving = false;
-        care->keeps = rpi_bufcache_watch(pool->alloc.cache, stir, pool); /* or, with all settled, leaves without a word */
+        care->keeps = rpi_bufcache_watch(pool->alloc.cache, stir,
+                                         pool); /* or, with all settled, leaves without a word */
         care->rest = care->keeps ? RPI_IDLE_MOST : UNTIL_WORK;
     } else if (is_driven(pool) && !(care->keeps && pool->master.unsettled == 0)) {
         care->rest = watch(care);
@@ -153,7 +159,9 @@ void rpi_progress_thread_start(rp_pool *pool)
     care->blocked = false;
     rpi_wakeup_fini(&care->nap);
     rpi_say(&pool->log, RP_LOG_WARNING,
-            "the caretaker thread could not be started (error %d): tasks move only while calls on the pool drive it", code);
+            "the caretaker thread could not be started (error %d): tasks move only while calls on "
+            "the pool drive it",
+            code);
 }
 
 void rpi_progress_thread_stop(rp_pool *pool)

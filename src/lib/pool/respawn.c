@@ -10,8 +10,8 @@
 
 #define LAST_WAIT 5.0 /* seconds, at the pool's end, for one who is on the way */
 
-rp_status rpi_respawn_init(struct rpi_respawn *heirs, const struct rpi_alloc *alloc, const struct rpi_log *log, int workers,
-                           int limit)
+rp_status rpi_respawn_init(struct rpi_respawn *heirs, const struct rpi_alloc *alloc,
+                           const struct rpi_log *log, int workers, int limit)
 {
     *heirs = (struct rpi_respawn){ .alloc = *alloc, .log = *log, .left = limit };
     heirs->since = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *heirs->since);
@@ -78,12 +78,15 @@ static int next(rp_pool *pool)
         double since = heirs->since[worker];
         if (!(since > 0))
             continue;
-        if (pool->ranks[worker].lost || (is_abroad(pool, worker) && pool->now - since < pool->heirs->doubt))
+        if (pool->ranks[worker].lost ||
+            (is_abroad(pool, worker) && pool->now - since < pool->heirs->doubt))
             return 0;
         if (neighbours(pool, worker) == 0) {
             rpi_say(&heirs->log, RP_LOG_WARNING,
-                    "worker %d was the last on its host (%s): were that gone as well, Open MPI would end every worker when "
-                    "one is spawned.  Lost workers are not replaced any more; the program's next start has every worker "
+                    "worker %d was the last on its host (%s): were that gone as well, Open MPI "
+                    "would end every worker when "
+                    "one is spawned.  Lost workers are not replaced any more; the program's next "
+                    "start has every worker "
                     "again",
                     worker, host_of(pool, worker));
             give_up(heirs);
@@ -110,7 +113,8 @@ static void send_for(rp_pool *pool, int worker)
     atomic_store(&heirs->over, false);
     heirs->busy = rpi_thread_start(&heirs->thread, run, heirs) == 0;
     if (!heirs->busy)
-        rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d is not replaced: no thread could be started", worker);
+        rpi_say(&heirs->log, RP_LOG_WARNING,
+                "worker %d is not replaced: no thread could be started", worker);
 }
 
 /* ---- taking one in */
@@ -143,8 +147,8 @@ static const struct rpi_respawn_errand *take_in(rp_pool *pool)
         give_up(heirs);
     heirs->stuck = errand->stuck;
     if (status != RP_OK) {
-        rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is not replaced%s: %s", errand->worker, errand->host,
-                again ? " yet" : "", rp_error_message());
+        rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is not replaced%s: %s", errand->worker,
+                errand->host, again ? " yet" : "", rp_error_message());
         if (again)
             rpi_respawn_wish(pool, errand->worker);
         return NULL;
@@ -152,8 +156,8 @@ static const struct rpi_respawn_errand *take_in(rp_pool *pool)
     heirs->count++;
     (void)snprintf(text, sizeof text, "replaced by pid %lld", (long long)errand->pid);
     rpi_tracing_event(pool, errand->worker, text);
-    rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is replaced, by pid %lld; %d more may be", errand->worker,
-            errand->host, (long long)errand->pid, heirs->left);
+    rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is replaced, by pid %lld; %d more may be",
+            errand->worker, errand->host, (long long)errand->pid, heirs->left);
     return errand;
 }
 
@@ -210,7 +214,8 @@ const struct rpi_respawn_errand *rpi_respawn_stop(rp_pool *pool)
         atomic_store(&heirs->forsaken, true);
         (void)pthread_detach(heirs->thread);
         heirs->busy = false;
-        heirs->ops->forsake(); /* the thread is inside MPI; what it uses stays, for a pool with losses is never freed */
+        heirs->ops->forsake(); /* the thread is inside MPI; what it uses stays, for a pool with
+                                  losses is never freed */
     }
     return come;
 }

@@ -1,14 +1,17 @@
 /* Workers in the places of lost ones: config.respawn.
  *
- * A lost worker's heir is a copy of this program that MPI spawns on the same host, as config.processes does; it makes the program's calls
- * up to the rp_open of this pool, and serves there, under the lost one's number.  A thread of its own spawns it and goes through the
- * opening with it, over a transport of these two alone, while the pool works on; then the pool's transport takes the heir over.
+ * A lost worker's heir is a copy of this program that MPI spawns on the same host, as
+ * config.processes does; it makes the program's calls up to the rp_open of this pool, and serves
+ * there, under the lost one's number.  A thread of its own spawns it and goes through the opening
+ * with it, over a transport of these two alone, while the pool works on; then the pool's transport
+ * takes the heir over.
  *
- * Open MPI 4.1 ends the whole job when something is spawned after a host was lost.  So nothing is unless every worker that waits for an
- * heir was on rank 0's host, or on one where another worker still lives, `doubt` seconds after.
+ * Open MPI 4.1 ends the whole job when something is spawned after a host was lost.  So nothing is
+ * unless every worker that waits for an heir was on rank 0's host, or on one where another worker
+ * still lives, `doubt` seconds after.
  *
- * A spawn hangs where the program does before rp_open, but also by a fault of Open MPI's daemon (mpi_spawn.c) that the next is spared.  So a
- * second is tried, and after two in a row no more. */
+ * A spawn hangs where the program does before rp_open, but also by a fault of Open MPI's daemon
+ * (mpi_spawn.c) that the next is spared.  So a second is tried, and after two in a row no more. */
 #ifndef RPI_RESPAWN_H
 #define RPI_RESPAWN_H
 
@@ -47,7 +50,8 @@ struct rpi_respawn {
     struct rpi_alloc alloc;
     struct rpi_log log;
     const struct rpi_registry *registry; /* the pool's */
-    double doubt; /* seconds: a cut cable shows within that at all workers behind it (oob_socket.h), and to mpirun */
+    double doubt; /* seconds: a cut cable shows within that at all workers behind it (oob_socket.h),
+                     and to mpirun */
     /* who waits */
     double *since; /* by worker: when it was lost; 0: it does not wait */
     int waiting;
@@ -63,8 +67,8 @@ struct rpi_respawn {
 };
 
 /* For who makes one, and sets ops then.  `limit`: so many at the most.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_respawn_init(struct rpi_respawn *heirs, const struct rpi_alloc *alloc, const struct rpi_log *log,
-                                       int workers, int limit);
+RP_MUST_USE rp_status rpi_respawn_init(struct rpi_respawn *heirs, const struct rpi_alloc *alloc,
+                                       const struct rpi_log *log, int workers, int limit);
 /* NULL: no effect. */
 void rpi_respawn_free(struct rpi_respawn *heirs);
 
@@ -80,7 +84,8 @@ void rpi_respawn_step(rp_pool *pool);
 bool rpi_respawn_hope(const rp_pool *pool);
 /* Workers replaced so far. */
 int rpi_respawn_count(const rp_pool *pool);
-/* The pool ends: nobody is sent for any more, and who is on the way is waited for, for some seconds; as rpi_respawn_come. */
+/* The pool ends: nobody is sent for any more, and who is on the way is waited for, for some
+ * seconds; as rpi_respawn_come. */
 const struct rpi_respawn_errand *rpi_respawn_stop(rp_pool *pool);
 
 #endif

@@ -1,4 +1,5 @@
-/* What a pool remembers: each module's part by itself.  For this folder, and open, which makes a pool's parts. */
+/* What a pool remembers: each module's part by itself.  For this folder, and open, which makes a
+ * pool's parts. */
 #ifndef RPI_POOL_STATE_H
 #define RPI_POOL_STATE_H
 
@@ -31,11 +32,12 @@ struct rpi_progress_thread {
     pthread_t thread;
     struct rpi_wakeup nap;
     bool live;    /* there is one; changes only while no other call is under way */
-    bool blocked; /* it wants to be woken when a call leaves something unsettled; guarded by the pool's lock */
+    bool blocked; /* it wants to be woken when a call leaves something unsettled; guarded by the
+                     pool's lock */
     /* its own */
-    uint64_t seen;                /* the pool's last step that it knows of */
-    bool driving;                 /* the last look took a step */
-    double rest;                  /* seconds between the last look and the next; negative: until it is woken */
+    uint64_t seen; /* the pool's last step that it knows of */
+    bool driving;  /* the last look took a step */
+    double rest;   /* seconds between the last look and the next; negative: until it is woken */
     struct rpi_patience patience; /* of its sleeps on the transport */
     bool parked;                  /* the rest is to be taken on the transport */
     bool keeps;                   /* it is blocked for a second only: buffers are idle */
@@ -67,14 +69,15 @@ struct rp_pool {
     /* local_worker.c: the worker in this process, at the other end of a local transport */
     struct rpi_serve *server;
     struct rpi_transport *worker_end;
-    struct rpi_transport
-        *here;      /* rank 0's end, where that worker is number 0; NULL: it is the only one, or there is none */
-    bool executing; /* a thread is inside one of its tasks, */
-    bool hurried;   /* and has handed back what had not begun: nobody else drives the pool */
-    int waiting;    /* threads in rpi_wait */
+    struct rpi_transport *here; /* rank 0's end, where that worker is number 0; NULL: it is the only
+                                   one, or there is none */
+    bool executing;             /* a thread is inside one of its tasks, */
+    bool hurried; /* and has handed back what had not begun: nobody else drives the pool */
+    int waiting;  /* threads in rpi_wait */
     struct rpi_progress_thread caretaker;
     struct rpi_watchdog *warden; /* or NULL */
-    atomic_uint polls;           /* of the transport, begun and ended: odd while one is under way; for the warden */
+    /* of the transport, begun and ended: odd while one is under way; for the warden */
+    atomic_uint polls;
     /* journaling.c */
     struct rpi_journal *journal; /* or NULL */
     bool journal_sync;
@@ -83,19 +86,22 @@ struct rp_pool {
     bool other;              /* one of another argument was met */
     struct rpi_trace *trace; /* or NULL */
     struct rpi_idle rest;    /* of threads that wait */
-    uint64_t turns;          /* ends of anything else that a call may wait for: callbacks, tasks that ran here, ranks */
+    uint64_t turns; /* ends of anything else that a call may wait for: callbacks, tasks that ran
+                       here, ranks */
     uint64_t limit_tasks, limit_bytes;
-    unsigned calls;     /* that may have driven it */
-    uint64_t stepped;   /* ticks of the last step */
-    uint64_t pause;     /* ticks that calls which need no step leave between two, by what the last cost */
+    unsigned calls;   /* that may have driven it */
+    uint64_t stepped; /* ticks of the last step */
+    /* ticks that calls which need no step leave between two, by what the last cost */
+    uint64_t pause;
     uint64_t submitted; /* tasks, at the last of these steps */
     unsigned held;      /* steps so far that left queued tasks for a fuller batch */
     bool burst;         /* the last one did */
-    bool lonely;        /* nobody drives it but calls, for want of threads in MPI, and that was not said yet */
-    bool left_work;     /* lonely: the last step left tasks so */
-    bool late;          /* it found a worker idle while tasks were queued */
-    uint64_t sending;   /* messages whose bytes MPI still needs */
-    double now;         /* seconds, at the last step */
+    bool lonely;    /* nobody drives it but calls, for want of threads in MPI, and that was not said
+                       yet */
+    bool left_work; /* lonely: the last step left tasks so */
+    bool late;      /* it found a worker idle while tasks were queued */
+    uint64_t sending; /* messages whose bytes MPI still needs */
+    double now;       /* seconds, at the last step */
     struct rpi_watch watch;
     double opened, open_seconds;
     /* members.c */

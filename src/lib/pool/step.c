@@ -10,7 +10,8 @@
 #include "pool/pool.h"
 
 #define STEP_TICKS ((uint64_t)RPI_TICKS_US) /* between two steps of calls that need none */
-#define STEP_SHARE 4                        /* and so many times what the last took: over tcp it is tens of microseconds */
+/* and so many times what the last took: over tcp it is tens of microseconds */
+#define STEP_SHARE 4
 #define STEP_MOST  (200 * (uint64_t)RPI_TICKS_US)
 #define BURST      8   /* tasks that came since the last step: there will be more */
 #define HELD       3   /* steps that they wait for more at the most */
@@ -36,7 +37,8 @@ static bool on_batch(void *context, int peer, const void *data, size_t size)
 {
     rp_pool *pool = context;
     struct rpi_reader reader;
-    if (rpi_reader_open(&reader, data, size) == RP_OK && reader.kind == RPI_STOP && pool->master.versions.closed) {
+    if (rpi_reader_open(&reader, data, size) == RP_OK && reader.kind == RPI_STOP &&
+        pool->master.versions.closed) {
         rpi_members_left(pool, peer);
         return true;
     }
@@ -92,7 +94,8 @@ void rpi_step_pump(rp_pool *pool)
     struct rpi_batch *batch;
     while (status == RP_OK && (arrival = rpi_master_incoming(master))) {
         struct rpi_transport *transport = way_to(pool, arrival->peer);
-        status = transport->ops->receive_large(transport, arrival->peer, arrival->buffer, arrival->size, arrival);
+        status = transport->ops->receive_large(transport, arrival->peer, arrival->buffer,
+                                               arrival->size, arrival);
         if (status == RP_ERR_NOMEM)
             rpi_master_unposted(master, arrival);
     }
@@ -119,7 +122,8 @@ bool rpi_step_carries(const rp_pool *pool)
 
 void rpi_step_free_shares(rp_pool *pool)
 {
-    for (struct rpi_shared_version *version; (version = rpi_shared_versions_dead(&pool->master.versions));) {
+    for (struct rpi_shared_version *version;
+         (version = rpi_shared_versions_dead(&pool->master.versions));) {
         rpi_shm_free(&version->segment);
         rpi_shared_version_free(&pool->master.versions, version);
     }
@@ -137,7 +141,8 @@ void rpi_step_dispatch(rp_pool *pool)
 
 /* ---- steps */
 
-static bool poll_one(rp_pool *pool, struct rpi_transport *transport, const struct rpi_events *events)
+static bool poll_one(rp_pool *pool, struct rpi_transport *transport,
+                     const struct rpi_events *events)
 {
     bool any = false;
     rp_status status = transport->ops->poll(transport, events, &any);
@@ -171,35 +176,42 @@ bool rpi_step_poll(rp_pool *pool)
 
 bool rpi_step_poll_here(rp_pool *pool)
 {
-    struct rpi_events events = { .batch = on_batch_here, .sent = on_sent_here, .received = on_received, .context = pool };
+    struct rpi_events events = {
+        .batch = on_batch_here, .sent = on_sent_here, .received = on_received, .context = pool
+    };
     return poll_one(pool, pool->here, &events);
 }
 
-/* Where short tasks come in one behind the other, and nobody waits, an idle worker is not sent the few that are there: a message for each
- * handful costs rank 0 more than they do.  They wait for a full batch, and a few steps at the most. */
+/* Where short tasks come in one behind the other, and nobody waits, an idle worker is not sent the
+ * few that are there: a message for each handful costs rank 0 more than they do.  They wait for a
+ * full batch, and a few steps at the most. */
 static bool is_burst(rp_pool *pool)
 {
     uint64_t submitted = pool->master.counts.submitted, more = submitted - pool->submitted;
     pool->submitted = submitted;
-    pool->held = more >= BURST && pool->held < HELD && rpi_master_gathers(&pool->master) ? pool->held + 1 : 0;
+    pool->held = more >= BURST && pool->held < HELD && rpi_master_gathers(&pool->master)
+                     ? pool->held + 1
+                     : 0;
     return pool->held > 0;
 }
 
-/* Where there is no caretaker: a step that hands out tasks to idle workers comes so long after the last one, which left tasks
- * unsettled, that they have waited for it.  That is said once. */
+/* Where there is no caretaker: a step that hands out tasks to idle workers comes so long after the
+ * last one, which left tasks unsettled, that they have waited for it.  That is said once. */
 static void look_back(rp_pool *pool, double before, uint64_t queued)
 {
-    bool waited = pool->left_work && pool->now - before > ALONE && rpi_master_queued(&pool->master) < queued;
+    bool waited = pool->left_work && pool->now - before > ALONE &&
+                  rpi_master_queued(&pool->master) < queued;
     pool->left_work = pool->master.unsettled > 0;
     if (!waited)
         return;
     pool->lonely = false;
-    rpi_say(
-        &pool->log, RP_LOG_WARNING,
-        "tasks were queued and workers idle while no call drove the pool for %.1f s: there is no caretaker thread, because "
-        "MPI was initialised without MPI_THREAD_MULTIPLE.  Leave MPI's start to rp_open, or call MPI_Init_thread with it, "
-        "or call rp_progress now and then",
-        pool->now - before);
+    rpi_say(&pool->log, RP_LOG_WARNING,
+            "tasks were queued and workers idle while no call drove the pool for %.1f s: there is "
+            "no caretaker thread, because "
+            "MPI was initialised without MPI_THREAD_MULTIPLE.  Leave MPI's start to rp_open, or "
+            "call MPI_Init_thread with it, "
+            "or call rp_progress now and then",
+            pool->now - before);
 }
 
 static bool step(rp_pool *pool, bool run, bool gather)

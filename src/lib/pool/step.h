@@ -4,12 +4,13 @@
 
 #include "pool/state.h"
 
-/* One step now; `run`: a task too, in a pool of one process, which lets the lock go meanwhile.  Returns whether anything happened. */
+/* One step now; `run`: a task too, in a pool of one process, which lets the lock go meanwhile.
+ * Returns whether anything happened. */
 bool rpi_step(rp_pool *pool, bool run);
 #define RPI_STEP_CALLS 16 /* calls that share one look at the time */
 
-/* One step, if the last is a microsecond ago, and some times as long as it took.  The lock is held.  While much is queued, not every call looks at the time: it costs a
- * quarter of a call. */
+/* One step, if the last is a microsecond ago, and some times as long as it took.  The lock is held.
+ * While much is queued, not every call looks at the time: it costs a quarter of a call. */
 void rpi_step_drive_now(rp_pool *pool);
 static inline void rpi_step_drive(rp_pool *pool)
 {
@@ -22,7 +23,8 @@ void rpi_step_dispatch(rp_pool *pool);
 void rpi_step_free_shares(rp_pool *pool);
 /* Whether a large payload is under way, which moves only while the pool is driven. */
 bool rpi_step_carries(const rp_pool *pool);
-/* The parts of a step: takes what workers sent, or worker 0; hands the transports what the engine has for them; notes what failed. */
+/* The parts of a step: takes what workers sent, or worker 0; hands the transports what the engine
+ * has for them; notes what failed. */
 bool rpi_step_poll(rp_pool *pool);
 bool rpi_step_poll_here(rp_pool *pool);
 void rpi_step_pump(rp_pool *pool);

@@ -8,7 +8,8 @@ struct rp_stream {
     struct rpi_completions outbox;
     struct rpi_link link;    /* in pool->streams */
     struct rpi_options kept; /* of an item without options of its own */
-    uint32_t number;         /* of these among the master's options; 0: its items have others, by options.task */
+    /* of these among the master's options; 0: its items have others, by options.task */
+    uint32_t number;
     rp_pool *pool;
     rp_stream_options options;
     rp_task_options task;    /* options.task's, when it has some */

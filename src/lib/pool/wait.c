@@ -12,8 +12,8 @@
 
 /* ---- rank 0 works too */
 
-/* How long a task may be expected to take.  A longer one than SHORT must end before the timeout, and somebody else must hand out tasks
- * meanwhile: the caretaker. */
+/* How long a task may be expected to take.  A longer one than SHORT must end before the timeout,
+ * and somebody else must hand out tasks meanwhile: the caretaker. */
 static double bearable(const rp_pool *pool, double left)
 {
     if (left <= 0)
@@ -21,14 +21,16 @@ static double bearable(const rp_pool *pool, double left)
     return left > SHORT && pool->caretaker.live ? left : SHORT;
 }
 
-/* In a waiting call with `left` seconds to go, when no other worker can be given more: takes a task for rank 0 itself, or a few very
- * short ones, and runs them.  Returns whether anything happened. */
+/* In a waiting call with `left` seconds to go, when no other worker can be given more: takes a
+ * task for rank 0 itself, or a few very short ones, and runs them.  Returns whether anything
+ * happened. */
 static bool help(rp_pool *pool, double left)
 {
     const struct rpi_seat *seat = &pool->master.roster.seats[0];
     if (pool->executing || pool->broken != RP_OK)
         return false;
-    if (!seat->in_flight && !rpi_master_dispatch_here(&pool->master, bearable(pool, left), pool->now))
+    if (!seat->in_flight &&
+        !rpi_master_dispatch_here(&pool->master, bearable(pool, left), pool->now))
         return false;
     bool all = false;
     for (bool any = true; any && seat->in_flight && pool->broken == RP_OK; all = all || any) {
@@ -42,7 +44,8 @@ static bool help(rp_pool *pool, double left)
 
 /* ---- waiting */
 
-/* A step has found nothing.  Returns whether this thread is about to sleep, and wants to look once more before. */
+/* A step has found nothing.  Returns whether this thread is about to sleep, and wants to look once
+ * more before. */
 static bool wait_a_while(rp_pool *pool, struct rpi_patience *patience, bool dozing, double left)
 {
     if (dozing) {
@@ -60,8 +63,8 @@ static bool wait_a_while(rp_pool *pool, struct rpi_patience *patience, bool dozi
     return false;
 }
 
-static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
-                            double timeout, bool deliver)
+static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context),
+                            const void *context, double timeout, bool deliver)
 {
     struct rpi_patience patience = { .crowded = pool->transport->crowd > 1 };
     double deadline = 0;
@@ -93,8 +96,8 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
     return RP_OK;
 }
 
-static rp_status wait_counted(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context,
-                              double timeout, bool deliver)
+static rp_status wait_counted(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context),
+                              const void *context, double timeout, bool deliver)
 {
     pool->waiting++;
     rp_status status = wait_until(pool, ready, context, timeout, deliver);
@@ -102,12 +105,14 @@ static rp_status wait_counted(rp_pool *pool, bool (*ready)(rp_pool *pool, const 
     return status;
 }
 
-rp_status rpi_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context, double timeout)
+rp_status rpi_wait(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context),
+                   const void *context, double timeout)
 {
     return wait_counted(pool, ready, context, timeout, true);
 }
 
-rp_status rpi_wait_quietly(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context), const void *context)
+rp_status rpi_wait_quietly(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context),
+                           const void *context)
 {
     return wait_counted(pool, ready, context, RP_FOREVER, false);
 }

@@ -10,9 +10,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define LOOK   100 /* ms between two looks */
-#define CALM   50  /* looks after a worker's end, and then no more if MPI comes back */
-#define HELD   200 /* looks at one call of MPI's, which ends it: none takes so long, not that of 4 GiB */
+#define LOOK 100 /* ms between two looks */
+#define CALM 50  /* looks after a worker's end, and then no more if MPI comes back */
+/* looks at one call of MPI's, which ends it: none takes so long, not that of 4 GiB */
+#define HELD   200
 #define NOBODY 0
 
 struct process {
@@ -26,7 +27,8 @@ struct rpi_watchdog {
     pthread_t thread;
     int stop; /* an eventfd */
     int count;
-    struct pollfd *files; /* `stop`, and one for each worker of this host, which is readable when it has ended */
+    struct pollfd *files; /* `stop`, and one for each worker of this host, which is readable when it
+                             has ended */
     struct process *of;   /* whose file that is */
     struct process ended; /* the last that did, while that is looked into */
     int looks;            /* since */
@@ -60,11 +62,14 @@ static void end_process(const struct rpi_watchdog *warden)
 {
     const rp_pool *pool = warden->pool;
     rpi_say(&pool->log, RP_LOG_ERROR,
-            "rank 0 (%s, pid %ld) ends: since worker %d (pid %ld) on the same host has ended, MPI has not come back for %d "
+            "rank 0 (%s, pid %ld) ends: since worker %d (pid %ld) on the same host has ended, MPI "
+            "has not come back for %d "
             "s: it may wait for "
-            "what that one was killed at writing into the memory that they share. What the journal has is done: "
+            "what that one was killed at writing into the memory that they share. What the journal "
+            "has is done: "
             "start again; with mpirun's --mca btl tcp,self MPI shares no memory",
-            pool->hosts, (long)getpid(), warden->ended.worker, (long)warden->ended.pid, LOOK * HELD / 1000);
+            pool->hosts, (long)getpid(), warden->ended.worker, (long)warden->ended.pid,
+            LOOK * HELD / 1000);
     _exit(1);
 }
 
@@ -84,7 +89,8 @@ static void *watch(void *context)
 {
     struct rpi_watchdog *warden = context;
     for (;;) {
-        int ready = poll(warden->files, (nfds_t)warden->count, warden->ended.worker == NOBODY ? -1 : LOOK);
+        int ready = poll(warden->files, (nfds_t)warden->count,
+                         warden->ended.worker == NOBODY ? -1 : LOOK);
         if (ready > 0 && warden->files[0].revents)
             return NULL;
         if (ready > 0)
@@ -131,7 +137,8 @@ struct rpi_watchdog *rpi_watchdog_start(rp_pool *pool)
     *warden = (struct rpi_watchdog){ .pool = pool,
                                      .alloc = pool->alloc,
                                      .stop = eventfd(0, EFD_CLOEXEC),
-                                     .files = rpi_zeroed(&pool->alloc, most * sizeof *warden->files),
+                                     .files = rpi_zeroed(&pool->alloc,
+                                                         most * sizeof *warden->files),
                                      .of = rpi_zeroed(&pool->alloc, most * sizeof *warden->of) };
     if (warden->stop >= 0 && warden->files && warden->of) {
         add(warden, warden->stop, (struct process){ NOBODY, 0 });

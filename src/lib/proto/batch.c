@@ -10,7 +10,8 @@ static struct rpi_batch *make(struct rpi_batches *batches)
 {
     if (batches->count == batches->capacity) {
         uint32_t capacity = batches->capacity ? 2 * batches->capacity : 32;
-        struct rpi_batch **table = rpi_resize(&batches->alloc, batches->table, capacity * sizeof(struct rpi_batch *));
+        struct rpi_batch **table = rpi_resize(&batches->alloc, batches->table,
+                                              capacity * sizeof(struct rpi_batch *));
         if (!table)
             return NULL;
         batches->table = table;
@@ -64,8 +65,10 @@ rp_status rpi_batch_send(struct rpi_batch *batch, struct rpi_transport *transpor
     for (*done = 0; batch->begun <= batch->piece_count; batch->begun++) {
         const struct rpi_piece *piece = batch->begun ? &batch->pieces[batch->begun - 1] : NULL;
         bool now = false;
-        rp_status status = piece ? ops->send_large(transport, batch->peer, piece->data, piece->size, batch, &now)
-                                 : ops->send(transport, batch->peer, batch->bytes, batch->size, batch, &now);
+        rp_status status = piece ? ops->send_large(transport, batch->peer, piece->data, piece->size,
+                                                   batch, &now)
+                                 : ops->send(transport, batch->peer, batch->bytes, batch->size,
+                                             batch, &now);
         if (status != RP_OK)
             return status;
         *done = (uint16_t)(*done + now);

@@ -1,5 +1,6 @@
-/* A batch and the buffer it is written in.  At rank 0 the buffer of a sent batch is the retained copy of its tasks, kept until their
- * results are in; at a worker it is kept until it is sent, or, in the inbox, until its last task is done. */
+/* A batch and the buffer it is written in.  At rank 0 the buffer of a sent batch is the retained
+ * copy of its tasks, kept until their results are in; at a worker it is kept until it is sent, or,
+ * in the inbox, until its last task is done. */
 #ifndef RPI_BATCH_H
 #define RPI_BATCH_H
 
@@ -27,13 +28,13 @@ struct rpi_batch {
     uint16_t piece_count;
     struct rpi_piece pieces[RPI_PIECES];
     /* at rank 0 */
-    uint32_t remaining;                 /* tasks without a result */
-    bool to_idle;                       /* its worker had nothing else */
-    bool movable;                       /* its tasks may run elsewhere */
-    bool divisible;                     /* a chunk in it has more than one item: of these some may run elsewhere, too */
-    bool handed;                        /* it was given out to be sent: it may have begun */
-    double sent_at;                     /* seconds */
-    double ran;                         /* seconds, of its tasks' results */
+    uint32_t remaining; /* tasks without a result */
+    bool to_idle;       /* its worker had nothing else */
+    bool movable;       /* its tasks may run elsewhere */
+    bool divisible; /* a chunk in it has more than one item: of these some may run elsewhere, too */
+    bool handed;    /* it was given out to be sent: it may have begun */
+    double sent_at; /* seconds */
+    double ran;     /* seconds, of its tasks' results */
     struct rpi_shared_version *version; /* whose bytes its piece is, or NULL */
     uint64_t input;                     /* the future whose outcome its piece is, or 0 */
     _Alignas(16) uint8_t bytes[];
@@ -55,9 +56,10 @@ struct rpi_batch *rpi_batch_get(struct rpi_batches *batches);
 /* Frees what its pieces own and keeps it for the next get. */
 void rpi_batch_put(struct rpi_batches *batches, struct rpi_batch *batch);
 
-/* Hands the transport what it does not have yet: the batch, then each of its pieces.  *done: so many of these need their bytes no more.
- * RP_ERR_NOMEM: call again later. */
-RP_MUST_USE rp_status rpi_batch_send(struct rpi_batch *batch, struct rpi_transport *transport, uint16_t *done);
+/* Hands the transport what it does not have yet: the batch, then each of its pieces.  *done: so
+ * many of these need their bytes no more. RP_ERR_NOMEM: call again later. */
+RP_MUST_USE rp_status rpi_batch_send(struct rpi_batch *batch, struct rpi_transport *transport,
+                                     uint16_t *done);
 
 /* A large payload whose receive is to be posted, or is: both engines ask for these. */
 struct rpi_arrival {

@@ -60,8 +60,9 @@ static rp_status clash(const struct name *old, const struct name *new)
     char first[300], second[300];
     place(old, first, sizeof first);
     place(new, second, sizeof second);
-    return rpi_error(RP_ERR_INVALID, "the name %s is given to two task functions, at %s and at %s: rename one", old->text,
-                     first, second);
+    return rpi_error(RP_ERR_INVALID,
+                     "the name %s is given to two task functions, at %s and at %s: rename one",
+                     old->text, first, second);
 }
 
 /* Whether the name's function is still loaded when it is given another.  An object's RP_TASKs all
@@ -70,7 +71,8 @@ static rp_status clash(const struct name *old, const struct name *new)
 static bool is_there(const struct name *old, const struct name *new)
 {
     uint64_t id = rpi_object_of(old->fn).id;
-    bool again = id && id == new->object.id && old->file &&new->file && old->object.unloads != new->object.unloads;
+    bool again = id && id == new->object.id && old->file &&new->file &&
+                 old->object.unloads != new->object.unloads;
     return id == old->object.id && !again;
 }
 
@@ -107,7 +109,8 @@ static rp_status append(const struct name *new)
     struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
     struct name own = *new;
     if (table.count == UINT16_MAX)
-        return rpi_error(RP_ERR_FULL, "no room for the task function %s: %d are registered", new->text, UINT16_MAX);
+        return rpi_error(RP_ERR_FULL, "no room for the task function %s: %d are registered",
+                         new->text, UINT16_MAX);
     if (table.count == table.capacity) {
         size_t capacity = table.capacity ? 2 * table.capacity : 16;
         struct name *names = rpi_resize(&alloc, table.names, capacity * sizeof *names);
@@ -133,7 +136,8 @@ static rp_status add(struct name *new)
     if (!new->text || !*new->text || !new->fn)
         return rpi_error(RP_ERR_INVALID, "a task function needs a name and a function");
     if (strlen(new->text) > RPI_NAME_MAX)
-        return rpi_error(RP_ERR_INVALID, "the name of a task function is over %d bytes: %.40s...", RPI_NAME_MAX, new->text);
+        return rpi_error(RP_ERR_INVALID, "the name of a task function is over %d bytes: %.40s...",
+                         RPI_NAME_MAX, new->text);
     new->hash = hash_on(FNV_BASIS, new->text);
     new->object = rpi_object_of(new->fn);
     struct name *old = find(new);
@@ -157,7 +161,9 @@ rp_status rp_register(const char *name, rp_fn *fn)
 
 void rp_register_at(const char *name, rp_fn *fn, const char *file, int line)
 {
-    struct name new = { .text = (char *)(uintptr_t)name, .fn = fn, .file = (char *)(uintptr_t)file, .line = line };
+    struct name new = {
+        .text = (char *)(uintptr_t)name, .fn = fn, .file = (char *)(uintptr_t)file, .line = line
+    };
     (void)pthread_mutex_lock(&table.lock);
     rp_status status = add(&new);
     if (status != RP_OK && table.error == RP_OK) {
@@ -201,7 +207,8 @@ static void index_functions(struct rpi_registry *registry)
         while (registry->slots[i] != RPI_NO_FUNCTION &&
                registry->functions[registry->slots[i]] != registry->functions[number])
             i = (i + 1) & registry->mask;
-        if (registry->slots[i] == RPI_NO_FUNCTION) /* else one function has two names: the first stands */
+        if (registry->slots[i] ==
+            RPI_NO_FUNCTION) /* else one function has two names: the first stands */
             registry->slots[i] = (uint16_t)number;
     }
 }

@@ -20,8 +20,10 @@ struct rpi_registry {
     uint64_t hash; /* of all names, FNV-1a */
 };
 
-/* RP_ERR_INVALID with a message when an earlier registration was bad (a name that two functions have); RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_registry_snapshot(struct rpi_registry *registry, const struct rpi_alloc *alloc);
+/* RP_ERR_INVALID with a message when an earlier registration was bad (a name that two functions
+ * have); RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_registry_snapshot(struct rpi_registry *registry,
+                                            const struct rpi_alloc *alloc);
 void rpi_registry_fini(struct rpi_registry *registry);
 
 static inline uint32_t rpi_registry_slot(rp_fn *fn)

@@ -14,8 +14,8 @@ void rpi_shared_cache_fini(struct rpi_shared_cache *catalogue)
         rpi_shared_cache_remove(catalogue, rpi_shared_datum_of(link));
 }
 
-struct rpi_shared_datum *rpi_shared_cache_add(struct rpi_shared_cache *catalogue, uint64_t number, const char *name,
-                                              size_t length)
+struct rpi_shared_datum *rpi_shared_cache_add(struct rpi_shared_cache *catalogue, uint64_t number,
+                                              const char *name, size_t length)
 {
     struct rpi_shared_datum *datum = rpi_zeroed(&catalogue->alloc, sizeof *datum + length + 1);
     if (!datum)
@@ -28,9 +28,11 @@ struct rpi_shared_datum *rpi_shared_cache_add(struct rpi_shared_cache *catalogue
     return datum;
 }
 
-void rpi_shared_cache_set(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum, enum rpi_shared_state state)
+void rpi_shared_cache_set(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum,
+                          enum rpi_shared_state state)
 {
-    catalogue->work += (uint32_t)rpi_shared_cache_is_work(state) - (uint32_t)rpi_shared_cache_is_work(datum->state);
+    catalogue->work += (uint32_t)rpi_shared_cache_is_work(state) -
+                       (uint32_t)rpi_shared_cache_is_work(datum->state);
     datum->state = state;
     catalogue->changes++;
 }
@@ -47,17 +49,21 @@ static bool is_gone(const struct rpi_shared_datum *datum)
     return datum->dropped || datum->state == RPI_DROPPED;
 }
 
-struct rpi_shared_datum *rpi_shared_cache_numbered(const struct rpi_shared_cache *catalogue, uint64_t number)
+struct rpi_shared_datum *rpi_shared_cache_numbered(const struct rpi_shared_cache *catalogue,
+                                                   uint64_t number)
 {
-    for (const struct rpi_link *link = catalogue->data.next; link != &catalogue->data; link = link->next)
+    for (const struct rpi_link *link = catalogue->data.next; link != &catalogue->data;
+         link = link->next)
         if (rpi_shared_datum_of(link)->number == number && !is_gone(rpi_shared_datum_of(link)))
             return rpi_shared_datum_of(link);
     return NULL;
 }
 
-struct rpi_shared_datum *rpi_shared_cache_named(const struct rpi_shared_cache *catalogue, const char *name, uint64_t epoch)
+struct rpi_shared_datum *rpi_shared_cache_named(const struct rpi_shared_cache *catalogue,
+                                                const char *name, uint64_t epoch)
 {
-    for (const struct rpi_link *link = catalogue->data.previous; link != &catalogue->data; link = link->previous) {
+    for (const struct rpi_link *link = catalogue->data.previous; link != &catalogue->data;
+         link = link->previous) {
         struct rpi_shared_datum *datum = rpi_shared_datum_of(link);
         if (datum->number <= epoch && strcmp(datum->name, name) == 0 && !is_gone(datum))
             return datum->segment.size > 0 ? datum : NULL;

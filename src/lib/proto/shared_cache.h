@@ -1,4 +1,5 @@
-/* The shared data sets as a worker knows them: what rank 0 has told about, and what of it is mapped here. */
+/* The shared data sets as a worker knows them: what rank 0 has told about, and what of it is mapped
+ * here. */
 #ifndef RPI_SHARED_CACHE_H
 #define RPI_SHARED_CACHE_H
 
@@ -6,7 +7,8 @@
 #include "base/list.h"
 #include "base/shm_segment.h"
 
-/* On its way into this process; a state with a * is work for who drives the engine (rpi_shared_fetch_work).
+/* On its way into this process; a state with a * is work for who drives the engine
+ * (rpi_shared_fetch_work).
  *
  *   KNOWN --a task needs it--> SEEK* --found and mapped--> READY
  *                               | not found: rank 0 is asked
@@ -16,8 +18,7 @@
  *                               | room
  *                             OFFERED --"it comes"--> FILLING --it came--> FILLED* --> READY
  *                               | "no task of it counts any more"
- *                             REFUSED* --the room is freed--> FAILED
- */
+ * REFUSED* --the room is freed--> FAILED */
 enum rpi_shared_state {
     RPI_KNOWN,
     RPI_SEEK,
@@ -63,18 +64,22 @@ static inline struct rpi_shared_datum *rpi_shared_datum_of(const struct rpi_link
 
 static inline bool rpi_shared_cache_is_work(enum rpi_shared_state state)
 {
-    return state == RPI_SEEK || state == RPI_MAKE || state == RPI_REFUSED || state == RPI_FILLED || state == RPI_DROPPED;
+    return state == RPI_SEEK || state == RPI_MAKE || state == RPI_REFUSED || state == RPI_FILLED ||
+           state == RPI_DROPPED;
 }
 
 /* NULL: no memory. */
-struct rpi_shared_datum *rpi_shared_cache_add(struct rpi_shared_cache *catalogue, uint64_t number, const char *name,
-                                              size_t length);
+struct rpi_shared_datum *rpi_shared_cache_add(struct rpi_shared_cache *catalogue, uint64_t number,
+                                              const char *name, size_t length);
 void rpi_shared_cache_remove(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum);
 /* By its number, dropped ones not; NULL: unknown. */
-struct rpi_shared_datum *rpi_shared_cache_numbered(const struct rpi_shared_cache *catalogue, uint64_t number);
+struct rpi_shared_datum *rpi_shared_cache_numbered(const struct rpi_shared_cache *catalogue,
+                                                   uint64_t number);
 /* What `name` meant in this epoch; NULL: nothing. */
-struct rpi_shared_datum *rpi_shared_cache_named(const struct rpi_shared_cache *catalogue, const char *name, uint64_t epoch);
+struct rpi_shared_datum *rpi_shared_cache_named(const struct rpi_shared_cache *catalogue,
+                                                const char *name, uint64_t epoch);
 /* Moves a datum to another state, and counts the work. */
-void rpi_shared_cache_set(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum, enum rpi_shared_state state);
+void rpi_shared_cache_set(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum,
+                          enum rpi_shared_state state);
 
 #endif

@@ -25,10 +25,11 @@ struct rpi_task {
     const rp_bytes *inputs; /* outcomes that it comes after */
     uint32_t input_count;
     bool may_spawn;
-    bool cancelled;      /* before it started */
-    double limit;        /* seconds it may run; 0: no limit */
-    uint64_t epoch;      /* whose shared data it sees (shared_versions.h) */
-    const char *missing; /* NULL, or the name of shared data that could not be had: it is not to run */
+    bool cancelled; /* before it started */
+    double limit;   /* seconds it may run; 0: no limit */
+    uint64_t epoch; /* whose shared data it sees (shared_versions.h) */
+    /* NULL, or the name of shared data that could not be had: it is not to run */
+    const char *missing;
     struct rpi_chunk chunk;
     const void *arg; /* aligned to 8 at least */
     size_t size;
@@ -39,9 +40,11 @@ struct rpi_result {
     rp_status status;
     int code;
     const char *message; /* of a failure; at most RPI_MESSAGE_MAX bytes */
-    const void *data;    /* the result's bytes; of a chunk: the items' results, and after them its failures (msg.h) */
+    const void *data;    /* the result's bytes; of a chunk: the items' results, and after them its
+                            failures (msg.h) */
     size_t size;
-    void *owned;       /* an rpi_buffer that holds data, handed over with the result; NULL: data is copied at once */
+    void *owned; /* an rpi_buffer that holds data, handed over with the result; NULL: data is copied
+                    at once */
     uint32_t failures; /* of a chunk's items */
     uint32_t children_count;
     const uint8_t *children; /* that it spawned, as the frames that will announce them */

@@ -27,8 +27,9 @@ rp_status rpi_reader_open(struct rpi_reader *reader, const void *data, size_t si
         return rpi_reader_bad("it is shorter than its header");
     if (at[0] != RPI_PROTOCOL)
         return rpi_error(RP_ERR_BROKEN,
-                         "a message has protocol version %d, this rank speaks %d: all ranks must use one rankpool", at[0],
-                         RPI_PROTOCOL);
+                         "a message has protocol version %d, this rank speaks %d: all ranks must "
+                         "use one rankpool",
+                         at[0], RPI_PROTOCOL);
     if (at[1] < RPI_TASKS || at[1] > RPI_RETURNED)
         return rpi_reader_bad("its kind is unknown");
     if (rpi_get32(at + 4) != size)
@@ -86,7 +87,8 @@ rp_status rpi_share_get(const struct rpi_reader *reader, struct rpi_share_messag
 /* A peer's number, taken for a failed task's status only if it is one. */
 static rp_status status_of(uint32_t value)
 {
-    return value != RP_OK && value != RP_END && rpi_is_status(value) ? (rp_status)value : RP_ERR_TASK;
+    return value != RP_OK && value != RP_END && rpi_is_status(value) ? (rp_status)value
+                                                                     : RP_ERR_TASK;
 }
 
 uint32_t rpi_failure_size(size_t message_length)
@@ -94,14 +96,16 @@ uint32_t rpi_failure_size(size_t message_length)
     return 8 + (uint32_t)message_length;
 }
 
-void rpi_failure_put(uint8_t *to, rp_status status, int code, const char *message, size_t message_length)
+void rpi_failure_put(uint8_t *to, rp_status status, int code, const char *message,
+                     size_t message_length)
 {
     rpi_put32(to, (uint32_t)status);
     rpi_put32(to + 4, (uint32_t)code);
     memcpy(to + 8, message, message_length);
 }
 
-rp_status rpi_failure_get(const uint8_t *from, size_t size, rp_status *status, int *code, char *message)
+rp_status rpi_failure_get(const uint8_t *from, size_t size, rp_status *status, int *code,
+                          char *message)
 {
     if (size < 8)
         return rpi_reader_bad("a failure is cut off");
@@ -127,7 +131,8 @@ void rpi_item_failure_put(uint8_t *to, const struct rpi_item_failure *failure)
     rpi_put_payload(to + RPI_CHUNK_FAILURE, failure->message, failure->length);
 }
 
-rp_status rpi_item_failure_get(const uint8_t **at, const uint8_t *end, struct rpi_item_failure *failure)
+rp_status rpi_item_failure_get(const uint8_t **at, const uint8_t *end,
+                               struct rpi_item_failure *failure)
 {
     size_t room = (size_t)(end - *at);
     if (room < RPI_CHUNK_FAILURE)

@@ -1,4 +1,5 @@
-/* Messages to bytes and back, bounds-checked; the format is in msg.h.  What comes from a peer never reads past its end. */
+/* Messages to bytes and back, bounds-checked; the format is in msg.h.  What comes from a peer never
+ * reads past its end. */
 #ifndef RPI_WIRE_H
 #define RPI_WIRE_H
 
@@ -9,12 +10,14 @@
 
 #include <string.h>
 
-/* An attempt's number travels in a byte, and no attempts given are three: starts that end with their worker or process, and tries behind an error. */
+/* An attempt's number travels in a byte, and no attempts given are three: starts that end with
+ * their worker or process, and tries behind an error. */
 #define RPI_STARTS_MOST 250
 
 static inline bool rpi_starts_fit(int64_t attempts, int64_t retries)
 {
-    return attempts >= 0 && retries >= 0 && attempts <= RPI_STARTS_MOST && retries <= RPI_STARTS_MOST - attempts;
+    return attempts >= 0 && retries >= 0 && attempts <= RPI_STARTS_MOST &&
+           retries <= RPI_STARTS_MOST - attempts;
 }
 
 /* A time limit above 0 as it travels, in nanoseconds: 0 would be none. */
@@ -70,7 +73,8 @@ static inline uint32_t rpi_frame_size(uint8_t flags, uint32_t length)
     return flags & RPI_FRAME_LARGE ? size : size + rpi_padded(length);
 }
 
-/* The longest payload that travels inside a batch of `limit` bytes, whatever flags its frame has. */
+/* The longest payload that travels inside a batch of `limit` bytes, whatever flags its frame
+ * has. */
 static inline uint32_t rpi_inline_limit(uint32_t limit)
 {
     return (limit - RPI_BATCH_HEADER - RPI_FRAME_HEADER - 16 - RPI_CHUNK_FIELDS) & ~7U;
@@ -81,7 +85,8 @@ static inline bool rpi_writer_fits(const struct rpi_writer *writer, uint32_t fra
     return frame_size <= writer->limit - writer->used && writer->count < UINT16_MAX;
 }
 
-/* Writes all of a frame but its payload and returns where that goes (with LARGE: nowhere).  It must fit. */
+/* Writes all of a frame but its payload and returns where that goes (with LARGE: nowhere).  It must
+ * fit. */
 static inline uint8_t *rpi_writer_frame(struct rpi_writer *writer, const struct rpi_frame *frame)
 {
     uint8_t *at = writer->base + writer->used;
@@ -112,8 +117,8 @@ static inline uint8_t *rpi_writer_frame(struct rpi_writer *writer, const struct 
     return at;
 }
 
-/* The epoch of all tasks of the batch, before its first frame; the kind is then RPI_SHARED_TASKS.  rpi_inline_limit leaves room
- * for it: no frame has all that it counts on. */
+/* The epoch of all tasks of the batch, before its first frame; the kind is then RPI_SHARED_TASKS.
+ * rpi_inline_limit leaves room for it: no frame has all that it counts on. */
 static inline void rpi_writer_epoch(struct rpi_writer *writer, uint64_t epoch)
 {
     rpi_put64(writer->base + writer->used, epoch);
@@ -151,7 +156,8 @@ RP_MUST_USE rp_status rpi_reader_open(struct rpi_reader *reader, const void *dat
 #define rpi_reader_bad(what) rpi_error(RP_ERR_BROKEN, "a message is damaged: %s", what)
 
 /* Decodes the next frame; call only while reader->left.  RP_ERR_BROKEN when it does not fit. */
-RP_MUST_USE static inline rp_status rpi_reader_frame(struct rpi_reader *reader, struct rpi_frame *frame)
+RP_MUST_USE static inline rp_status rpi_reader_frame(struct rpi_reader *reader,
+                                                     struct rpi_frame *frame)
 {
     const uint8_t *at = reader->at;
     size_t room = (size_t)(reader->end - at);
@@ -207,13 +213,16 @@ struct rpi_share_message {
 /* Writes the whole message; its size. */
 uint32_t rpi_share_put(uint8_t *to, const struct rpi_share_message *message);
 /* Of a reader that has just been opened. */
-RP_MUST_USE rp_status rpi_share_get(const struct rpi_reader *reader, struct rpi_share_message *message);
+RP_MUST_USE rp_status rpi_share_get(const struct rpi_reader *reader,
+                                    struct rpi_share_message *message);
 
 /* ---- a failure's payload; `message` of at most RPI_MESSAGE_MAX bytes without its end */
 uint32_t rpi_failure_size(size_t message_length);
-void rpi_failure_put(uint8_t *to, rp_status status, int code, const char *message, size_t message_length);
+void rpi_failure_put(uint8_t *to, rp_status status, int code, const char *message,
+                     size_t message_length);
 /* `message` gets at most RPI_MESSAGE_MAX bytes and a zero. */
-RP_MUST_USE rp_status rpi_failure_get(const uint8_t *from, size_t size, rp_status *status, int *code, char *message);
+RP_MUST_USE rp_status rpi_failure_get(const uint8_t *from, size_t size, rp_status *status,
+                                      int *code, char *message);
 
 /* ---- the failures behind a chunk's results */
 struct rpi_item_failure {
@@ -226,6 +235,7 @@ struct rpi_item_failure {
 uint32_t rpi_item_failure_size(uint32_t message_length);
 void rpi_item_failure_put(uint8_t *to, const struct rpi_item_failure *failure);
 /* Reads the failure at *at and moves *at behind it. */
-RP_MUST_USE rp_status rpi_item_failure_get(const uint8_t **at, const uint8_t *end, struct rpi_item_failure *failure);
+RP_MUST_USE rp_status rpi_item_failure_get(const uint8_t **at, const uint8_t *end,
+                                           struct rpi_item_failure *failure);
 
 #endif

@@ -47,7 +47,8 @@ struct rpi_journal {
 
     atomic_uint_fast64_t passed, committed;
 
-    /* the pool's threads': hashes of the keys that may be in the ledger; open addressing, 0 is empty */
+    /* the pool's threads': hashes of the keys that may be in the ledger; open addressing, 0 is
+     * empty */
     uint64_t *known;
     size_t known_count, known_capacity;
 };
@@ -64,7 +65,8 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
 
 static uint64_t hash_of(const char *function, const rp_bytes *key)
 {
-    uint64_t value = hash(hash(0xCBF29CE484222325U, function, strlen(function) + 1), key->data, key->size);
+    uint64_t value = hash(hash(0xCBF29CE484222325U, function, strlen(function) + 1), key->data,
+                          key->size);
     value = (value ^ value >> 32) * 0x9E3779B97F4A7C15U;
     return value ? value : 1;
 }
@@ -99,7 +101,8 @@ static bool learn(void *context, const char *function, const rp_bytes *key)
     struct rpi_journal *journal = context;
     if (!make_room(journal))
         return false;
-    uint64_t value = hash_of(function, key), *slot = slot_of(journal->known, journal->known_capacity, value);
+    uint64_t value = hash_of(function, key),
+             *slot = slot_of(journal->known, journal->known_capacity, value);
     journal->known_count += !*slot;
     *slot = value;
     return true;
@@ -143,7 +146,8 @@ static void give_up(struct rpi_journal *journal)
         journal->failed = true;
         (void)snprintf(journal->why, sizeof journal->why, "%s", rp_error_message());
         rpi_say(&journal->log, RP_LOG_ERROR,
-                "%s.  The pool goes on without it: results are right, but what has not been committed will run again in a "
+                "%s.  The pool goes on without it: results are right, but what has not been "
+                "committed will run again in a "
                 "later run",
                 journal->why);
     }
@@ -230,7 +234,8 @@ static rp_status start_thread(struct rpi_journal *journal)
     (void)pthread_mutex_init(&journal->lock, NULL); /* none of these can fail on Linux */
     (void)pthread_mutex_init(&journal->reading, NULL);
     (void)pthread_cond_init(&journal->moved, NULL);
-    int code = rpi_thread_start(&journal->thread, keep, journal); /* SIGXFSZ becomes an error of write() there */
+    int code = rpi_thread_start(&journal->thread, keep,
+                                journal); /* SIGXFSZ becomes an error of write() there */
     if (code == 0)
         return RP_OK;
     rpi_wakeup_fini(&journal->nap);
@@ -251,7 +256,9 @@ static rp_status check_kind(const char *path)
     struct stat about;
     if (stat(path, &about) != 0 || S_ISREG(about.st_mode))
         return RP_OK;
-    return rpi_error(RP_ERR_IO, "the journal %s cannot be opened: it is no regular file: give another path", path);
+    return rpi_error(RP_ERR_IO,
+                     "the journal %s cannot be opened: it is no regular file: give another path",
+                     path);
 }
 
 rp_status rpi_journal_open(const struct rpi_journal_config *config, struct rpi_journal **journal)
@@ -332,7 +339,8 @@ static void catch_up(struct rpi_journal *journal)
     (void)pthread_mutex_unlock(&journal->lock);
 }
 
-static rp_status copy(const struct rpi_journal *journal, const rp_bytes *result, void **buffer, size_t *size)
+static rp_status copy(const struct rpi_journal *journal, const rp_bytes *result, void **buffer,
+                      size_t *size)
 {
     void *new = rpi_buffer_new(&journal->alloc, result->size);
     if (!new)
@@ -371,10 +379,11 @@ rp_status rpi_journal_find(struct rpi_journal *journal, const struct rpi_journal
 
 /* ---- putting */
 
-static struct record *make_record(const struct rpi_journal *journal, const struct rpi_journal_db_title *title,
-                                  const rp_bytes *result)
+static struct record *make_record(const struct rpi_journal *journal,
+                                  const struct rpi_journal_db_title *title, const rp_bytes *result)
 {
-    struct record *record = rpi_reserve(&journal->alloc, sizeof *record + title->key.size + result->size);
+    struct record *record = rpi_reserve(&journal->alloc,
+                                        sizeof *record + title->key.size + result->size);
     if (!record)
         return NULL;
     record->next = NULL;
@@ -424,8 +433,8 @@ static bool has_failed(struct rpi_journal *journal)
     return failed;
 }
 
-rp_status rpi_journal_put(struct rpi_journal *journal, const struct rpi_journal_db_title *title, const rp_bytes *result,
-                          uint64_t *number)
+rp_status rpi_journal_put(struct rpi_journal *journal, const struct rpi_journal_db_title *title,
+                          const rp_bytes *result, uint64_t *number)
 {
     free_spent(journal);
     *number = 0;
@@ -433,7 +442,8 @@ rp_status rpi_journal_put(struct rpi_journal *journal, const struct rpi_journal_
         return RP_OK;
     if (title->key.size + result->size > journal->ledger.limit) {
         rpi_say(&journal->log, RP_LOG_WARNING,
-                "a result of %zu bytes is too long for the journal: a task of %s will run again in a later run",
+                "a result of %zu bytes is too long for the journal: a task of %s will run again in "
+                "a later run",
                 result->size, title->function);
         return RP_OK;
     }

@@ -1,5 +1,6 @@
-/* The journal: outcomes that outlive the pool.  A thread of its own writes them (journal_db.h) and commits them in groups; it never calls the
- * application's memory hook.  If writing fails it says so once, drops what it has and takes no more: the pool goes on without it.
+/* The journal: outcomes that outlive the pool.  A thread of its own writes them (journal_db.h) and
+ * commits them in groups; it never calls the application's memory hook.  If writing fails it says
+ * so once, drops what it has and takes no more: the pool goes on without it.
  *
  *   rpi_journal_put --> waiting --(thread)--> written --(thread)--> committed
  *   rpi_journal_find looks at what is written, when it is all that was put
@@ -22,18 +23,24 @@ struct rpi_journal_config {
 };
 
 /* RP_ERR_IO, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_journal_open(const struct rpi_journal_config *config, struct rpi_journal **journal);
-/* Commits what there is and frees it.  RP_ERR_IO: writing has failed, now or before; the message says how. */
+RP_MUST_USE rp_status rpi_journal_open(const struct rpi_journal_config *config,
+                                       struct rpi_journal **journal);
+/* Commits what there is and frees it.  RP_ERR_IO: writing has failed, now or before; the message
+ * says how. */
 RP_MUST_USE rp_status rpi_journal_close(struct rpi_journal *journal);
 
-/* Looks for an outcome.  RPI_FOUND: its result is in *buffer, an rpi_buffer of *size bytes.  RP_ERR_NOMEM.  A journal that cannot be
- * read finds nothing. */
-RP_MUST_USE rp_status rpi_journal_find(struct rpi_journal *journal, const struct rpi_journal_db_title *title,
-                                       enum rpi_journal_db_found *found, void **buffer, size_t *size);
+/* Looks for an outcome.  RPI_FOUND: its result is in *buffer, an rpi_buffer of *size bytes.
+ * RP_ERR_NOMEM.  A journal that cannot be read finds nothing. */
+RP_MUST_USE rp_status rpi_journal_find(struct rpi_journal *journal,
+                                       const struct rpi_journal_db_title *title,
+                                       enum rpi_journal_db_found *found, void **buffer,
+                                       size_t *size);
 
-/* Takes a copy of an outcome; title->function is borrowed for the journal's life.  *number: it is committed, or given up, when
- * rpi_journal_passed has come so far.  Waits for the disk where very much is behind.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_journal_put(struct rpi_journal *journal, const struct rpi_journal_db_title *title,
+/* Takes a copy of an outcome; title->function is borrowed for the journal's life.  *number: it is
+ * committed, or given up, when rpi_journal_passed has come so far.  Waits for the disk where very
+ * much is behind.  RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_journal_put(struct rpi_journal *journal,
+                                      const struct rpi_journal_db_title *title,
                                       const rp_bytes *result, uint64_t *number);
 uint64_t rpi_journal_passed(const struct rpi_journal *journal);
 /* Whether all that was put is committed or given up; if not it is hurried. */

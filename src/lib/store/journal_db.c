@@ -19,8 +19,9 @@
 
 #define NO_LOCKS "its file system gives no locks: put the journal on one that does"
 
-/* SQLite says "locked" as well where the file system has no locks.  A file of its own beside the journal
- * tells: closing a second descriptor of the journal would drop the locks of another pool here. */
+/* SQLite says "locked" as well where the file system has no locks.  A file of its own beside the
+ * journal tells: closing a second descriptor of the journal would drop the locks of another pool
+ * here. */
 static bool has_locks(const char *path)
 {
     char name[4096 + 16];
@@ -29,7 +30,8 @@ static bool has_locks(const char *path)
     int file = length > 0 && (size_t)length < sizeof name ? mkostemp(name, O_CLOEXEC) : -1;
     if (file < 0)
         return true; /* so it seems */
-    bool has = fcntl(file, F_SETLK, &lock) == 0 || (errno != ENOLCK && errno != ENOSYS && errno != EOPNOTSUPP);
+    bool has = fcntl(file, F_SETLK, &lock) == 0 ||
+               (errno != ENOLCK && errno != ENOSYS && errno != EOPNOTSUPP);
     (void)close(file);
     (void)unlink(name);
     return has;
@@ -38,7 +40,8 @@ static bool has_locks(const char *path)
 /* What it means, and what to do. */
 static const char *advice(int code, const char *path)
 {
-    if (code == SQLITE_IOERR_LOCK || code == SQLITE_IOERR_RDLOCK || code == SQLITE_IOERR_CHECKRESERVEDLOCK)
+    if (code == SQLITE_IOERR_LOCK || code == SQLITE_IOERR_RDLOCK ||
+        code == SQLITE_IOERR_CHECKRESERVEDLOCK)
         return NO_LOCKS;
     switch (code & 0xff) {
     case SQLITE_CANTOPEN:
@@ -52,7 +55,8 @@ static const char *advice(int code, const char *path)
     case SQLITE_NOTADB:
         return "it is no journal: give another path, or move it away";
     case SQLITE_CORRUPT:
-        return "it is damaged: move it and its -wal file away to begin anew (sqlite3's .recover may save what is in it)";
+        return "it is damaged: move it and its -wal file away to begin anew (sqlite3's .recover "
+               "may save what is in it)";
     case SQLITE_FULL:
         return "its disk is full: make room, then start again with the same journal";
     default:
@@ -64,17 +68,19 @@ static rp_status failed(const struct rpi_journal_db *ledger, const char *what)
 {
     int code = sqlite3_extended_errcode(ledger->db), number = sqlite3_system_errno(ledger->db);
     bool system = ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR) && number;
-    return rpi_error(RP_ERR_IO, "the journal %s cannot be %s: %s%s%s (SQLite error %d); %s", ledger->path, what,
-                     sqlite3_errmsg(ledger->db), system ? ": " : "", system ? strerror(number) : "", code,
-                     advice(code, ledger->path));
+    return rpi_error(RP_ERR_IO, "the journal %s cannot be %s: %s%s%s (SQLite error %d); %s",
+                     ledger->path, what, sqlite3_errmsg(ledger->db), system ? ": " : "",
+                     system ? strerror(number) : "", code, advice(code, ledger->path));
 }
 
 static rp_status run(const struct rpi_journal_db *ledger, const char *sql, const char *what)
 {
-    return sqlite3_exec(ledger->db, sql, NULL, NULL, NULL) == SQLITE_OK ? RP_OK : failed(ledger, what);
+    return sqlite3_exec(ledger->db, sql, NULL, NULL, NULL) == SQLITE_OK ? RP_OK
+                                                                        : failed(ledger, what);
 }
 
-static rp_status prepare(const struct rpi_journal_db *ledger, const char *sql, sqlite3_stmt **statement)
+static rp_status prepare(const struct rpi_journal_db *ledger, const char *sql,
+                         sqlite3_stmt **statement)
 {
     int code = sqlite3_prepare_v3(ledger->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
     return code == SQLITE_OK ? RP_OK : failed(ledger, "read");
@@ -98,14 +104,16 @@ static rp_status ask_number(const struct rpi_journal_db *ledger, const char *sql
 
 static rp_status make(const struct rpi_journal_db *ledger)
 {
-    return run(ledger,
-               "BEGIN IMMEDIATE;"
-               "CREATE TABLE outcome(function TEXT NOT NULL, key BLOB NOT NULL, argument BLOB NOT NULL,"
-               " result BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY(function, key));"
-               "PRAGMA application_id = " NUMBER(APPLICATION) ";"
-                                                              "PRAGMA user_version = " NUMBER(FORMAT) ";"
-                                                                                                      "COMMIT",
-               "made");
+    return run(
+        ledger,
+        "BEGIN IMMEDIATE;"
+        "CREATE TABLE outcome(function TEXT NOT NULL, key BLOB NOT NULL, argument BLOB NOT NULL,"
+        " result BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY(function, key));"
+        "PRAGMA application_id = " NUMBER(APPLICATION) ";"
+                                                       "PRAGMA user_version = " NUMBER(
+                                                           FORMAT) ";"
+                                                                   "COMMIT",
+        "made");
 }
 
 /* Nothing is written before it is known to be a journal. */
@@ -122,10 +130,13 @@ static rp_status identify(const struct rpi_journal_db *ledger)
     if (application == 0 && format == 0 && tables == 0)
         return make(ledger);
     if (application != APPLICATION)
-        return rpi_error(RP_ERR_IO, "the journal %s is a database of another program: give another path", ledger->path);
+        return rpi_error(RP_ERR_IO,
+                         "the journal %s is a database of another program: give another path",
+                         ledger->path);
     if (format != FORMAT)
         return rpi_error(RP_ERR_IO,
-                         "the journal %s has format %lld, this rankpool (%s) knows format %d only: use the rankpool that "
+                         "the journal %s has format %lld, this rankpool (%s) knows format %d only: "
+                         "use the rankpool that "
                          "wrote it, or another path",
                          ledger->path, (long long)format, rp_version(), FORMAT);
     return RP_OK;
@@ -140,30 +151,37 @@ static rp_status set_mode(const struct rpi_journal_db *ledger)
     if (sqlite3_step(statement) != SQLITE_ROW)
         status = failed(ledger, "written");
     else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0)
-        status = rpi_error(RP_ERR_IO, "the journal %s cannot be put in WAL mode: its file system does not allow it",
-                           ledger->path);
+        status = rpi_error(
+            RP_ERR_IO,
+            "the journal %s cannot be put in WAL mode: its file system does not allow it",
+            ledger->path);
     (void)sqlite3_finalize(statement);
     /* writing what stands there already shows now whether writing works */
-    return status == RP_OK ? run(ledger, "PRAGMA synchronous = FULL; PRAGMA user_version = " NUMBER(FORMAT), "written")
-                           : status;
+    return status == RP_OK
+               ? run(ledger, "PRAGMA synchronous = FULL; PRAGMA user_version = " NUMBER(FORMAT),
+                     "written")
+               : status;
 }
 
 static rp_status set_up(struct rpi_journal_db *ledger)
 {
     rp_status status = run(ledger, "PRAGMA locking_mode = EXCLUSIVE", "opened");
     if (status == RP_OK && sqlite3_db_readonly(ledger->db, "main") == 1)
-        status = rpi_error(RP_ERR_IO, "the journal %s is read-only: the file and its directory must be writable",
-                           ledger->path);
+        status = rpi_error(
+            RP_ERR_IO, "the journal %s is read-only: the file and its directory must be writable",
+            ledger->path);
     if (status == RP_OK)
         status = identify(ledger);
     if (status == RP_OK)
         status = set_mode(ledger);
     if (status == RP_OK)
-        status = prepare(ledger, "SELECT argument, result, seal FROM outcome WHERE function = ?1 AND key = ?2",
-                         &ledger->find);
+        status = prepare(
+            ledger, "SELECT argument, result, seal FROM outcome WHERE function = ?1 AND key = ?2",
+            &ledger->find);
     if (status == RP_OK)
         status = prepare(ledger,
-                         "INSERT OR REPLACE INTO outcome(function, key, argument, result, seal) VALUES(?1, ?2, ?3, ?4, ?5)",
+                         "INSERT OR REPLACE INTO outcome(function, key, argument, result, seal) "
+                         "VALUES(?1, ?2, ?3, ?4, ?5)",
                          &ledger->put);
     return status;
 }
@@ -200,11 +218,13 @@ void rpi_journal_db_close(struct rpi_journal_db *ledger)
 /* ---- reading */
 
 rp_status rpi_journal_db_each(struct rpi_journal_db *ledger,
-                              bool (*see)(void *context, const char *function, const rp_bytes *key), void *context)
+                              bool (*see)(void *context, const char *function, const rp_bytes *key),
+                              void *context)
 {
     sqlite3_stmt *statement;
     int code;
-    rp_status status = prepare(ledger, "SELECT function, key FROM outcome", &statement); /* it reads the index alone */
+    rp_status status = prepare(ledger, "SELECT function, key FROM outcome",
+                               &statement); /* it reads the index alone */
     if (status != RP_OK)
         return status;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW && status == RP_OK) {
@@ -227,7 +247,8 @@ static rp_bytes column(sqlite3_stmt *statement, int number)
     return bytes;
 }
 
-static rp_status seal(const struct rpi_journal_db_title *title, const rp_bytes *result, uint8_t digest[RPI_SHA256])
+static rp_status seal(const struct rpi_journal_db_title *title, const rp_bytes *result,
+                      uint8_t digest[RPI_SHA256])
 {
     const rp_bytes pieces[] = {
         { .data = title->function, .size = strlen(title->function) },
@@ -244,8 +265,8 @@ static bool is(const rp_bytes *bytes, const uint8_t digest[RPI_SHA256])
 }
 
 /* The statement is at a row. */
-static rp_status judge(sqlite3_stmt *row, const struct rpi_journal_db_title *title, enum rpi_journal_db_found *found,
-                       rp_bytes *result)
+static rp_status judge(sqlite3_stmt *row, const struct rpi_journal_db_title *title,
+                       enum rpi_journal_db_found *found, rp_bytes *result)
 {
     uint8_t digest[RPI_SHA256];
     struct rpi_journal_db_title there = *title;
@@ -265,10 +286,13 @@ static rp_status judge(sqlite3_stmt *row, const struct rpi_journal_db_title *tit
 static int bind_title(sqlite3_stmt *statement, const struct rpi_journal_db_title *title)
 {
     int code = sqlite3_bind_text(statement, 1, title->function, -1, SQLITE_STATIC);
-    return code == SQLITE_OK ? sqlite3_bind_blob64(statement, 2, title->key.data, title->key.size, SQLITE_STATIC) : code;
+    return code == SQLITE_OK
+               ? sqlite3_bind_blob64(statement, 2, title->key.data, title->key.size, SQLITE_STATIC)
+               : code;
 }
 
-rp_status rpi_journal_db_find(struct rpi_journal_db *ledger, const struct rpi_journal_db_title *title,
+rp_status rpi_journal_db_find(struct rpi_journal_db *ledger,
+                              const struct rpi_journal_db_title *title,
                               enum rpi_journal_db_found *found, rp_bytes *result)
 {
     if (bind_title(ledger->find, title) != SQLITE_OK)
@@ -293,8 +317,8 @@ void rpi_journal_db_seen(struct rpi_journal_db *ledger)
 
 /* ---- writing */
 
-rp_status rpi_journal_db_put(struct rpi_journal_db *ledger, const struct rpi_journal_db_title *title,
-                             const rp_bytes *result)
+rp_status rpi_journal_db_put(struct rpi_journal_db *ledger,
+                             const struct rpi_journal_db_title *title, const rp_bytes *result)
 {
     uint8_t digest[RPI_SHA256];
     sqlite3_stmt *put = ledger->put;
@@ -309,7 +333,8 @@ rp_status rpi_journal_db_put(struct rpi_journal_db *ledger, const struct rpi_jou
     if (code == SQLITE_OK)
         code = sqlite3_bind_blob(put, 3, title->argument, RPI_SHA256, SQLITE_STATIC);
     if (code == SQLITE_OK) /* a NULL pointer would be NULL, not empty */
-        code = sqlite3_bind_blob64(put, 4, result->size ? result->data : "", result->size, SQLITE_STATIC);
+        code = sqlite3_bind_blob64(put, 4, result->size ? result->data : "", result->size,
+                                   SQLITE_STATIC);
     if (code == SQLITE_OK)
         code = sqlite3_bind_blob(put, 5, digest, RPI_SHA256, SQLITE_STATIC);
     if (code != SQLITE_OK || sqlite3_step(put) != SQLITE_DONE)

@@ -9,14 +9,15 @@
  *       seal     BLOB,    -- SHA-256 of the four above, each with its length before it
  *       PRIMARY KEY(function, key));
  *
- * Only outcomes of RP_OK are in it.  It is in WAL mode, synchronous = FULL, and locked by its one user from open to close, so there is no
- * -shm file.  What a death leaves, and what the next open makes of it:
- *   while the file is made:     an empty database, maybe with a -journal file: taken for a new one
- *   before a commit:            the last commit; what came later is in the -wal file without a commit mark, and is ignored
- *   after a commit:             everything, in the file and its -wal file, which belong together: copy or move both
- *   while a checkpoint copies the -wal file into the file: everything, for the -wal file is still whole
- *   after the close:            the file alone
- * A page that a disk has damaged shows at open (the index), or by its seal when the outcome is looked up: it is run again.
+ * Only outcomes of RP_OK are in it.  It is in WAL mode, synchronous = FULL, and locked by its one
+ * user from open to close, so there is no -shm file.  What a death leaves, and what the next open
+ * makes of it: while the file is made:     an empty database, maybe with a -journal file: taken for
+ * a new one before a commit:            the last commit; what came later is in the -wal file
+ * without a commit mark, and is ignored after a commit:             everything, in the file and its
+ * -wal file, which belong together: copy or move both while a checkpoint copies the -wal file into
+ * the file: everything, for the -wal file is still whole after the close:            the file alone
+ * A page that a disk has damaged shows at open (the index), or by its seal when the outcome is
+ * looked up: it is run again.
  *
  * Functions that give RP_ERR_IO set a message that names the file.  One thread at a time. */
 #ifndef RPI_JOURNAL_DB_H
@@ -47,9 +48,11 @@ RP_MUST_USE rp_status rpi_journal_db_open(struct rpi_journal_db *ledger, const c
 /* What is not committed is dropped. */
 void rpi_journal_db_close(struct rpi_journal_db *ledger);
 
-/* Calls see for every outcome's function and key until it is refused: RP_ERR_NOMEM then.  RP_ERR_IO. */
+/* Calls see for every outcome's function and key until it is refused: RP_ERR_NOMEM then.
+ * RP_ERR_IO. */
 RP_MUST_USE rp_status rpi_journal_db_each(struct rpi_journal_db *ledger,
-                                          bool (*see)(void *context, const char *function, const rp_bytes *key),
+                                          bool (*see)(void *context, const char *function,
+                                                      const rp_bytes *key),
                                           void *context);
 
 enum rpi_journal_db_found {
@@ -59,14 +62,17 @@ enum rpi_journal_db_found {
     RPI_FOUND
 };
 
-/* Looks for an outcome, uncommitted ones too; OTHER: its argument was another.  The result is valid until rpi_journal_db_seen.
- * RP_ERR_IO, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_journal_db_find(struct rpi_journal_db *ledger, const struct rpi_journal_db_title *title,
+/* Looks for an outcome, uncommitted ones too; OTHER: its argument was another.  The result is valid
+ * until rpi_journal_db_seen. RP_ERR_IO, RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_journal_db_find(struct rpi_journal_db *ledger,
+                                          const struct rpi_journal_db_title *title,
                                           enum rpi_journal_db_found *found, rp_bytes *result);
 void rpi_journal_db_seen(struct rpi_journal_db *ledger);
 
-/* Writes an outcome, which replaces an older one of its key; it counts from the next commit on.  RP_ERR_IO, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_journal_db_put(struct rpi_journal_db *ledger, const struct rpi_journal_db_title *title,
+/* Writes an outcome, which replaces an older one of its key; it counts from the next commit on.
+ * RP_ERR_IO, RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_journal_db_put(struct rpi_journal_db *ledger,
+                                         const struct rpi_journal_db_title *title,
                                          const rp_bytes *result);
 RP_MUST_USE rp_status rpi_journal_db_commit(struct rpi_journal_db *ledger);
 

@@ -45,8 +45,8 @@ struct rpi_trace {
 static void give_up(struct rpi_trace *trace)
 {
     rpi_say(&trace->log, RP_LOG_WARNING,
-            "the trace %s cannot be written: %s.  What is in it can be loaded; the pool goes on", trace->path,
-            strerror(errno));
+            "the trace %s cannot be written: %s.  What is in it can be loaded; the pool goes on",
+            trace->path, strerror(errno));
     (void)close(trace->file);
     trace->file = -1;
     trace->used = 0;
@@ -110,7 +110,8 @@ static void put_text(struct rpi_trace *trace, const char *text)
 static void put_time(struct rpi_trace *trace, const char *name, double seconds)
 {
     uint64_t ns = seconds > 0 ? (uint64_t)(seconds * 1e9) : 0;
-    put(trace, "\"%s\":%llu.%03llu", name, (unsigned long long)(ns / 1000), (unsigned long long)(ns % 1000));
+    put(trace, "\"%s\":%llu.%03llu", name, (unsigned long long)(ns / 1000),
+        (unsigned long long)(ns % 1000));
 }
 
 /* ---- beginning and end */
@@ -132,7 +133,8 @@ rp_status rpi_trace_open(const struct rpi_alloc *alloc, const struct rpi_log *lo
         *trace = new;
         return RP_OK;
     }
-    rp_status status = rpi_error(RP_ERR_IO, "the trace %s cannot be made: %s", path, strerror(errno));
+    rp_status status = rpi_error(RP_ERR_IO, "the trace %s cannot be made: %s", path,
+                                 strerror(errno));
     rpi_free(alloc, new);
     return status;
 }
@@ -143,7 +145,8 @@ void rpi_trace_close(struct rpi_trace *trace)
         return;
     struct rpi_alloc alloc = trace->alloc;
     if (begin_line(trace, trace->flushed)) {
-        put(trace, "{\"ph\":\"M\",\"name\":\"trace_end\",\"pid\":0,\"args\":{}}\n]\n"); /* the one line without a comma */
+        /* the one line without a comma */
+        put(trace, "{\"ph\":\"M\",\"name\":\"trace_end\",\"pid\":0,\"args\":{}}\n]\n");
         flush(trace, 0);
     }
     if (trace->file >= 0 && close(trace->file) != 0)
@@ -171,7 +174,8 @@ static int group_of(struct rpi_trace *trace, const char *host)
         if (strcmp(trace->hosts[group], host) == 0)
             return group;
     trace->hosts[trace->groups] = host;
-    put(trace, "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":", trace->groups);
+    put(trace,
+        "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":", trace->groups);
     put_text(trace, host);
     put(trace, "}},\n");
     return trace->groups++;
@@ -182,15 +186,20 @@ void rpi_trace_name(struct rpi_trace *trace, int worker, const char *host, int64
     if (!begin_line(trace, trace->flushed))
         return;
     int group = trace->rows[worker].group = group_of(trace, host);
-    put(trace, "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"%s %d (pid %lld)\"}},\n",
+    put(trace,
+        "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"%s %d "
+        "(pid %lld)\"}},\n",
         group, worker, worker ? "worker" : "rank", worker, (long long)pid);
-    put(trace, "{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":%d,\"tid\":%d,\"args\":{\"sort_index\":%d}},\n", group,
-        worker, worker);
+    put(trace,
+        "{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":%d,\"tid\":%d,\"args\":{\"sort_"
+        "index\":%d}},\n",
+        group, worker, worker);
 }
 
 /* ---- events */
 
-static void draw(struct rpi_trace *trace, int worker, const struct rpi_traced *task, double start, double now)
+static void draw(struct rpi_trace *trace, int worker, const struct rpi_traced *task, double start,
+                 double now)
 {
     if (!begin_line(trace, now))
         return;
@@ -200,7 +209,9 @@ static void draw(struct rpi_trace *trace, int worker, const struct rpi_traced *t
     put_time(trace, "ts", start);
     put(trace, ",");
     put_time(trace, "dur", task->ran);
-    put(trace, ",\"args\":{\"number\":%llu,\"attempt\":%d,\"status\":", (unsigned long long)task->number, task->attempt);
+    put(trace,
+        ",\"args\":{\"number\":%llu,\"attempt\":%d,\"status\":", (unsigned long long)task->number,
+        task->attempt);
     put_text(trace, rp_strerror(task->status));
     if (task->items)
         put(trace, ",\"items\":%u", task->items);
@@ -235,14 +246,16 @@ void rpi_trace_drawn(struct rpi_trace *trace, int worker, double now)
 
 void rpi_trace_counts(struct rpi_trace *trace, uint64_t queued, uint64_t sent, double now)
 {
-    if ((queued == trace->queued && sent == trace->sent) || now - trace->counted < COUNT_STEP || !begin_line(trace, now))
+    if ((queued == trace->queued && sent == trace->sent) || now - trace->counted < COUNT_STEP ||
+        !begin_line(trace, now))
         return;
     trace->counted = now;
     trace->queued = queued;
     trace->sent = sent;
     put(trace, "{\"ph\":\"C\",\"name\":\"tasks\",\"pid\":0,");
     put_time(trace, "ts", now - trace->opened);
-    put(trace, ",\"args\":{\"queued\":%llu,\"sent\":%llu}},\n", (unsigned long long)queued, (unsigned long long)sent);
+    put(trace, ",\"args\":{\"queued\":%llu,\"sent\":%llu}},\n", (unsigned long long)queued,
+        (unsigned long long)sent);
 }
 
 void rpi_trace_event(struct rpi_trace *trace, int worker, const char *what, double now)

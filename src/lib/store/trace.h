@@ -1,14 +1,16 @@
-/* The trace file: Chrome's and Perfetto's JSON array format, one event a line.  It is written in whole lines, so that what a death leaves
- * can be loaded too: both programs accept an array without its end.  If writing fails it says so once and writes no more.
+/* The trace file: Chrome's and Perfetto's JSON array format, one event a line.  It is written in
+ * whole lines, so that what a death leaves can be loaded too: both programs accept an array without
+ * its end.  If writing fails it says so once and writes no more.
  *
  *   pid  a host, in the order of the ranks       tid  a worker
  *   "M"  names of hosts and workers              "X"  a task, or a map's chunk of items
  *   "C"  tasks queued and sent, every millisecond at the most
  *   "i"  what became of a worker, and the pool's end
  *
- * Times are rank 0's, from the pool's opening.  When a task began nobody has said: the tasks whose results came in one message are laid
- * behind one another, by the times that they ran, so that the last of them ends when the message was read, or begins where the one before
- * it ended.  Very short tasks have their batch's mean time.
+ * Times are rank 0's, from the pool's opening.  When a task began nobody has said: the tasks whose
+ * results came in one message are laid behind one another, by the times that they ran, so that the
+ * last of them ends when the message was read, or begins where the one before it ended.  Very short
+ * tasks have their batch's mean time.
  *
  * One thread at a time: the pool's lock sees to that. */
 #ifndef RPI_TRACE_H
@@ -20,12 +22,13 @@
 struct rpi_trace;
 
 /* Makes the file, or empties it.  RP_ERR_IO, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_trace_open(const struct rpi_alloc *alloc, const struct rpi_log *log, const char *path,
-                                     struct rpi_trace **trace);
+RP_MUST_USE rp_status rpi_trace_open(const struct rpi_alloc *alloc, const struct rpi_log *log,
+                                     const char *path, struct rpi_trace **trace);
 /* NULL: no effect. */
 void rpi_trace_close(struct rpi_trace *trace);
 
-/* Before any event: how many workers there are, and the names of each, from 0; hosts that are equal share a group.  RP_ERR_NOMEM. */
+/* Before any event: how many workers there are, and the names of each, from 0; hosts that are equal
+ * share a group.  RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_trace_begin(struct rpi_trace *trace, int workers, double opened);
 void rpi_trace_name(struct rpi_trace *trace, int worker, const char *host, int64_t pid);
 

@@ -69,7 +69,8 @@ void rpi_attempt_note(struct rpi_attempt *loss, int worker)
     loss->times++;
 }
 
-const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *losses, const struct rpi_attempt *loss)
+const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *losses,
+                                            const struct rpi_attempt *loss)
 {
     if (losses->count == 0)
         return NULL;

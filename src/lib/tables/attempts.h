@@ -1,5 +1,5 @@
-/* What is known of tasks whose worker was lost, or silent too long, while they may have been running there: how often, and where.  Each
- * stands here until it is settled. */
+/* What is known of tasks whose worker was lost, or silent too long, while they may have been
+ * running there: how often, and where.  Each stands here until it is settled. */
 #ifndef RPI_ATTEMPTS_H
 #define RPI_ATTEMPTS_H
 
@@ -31,7 +31,8 @@ struct rpi_attempt *rpi_attempts_find(const struct rpi_attempts *losses, uint64_
 struct rpi_attempt *rpi_attempts_of(struct rpi_attempts *losses, uint64_t id);
 void rpi_attempt_note(struct rpi_attempt *loss, int worker);
 /* All of them in some order: the one behind `loss` (NULL: the first), or NULL. */
-const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *losses, const struct rpi_attempt *loss);
+const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *losses,
+                                            const struct rpi_attempt *loss);
 /* Whether it was in there. */
 bool rpi_attempts_forget(struct rpi_attempts *losses, uint64_t id);
 

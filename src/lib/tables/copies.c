@@ -7,7 +7,8 @@ struct copy {
     uint8_t attempt;
 };
 
-bool rpi_copies_add(struct rpi_roster *roster, int worker, uint64_t id, uint8_t attempt, uint32_t batch)
+bool rpi_copies_add(struct rpi_roster *roster, int worker, uint64_t id, uint8_t attempt,
+                    uint32_t batch)
 {
     struct copy *copy = rpi_reserve(&roster->alloc, sizeof *copy);
     if (!copy)
@@ -34,7 +35,8 @@ bool rpi_copies_has(const struct rpi_roster *roster, int worker, uint64_t id, ui
     return find(roster, worker, id, attempt);
 }
 
-bool rpi_copies_take(struct rpi_roster *roster, int worker, uint64_t id, uint8_t attempt, uint32_t *batch)
+bool rpi_copies_take(struct rpi_roster *roster, int worker, uint64_t id, uint8_t attempt,
+                     uint32_t *batch)
 {
     struct copy *copy = find(roster, worker, id, attempt);
     if (!copy)

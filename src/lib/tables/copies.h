@@ -1,14 +1,17 @@
-/* Tasks at a worker that nobody waits for there: they were started again elsewhere while it was silent, or are settled already.  Their
- * results, when they come after all, are known by this, and give the worker its credit back. */
+/* Tasks at a worker that nobody waits for there: they were started again elsewhere while it was
+ * silent, or are settled already.  Their results, when they come after all, are known by this, and
+ * give the worker its credit back. */
 #ifndef RPI_COPIES_H
 #define RPI_COPIES_H
 
 #include "tables/roster.h"
 
 /* false: no memory, nothing changed. */
-RP_MUST_USE bool rpi_copies_add(struct rpi_roster *roster, int worker, uint64_t id, uint8_t attempt, uint32_t batch);
+RP_MUST_USE bool rpi_copies_add(struct rpi_roster *roster, int worker, uint64_t id, uint8_t attempt,
+                                uint32_t batch);
 /* Takes the copy out and tells which batch carried it; false: there is none. */
-bool rpi_copies_take(struct rpi_roster *roster, int worker, uint64_t id, uint8_t attempt, uint32_t *batch);
+bool rpi_copies_take(struct rpi_roster *roster, int worker, uint64_t id, uint8_t attempt,
+                     uint32_t *batch);
 bool rpi_copies_has(const struct rpi_roster *roster, int worker, uint64_t id, uint8_t attempt);
 /* Takes any of the worker's. */
 bool rpi_copies_pop(struct rpi_roster *roster, int worker, uint32_t *batch);

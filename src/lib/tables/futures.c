@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-void rpi_futures_init(struct rpi_futures *futures, const struct rpi_alloc *alloc, uint32_t first_generation)
+void rpi_futures_init(struct rpi_futures *futures, const struct rpi_alloc *alloc,
+                      uint32_t first_generation)
 {
     *futures = (struct rpi_futures){ .alloc = *alloc,
                                      .free = RPI_NO_SLOT,
@@ -54,7 +55,8 @@ struct rpi_future *rpi_future_new(struct rpi_futures *futures, uint64_t *id)
 }
 
 /* Whether this pool has given such an id: each use of a slot has had the next generation. */
-static bool was_given(const struct rpi_futures *futures, const struct rpi_future *slot, uint32_t generation)
+static bool was_given(const struct rpi_futures *futures, const struct rpi_future *slot,
+                      uint32_t generation)
 {
     uint32_t uses = slot->generation - futures->first_generation;
     bool is_retired = uses == 0 && slot->state == RP_STALE;
@@ -64,14 +66,16 @@ static bool was_given(const struct rpi_futures *futures, const struct rpi_future
 const char *rpi_future_why_stale(const struct rpi_futures *futures, uint64_t id)
 {
     uint32_t index = (uint32_t)id;
-    const struct rpi_future *slot = index < futures->touched ? rpi_future_slot(futures, index) : NULL;
+    const struct rpi_future *slot = index < futures->touched ? rpi_future_slot(futures, index)
+                                                             : NULL;
     bool is_live = slot && rpi_future_of(futures, id);
     if (id == 0)
         return "it is {0}, which no call has set";
     if (is_live && slot->flags & RPI_FUTURE_STREAMED)
         return "it belongs to a stream, which delivers and releases it";
     if (is_live || (slot && was_given(futures, slot, (uint32_t)(id >> 32))))
-        return "it was released already: rp_get and rp_take do so as they give its result or its failure, and so do "
+        return "it was released already: rp_get and rp_take do so as they give its result or its "
+               "failure, and so do "
                "rp_release and a stream";
     return "it is of another pool";
 }

@@ -1,5 +1,6 @@
-/* The future table: id -> state -> outcome.  An id is a slot's index and generation; a slot is settled exactly once and then freed,
- * which makes its id stale.  Slots live in segments that never move and are not touched before their first use. */
+/* The future table: id -> state -> outcome.  An id is a slot's index and generation; a slot is
+ * settled exactly once and then freed, which makes its id stale.  Slots live in segments that never
+ * move and are not touched before their first use. */
 #ifndef RPI_FUTURES_H
 #define RPI_FUTURES_H
 
@@ -17,11 +18,13 @@ enum rpi_future_flag {
     RPI_FUTURE_CHUNK = 8,     /* of a map; known to no application */
     RPI_FUTURE_DETACHED = 16, /* submitted without a handle: a failure is logged */
     RPI_FUTURE_MAP = 32,
-    RPI_FUTURE_ARRIVING = 64,  /* its large result is on the way */
-    RPI_FUTURE_STREAMED = 128, /* an item of a stream, not delivered, or rp_map's own: freed by it */
+    RPI_FUTURE_ARRIVING = 64, /* its large result is on the way */
+    RPI_FUTURE_STREAMED =
+        128, /* an item of a stream, not delivered, or rp_map's own: freed by it */
 };
 
-/* A state beside those of rp_state: its success is known, but waits for the journal.  To the application it is RP_SENT. */
+/* A state beside those of rp_state: its success is known, but waits for the journal.  To the
+ * application it is RP_SENT. */
 #define RPI_STORING 100
 
 /* A failed task's done.data. */
@@ -89,7 +92,8 @@ struct rpi_futures {
 };
 
 /* `first_generation`: random, so that another pool's ids are stale here. */
-void rpi_futures_init(struct rpi_futures *futures, const struct rpi_alloc *alloc, uint32_t first_generation);
+void rpi_futures_init(struct rpi_futures *futures, const struct rpi_alloc *alloc,
+                      uint32_t first_generation);
 /* Frees all, the data of live outcomes included. */
 void rpi_futures_fini(struct rpi_futures *futures);
 
@@ -145,7 +149,8 @@ static inline struct rpi_future *rpi_future_next(struct rpi_futures *futures, ui
 void rpi_future_drop(struct rpi_futures *futures, const struct rpi_future *future);
 
 /* Frees the slot and what its outcome holds. */
-static inline void rpi_future_free(struct rpi_futures *futures, uint64_t id, struct rpi_future *future)
+static inline void rpi_future_free(struct rpi_futures *futures, uint64_t id,
+                                   struct rpi_future *future)
 {
     if (future->flags & RPI_FUTURE_BUFFER || future->status != RP_OK)
         rpi_future_drop(futures, future);

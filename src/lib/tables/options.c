@@ -31,9 +31,10 @@ static bool equal(double a, double b)
 static bool same(const struct rpi_options *a, const struct rpi_options *b)
 {
     return a->priority == b->priority && a->retries == b->retries && a->attempts == b->attempts &&
-           equal(a->cost, b->cost) && equal(a->time_limit, b->time_limit) && a->on_done == b->on_done &&
-           a->user == b->user && a->worker == b->worker && a->hard == b->hard && a->outbox == b->outbox &&
-           a->dependent == b->dependent && a->keyed == b->keyed && a->epoch == b->epoch;
+           equal(a->cost, b->cost) && equal(a->time_limit, b->time_limit) &&
+           a->on_done == b->on_done && a->user == b->user && a->worker == b->worker &&
+           a->hard == b->hard && a->outbox == b->outbox && a->dependent == b->dependent &&
+           a->keyed == b->keyed && a->epoch == b->epoch;
 }
 
 static uint32_t new_entry(struct rpi_option_table *table)
@@ -45,7 +46,8 @@ static uint32_t new_entry(struct rpi_option_table *table)
     }
     if (table->count >= table->capacity) {
         uint32_t capacity = table->capacity ? 2 * table->capacity : 16;
-        struct rpi_interned *entries = rpi_resize(&table->alloc, table->entries, capacity * sizeof *entries);
+        struct rpi_interned *entries = rpi_resize(&table->alloc, table->entries,
+                                                  capacity * sizeof *entries);
         if (!entries)
             return 0;
         table->entries = entries;
@@ -54,7 +56,8 @@ static uint32_t new_entry(struct rpi_option_table *table)
     return table->count++;
 }
 
-rp_status rpi_options_intern(struct rpi_option_table *table, const struct rpi_options *options, uint32_t *number)
+rp_status rpi_options_intern(struct rpi_option_table *table, const struct rpi_options *options,
+                             uint32_t *number)
 {
     uint32_t last = table->last;
     if (last && table->entries[last].held && same(options, &table->entries[last].options)) {

@@ -1,4 +1,5 @@
-/* Task options, interned: a task stores a number, and tasks submitted one after another with equal options share it. */
+/* Task options, interned: a task stores a number, and tasks submitted one after another with equal
+ * options share it. */
 #ifndef RPI_OPTIONS_H
 #define RPI_OPTIONS_H
 
@@ -21,7 +22,7 @@ struct rpi_options {
     struct rpi_deps_dependent *dependent; /* what it comes after, or NULL */
     struct rpi_keyed *keyed;              /* what the journal is to know of it, or NULL */
     struct rpi_completions *outbox;       /* of the stream that its outcome goes to */
-    uint64_t epoch;                       /* of its submission (shared_versions.h); 0: nothing was shared */
+    uint64_t epoch; /* of its submission (shared_versions.h); 0: nothing was shared */
 };
 
 struct rpi_interned;
@@ -36,14 +37,15 @@ void rpi_options_init(struct rpi_option_table *table, const struct rpi_alloc *al
 void rpi_options_fini(struct rpi_option_table *table);
 
 /* The number of these options, held once more; 0 in *number for options that are all default. */
-RP_MUST_USE rp_status rpi_options_intern(struct rpi_option_table *table, const struct rpi_options *options,
-                                         uint32_t *number);
+RP_MUST_USE rp_status rpi_options_intern(struct rpi_option_table *table,
+                                         const struct rpi_options *options, uint32_t *number);
 /* Once more; not 0. */
 void rpi_options_hold(struct rpi_option_table *table, uint32_t number);
 bool rpi_options_are_default(const struct rpi_options *options);
 /* One task's are to be the same but for the priority: *number is theirs afterwards.  RP_ERR_NOMEM:
  * nothing changed. */
-RP_MUST_USE rp_status rpi_options_raise(struct rpi_option_table *table, uint32_t *number, int32_t priority);
+RP_MUST_USE rp_status rpi_options_raise(struct rpi_option_table *table, uint32_t *number,
+                                        int32_t priority);
 /* `number` 0: the defaults. */
 const struct rpi_options *rpi_options_at(const struct rpi_option_table *table, uint32_t number);
 void rpi_options_release(struct rpi_option_table *table, uint32_t number);

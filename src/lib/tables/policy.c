@@ -4,14 +4,16 @@
 
 #include <float.h>
 
-/* Seconds of work a batch carries at the least, where there is enough: longer than a message costs, short enough to balance. */
+/* Seconds of work a batch carries at the least, where there is enough: longer than a message costs,
+ * short enough to balance. */
 #define SLICE  100e-6
 #define MOMENT 20e-6 /* seconds of work that rank 0 takes at once */
 #define WORTH  3.0   /* round trips of work behind the running task */
 #define MOVE   1e-6  /* seconds: what handing one task back and out again costs, with a margin */
 #define LONG   10.0  /* round trips: longer tasks go alone */
-#define APART                                                                                                              \
-    50.0 /* round trips: longer tasks are not prefetched at all; the worker idles for 2 % of the time at the most */
+/* round trips: longer tasks are not prefetched at all; the worker idles for 2 % of the time at the
+ * most */
+#define APART 50.0
 
 /* Long tasks go one by one, so that none waits behind another while a worker is free. */
 static struct rpi_grant one_by_one(const struct rpi_view *view)
@@ -36,8 +38,9 @@ struct rpi_grant rpi_policy_grant_here(double mean)
     return (struct rpi_grant){ .tasks = tasks_in(MOMENT, mean), .seconds = MOMENT };
 }
 
-/* What has outlasted its time hides a long task, and the others wait behind that.  Else it must pay: the worker waits a round trip for
- * its next task, and each task that moves costs rank 0 some time. */
+/* What has outlasted its time hides a long task, and the others wait behind that.  Else it must
+ * pay: the worker waits a round trip for its next task, and each task that moves costs rank 0 some
+ * time. */
 bool rpi_policy_recalls(const struct rpi_burden *burden, double *again)
 {
     double left = burden->due - burden->now, late = burden->due + burden->round_trip;
@@ -50,15 +53,17 @@ bool rpi_policy_recalls(const struct rpi_burden *burden, double *again)
     return false;
 }
 
-/* Short tasks share batches; towards the end of the queue the batches shrink, so that every worker has a part, but not below a round
- * trip's worth of work.  A worker that has something is given more only by the full batch: what comes meanwhile shares the next. */
+/* Short tasks share batches; towards the end of the queue the batches shrink, so that every worker
+ * has a part, but not below a round trip's worth of work.  A worker that has something is given
+ * more only by the full batch: what comes meanwhile shares the next. */
 struct rpi_grant rpi_policy_grant(const struct rpi_view *view)
 {
     const struct rpi_grant none = { 0 };
     if (view->mean < 0 || view->mean > LONG * view->round_trip)
         return one_by_one(view);
     bool brief = view->mean < view->round_trip;
-    if (view->in_flight >= RPI_DEPTH || (view->in_flight > 0 && (brief ? !view->fills : view->queued <= view->workers)))
+    if (view->in_flight >= RPI_DEPTH ||
+        (view->in_flight > 0 && (brief ? !view->fills : view->queued <= view->workers)))
         return none;
     double seconds = LONG * view->round_trip > SLICE ? LONG * view->round_trip : SLICE;
     uint32_t most = tasks_in(seconds, view->mean), least = tasks_in(view->round_trip, view->mean);

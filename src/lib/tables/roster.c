@@ -5,7 +5,8 @@
 rp_status rpi_roster_init(struct rpi_roster *roster, const struct rpi_alloc *alloc, int workers)
 {
     *roster = (struct rpi_roster){ .alloc = *alloc, .workers = workers, .present = workers };
-    roster->seats = rpi_zeroed(alloc, ((size_t)workers + 1) * (sizeof *roster->seats + sizeof *roster->deaths));
+    roster->seats = rpi_zeroed(alloc, ((size_t)workers + 1) *
+                                          (sizeof *roster->seats + sizeof *roster->deaths));
     if (!roster->seats)
         return rpi_no_memory("the roster of workers");
     roster->deaths = (void *)(roster->seats + workers + 1);
@@ -107,7 +108,8 @@ void rpi_roster_alone(struct rpi_roster *roster, int worker)
     place(roster, &roster->seats[worker]);
 }
 
-void rpi_roster_load(struct rpi_roster *roster, int worker, uint32_t tasks, double now, double seconds)
+void rpi_roster_load(struct rpi_roster *roster, int worker, uint32_t tasks, double now,
+                     double seconds)
 {
     struct rpi_seat *seat = &roster->seats[worker];
     seat->movable += tasks;

@@ -1,6 +1,6 @@
-/* The workers and how many batches are in flight at each.  Workers with equally many stand in one ring, so that the next one to
- * serve is found without a look at the others.  Who may not be served stands in none: one that is lost or suspect, and one with a task
- * that goes alone. */
+/* The workers and how many batches are in flight at each.  Workers with equally many stand in one
+ * ring, so that the next one to serve is found without a look at the others.  Who may not be served
+ * stands in none: one that is lost or suspect, and one with a task that goes alone. */
 #ifndef RPI_ROSTER_H
 #define RPI_ROSTER_H
 
@@ -35,11 +35,11 @@ struct rpi_seat {
     uint32_t movable;          /* tasks there that others may run */
     double due;                /* when all of them should be done, seconds */
     bool asked;                /* for what it has not started, and has not answered */
-    bool overdue;              /* when it was asked last, it should have been done with all it had */
-    bool halted;               /* since then it was not heard of: it gets nothing meanwhile */
-    uint32_t taken;            /* frames of its answer that were taken when memory ran out */
-    bool again;                /* memory ran out in its last batch of results, which comes again */
-    const char *host;          /* borrowed */
+    bool overdue;     /* when it was asked last, it should have been done with all it had */
+    bool halted;      /* since then it was not heard of: it gets nothing meanwhile */
+    uint32_t taken;   /* frames of its answer that were taken when memory ran out */
+    bool again;       /* memory ran out in its last batch of results, which comes again */
+    const char *host; /* borrowed */
 };
 
 struct rpi_roster {
@@ -50,14 +50,17 @@ struct rpi_roster {
     int lost;                             /* of them */
     int present;                          /* neither lost nor suspect */
     struct rpi_link rings[RPI_DEPTH + 1]; /* by batches in flight */
-    struct rpi_link loaded;               /* workers by their last batch, those left out that have nothing to hand back */
-    int idle, asked;                      /* workers */
+    /* workers by their last batch, those left out that have nothing to hand back */
+    struct rpi_link loaded;
+    int idle, asked; /* workers */
 };
 
-RP_MUST_USE rp_status rpi_roster_init(struct rpi_roster *roster, const struct rpi_alloc *alloc, int workers);
+RP_MUST_USE rp_status rpi_roster_init(struct rpi_roster *roster, const struct rpi_alloc *alloc,
+                                      int workers);
 void rpi_roster_fini(struct rpi_roster *roster);
 
-/* The worker with the fewest batches in flight, longest in that state; 0: every one has RPI_DEPTH, or may not be served. */
+/* The worker with the fewest batches in flight, longest in that state; 0: every one has RPI_DEPTH,
+ * or may not be served. */
 int rpi_roster_least(const struct rpi_roster *roster);
 
 static inline bool rpi_roster_has_idle(const struct rpi_roster *roster)
@@ -69,7 +72,8 @@ static inline bool rpi_roster_has_idle(const struct rpi_roster *roster)
 static inline bool rpi_roster_has_credit(const struct rpi_roster *roster, int worker)
 {
     const struct rpi_seat *seat = &roster->seats[worker];
-    return seat->presence == RPI_PRESENT && !seat->alone && !seat->halted && seat->in_flight < RPI_DEPTH;
+    return seat->presence == RPI_PRESENT && !seat->alone && !seat->halted &&
+           seat->in_flight < RPI_DEPTH;
 }
 
 /* Every worker is lost. */
@@ -82,14 +86,16 @@ void rpi_roster_sent(struct rpi_roster *roster, int worker); /* one batch more *
 void rpi_roster_done(struct rpi_roster *roster, int worker); /* one less */
 
 /* So many tasks more that others may run, of so many seconds. */
-void rpi_roster_load(struct rpi_roster *roster, int worker, uint32_t tasks, double now, double seconds);
+void rpi_roster_load(struct rpi_roster *roster, int worker, uint32_t tasks, double now,
+                     double seconds);
 /* It is asked for them, and is not looked at again until it gets more. */
 void rpi_roster_ask(struct rpi_roster *roster, int worker);
 void rpi_roster_answered(struct rpi_roster *roster, int worker);
 /* A result came from it: it may get more. */
 void rpi_roster_heard(struct rpi_roster *roster, int worker);
 void rpi_roster_set(struct rpi_roster *roster, int worker, enum rpi_presence presence);
-/* Another process, in which nothing is in flight, takes a lost worker's seat.  What it has done is counted on. */
+/* Another process, in which nothing is in flight, takes a lost worker's seat.  What it has done is
+ * counted on. */
 void rpi_roster_replace(struct rpi_roster *roster, int worker, int64_t pid);
 /* What it was just sent goes alone; over with the next rpi_roster_done. */
 void rpi_roster_alone(struct rpi_roster *roster, int worker);

@@ -11,7 +11,8 @@ static struct rpi_shared_version *version_of(const struct rpi_link *link)
     return RPI_MEMBER(link, struct rpi_shared_version, link);
 }
 
-void rpi_shared_versions_init(struct rpi_shared_versions *versions, const struct rpi_alloc *alloc, int workers)
+void rpi_shared_versions_init(struct rpi_shared_versions *versions, const struct rpi_alloc *alloc,
+                              int workers)
 {
     *versions = (struct rpi_shared_versions){ .alloc = *alloc, .workers = workers };
     rpi_list_init(&versions->live);
@@ -19,7 +20,8 @@ void rpi_shared_versions_init(struct rpi_shared_versions *versions, const struct
     rpi_list_init(&versions->dead);
 }
 
-void rpi_shared_version_free(const struct rpi_shared_versions *versions, struct rpi_shared_version *version)
+void rpi_shared_version_free(const struct rpi_shared_versions *versions,
+                             struct rpi_shared_version *version)
 {
     rpi_free(&versions->alloc, version->holders);
     rpi_free(&versions->alloc, version);
@@ -61,16 +63,19 @@ static bool has_tasks(const struct rpi_shared_versions *versions, uint64_t from,
     return false;
 }
 
-static bool has_older(const struct rpi_shared_versions *versions, const struct rpi_shared_version *version)
+static bool has_older(const struct rpi_shared_versions *versions,
+                      const struct rpi_shared_version *version)
 {
-    for (const struct rpi_link *link = version->link.previous; link != &versions->live; link = link->previous)
+    for (const struct rpi_link *link = version->link.previous; link != &versions->live;
+         link = link->previous)
         if (strcmp(version_of(link)->name, version->name) == 0)
             return true;
     return false;
 }
 
 /* That a name means nothing need not be known where it never meant anything. */
-static bool is_dead(const struct rpi_shared_versions *versions, const struct rpi_shared_version *version)
+static bool is_dead(const struct rpi_shared_versions *versions,
+                    const struct rpi_shared_version *version)
 {
     if (version->segment.size == 0 && !has_older(versions, version))
         return true;
@@ -109,7 +114,8 @@ static bool reserve_epoch(struct rpi_shared_versions *versions)
     if (versions->count < versions->capacity)
         return true;
     uint32_t capacity = versions->capacity ? 2 * versions->capacity : 8;
-    struct rpi_epoch *epochs = rpi_resize(&versions->alloc, versions->epochs, capacity * sizeof *epochs);
+    struct rpi_epoch *epochs = rpi_resize(&versions->alloc, versions->epochs,
+                                          capacity * sizeof *epochs);
     if (!epochs)
         return false;
     versions->epochs = epochs;
@@ -119,7 +125,8 @@ static bool reserve_epoch(struct rpi_shared_versions *versions)
 
 static bool any_current(const struct rpi_shared_versions *versions)
 {
-    for (const struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next)
+    for (const struct rpi_link *link = versions->live.next; link != &versions->live;
+         link = link->next)
         if (version_of(link)->until == FOR_EVER && version_of(link)->segment.size > 0)
             return true;
     return false;
@@ -159,28 +166,33 @@ void rpi_shared_versions_release(struct rpi_shared_versions *versions, uint64_t 
     if (i == versions->count || --versions->epochs[i].tasks || epoch == versions->current)
         return;
     versions->count--;
-    memmove(versions->epochs + i, versions->epochs + i + 1, (versions->count - i) * sizeof *versions->epochs);
+    memmove(versions->epochs + i, versions->epochs + i + 1,
+            (versions->count - i) * sizeof *versions->epochs);
     bury(versions);
 }
 
 /* ---- versions */
 
-static struct rpi_shared_version *current_of(const struct rpi_shared_versions *versions, const char *name)
+static struct rpi_shared_version *current_of(const struct rpi_shared_versions *versions,
+                                             const char *name)
 {
-    for (const struct rpi_link *link = versions->live.previous; link != &versions->live; link = link->previous)
+    for (const struct rpi_link *link = versions->live.previous; link != &versions->live;
+         link = link->previous)
         if (strcmp(version_of(link)->name, name) == 0)
             return version_of(link)->until == FOR_EVER ? version_of(link) : NULL;
     return NULL;
 }
 
-rp_status rpi_shared_versions_add(struct rpi_shared_versions *versions, const char *name, const struct rpi_shm *segment)
+rp_status rpi_shared_versions_add(struct rpi_shared_versions *versions, const char *name,
+                                  const struct rpi_shm *segment)
 {
     struct rpi_shared_version *old = current_of(versions, name);
     size_t length = strlen(name);
     if (segment->size == 0 && (!old || old->segment.size == 0))
         return RP_OK;
     if (!versions->told)
-        versions->told = rpi_zeroed(&versions->alloc, ((size_t)versions->workers + 1) * sizeof *versions->told);
+        versions->told = rpi_zeroed(&versions->alloc,
+                                    ((size_t)versions->workers + 1) * sizeof *versions->told);
     struct rpi_shared_version *version = rpi_zeroed(&versions->alloc, sizeof *version + length + 1);
     if (!versions->told || !version || !reserve_epoch(versions)) {
         rpi_free(&versions->alloc, version);
@@ -198,9 +210,11 @@ rp_status rpi_shared_versions_add(struct rpi_shared_versions *versions, const ch
     return RP_OK;
 }
 
-struct rpi_shared_version *rpi_shared_versions_find(const struct rpi_shared_versions *versions, uint64_t number)
+struct rpi_shared_version *rpi_shared_versions_find(const struct rpi_shared_versions *versions,
+                                                    uint64_t number)
 {
-    for (const struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next)
+    for (const struct rpi_link *link = versions->live.next; link != &versions->live;
+         link = link->next)
         if (version_of(link)->number == number)
             return version_of(link);
     return NULL;
@@ -210,6 +224,7 @@ struct rpi_holder *rpi_shared_version_holders(const struct rpi_shared_versions *
                                               struct rpi_shared_version *version)
 {
     if (!version->holders)
-        version->holders = rpi_zeroed(&versions->alloc, ((size_t)versions->workers + 1) * sizeof *version->holders);
+        version->holders = rpi_zeroed(&versions->alloc,
+                                      ((size_t)versions->workers + 1) * sizeof *version->holders);
     return version->holders;
 }

@@ -1,13 +1,13 @@
 /* The shared data sets as rank 0 keeps them.
  *
- * Each rp_share begins an epoch.  A version is what one rp_share gave to a name: it is current from its own epoch until the epoch of
- * the next rp_share of that name.  A task belongs to the epoch of its submission and sees the versions that were current then.  A
- * version that is no longer current is dead when no unsettled task belongs to an epoch that sees it.
+ * Each rp_share begins an epoch.  A version is what one rp_share gave to a name: it is current from
+ * its own epoch until the epoch of the next rp_share of that name.  A task belongs to the epoch of
+ * its submission and sees the versions that were current then.  A version that is no longer current
+ * is dead when no unsettled task belongs to an epoch that sees it.
  *
  *   epoch      1     2     3     4     5
  *   "a"        [ version 1 )[ version 3     ...
- *   "b"              [ version 2 )[4: gone) ...
- */
+ * "b"              [ version 2 )[4: gone) ... */
 #ifndef RPI_SHARED_VERSIONS_H
 #define RPI_SHARED_VERSIONS_H
 
@@ -46,24 +46,29 @@ struct rpi_epoch {
 struct rpi_shared_versions {
     struct rpi_alloc alloc;
     int workers;
-    uint64_t last;            /* the last epoch that began; 0: none */
-    uint64_t current;         /* to which a task submitted now belongs; 0: nothing is shared, and tasks carry nothing */
-    struct rpi_link live;     /* by number */
-    struct rpi_link dying;    /* dead, but somebody has not been told, or its bytes are still being sent */
-    struct rpi_link dead;     /* their segments are to be freed */
-    struct rpi_epoch *epochs; /* by number: those with unsettled tasks, and last of all the current one */
+    uint64_t last;        /* the last epoch that began; 0: none */
+    uint64_t current;     /* to which a task submitted now belongs; 0: nothing is shared, and tasks
+                             carry nothing */
+    struct rpi_link live; /* by number */
+    /* dead, but somebody has not been told, or its bytes are still being sent */
+    struct rpi_link dying;
+    struct rpi_link dead; /* their segments are to be freed */
+    /* by number: those with unsettled tasks, and last of all the current one */
+    struct rpi_epoch *epochs;
     uint32_t count, capacity;
     uint64_t *told; /* by worker: what began up to this epoch it knows */
     bool closed;    /* the pool ends: nothing is sent any more */
 };
 
-void rpi_shared_versions_init(struct rpi_shared_versions *versions, const struct rpi_alloc *alloc, int workers);
+void rpi_shared_versions_init(struct rpi_shared_versions *versions, const struct rpi_alloc *alloc,
+                              int workers);
 /* Segments are not its own: rpi_shared_versions_end comes first, and who made them frees them. */
 void rpi_shared_versions_fini(struct rpi_shared_versions *versions);
 
-/* Begins an epoch in which `name` means this segment (taken over), or with size 0 nothing.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_shared_versions_add(struct rpi_shared_versions *versions, const char *name,
-                                              const struct rpi_shm *segment);
+/* Begins an epoch in which `name` means this segment (taken over), or with size 0 nothing.
+ * RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_shared_versions_add(struct rpi_shared_versions *versions,
+                                              const char *name, const struct rpi_shm *segment);
 
 /* This epoch, the current one or one with unsettled tasks, has one more. */
 void rpi_shared_versions_hold(struct rpi_shared_versions *versions, uint64_t epoch);
@@ -71,15 +76,18 @@ void rpi_shared_versions_hold(struct rpi_shared_versions *versions, uint64_t epo
 void rpi_shared_versions_release(struct rpi_shared_versions *versions, uint64_t epoch);
 
 /* The live version of this number, or NULL. */
-struct rpi_shared_version *rpi_shared_versions_find(const struct rpi_shared_versions *versions, uint64_t number);
+struct rpi_shared_version *rpi_shared_versions_find(const struct rpi_shared_versions *versions,
+                                                    uint64_t number);
 /* Its holders, made at the first call; NULL: no memory. */
 struct rpi_holder *rpi_shared_version_holders(const struct rpi_shared_versions *versions,
                                               struct rpi_shared_version *version);
 
 /* Everything is dead now: for the pool's end. */
 void rpi_shared_versions_end(struct rpi_shared_versions *versions);
-/* The next dead version, or NULL; its segment is the caller's to free, then the version by rpi_shared_version_free. */
+/* The next dead version, or NULL; its segment is the caller's to free, then the version by
+ * rpi_shared_version_free. */
 struct rpi_shared_version *rpi_shared_versions_dead(struct rpi_shared_versions *versions);
-void rpi_shared_version_free(const struct rpi_shared_versions *versions, struct rpi_shared_version *version);
+void rpi_shared_version_free(const struct rpi_shared_versions *versions,
+                             struct rpi_shared_version *version);
 
 #endif

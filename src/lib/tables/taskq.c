@@ -40,7 +40,8 @@ static bool before(const struct rpi_rank *a, const struct rpi_rank *b)
 
 static uint32_t body_size(const struct rpi_entry *entry)
 {
-    return entry->flags & RPI_ENTRY_POINTS ? (uint32_t)sizeof entry->data : (entry->size + 7U) & ~7U;
+    return entry->flags & RPI_ENTRY_POINTS ? (uint32_t)sizeof entry->data
+                                           : (entry->size + 7U) & ~7U;
 }
 
 static struct rpi_block *tail_with(struct rpi_taskq *queue, uint32_t size)
@@ -48,7 +49,8 @@ static struct rpi_block *tail_with(struct rpi_taskq *queue, uint32_t size)
     struct rpi_block *tail = queue->tail;
     if (tail && size <= sizeof tail->bytes - tail->used)
         return tail;
-    struct rpi_block *block = queue->spare ? queue->spare : rpi_reserve(&queue->alloc, sizeof *block);
+    struct rpi_block *block = queue->spare ? queue->spare
+                                           : rpi_reserve(&queue->alloc, sizeof *block);
     if (!block)
         return NULL;
     queue->spare = NULL;
@@ -68,7 +70,8 @@ static rp_status push_plain(struct rpi_taskq *queue, const struct rpi_entry *ent
     struct rpi_block *block = tail_with(queue, HEADER + body);
     if (!block)
         return rpi_no_memory("the task queue");
-    uint8_t *to = rpi_taskq_put(block, entry->id, entry->function, (uint8_t)entry->flags, entry->size, body);
+    uint8_t *to = rpi_taskq_put(block, entry->id, entry->function, (uint8_t)entry->flags,
+                                entry->size, body);
     if (entry->flags & RPI_ENTRY_POINTS) {
         memcpy(to, &entry->data, sizeof entry->data);
     } else if (entry->size == 8) {
@@ -85,7 +88,8 @@ static bool advance(struct rpi_taskq *queue)
 {
     struct rpi_block *head = queue->head;
     if (!head->next) {
-        head->used = queue->at = queue->known_to = 0; /* the same bytes again, while they are in the cache */
+        head->used = queue->at = queue->known_to =
+            0; /* the same bytes again, while they are in the cache */
         return false;
     }
     if (queue->known == head) {
@@ -148,7 +152,8 @@ void rpi_places_fini(struct rpi_places *places)
 }
 
 /* Of an entry that is not wanted any more there is nothing to know: the slot may be another's. */
-static bool note_place(struct rpi_places *places, const struct rpi_futures *futures, uint64_t id, struct rpi_place at)
+static bool note_place(struct rpi_places *places, const struct rpi_futures *futures, uint64_t id,
+                       struct rpi_place at)
 {
     const struct rpi_future *future = rpi_future_of(futures, id);
     if (!future || future->state != RP_QUEUED)
@@ -172,7 +177,8 @@ static bool note_plain(struct rpi_taskq *queue, const struct rpi_futures *future
         while (queue->known_to < block->used) {
             uint8_t *header = block->bytes + queue->known_to;
             read_plain(header, &entry);
-            if (!note_place(queue->places, futures, entry.id, (struct rpi_place){ .plain = header }))
+            if (!note_place(queue->places, futures, entry.id,
+                            (struct rpi_place){ .plain = header }))
                 return false;
             queue->known_to += HEADER + body_size(&entry);
         }
@@ -185,7 +191,8 @@ static bool note_plain(struct rpi_taskq *queue, const struct rpi_futures *future
 }
 
 /* Those with a rank; those that come later are noted as they are pushed. */
-static bool note_ranked(struct rpi_taskq *queue, struct rpi_places *places, const struct rpi_futures *futures)
+static bool note_ranked(struct rpi_taskq *queue, struct rpi_places *places,
+                        const struct rpi_futures *futures)
 {
     for (size_t i = 0; i < queue->ranked; i++) {
         struct node *node = queue->heap[i].node;
@@ -246,7 +253,8 @@ static struct node *make_node(const struct rpi_alloc *alloc, const struct rpi_en
     return node;
 }
 
-static rp_status push_ranked(struct rpi_taskq *queue, const struct rpi_entry *entry, const struct rpi_rank *rank)
+static rp_status push_ranked(struct rpi_taskq *queue, const struct rpi_entry *entry,
+                             const struct rpi_rank *rank)
 {
     struct rpi_place *place = queue->places ? place_of(queue->places, entry->id) : NULL;
     if ((queue->places && !place) || !make_room(queue))
@@ -281,8 +289,9 @@ static void leave(const struct rpi_place *place)
     }
 }
 
-rp_status rpi_taskq_raise(struct rpi_taskq *queue, struct rpi_places *places, const struct rpi_futures *futures,
-                          uint64_t id, const struct rpi_rank *rank)
+rp_status rpi_taskq_raise(struct rpi_taskq *queue, struct rpi_places *places,
+                          const struct rpi_futures *futures, uint64_t id,
+                          const struct rpi_rank *rank)
 {
     struct rpi_entry entry;
     if ((!queue->places && !note_ranked(queue, places, futures)) || !note_plain(queue, futures))
@@ -306,7 +315,8 @@ static bool ranked_first(struct rpi_taskq *queue)
     return queue->ranked && (queue->heap[0].rank.priority >= 0 || !peek_plain(queue, &unused));
 }
 
-rp_status rpi_taskq_push(struct rpi_taskq *queue, const struct rpi_entry *entry, const struct rpi_rank *rank)
+rp_status rpi_taskq_push(struct rpi_taskq *queue, const struct rpi_entry *entry,
+                         const struct rpi_rank *rank)
 {
     if (rank->priority == 0 && !(rank->cost > 0) && !rank->back)
         return push_plain(queue, entry);
@@ -344,7 +354,8 @@ const uint8_t *rpi_taskq_run(const struct rpi_taskq *queue, uint32_t *bytes)
     return queue->head->bytes + queue->at;
 }
 
-void rpi_taskq_fini(struct rpi_taskq *queue, void (*drop)(void *context, const struct rpi_entry *entry), void *context)
+void rpi_taskq_fini(struct rpi_taskq *queue,
+                    void (*drop)(void *context, const struct rpi_entry *entry), void *context)
 {
     struct rpi_entry entry;
     while (rpi_taskq_peek(queue, &entry)) {

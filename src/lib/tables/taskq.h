@@ -1,7 +1,8 @@
 /* The ready queue: priority first, then longest cost, then order of submission.
  *
- * Tasks without rank (priority 0, cost 0: nearly all) stand one behind the other in blocks of bytes that never move; the others are
- * in a heap.  At priority 0 the heap goes first: what it holds there is costly, or was queued before (it came back). */
+ * Tasks without rank (priority 0, cost 0: nearly all) stand one behind the other in blocks of bytes
+ * that never move; the others are in a heap.  At priority 0 the heap goes first: what it holds
+ * there is costly, or was queued before (it came back). */
 #ifndef RPI_TASKQ_H
 #define RPI_TASKQ_H
 
@@ -36,9 +37,10 @@ struct rpi_rank {
     uint64_t order; /* lower first */
 };
 
-/* Entries without rank, each a header, then its argument or the pointer to it, padded to 8.  The header is a frame's (msg.h) of the task's
- * first attempt, with the entry's flags in place of the frame's: entries without flags are frames.
- * A block is so long that malloc maps it by itself: one that is read through goes back to the system, not into a heap whose end is in use. */
+/* Entries without rank, each a header, then its argument or the pointer to it, padded to 8.  The
+ * header is a frame's (msg.h) of the task's first attempt, with the entry's flags in place of the
+ * frame's: entries without flags are frames. A block is so long that malloc maps it by itself: one
+ * that is read through goes back to the system, not into a heap whose end is in use. */
 struct rpi_block {
     struct rpi_block *next;
     uint32_t used;
@@ -62,8 +64,8 @@ struct rpi_places {
 struct rpi_taskq {
     struct rpi_alloc alloc;
     struct rpi_places *places; /* NULL: not kept yet */
-    struct rpi_block
-        *known; /* the entries before `known_to` in this block, and those of the blocks before it, have their places */
+    struct rpi_block *known; /* the entries before `known_to` in this block, and those of the blocks
+                                before it, have their places */
     uint32_t known_to;
     struct rpi_block *head, *tail, *spare;
     uint32_t at;     /* in head */
@@ -76,15 +78,18 @@ struct rpi_taskq {
 
 void rpi_taskq_init(struct rpi_taskq *queue, const struct rpi_alloc *alloc);
 /* Calls drop(context, entry) for each entry left. */
-void rpi_taskq_fini(struct rpi_taskq *queue, void (*drop)(void *context, const struct rpi_entry *entry), void *context);
+void rpi_taskq_fini(struct rpi_taskq *queue,
+                    void (*drop)(void *context, const struct rpi_entry *entry), void *context);
 
-/* Copies data unless the flags say that it is pointed at.  Does not count: the owner of the counters knows what a map or a
- * cancelled task weighs.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_taskq_push(struct rpi_taskq *queue, const struct rpi_entry *entry, const struct rpi_rank *rank);
+/* Copies data unless the flags say that it is pointed at.  Does not count: the owner of the
+ * counters knows what a map or a cancelled task weighs.  RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_taskq_push(struct rpi_taskq *queue, const struct rpi_entry *entry,
+                                     const struct rpi_rank *rank);
 
-/* Writes an entry's header at the block's end, where there is room for it and for `body` bytes more; returns where these go. */
-static inline uint8_t *rpi_taskq_put(struct rpi_block *block, uint64_t id, uint16_t function, uint8_t flags, uint32_t size,
-                                     uint32_t body)
+/* Writes an entry's header at the block's end, where there is room for it and for `body` bytes
+ * more; returns where these go. */
+static inline uint8_t *rpi_taskq_put(struct rpi_block *block, uint64_t id, uint16_t function,
+                                     uint8_t flags, uint32_t size, uint32_t body)
 {
     uint8_t *to = block->bytes + block->used;
     block->used += RPI_TASKQ_HEADER + body;
@@ -103,7 +108,8 @@ static inline bool rpi_taskq_has_room(const struct rpi_taskq *queue)
 }
 
 /* rpi_taskq_push, counted, of nearly every task: no rank, no flags, 8 bytes. */
-static inline void rpi_taskq_push_short(struct rpi_taskq *queue, uint64_t id, uint16_t function, const void *data)
+static inline void rpi_taskq_push_short(struct rpi_taskq *queue, uint64_t id, uint16_t function,
+                                        const void *data)
 {
     memcpy(rpi_taskq_put(queue->tail, id, function, 0, 8, 8), data, 8);
     queue->tasks++;
@@ -120,12 +126,14 @@ void rpi_taskq_pop(struct rpi_taskq *queue);
 /* Gives a task that is queued here another, higher rank.  `places` are those of all queues of these
  * futures.  A queue's first is a walk through it, and what is pushed without rank is walked once.
  * Not between peek and pop.  RP_ERR_NOMEM: nothing changed. */
-RP_MUST_USE rp_status rpi_taskq_raise(struct rpi_taskq *queue, struct rpi_places *places, const struct rpi_futures *futures,
-                                      uint64_t id, const struct rpi_rank *rank);
+RP_MUST_USE rp_status rpi_taskq_raise(struct rpi_taskq *queue, struct rpi_places *places,
+                                      const struct rpi_futures *futures, uint64_t id,
+                                      const struct rpi_rank *rank);
 void rpi_places_fini(struct rpi_places *places);
 
-/* Where what rpi_taskq_peek gave, and the entries behind it, lie one after the other, so many bytes in all: entries without flags are
- * frames (msg.h) of a first attempt.  NULL: it stands by itself. */
+/* Where what rpi_taskq_peek gave, and the entries behind it, lie one after the other, so many
+ * bytes in all: entries without flags are frames (msg.h) of a first attempt.  NULL: it stands by
+ * itself. */
 const uint8_t *rpi_taskq_run(const struct rpi_taskq *queue, uint32_t *bytes);
 /* Removes the first so many bytes of these, whole entries. */
 static inline void rpi_taskq_skip(struct rpi_taskq *queue, uint32_t bytes)

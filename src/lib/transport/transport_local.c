@@ -41,25 +41,28 @@ static rp_status add(struct end *end, struct rpi_link *list, void *data, size_t 
     return RP_OK;
 }
 
-static rp_status local_send(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                            bool *done)
+static rp_status local_send(struct rpi_transport *transport, int peer, const void *data,
+                            size_t size, void *cookie, bool *done)
 {
     struct end *end = end_of(transport);
     (void)peer;
     *done = end->forgotten;
-    return end->forgotten ? RP_OK : add(end, &end->other->inbox, (void *)(uintptr_t)data, size, cookie);
+    return end->forgotten ? RP_OK
+                          : add(end, &end->other->inbox, (void *)(uintptr_t)data, size, cookie);
 }
 
-static rp_status local_send_large(struct rpi_transport *transport, int peer, const void *data, size_t size, void *cookie,
-                                  bool *done)
+static rp_status local_send_large(struct rpi_transport *transport, int peer, const void *data,
+                                  size_t size, void *cookie, bool *done)
 {
     struct end *end = end_of(transport);
     (void)peer;
     *done = end->forgotten;
-    return end->forgotten ? RP_OK : add(end, &end->other->large, (void *)(uintptr_t)data, size, cookie);
+    return end->forgotten ? RP_OK
+                          : add(end, &end->other->large, (void *)(uintptr_t)data, size, cookie);
 }
 
-static rp_status local_receive_large(struct rpi_transport *transport, int peer, void *data, size_t size, void *cookie)
+static rp_status local_receive_large(struct rpi_transport *transport, int peer, void *data,
+                                     size_t size, void *cookie)
 {
     struct end *end = end_of(transport);
     (void)peer;
@@ -94,7 +97,8 @@ static void drop(struct end *end, struct operation *operation)
     rpi_free(&end->alloc, operation);
 }
 
-static rp_status local_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
+static rp_status local_poll(struct rpi_transport *transport, const struct rpi_events *events,
+                            bool *any)
 {
     struct end *end = end_of(transport);
     *any = false;
@@ -124,7 +128,8 @@ static void local_forget(struct rpi_transport *transport, int peer)
     end_of(transport)->forgotten = true;
 }
 
-/* Both ends are in one process: where one waits, the other is to be driven, or another thread is at it. */
+/* Both ends are in one process: where one waits, the other is to be driven, or another thread is at
+ * it. */
 static bool local_doze(struct rpi_transport *transport)
 {
     (void)transport;

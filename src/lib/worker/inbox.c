@@ -77,7 +77,8 @@ static bool may_leave(const uint8_t *at, const struct rpi_frame *frame)
 }
 
 /* false: no memory to say so, it stays. */
-static bool hand_back(struct rpi_worker *worker, struct answer *answer, uint8_t *at, const struct rpi_frame *frame)
+static bool hand_back(struct rpi_worker *worker, struct answer *answer, uint8_t *at,
+                      const struct rpi_frame *frame)
 {
     const struct rpi_frame returned = { .id = frame->id, .attempt = frame->attempt };
     bool fits = answer->batch && rpi_writer_fits(&answer->writer, RPI_FRAME_HEADER);
@@ -90,12 +91,13 @@ static bool hand_back(struct rpi_worker *worker, struct answer *answer, uint8_t 
     return true;
 }
 
-/* ---- cutting chunks: what was lost once goes in pieces anyhow, and these are known by their futures */
+/* ---- cutting chunks: what was lost once goes in pieces anyhow, and these are known by their
+ * futures */
 
 static bool may_cut(const struct rpi_frame *frame)
 {
-    return frame->flags & RPI_FRAME_CHUNK && !(frame->flags & RPI_FRAME_CANCELLED) && frame->attempt == 1 &&
-           frame->chunk.count > 1;
+    return frame->flags & RPI_FRAME_CHUNK && !(frame->flags & RPI_FRAME_CANCELLED) &&
+           frame->attempt == 1 && frame->chunk.count > 1;
 }
 
 /* Says that the chunk keeps `items` of its items.  There is room. */
@@ -110,7 +112,8 @@ static void say_cut(struct answer *answer, uint64_t id, uint8_t attempt, uint32_
 static void cut_running(struct rpi_worker *worker, struct answer *answer)
 {
     struct rpi_task *running = &worker->running;
-    if (!worker->busy || !running->is_chunk || running->attempt != 1 || running->chunk.count < 2 || !worker->config.cut)
+    if (!worker->busy || !running->is_chunk || running->attempt != 1 || running->chunk.count < 2 ||
+        !worker->config.cut)
         return;
     uint32_t items = worker->config.cut(worker->config.context);
     if (items >= running->chunk.count)
@@ -119,10 +122,13 @@ static void cut_running(struct rpi_worker *worker, struct answer *answer)
     say_cut(answer, running->id, running->attempt, items);
 }
 
-/* One that has not begun and stays keeps its first item.  Its argument remains as long as it was.  false: no memory to say so. */
-static bool cut_waiting(struct rpi_worker *worker, struct answer *answer, uint8_t *at, const struct rpi_frame *frame)
+/* One that has not begun and stays keeps its first item.  Its argument remains as long as it was.
+ * false: no memory to say so. */
+static bool cut_waiting(struct rpi_worker *worker, struct answer *answer, uint8_t *at,
+                        const struct rpi_frame *frame)
 {
-    if (!rpi_writer_fits(&answer->writer, rpi_frame_size(RPI_FRAME_CHUNK, 0)) && !open_answer(worker, answer))
+    if (!rpi_writer_fits(&answer->writer, rpi_frame_size(RPI_FRAME_CHUNK, 0)) &&
+        !open_answer(worker, answer))
         return false;
     say_cut(answer, frame->id, frame->attempt, 1);
     rpi_put32(at + rpi_frame_size(frame->flags & (RPI_FRAME_NUMBER | RPI_FRAME_RAN), 0), 1);
@@ -142,7 +148,8 @@ rp_status rpi_inbox_give_back(struct rpi_worker *worker)
         bool stays = keep || !may_leave(at, &frame);
         if (rpi_inbox_has_left(at))
             continue;
-        if (stays ? may_cut(&frame) && !cut_waiting(worker, &answer, at, &frame) : !hand_back(worker, &answer, at, &frame))
+        if (stays ? may_cut(&frame) && !cut_waiting(worker, &answer, at, &frame)
+                  : !hand_back(worker, &answer, at, &frame))
             break; /* the rest stays */
         keep = keep && frame.flags & RPI_FRAME_CANCELLED;
     }
@@ -164,14 +171,17 @@ static bool meant(const struct cancel *cancel, uint64_t id, uint64_t number, boo
 }
 
 /* What cannot be handed back is marked, and not run when it comes up. */
-static void cancel_what_is_meant(struct rpi_worker *worker, const struct cancel *cancel, struct answer *answer)
+static void cancel_what_is_meant(struct rpi_worker *worker, const struct cancel *cancel,
+                                 struct answer *answer)
 {
     struct walk walk = begin(worker);
     struct rpi_frame frame;
-    if (worker->busy && meant(cancel, worker->running.id, worker->running.number, worker->running.is_chunk))
+    if (worker->busy &&
+        meant(cancel, worker->running.id, worker->running.number, worker->running.is_chunk))
         atomic_store_explicit(&worker->cancel, true, memory_order_relaxed);
     for (uint8_t *at; (at = next(&walk, &frame));)
-        if (!rpi_inbox_has_left(at) && meant(cancel, frame.id, frame.number, frame.flags & RPI_FRAME_CHUNK) &&
+        if (!rpi_inbox_has_left(at) &&
+            meant(cancel, frame.id, frame.number, frame.flags & RPI_FRAME_CHUNK) &&
             !(may_leave(at, &frame) && hand_back(worker, answer, at, &frame)))
             at[11] |= RPI_FRAME_CANCELLED;
 }
@@ -186,7 +196,9 @@ rp_status rpi_inbox_cancel(struct rpi_worker *worker, struct rpi_reader *reader)
     while (status == RP_OK && reader->left) {
         struct rpi_frame frame = { 0 };
         status = rpi_reader_frame(reader, &frame);
-        cancel = (struct cancel){ .map = frame.flags & RPI_FRAME_NUMBER, .id = frame.id, .number = frame.number };
+        cancel = (struct cancel){ .map = frame.flags & RPI_FRAME_NUMBER,
+                                  .id = frame.id,
+                                  .number = frame.number };
         if (status == RP_OK)
             cancel_what_is_meant(worker, &cancel, &answer);
     }

@@ -2,7 +2,8 @@
 
 #include "base/status.h"
 
-/* An outcome; its bytes are in its arrival's buffer, which is complete at once when they came inside a message. */
+/* An outcome; its bytes are in its arrival's buffer, which is complete at once when they came
+ * inside a message. */
 struct kept {
     struct rpi_link link;
     uint64_t id;
@@ -81,11 +82,14 @@ static struct list *find_list(struct rpi_inputs *outcomes, uint64_t task)
 
 /* ---- taking in */
 
-/* A large one, in a message of its own, is taken a second time too: its bytes are on their way, and need their room. */
-static rp_status keep(struct rpi_inputs *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
+/* A large one, in a message of its own, is taken a second time too: its bytes are on their way, and
+ * need their room. */
+static rp_status keep(struct rpi_inputs *outcomes, const struct rpi_frame *frame,
+                      struct rpi_arrival **arrival)
 {
     if (find_kept(outcomes, frame->id) && !(frame->flags & RPI_FRAME_LARGE))
-        return RP_OK; /* the message came before, when memory ran out in it, or this worker was never told to forget it */
+        return RP_OK; /* the message came before, when memory ran out in it, or this worker was
+                         never told to forget it */
     struct kept *kept = rpi_zeroed(&outcomes->alloc, sizeof *kept);
     void *buffer = kept ? rpi_buffer_new(&outcomes->alloc, frame->length) : NULL;
     if (!buffer) {
@@ -93,9 +97,10 @@ static rp_status keep(struct rpi_inputs *outcomes, const struct rpi_frame *frame
         return rpi_no_memory("another task's outcome");
     }
     kept->id = frame->id;
-    kept->arrival = (struct rpi_arrival){
-        .size = frame->length, .buffer = buffer, .complete = !(frame->flags & RPI_FRAME_LARGE), .outcome = true
-    };
+    kept->arrival = (struct rpi_arrival){ .size = frame->length,
+                                          .buffer = buffer,
+                                          .complete = !(frame->flags & RPI_FRAME_LARGE),
+                                          .outcome = true };
     rpi_list_init(&kept->arrival.link);
     rpi_list_append(bucket(outcomes->kept, frame->id), &kept->link);
     if (!kept->arrival.complete)
@@ -114,7 +119,8 @@ static rp_status note_list(struct rpi_inputs *outcomes, const struct rpi_frame *
         return RP_OK; /* it came before */
     if (frame->number != before || frame->flags & RPI_FRAME_LARGE || frame->length % 8)
         return rpi_reader_bad("the list of a task's inputs has a gap");
-    struct list *list = rpi_reserve(&outcomes->alloc, sizeof *list + ((size_t)before + count) * sizeof *list->ids);
+    struct list *list = rpi_reserve(&outcomes->alloc,
+                                    sizeof *list + ((size_t)before + count) * sizeof *list->ids);
     if (!list)
         return rpi_no_memory("the list of a task's inputs");
     if (old) {
@@ -142,7 +148,8 @@ static void forget(struct rpi_inputs *outcomes, uint64_t id)
     }
 }
 
-rp_status rpi_inputs_take(struct rpi_inputs *outcomes, const struct rpi_frame *frame, struct rpi_arrival **arrival)
+rp_status rpi_inputs_take(struct rpi_inputs *outcomes, const struct rpi_frame *frame,
+                          struct rpi_arrival **arrival)
 {
     *arrival = NULL;
     if (frame->flags & RPI_FRAME_NUMBER)
@@ -155,14 +162,16 @@ rp_status rpi_inputs_take(struct rpi_inputs *outcomes, const struct rpi_frame *f
 
 /* ---- giving out */
 
-bool rpi_inputs_for(struct rpi_inputs *outcomes, uint64_t task, const rp_bytes **inputs, uint32_t *count)
+bool rpi_inputs_for(struct rpi_inputs *outcomes, uint64_t task, const rp_bytes **inputs,
+                    uint32_t *count)
 {
     const struct list *list = find_list(outcomes, task);
     *count = 0;
     if (!list)
         return true;
     if (list->count > outcomes->view_capacity) {
-        rp_bytes *views = rpi_resize(&outcomes->alloc, outcomes->views, list->count * sizeof *views);
+        rp_bytes *views = rpi_resize(&outcomes->alloc, outcomes->views,
+                                     list->count * sizeof *views);
         if (!views)
             return false;
         outcomes->views = views;

@@ -5,7 +5,8 @@
 /* ---- what tasks see */
 
 /* Sets going what a task waits for; true: it is here, or it cannot be had. */
-static bool is_here(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum, const char **missing)
+static bool is_here(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum,
+                    const char **missing)
 {
     if (datum->state == RPI_READY)
         return true;
@@ -25,9 +26,11 @@ bool rpi_shared_fetch_ready(struct rpi_worker *worker, uint64_t epoch, const cha
     struct rpi_shared_cache *catalogue = &worker->catalogue;
     bool ready = true;
     *missing = NULL;
-    for (struct rpi_link *link = catalogue->data.next; link != &catalogue->data; link = link->next) {
+    for (struct rpi_link *link = catalogue->data.next; link != &catalogue->data;
+         link = link->next) {
         struct rpi_shared_datum *datum = rpi_shared_datum_of(link);
-        if (datum->number <= epoch && rpi_shared_cache_named(catalogue, datum->name, epoch) == datum)
+        if (datum->number <= epoch &&
+            rpi_shared_cache_named(catalogue, datum->name, epoch) == datum)
             ready = is_here(catalogue, datum, missing) && ready;
     }
     if (*missing)
@@ -39,9 +42,12 @@ bool rpi_shared_fetch_ready(struct rpi_worker *worker, uint64_t epoch, const cha
 
 /* ---- messages */
 
-static bool send(struct rpi_worker *worker, enum rpi_share_what what, const struct rpi_shared_datum *datum)
+static bool send(struct rpi_worker *worker, enum rpi_share_what what,
+                 const struct rpi_shared_datum *datum)
 {
-    const struct rpi_share_message message = { .what = what, .version = datum->number, .fd = datum->segment.fd };
+    const struct rpi_share_message message = { .what = what,
+                                               .version = datum->number,
+                                               .fd = datum->segment.fd };
     struct rpi_batch *batch = rpi_batch_get(&worker->batches);
     if (!batch)
         return false;
@@ -59,7 +65,8 @@ bool rpi_shared_fetch_in_order(const struct rpi_share_message *message)
 
 static bool learn(struct rpi_shared_cache *catalogue, const struct rpi_share_message *message)
 {
-    struct rpi_shared_datum *datum = rpi_shared_cache_add(catalogue, message->version, message->name, message->length);
+    struct rpi_shared_datum *datum = rpi_shared_cache_add(catalogue, message->version,
+                                                          message->name, message->length);
     if (!datum)
         return false;
     datum->segment.size = message->size;
@@ -97,13 +104,15 @@ static rp_status expect_bytes(struct rpi_worker *worker, struct rpi_shared_datum
     return RP_OK;
 }
 
-rp_status rpi_shared_fetch_receive(struct rpi_worker *worker, const struct rpi_share_message *message)
+rp_status rpi_shared_fetch_receive(struct rpi_worker *worker,
+                                   const struct rpi_share_message *message)
 {
     struct rpi_shared_cache *catalogue = &worker->catalogue;
     struct rpi_shared_datum *datum = rpi_shared_cache_numbered(catalogue, message->version);
     if (message->what == RPI_SHARE_DATA)
-        return datum && datum->state == RPI_OFFERED ? expect_bytes(worker, datum)
-                                                    : rpi_reader_bad("it brings shared data that nobody made room for");
+        return datum && datum->state == RPI_OFFERED
+                   ? expect_bytes(worker, datum)
+                   : rpi_reader_bad("it brings shared data that nobody made room for");
     if (datum && datum->state == RPI_OFFERED && message->what == RPI_SHARE_GONE)
         rpi_shared_cache_set(catalogue, datum, RPI_REFUSED);
     if (!datum || datum->state != RPI_ASKED)
@@ -114,7 +123,8 @@ rp_status rpi_shared_fetch_receive(struct rpi_worker *worker, const struct rpi_s
         datum->asked = true;
         rpi_shared_cache_set(catalogue, datum, RPI_SEEK);
     } else {
-        rpi_shared_cache_set(catalogue, datum, message->what == RPI_SHARE_FILL ? RPI_MAKE : RPI_FAILED);
+        rpi_shared_cache_set(catalogue, datum,
+                             message->what == RPI_SHARE_FILL ? RPI_MAKE : RPI_FAILED);
     }
     return RP_OK;
 }
@@ -138,8 +148,8 @@ struct rpi_shared_datum *rpi_shared_fetch_work(struct rpi_worker *worker)
 }
 
 /* What rank 0 is told, and what the datum becomes. */
-static bool report(struct rpi_worker *worker, struct rpi_shared_datum *datum, enum rpi_share_what what,
-                   enum rpi_shared_state state)
+static bool report(struct rpi_worker *worker, struct rpi_shared_datum *datum,
+                   enum rpi_share_what what, enum rpi_shared_state state)
 {
     if (!send(worker, what, datum))
         return false;
@@ -158,7 +168,8 @@ bool rpi_shared_fetch_worked(struct rpi_worker *worker, struct rpi_shared_datum 
         return true;
     }
     if (datum->state == RPI_MAKE)
-        return report(worker, datum, done ? RPI_SHARE_ROOM : RPI_SHARE_NO_ROOM, done ? RPI_OFFERED : RPI_FAILED);
+        return report(worker, datum, done ? RPI_SHARE_ROOM : RPI_SHARE_NO_ROOM,
+                      done ? RPI_OFFERED : RPI_FAILED);
     if (datum->state == RPI_FILLED)
         return report(worker, datum, RPI_SHARE_HAVE, RPI_READY);
     if (!done)

@@ -12,7 +12,8 @@ struct rpi_worker_config {
     struct rpi_alloc alloc;
     uint32_t batch_limit; /* bytes */
     uint32_t functions;   /* registered */
-    /* NULL, or: the running chunk is to end before its first item that has not begun; returns how many it has then */
+    /* NULL, or: the running chunk is to end before its first item that has not begun; returns how
+     * many it has then */
     uint32_t (*cut)(void *context);
     void *context;
 };
@@ -33,13 +34,16 @@ struct rpi_worker {
     struct rpi_arrival *current;   /* holds the running task's argument, or NULL */
     struct rpi_batch *out, *spare; /* results so far; what follows when it is full */
     struct rpi_writer writer;
-    bool starved;            /* there was no memory for the next task's result, or to know of shared data */
-    uint32_t untimed;        /* results in `out` without a time of their own */
-    double untimed_seconds;  /* that they took together */
-    double usual;            /* seconds: the mean of those before, for results that go before their time is known */
-    struct rpi_task running; /* what a message may mean of it; of a chunk the items that it has now */
-    bool busy;               /* `running` is */
-    uint16_t ahead;     /* tasks behind it, or behind what ran, that have begun too: not to be cancelled or handed back */
+    bool starved; /* there was no memory for the next task's result, or to know of shared data */
+    uint32_t untimed;       /* results in `out` without a time of their own */
+    double untimed_seconds; /* that they took together */
+    double usual; /* seconds: the mean of those before, for results that go before their time is
+                     known */
+    /* what a message may mean of it; of a chunk the items that it has now */
+    struct rpi_task running;
+    bool busy;      /* `running` is */
+    uint16_t ahead; /* tasks behind it, or behind what ran, that have begun too: not to be cancelled
+                       or handed back */
     atomic_bool cancel; /* it is to stop: rp_cancelled() asks */
     bool stopping;      /* rank 0 said that nothing more will come */
     bool alone;         /* and that the pool has failed */

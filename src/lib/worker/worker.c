@@ -47,15 +47,16 @@ void rpi_worker_fini(struct rpi_worker *worker)
 
 /* ---- in */
 
-/* Moves the reader past tasks that are nothing but a function and an argument in the batch; at the first that is not so, or is damaged,
- * it stays. */
+/* Moves the reader past tasks that are nothing but a function and an argument in the batch; at the
+ * first that is not so, or is damaged, it stays. */
 static void pass_plain(const struct rpi_worker *worker, struct rpi_reader *reader)
 {
     const uint8_t *at = reader->at;
     for (; reader->left && reader->end - at >= RPI_FRAME_HEADER; reader->left--) {
         uint32_t length = rpi_get32(at + 12);
-        if (at[11] & ~RPI_FRAME_MAY_SPAWN || !at[10] || rpi_get16(at + 8) >= worker->config.functions ||
-            length > RPI_BATCH_MAX || (size_t)(reader->end - at) < rpi_frame_size(0, length))
+        if (at[11] & ~RPI_FRAME_MAY_SPAWN || !at[10] ||
+            rpi_get16(at + 8) >= worker->config.functions || length > RPI_BATCH_MAX ||
+            (size_t)(reader->end - at) < rpi_frame_size(0, length))
             break;
         at += rpi_frame_size(0, length);
     }
@@ -63,7 +64,8 @@ static void pass_plain(const struct rpi_worker *worker, struct rpi_reader *reade
 }
 
 /* Makes room for the large arguments that the batch announces, all or none. */
-static rp_status expect_pieces(struct rpi_worker *worker, const struct rpi_batch *batch, struct rpi_link *arrivals)
+static rp_status expect_pieces(struct rpi_worker *worker, const struct rpi_batch *batch,
+                               struct rpi_link *arrivals)
 {
     struct rpi_reader reader;
     rp_status status = rpi_reader_open(&reader, batch->bytes, batch->size);
@@ -76,12 +78,14 @@ static rp_status expect_pieces(struct rpi_worker *worker, const struct rpi_batch
         if (status == RP_OK && frame.function >= worker->config.functions)
             status = rpi_reader_bad("its function has no such number");
         if (status == RP_OK && frame.attempt == 0)
-            status = rpi_reader_bad("its attempt has no number"); /* rpi_inbox_give_back marks frames so */
+            status = rpi_reader_bad(
+                "its attempt has no number"); /* rpi_inbox_give_back marks frames so */
         if (status == RP_OK && frame.flags & RPI_FRAME_CHUNK &&
             frame.length != (uint64_t)frame.chunk.count * frame.chunk.in_size)
             status = rpi_reader_bad("a chunk has another size than its items");
         if (status == RP_OK && frame.flags & RPI_FRAME_CHUNK && frame.chunk.count == 0)
-            status = rpi_reader_bad("a chunk has no items"); /* whoever runs it would wait for its limit */
+            status = rpi_reader_bad(
+                "a chunk has no items"); /* whoever runs it would wait for its limit */
         if (status != RP_OK || !(frame.flags & RPI_FRAME_LARGE))
             continue;
         struct rpi_arrival *arrival = rpi_zeroed(&worker->config.alloc, sizeof *arrival);
@@ -125,7 +129,8 @@ static rp_status take_outcomes(struct rpi_worker *worker, struct rpi_reader *rea
     return status;
 }
 
-static rp_status take_share(struct rpi_worker *worker, const struct rpi_reader *reader, const void *data, size_t size)
+static rp_status take_share(struct rpi_worker *worker, const struct rpi_reader *reader,
+                            const void *data, size_t size)
 {
     struct rpi_share_message message;
     rp_status status = rpi_share_get(reader, &message);
@@ -134,7 +139,8 @@ static rp_status take_share(struct rpi_worker *worker, const struct rpi_reader *
     struct rpi_batch *batch = rpi_batch_get(&worker->batches);
     if (!batch)
         return rpi_no_memory("a message about shared data");
-    memcpy(batch->bytes, data, size); /* its size is checked: RPI_SHARE_MOST, which every batch has */
+    memcpy(batch->bytes, data,
+           size); /* its size is checked: RPI_SHARE_MOST, which every batch has */
     batch->size = (uint32_t)size;
     rpi_list_append(&worker->inbox, &batch->link);
     return RP_OK;
@@ -224,7 +230,8 @@ static bool have_room(struct rpi_worker *worker)
 static bool apply_share(struct rpi_worker *worker)
 {
     struct rpi_share_message message;
-    worker->starved = rpi_share_get(&worker->reader, &message) == RP_OK && !rpi_shared_fetch_apply(worker, &message);
+    worker->starved = rpi_share_get(&worker->reader, &message) == RP_OK &&
+                      !rpi_shared_fetch_apply(worker, &message);
     return !worker->starved;
 }
 
@@ -233,7 +240,8 @@ static struct rpi_batch *open_inbox(struct rpi_worker *worker)
 {
     for (struct rpi_link *link; (link = rpi_list_first(&worker->inbox));) {
         struct rpi_batch *batch = RPI_MEMBER(link, struct rpi_batch, link);
-        if (!worker->reading && rpi_reader_open(&worker->reader, batch->bytes, batch->size) == RP_OK)
+        if (!worker->reading &&
+            rpi_reader_open(&worker->reader, batch->bytes, batch->size) == RP_OK)
             worker->reading = true;
         if (worker->reading && worker->reader.kind == RPI_SHARE && !apply_share(worker))
             return NULL;
@@ -326,7 +334,8 @@ static size_t payload_size(const struct rpi_result *result)
 
 static uint8_t flags_of(const struct rpi_worker *worker, const struct rpi_result *result)
 {
-    return payload_size(result) > rpi_inline_limit(worker->config.batch_limit) ? RPI_FRAME_LARGE : 0;
+    return payload_size(result) > rpi_inline_limit(worker->config.batch_limit) ? RPI_FRAME_LARGE
+                                                                               : 0;
 }
 
 bool rpi_worker_fits(const struct rpi_worker *worker, const struct rpi_result *result)
@@ -334,8 +343,8 @@ bool rpi_worker_fits(const struct rpi_worker *worker, const struct rpi_result *r
     uint8_t flags = flags_of(worker, result);
     if (flags && worker->out->piece_count == RPI_PIECES)
         return false;
-    return rpi_writer_fits(&worker->writer,
-                           rpi_frame_size(flags | RPI_FRAME_RAN | RPI_FRAME_CHUNK, (uint32_t)payload_size(result)));
+    return rpi_writer_fits(&worker->writer, rpi_frame_size(flags | RPI_FRAME_RAN | RPI_FRAME_CHUNK,
+                                                           (uint32_t)payload_size(result)));
 }
 
 static void put_payload(struct rpi_worker *worker, uint8_t *at, const struct rpi_frame *frame,
@@ -357,11 +366,13 @@ static void put_payload(struct rpi_worker *worker, uint8_t *at, const struct rpi
     }
 }
 
-void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task, const struct rpi_result *result, double ran)
+void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task,
+                     const struct rpi_result *result, double ran)
 {
-    struct rpi_frame frame = {
-        .id = task->id, .function = task->function, .attempt = task->attempt, .failures = result->failures
-    };
+    struct rpi_frame frame = { .id = task->id,
+                               .function = task->function,
+                               .attempt = task->attempt,
+                               .failures = result->failures };
     frame.length = (uint32_t)payload_size(result);
     frame.flags = flags_of(worker, result);
     if (result->status != RP_OK)
@@ -458,12 +469,15 @@ bool rpi_worker_finished(const struct rpi_worker *worker)
     uint32_t kept = (worker->out ? 1U : 0U) + (worker->spare ? 1U : 0U);
     uint32_t free = 0;
     if (!worker->stopping || worker->outcomes_coming || !rpi_list_empty(&worker->inbox) ||
-        !rpi_list_empty(&worker->outgoing) || !rpi_list_empty(&worker->incoming) || !rpi_list_empty(&worker->filling))
+        !rpi_list_empty(&worker->outgoing) || !rpi_list_empty(&worker->incoming) ||
+        !rpi_list_empty(&worker->filling))
         return false;
-    for (const struct rpi_link *link = worker->arriving.next; link != &worker->arriving; link = link->next)
+    for (const struct rpi_link *link = worker->arriving.next; link != &worker->arriving;
+         link = link->next)
         if (!RPI_MEMBER(link, struct rpi_arrival, link)->complete)
             return false; /* of a task that was dropped: its bytes are still coming */
-    for (const struct rpi_link *link = worker->batches.free.next; link != &worker->batches.free; link = link->next)
+    for (const struct rpi_link *link = worker->batches.free.next; link != &worker->batches.free;
+         link = link->next)
         free++;
     return free + kept == worker->batches.count; /* none is still being sent */
 }

@@ -1,5 +1,6 @@
-/* The worker's engine: takes batches of tasks in, gives tasks out one by one, collects their results into batches.  Pure: effects are
- * left to be fetched (batches to send, large payloads to receive). */
+/* The worker's engine: takes batches of tasks in, gives tasks out one by one, collects their
+ * results into batches.  Pure: effects are left to be fetched (batches to send, large payloads to
+ * receive). */
 #ifndef RPI_WORKER_H
 #define RPI_WORKER_H
 
@@ -8,14 +9,16 @@
 void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *config);
 void rpi_worker_fini(struct rpi_worker *worker);
 
-/* A batch came from rank 0.  RP_ERR_BROKEN: it is damaged.  RP_ERR_NOMEM: nothing changed, give it again later. */
+/* A batch came from rank 0.  RP_ERR_BROKEN: it is damaged.  RP_ERR_NOMEM: nothing changed, give it
+ * again later. */
 RP_MUST_USE rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t size);
 /* A posted arrival is complete. */
 void rpi_worker_arrived(struct rpi_worker *worker, struct rpi_arrival *arrival);
 /* The bytes of a batch, or of one of its pieces, are on their way. */
 void rpi_worker_sent(struct rpi_worker *worker, struct rpi_batch *batch);
 
-/* The next task to run, valid until rpi_worker_done and the next call.  false: none now (or no memory for its result). */
+/* The next task to run, valid until rpi_worker_done and the next call.  false: none now (or no
+ * memory for its result). */
 bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task);
 
 /* From now on it runs: what a cancel asks for; no more is kept. */
@@ -28,8 +31,9 @@ static inline void rpi_worker_begin(struct rpi_worker *worker, const struct rpi_
     atomic_store_explicit(&worker->cancel, false, memory_order_relaxed);
 }
 
-/* rpi_worker_next of nearly every task: nothing but a function and an argument, in the batch that is under way, and its result has room.
- * What is not set here was zero in *task before.  false: the next one is not so. */
+/* rpi_worker_next of nearly every task: nothing but a function and an argument, in the batch that
+ * is under way, and its result has room. What is not set here was zero in *task before.  false: the
+ * next one is not so. */
 static inline bool rpi_worker_next_plain(struct rpi_worker *worker, struct rpi_task *task)
 {
     struct rpi_reader *reader = &worker->reader;
@@ -53,8 +57,10 @@ static inline bool rpi_worker_next_plain(struct rpi_worker *worker, struct rpi_t
     return true;
 }
 
-/* rpi_worker_done of such a task with a result of RPI_SMALL_RESULT bytes, without a time of its own. */
-static inline void rpi_worker_done_plain(struct rpi_worker *worker, const struct rpi_task *task, const void *result)
+/* rpi_worker_done of such a task with a result of RPI_SMALL_RESULT bytes, without a time of its
+ * own. */
+static inline void rpi_worker_done_plain(struct rpi_worker *worker, const struct rpi_task *task,
+                                         const void *result)
 {
     struct rpi_writer *writer = &worker->writer;
     uint8_t *at = writer->base + writer->used;
@@ -70,17 +76,18 @@ static inline void rpi_worker_done_plain(struct rpi_worker *worker, const struct
     worker->busy = false;
 }
 
-/* Tasks of the same batch that come behind the one given last and could run whatever comes in between: they may begin elsewhere, and are
- * given by rpi_worker_next all the same. */
+/* Tasks of the same batch that come behind the one given last and could run whatever comes in
+ * between: they may begin elsewhere, and are given by rpi_worker_next all the same. */
 uint32_t rpi_worker_follow(const struct rpi_worker *worker, struct rpi_task *tasks, uint32_t most);
 
 /* Whether the result has room; if not, rpi_worker_flush makes it. */
 bool rpi_worker_fits(const struct rpi_worker *worker, const struct rpi_result *result);
-/* The task given last is done; the result's buffer is taken over.  `ran`: seconds, or negative: part of what
- * rpi_worker_spent says of several tasks. */
-void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task, const struct rpi_result *result, double ran);
-/* A child that the running task has spawned goes before its result: whether its frame fits, and the putting of it.  Behind a flush
- * rpi_worker_make_room looks for room; false: no memory. */
+/* The task given last is done; the result's buffer is taken over.  `ran`: seconds, or negative:
+ * part of what rpi_worker_spent says of several tasks. */
+void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task,
+                     const struct rpi_result *result, double ran);
+/* A child that the running task has spawned goes before its result: whether its frame fits, and the
+ * putting of it.  Behind a flush rpi_worker_make_room looks for room; false: no memory. */
 bool rpi_worker_fits_frame(const struct rpi_worker *worker, uint32_t size);
 void rpi_worker_put_frame(struct rpi_worker *worker, const uint8_t *frame, uint32_t size);
 bool rpi_worker_make_room(struct rpi_worker *worker);

@@ -28,19 +28,22 @@ static double median_of(const double *values, int count)
     return median(sorted, count);
 }
 
-static void print(const char *name, const char *unit, double value, const char *peer, double limit, double ratio)
+static void print(const char *name, const char *unit, double value, const char *peer, double limit,
+                  double ratio)
 {
     (void)printf("bench %s %.4g %s  %s %.4g  ratio %.3g\n", name, value, unit, peer, limit, ratio);
     (void)fflush(stdout);
 }
 
-void figure(const char *name, const char *unit, const double *values, const char *peer, const double *peers, int rounds)
+void figure(const char *name, const char *unit, const double *values, const char *peer,
+            const double *peers, int rounds)
 {
     double ratios[MOST] = { 0 };
     rounds = rounds < MOST ? rounds : MOST;
     for (int i = 0; i < rounds; i++)
         ratios[i] = values[i] / peers[i];
-    print(name, unit, median_of(values, rounds), peer, median_of(peers, rounds), median(ratios, rounds));
+    print(name, unit, median_of(values, rounds), peer, median_of(peers, rounds),
+          median(ratios, rounds));
 }
 
 void figure_one(const char *name, const char *unit, double value, const char *peer, double limit)
@@ -75,7 +78,8 @@ double cpu_seconds(void)
 
 void pause_for(double time)
 {
-    struct timespec t = { .tv_sec = (time_t)time, .tv_nsec = (long)((time - (double)(time_t)time) * 1e9) };
+    struct timespec t = { .tv_sec = (time_t)time,
+                          .tv_nsec = (long)((time - (double)(time_t)time) * 1e9) };
     while (nanosleep(&t, &t) != 0)
         continue;
 }

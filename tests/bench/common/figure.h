@@ -1,4 +1,5 @@
-/* What every program that measures shares: the line of a figure, medians, clocks, the memory of this process. */
+/* What every program that measures shares: the line of a figure, medians, clocks, the memory of
+ * this process. */
 #ifndef FIGURE_H
 #define FIGURE_H
 
@@ -6,9 +7,10 @@
 
 #define BENCH_ROUNDS 5 /* that a median is taken of */
 
-/* Prints "bench NAME VALUE UNIT  PEER VALUE  ratio R": the medians of so many rounds of the figure, of what it is compared with, and of
- * their ratio in each round. */
-void figure(const char *name, const char *unit, const double *values, const char *peer, const double *peers, int rounds);
+/* Prints "bench NAME VALUE UNIT  PEER VALUE  ratio R": the medians of so many rounds of the figure,
+ * of what it is compared with, and of their ratio in each round. */
+void figure(const char *name, const char *unit, const double *values, const char *peer,
+            const double *peers, int rounds);
 
 /* As figure, of one round, or of sums. */
 void figure_one(const char *name, const char *unit, double value, const char *peer, double limit);

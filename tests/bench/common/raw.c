@@ -118,7 +118,8 @@ static unsigned char *bytes_of(const struct framed *framed, int slot, int direct
 static void send_tasks(struct framed *framed, int slot)
 {
     unsigned char *at = bytes_of(framed, slot, 0) + 16;
-    int count = framed->tasks - framed->filled < BATCH_TASKS ? framed->tasks - framed->filled : BATCH_TASKS;
+    int count = framed->tasks - framed->filled < BATCH_TASKS ? framed->tasks - framed->filled
+                                                             : BATCH_TASKS;
     (void)MPI_Wait(&framed->out[slot], MPI_STATUS_IGNORE);
     put64(bytes_of(framed, slot, 0), (uint64_t)count);
     for (int i = 0; i < count; i++, at += FRAME) {
@@ -126,13 +127,15 @@ static void send_tasks(struct framed *framed, int slot)
         put_frame(at, (uint64_t)framed->filled + (uint64_t)i, 1, &x);
     }
     framed->filled += count;
-    (void)MPI_Isend(bytes_of(framed, slot, 0), 16 + count * FRAME, MPI_BYTE, 1, 3, framed->comm, &framed->out[slot]);
+    (void)MPI_Isend(bytes_of(framed, slot, 0), 16 + count * FRAME, MPI_BYTE, 1, 3, framed->comm,
+                    &framed->out[slot]);
 }
 
 static void store_results(struct framed *framed, int slot)
 {
     const unsigned char *in = bytes_of(framed, slot, 1), *at = in + 16;
-    (void)MPI_Recv(bytes_of(framed, slot, 1), BATCH, MPI_BYTE, 1, 3, framed->comm, MPI_STATUS_IGNORE);
+    (void)MPI_Recv(bytes_of(framed, slot, 1), BATCH, MPI_BYTE, 1, 3, framed->comm,
+                   MPI_STATUS_IGNORE);
     int count = (int)get64(in);
     for (int i = 0; i < count; i++, at += FRAME) {
         uint64_t id = get64(at);
@@ -146,7 +149,8 @@ static void answer(struct framed *framed, int slot)
 {
     const unsigned char *in = bytes_of(framed, slot, 0), *at = in + 16;
     unsigned char *out = bytes_of(framed, slot, 1), *to = out + 16;
-    (void)MPI_Recv(bytes_of(framed, slot, 0), BATCH, MPI_BYTE, 0, 3, framed->comm, MPI_STATUS_IGNORE);
+    (void)MPI_Recv(bytes_of(framed, slot, 0), BATCH, MPI_BYTE, 0, 3, framed->comm,
+                   MPI_STATUS_IGNORE);
     (void)MPI_Wait(&framed->out[slot], MPI_STATUS_IGNORE);
     int count = (int)get64(in);
     put64(out, (uint64_t)count);
@@ -201,7 +205,8 @@ double framed_echo(MPI_Comm comm, int rank)
 
 /* ---- large */
 
-static double bandwidth_once(MPI_Comm comm, int rank, int from, size_t size, int messages, int window, char **buffers)
+static double bandwidth_once(MPI_Comm comm, int rank, int from, size_t size, int messages,
+                             int window, char **buffers)
 {
     MPI_Request large[WINDOW_MOST], small[WINDOW_MOST];
     char answers[WINDOW_MOST][8] = { 0 };

@@ -1,5 +1,5 @@
-/* What the same two processes reach by MPI alone: the limits that figures are compared with.  Ranks 0 and 1 call each function
- * together. */
+/* What the same two processes reach by MPI alone: the limits that figures are compared with.  Ranks
+ * 0 and 1 call each function together. */
 #ifndef RAW_H
 #define RAW_H
 
@@ -15,15 +15,17 @@ double ping_pong(MPI_Comm comm, int rank);
 /* Tasks a second with one message of 8 bytes each way for each: the best of several windows. */
 double windowed_echo(MPI_Comm comm, int rank);
 
-/* Tasks a second in batches of 4 KiB, of frames as rankpool's: both sides write and read every header and payload, and rank 0 stores each
- * result in an array.  The best of two windows. */
+/* Tasks a second in batches of 4 KiB, of frames as rankpool's: both sides write and read every
+ * header and payload, and rank 0 stores each result in an array.  The best of two windows. */
 double framed_echo(MPI_Comm comm, int rank);
 
-/* How many messages of that size are under way in turn, 0 before the first and behind the last; BANDWIDTH_MOST at the most. */
+/* How many messages of that size are under way in turn, 0 before the first and behind the last;
+ * BANDWIDTH_MOST at the most. */
 #define BANDWIDTH_MOST 64
 int next_window(size_t size, int window);
 
-/* Bytes a second of messages of `size` bytes from rank `from`, each answered by 8 bytes; the best of these windows. */
+/* Bytes a second of messages of `size` bytes from rank `from`, each answered by 8 bytes; the best
+ * of these windows. */
 double bandwidth(MPI_Comm comm, int rank, int from, size_t size, int messages);
 
 #endif

@@ -1,5 +1,5 @@
-/* Reads a PNG picture and prints its size, then a letter for each pixel: '#' black, '.' mostly blue, 'o' any other. So a
- * test can compare a picture with text that a person can look at too. */
+/* Reads a PNG picture and prints its size, then a letter for each pixel: '#' black, '.' mostly
+ * blue, 'o' any other. So a test can compare a picture with text that a person can look at too. */
 #include <png.h>
 
 #include <stdio.h>

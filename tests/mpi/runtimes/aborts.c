@@ -1,5 +1,5 @@
-/* A task calls MPI_Abort, in Fortran: it alone fails.  Or a child that it forks calls MPI_Finalize: that does nothing.
- *   aborts [fork | child] */
+/* A task calls MPI_Abort, in Fortran: it alone fails.  Or a child that it forks calls MPI_Finalize:
+ * that does nothing. aborts [fork | child] */
 #include <rankpool.h>
 
 #include <stdio.h>
@@ -34,7 +34,9 @@ static rp_status forks(rp_call *call, const void *arg, size_t size)
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         return RP_ERR_TASK;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 7 ? RP_OK : rp_fail(call, status, "the child ended with %d", status);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 7
+               ? RP_OK
+               : rp_fail(call, status, "the child ended with %d", status);
 }
 RP_TASK(forks);
 
@@ -52,10 +54,11 @@ int main(int argc, char **argv)
         return 2;
     if (!pool)
         return 0;
-    if (rp_submit(pool, child ? forks : work, NULL, 0, &options, &future) != RP_OK || rp_wait(pool, future, 30) != RP_OK ||
-        rp_outcome_of(pool, future, &outcome) != RP_OK)
+    if (rp_submit(pool, child ? forks : work, NULL, 0, &options, &future) != RP_OK ||
+        rp_wait(pool, future, 30) != RP_OK || rp_outcome_of(pool, future, &outcome) != RP_OK)
         return 3;
     printf("%s, code %d: %s\n", rp_strerror(outcome.status), outcome.code, outcome.message);
-    int good = child ? outcome.status == RP_OK : outcome.status == RP_ERR_CRASHED && outcome.code == 7;
+    int good = child ? outcome.status == RP_OK
+                     : outcome.status == RP_ERR_CRASHED && outcome.code == 7;
     return good && rp_close(&pool) == RP_OK ? 0 : 4;
 }

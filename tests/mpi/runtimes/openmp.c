@@ -1,4 +1,5 @@
-/* OpenMP before the pool is opened, in tasks with processes of their own, and at rank 0 afterwards. */
+/* OpenMP before the pool is opened, in tasks with processes of their own, and at rank 0
+ * afterwards. */
 #include <rankpool.h>
 
 #include <stdio.h>

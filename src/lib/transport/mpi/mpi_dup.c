@@ -8,13 +8,14 @@
 #include <stdio.h>
 #include <time.h>
 
-/* On the application's communicator, and only when a pool cannot be opened: what nobody receives would stay there, or come to a later
- * communicator of the same number. */
+/* On the application's communicator, and only when a pool cannot be opened: what nobody receives
+ * would stay there, or come to a later communicator of the same number. */
 #define TAG_CAME     RPI_TAG_MOST
 #define TAG_GIVEN_UP (RPI_TAG_MOST - 1)
 #define FAREWELL     1.0 /* seconds for the last word of a rank */
 #define ANSWERS      2.0 /* seconds in which rank 0 hears from the ranks that came */
-#define GRACE        4.0 /* seconds that the others wait longer than rank 0, which tells them more */
+/* seconds that the others wait longer than rank 0, which knows more */
+#define GRACE 4.0
 
 /* What a rank says as it gives up: rank 0 to those that have not come, any other to rank 0. */
 struct farewell {
@@ -60,15 +61,16 @@ static void add_name(struct names *names, int rank)
     size_t room = sizeof names->text - names->used;
     names->count++;
     if (room > 16)
-        names->used += (size_t)snprintf(names->text + names->used, room, "%s%d", names->count > 1 ? ", " : "", rank);
+        names->used += (size_t)snprintf(names->text + names->used, room, "%s%d",
+                                        names->count > 1 ? ", " : "", rank);
     else if (names->text[names->used - 1] != '.')
         names->used += (size_t)snprintf(names->text + names->used, room, ", ...");
 }
 
 /* ---- giving up */
 
-/* To rank 0; from it, to all but those that have given up.  What is still under way when the program goes on stays: the rank that it goes
- * to may have ended. */
+/* To rank 0; from it, to all but those that have given up.  What is still under way when the
+ * program goes on stays: the rank that it goes to may have ended. */
 static void send_farewell(const struct meeting *meeting)
 {
     static struct farewell farewell; /* for ever: MPI may read it later */
@@ -79,7 +81,8 @@ static void send_farewell(const struct meeting *meeting)
         MPI_Request request;
         if (meeting->gone && meeting->gone[rank])
             continue;
-        if (MPI_Isend(&farewell, sizeof farewell, MPI_BYTE, rank, TAG_GIVEN_UP, meeting->comm, &request) == MPI_SUCCESS)
+        if (MPI_Isend(&farewell, sizeof farewell, MPI_BYTE, rank, TAG_GIVEN_UP, meeting->comm,
+                      &request) == MPI_SUCCESS)
             (void)MPI_Request_free(&request);
     }
 }
@@ -116,11 +119,12 @@ static bool take_farewell(const struct meeting *meeting, struct farewell *farewe
     if (MPI_Iprobe(source, TAG_GIVEN_UP, meeting->comm, &flag, &status) != MPI_SUCCESS || !flag)
         return false;
     *from = status.MPI_SOURCE;
-    return MPI_Recv(farewell, sizeof *farewell, MPI_BYTE, *from, TAG_GIVEN_UP, meeting->comm, MPI_STATUS_IGNORE) ==
-           MPI_SUCCESS;
+    return MPI_Recv(farewell, sizeof *farewell, MPI_BYTE, *from, TAG_GIVEN_UP, meeting->comm,
+                    MPI_STATUS_IGNORE) == MPI_SUCCESS;
 }
 
-/* Some rank had given up before this one came, or just now: there will be no pool.  RP_OK: none has. */
+/* Some rank had given up before this one came, or just now: there will be no pool.  RP_OK: none
+ * has. */
 static rp_status hear_farewells(const struct meeting *meeting)
 {
     struct farewell farewell, last = { .waited = 0 };
@@ -140,18 +144,19 @@ static rp_status hear_farewells(const struct meeting *meeting)
     double before = meeting->began - last.when;
     if (meeting->rank > 0 && before < 0) {
         say_that_it_came(meeting);
-        return rpi_error(
-            RP_ERR_BROKEN,
-            "rank 0 waited %.1f s in vain until all ranks had called it (config.open_timeout), and gave up; its own "
-            "message tells more",
-            last.waited);
+        return rpi_error(RP_ERR_BROKEN,
+                         "rank 0 waited %.1f s in vain until all ranks had called it "
+                         "(config.open_timeout), and gave up; its own "
+                         "message tells more",
+                         last.waited);
     }
-    return rpi_error(
-        RP_ERR_BROKEN,
-        "rank %s called it, waited %.1f s in vain until all ranks had (config.open_timeout), and gave up %.1f s "
-        "%s rank %d called it: give config.open_timeout more seconds, or let rank %d call it sooner",
-        names.text, last.waited, before > 0 ? before : -before, before > 0 ? "before" : "after", meeting->rank,
-        meeting->rank);
+    return rpi_error(RP_ERR_BROKEN,
+                     "rank %s called it, waited %.1f s in vain until all ranks had "
+                     "(config.open_timeout), and gave up %.1f s "
+                     "%s rank %d called it: give config.open_timeout more seconds, or let rank %d "
+                     "call it sooner",
+                     names.text, last.waited, before > 0 ? before : -before,
+                     before > 0 ? "before" : "after", meeting->rank, meeting->rank);
 }
 
 /* Rank 0 hears from the ranks that came. */
@@ -161,8 +166,10 @@ static void hear_who_came(const struct meeting *meeting, bool *came)
     for (double end = rpi_now() + ANSWERS; missing > 0 && rpi_now() < end; (void)sched_yield()) {
         int flag;
         MPI_Status from;
-        while (MPI_Iprobe(MPI_ANY_SOURCE, TAG_CAME, meeting->comm, &flag, &from) == MPI_SUCCESS && flag) {
-            (void)MPI_Recv(NULL, 0, MPI_BYTE, from.MPI_SOURCE, TAG_CAME, meeting->comm, MPI_STATUS_IGNORE);
+        while (MPI_Iprobe(MPI_ANY_SOURCE, TAG_CAME, meeting->comm, &flag, &from) == MPI_SUCCESS &&
+               flag) {
+            (void)MPI_Recv(NULL, 0, MPI_BYTE, from.MPI_SOURCE, TAG_CAME, meeting->comm,
+                           MPI_STATUS_IGNORE);
             came[from.MPI_SOURCE] = true;
             missing--;
         }
@@ -183,15 +190,17 @@ static rp_status name_missing(const struct meeting *meeting)
             add_name(&names, rank);
     rpi_free(meeting->alloc, came);
     if (!names.count)
-        return rpi_error(
-            RP_ERR_BROKEN,
-            "every rank has called it, but MPI did not bring them together within %g s (config.open_timeout): "
-            "one may be stopped, or a host cannot be reached from another (the launcher's own messages may say "
-            "which; %s)",
-            meeting->timeout, rpi_advice(RPI_ADVICE_NETWORK));
+        return rpi_error(RP_ERR_BROKEN,
+                         "every rank has called it, but MPI did not bring them together within %g "
+                         "s (config.open_timeout): "
+                         "one may be stopped, or a host cannot be reached from another (the "
+                         "launcher's own messages may say "
+                         "which; %s)",
+                         meeting->timeout, rpi_advice(RPI_ADVICE_NETWORK));
     return rpi_error(
         RP_ERR_BROKEN,
-        "%d of %d ranks did not call it within %g s of rank 0 (config.open_timeout): rank %s.  Every rank of the "
+        "%d of %d ranks did not call it within %g s of rank 0 (config.open_timeout): rank %s.  "
+        "Every rank of the "
         "communicator must call it, and none can that still serves another pool, or has ended",
         names.count, meeting->size, meeting->timeout, names.text);
 }
@@ -202,7 +211,8 @@ static rp_status give_up(const struct meeting *meeting)
         return name_missing(meeting);
     say_farewell(meeting);
     return rpi_error(RP_ERR_BROKEN,
-                     "not every rank had called it within %g s of rank %d (config.open_timeout); rank 0 says which, if it "
+                     "not every rank had called it within %g s of rank %d (config.open_timeout); "
+                     "rank 0 says which, if it "
                      "calls it at all",
                      meeting->timeout, meeting->rank);
 }
@@ -224,12 +234,15 @@ static rp_status duplicate(const struct meeting *meeting, MPI_Comm *ranks)
             return give_up(meeting);
         rpi_patience_wait(&patience);
     }
-    return code == MPI_SUCCESS ? hear_farewells(meeting) : rpi_mpi_dup_failed("MPI_Comm_idup", code);
+    return code == MPI_SUCCESS ? hear_farewells(meeting)
+                               : rpi_mpi_dup_failed("MPI_Comm_idup", code);
 }
 
 rp_status rpi_mpi_dup(MPI_Comm comm, double timeout, const struct rpi_alloc *alloc, MPI_Comm *ranks)
 {
-    struct meeting meeting = { .alloc = alloc, .comm = comm, .timeout = timeout, .began = realtime() };
+    struct meeting meeting = {
+        .alloc = alloc, .comm = comm, .timeout = timeout, .began = realtime()
+    };
     int code = MPI_Comm_rank(comm, &meeting.rank);
     if (code == MPI_SUCCESS)
         code = MPI_Comm_size(comm, &meeting.size);

@@ -11,19 +11,25 @@
 
 /* ---- the environment */
 
-/* How many ranks each launcher says that it has started.  One may run inside a job of another's, and leaves what that has said. */
+/* How many ranks each launcher says that it has started.  One may run inside a job of another's,
+ * and leaves what that has said. */
 static const struct mark {
     const char *size, *launcher;
-} marks[] = { { "OMPI_COMM_WORLD_SIZE", "the mpirun of an Open MPI" },
-              { "PMI_SIZE", "the mpiexec of an MPICH, or of its kin" },
-              { "MV2_COMM_WORLD_SIZE", "the mpirun of an MVAPICH" },
-              { "MPI_LOCALNRANKS", "the mpiexec of an MPICH, or of its kin" }, /* those of this host: the last resort */
-              { "SLURM_STEP_NUM_TASKS", "srun" } }; /* likewise: of a step, in which others may run */
+} marks[] = {
+    { "OMPI_COMM_WORLD_SIZE", "the mpirun of an Open MPI" },
+    { "PMI_SIZE", "the mpiexec of an MPICH, or of its kin" },
+    { "MV2_COMM_WORLD_SIZE", "the mpirun of an MVAPICH" },
+    { "MPI_LOCALNRANKS",
+      "the mpiexec of an MPICH, or of its kin" }, /* those of this host: the last resort */
+    { "SLURM_STEP_NUM_TASKS", "srun" }
+}; /* likewise: of a step, in which others may run */
 
 bool rpi_mpi_launcher_is_there(void)
 {
-    static const char *const names[] = { "OMPI_COMM_WORLD_SIZE", "PMIX_RANK",      "PMI_RANK", "PMI_SIZE", "PMI_ID",
-                                         "MV2_COMM_WORLD_SIZE",  "MPI_LOCALNRANKS" };
+    static const char *const names[] = {
+        "OMPI_COMM_WORLD_SIZE", "PMIX_RANK",      "PMI_RANK", "PMI_SIZE", "PMI_ID",
+        "MV2_COMM_WORLD_SIZE",  "MPI_LOCALNRANKS"
+    };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (getenv(names[i]))
             return true;
@@ -58,7 +64,8 @@ static FILE *open_of(pid_t process, const char *name)
 }
 
 /* Whether a piece of /proc/PROCESS/NAME has both words, or is the first where there is no other. */
-static bool has_piece(pid_t process, const char *name, char end, const char *word, const char *other)
+static bool has_piece(pid_t process, const char *name, char end, const char *word,
+                      const char *other)
 {
     char *piece = NULL;
     size_t room = 0;
@@ -84,7 +91,8 @@ static pid_t parent_of(pid_t process)
     return rest && strlen(rest) > 4 ? (pid_t)strtol(rest + 4, NULL, 10) : 0;
 }
 
-/* Whether one of them is a rank itself: it has what the launcher said, and MPI's code in its memory.  A shell or a tool between has no MPI. */
+/* Whether one of them is a rank itself: it has what the launcher said, and MPI's code in its
+ * memory.  A shell or a tool between has no MPI. */
 static bool is_started_by_rank(const struct mark *mark)
 {
     char entry[128];
@@ -98,7 +106,8 @@ static bool is_started_by_rank(const struct mark *mark)
 
 /* ---- MPI's count beside it */
 
-/* "Open MPI v4.1.4" of "Open MPI v4.1.4, package: ...", "MPICH 4.0.2" of "MPICH Version:\t4.0.2\n...". */
+/* "Open MPI v4.1.4" of "Open MPI v4.1.4, package: ...", "MPICH 4.0.2" of "MPICH
+ * Version:\t4.0.2\n...". */
 static void name_library(char name[MPI_MAX_LIBRARY_VERSION_STRING])
 {
     int length = 0;
@@ -120,11 +129,14 @@ rp_status rpi_mpi_launcher_check(void)
     int size = 0;
     long ranks = 0;
     const struct mark *mark = find_crowd(&ranks);
-    if (!mark || MPI_Comm_size(MPI_COMM_WORLD, &size) != MPI_SUCCESS || size != 1 || is_started_by_rank(mark))
+    if (!mark || MPI_Comm_size(MPI_COMM_WORLD, &size) != MPI_SUCCESS || size != 1 ||
+        is_started_by_rank(mark))
         return RP_OK;
     name_library(library);
     return rpi_error(RP_ERR_MPI,
-                     "the launcher, %s, has started %ld ranks (%s), but this program's MPI, %.60s, counts 1, so that each "
-                     "would be a pool of its own: start it by the mpirun of its own MPI, or build it with the launcher's",
+                     "the launcher, %s, has started %ld ranks (%s), but this program's MPI, %.60s, "
+                     "counts 1, so that each "
+                     "would be a pool of its own: start it by the mpirun of its own MPI, or build "
+                     "it with the launcher's",
                      mark->launcher, ranks, mark->size, library);
 }

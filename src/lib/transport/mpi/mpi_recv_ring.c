@@ -11,8 +11,8 @@ static uint8_t *bytes_at(const struct rpi_mpi_recv_ring *ring, unsigned place)
 
 static rp_status post(struct rpi_mpi_recv_ring *ring, unsigned place)
 {
-    int code = MPI_Irecv(bytes_at(ring, place), RPI_BATCH_MAX, MPI_BYTE, MPI_ANY_SOURCE, ring->tag, ring->comm,
-                         &ring->requests[place]);
+    int code = MPI_Irecv(bytes_at(ring, place), RPI_BATCH_MAX, MPI_BYTE, MPI_ANY_SOURCE, ring->tag,
+                         ring->comm, &ring->requests[place]);
     return code == MPI_SUCCESS ? RP_OK : rpi_mpi_dup_failed("MPI_Irecv", code);
 }
 
@@ -22,7 +22,8 @@ void rpi_mpi_recv_ring_init(struct rpi_mpi_recv_ring *ring, const struct rpi_all
     for (unsigned i = 0; i < RPI_MPI_RECV_RING; i++)
         ring->requests[i] = MPI_REQUEST_NULL;
     ring->bytes = rpi_reserve(alloc,
-                              (size_t)RPI_MPI_RECV_RING * RPI_BATCH_MAX); /* pages that no batch uses are never touched */
+                              (size_t)RPI_MPI_RECV_RING *
+                                  RPI_BATCH_MAX); /* pages that no batch uses are never touched */
 }
 
 void rpi_mpi_recv_ring_free(struct rpi_mpi_recv_ring *ring, const struct rpi_alloc *alloc)
@@ -61,7 +62,8 @@ void rpi_mpi_recv_ring_cancel(struct rpi_mpi_recv_ring *ring)
 bool rpi_mpi_recv_ring_is_cut_off(int code)
 {
     int class = MPI_SUCCESS;
-    return code > MPI_SUCCESS && MPI_Error_class(code, &class) == MPI_SUCCESS && class == MPI_ERR_TRUNCATE;
+    return code > MPI_SUCCESS && MPI_Error_class(code, &class) == MPI_SUCCESS &&
+           class == MPI_ERR_TRUNCATE;
 }
 
 int rpi_mpi_outcome(int code, const MPI_Status *status)

@@ -16,7 +16,8 @@ struct rpi_mpi_recv_ring {
     uint8_t *bytes; /* RPI_MPI_RECV_RING times RPI_BATCH_MAX */
     MPI_Request requests[RPI_MPI_RECV_RING];
     unsigned head;
-    unsigned unposted; /* so many before the head: posted again when nothing has come, for that is not in a message's way */
+    unsigned unposted; /* so many before the head: posted again when nothing has come, for that is
+                          not in a message's way */
     bool held;         /* the head's batch is here */
     int size, source;  /* while it is */
 };
@@ -25,7 +26,8 @@ struct rpi_mpi_recv_ring {
 void rpi_mpi_recv_ring_init(struct rpi_mpi_recv_ring *ring, const struct rpi_alloc *alloc);
 void rpi_mpi_recv_ring_free(struct rpi_mpi_recv_ring *ring, const struct rpi_alloc *alloc);
 
-RP_MUST_USE rp_status rpi_mpi_recv_ring_post(struct rpi_mpi_recv_ring *ring, MPI_Comm comm, int tag);
+RP_MUST_USE rp_status rpi_mpi_recv_ring_post(struct rpi_mpi_recv_ring *ring, MPI_Comm comm,
+                                             int tag);
 /* Takes all receives back. */
 void rpi_mpi_recv_ring_cancel(struct rpi_mpi_recv_ring *ring);
 
@@ -38,8 +40,8 @@ RP_MUST_USE rp_status rpi_mpi_recv_ring_pop(struct rpi_mpi_recv_ring *ring);
 /* Nothing has come, or a look has failed for the end of a process: what is missing is posted. */
 RP_MUST_USE rp_status rpi_mpi_recv_ring_fill(struct rpi_mpi_recv_ring *ring);
 
-/* What has come of a request that is over: MPI's code for it, or RPI_MPI_CANCELLED.  Only where that
- * is MPI_SUCCESS it has moved its bytes, whatever the status says besides. */
+/* What has come of a request that is over: MPI's code for it, or RPI_MPI_CANCELLED.  Only where
+ * that is MPI_SUCCESS it has moved its bytes, whatever the status says besides. */
 int rpi_mpi_outcome(int code, const MPI_Status *status);
 /* No request is cancelled while a pool works.  Open MPI says it of a receive over libfabric whose
  * sender's connection has ended. */

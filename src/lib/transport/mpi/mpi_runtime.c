@@ -42,7 +42,9 @@ static void *initialise(void *unused)
 
 static rp_status outcome(void)
 {
-    return start.code == MPI_SUCCESS ? RP_OK : rpi_error(RP_ERR_MPI, "MPI_Init_thread failed with code %d", start.code);
+    return start.code == MPI_SUCCESS
+               ? RP_OK
+               : rpi_error(RP_ERR_MPI, "MPI_Init_thread failed with code %d", start.code);
 }
 
 static bool joins_by(pthread_t thread, double deadline)
@@ -65,28 +67,34 @@ static rp_status give_up(double waited, double timeout, long ranks, long cores)
 {
     char slow[128] = "";
     if (ranks > cores)
-        (void)snprintf(slow, sizeof slow, ", or %ld ranks on the %ld cores of this host need longer", ranks, cores);
+        (void)snprintf(slow, sizeof slow,
+                       ", or %ld ranks on the %ld cores of this host need longer", ranks, cores);
     start.given_up = true;
     (void)pthread_detach(start.thread);
     return rpi_error(RP_ERR_BROKEN,
-                     "MPI_Init did not come back within %.3g s (config.open_timeout is %g s): a rank has ended before it, "
-                     "which rankpool launch tells, or did not start, or is slow%s; if so, raise config.open_timeout",
+                     "MPI_Init did not come back within %.3g s (config.open_timeout is %g s): a "
+                     "rank has ended before it, "
+                     "which rankpool launch tells, or did not start, or is slow%s; if so, raise "
+                     "config.open_timeout",
                      waited, timeout, slow);
 }
 
-/* MPI_Init_thread; given up after `timeout` seconds, up to ten times as many where ranks share cores, unless that is negative: where a launcher lets
- * a job go on without one of its ranks, and that rank ended on its way here, MPI waits for it for ever. */
+/* MPI_Init_thread; given up after `timeout` seconds, up to ten times as many where ranks share
+ * cores, unless that is negative: where a launcher lets a job go on without one of its ranks, and
+ * that rank ended on its way here, MPI waits for it for ever. */
 static rp_status start_mpi(double timeout)
 {
     if (start.given_up)
-        return rpi_error(RP_ERR_BROKEN, "an earlier rp_open gave MPI_Init up: there is no MPI in this process");
+        return rpi_error(RP_ERR_BROKEN,
+                         "an earlier rp_open gave MPI_Init up: there is no MPI in this process");
     if (timeout < 0 || pthread_create(&start.thread, NULL, initialise, NULL) != 0) {
         (void)initialise(NULL);
         return outcome();
     }
     long ranks, cores;
     double wait = timeout * crowd_of(&ranks, &cores);
-    return joins_by(start.thread, rpi_now() + wait) ? outcome() : give_up(wait, timeout, ranks, cores);
+    return joins_by(start.thread, rpi_now() + wait) ? outcome()
+                                                    : give_up(wait, timeout, ranks, cores);
 }
 
 static void *finalise(void *unused)
@@ -128,7 +136,8 @@ rp_status rpi_mpi_fork_check(const char *function)
     if (!inherited)
         return RP_OK;
     return rpi_error(RP_ERR_CONTEXT,
-                     "%s: this process (pid %ld) is a child of fork(), and its parent uses MPI, which a child cannot: let "
+                     "%s: this process (pid %ld) is a child of fork(), and its parent uses MPI, "
+                     "which a child cannot: let "
                      "the parent open pools, fork before MPI_Init, or exec another program",
                      function, (long)getpid());
 }
@@ -146,7 +155,8 @@ rp_status rpi_mpi_runtime_srun_check(void)
     if (!tasks || strtol(tasks, NULL, 10) <= 1 || rpi_mpi_runtime_launched())
         return RP_OK;
     return rpi_error(RP_ERR_MPI,
-                     "srun started %s tasks without an interface that this MPI speaks, so each would be a pool of its own: "
+                     "srun started %s tasks without an interface that this MPI speaks, so each "
+                     "would be a pool of its own: "
                      "use %s, or mpirun inside the job",
                      tasks, rpi_advice(RPI_ADVICE_SRUN));
 }
@@ -158,15 +168,19 @@ rp_status rpi_mpi_runtime_begin(double timeout)
         return RP_OK;
     (void)MPI_Finalized(&finalised);
     if (finalised)
-        return rpi_error(RP_ERR_MPI, "MPI is finalised already: a pool must be opened before MPI_Finalize");
-    if (!rpi_mpi_runtime_launched() && getenv("SLURM_STEP_ID"))
         return rpi_error(RP_ERR_MPI,
-                         "srun started this process without an interface that this MPI speaks, so that it cannot "
-                         "spawn workers: use mpirun inside the job, or %s with a task for each rank",
-                         rpi_advice(RPI_ADVICE_SRUN));
+                         "MPI is finalised already: a pool must be opened before MPI_Finalize");
+    if (!rpi_mpi_runtime_launched() && getenv("SLURM_STEP_ID"))
+        return rpi_error(
+            RP_ERR_MPI,
+            "srun started this process without an interface that this MPI speaks, so that it "
+            "cannot "
+            "spawn workers: use mpirun inside the job, or %s with a task for each rank",
+            rpi_advice(RPI_ADVICE_SRUN));
     if (rpi_mpi_runtime_recovers()) {
-        (void)setenv("OMPI_MCA_async_mpi_finalize", "1", 0); /* a rank that is gone would be waited for at the end */
-        (void)setenv("UCX_TLS", "^sm", 0);                   /* and what UCX shares with it would be left broken */
+        (void)setenv("OMPI_MCA_async_mpi_finalize", "1",
+                     0);                   /* a rank that is gone would be waited for at the end */
+        (void)setenv("UCX_TLS", "^sm", 0); /* and what UCX shares with it would be left broken */
     }
     rp_status status = start_mpi(rpi_mpi_runtime_recovers() ? timeout : RP_FOREVER);
     if (status != RP_OK)
@@ -190,7 +204,8 @@ static bool is_set(const char *name)
 
 bool rpi_mpi_runtime_recovers(void)
 {
-    return is_set("OMPI_MCA_orte_enable_recovery") || (rpi_mpi_ulfm_is_here() && is_set("OMPI_MCA_mpi_ft_enable"));
+    return is_set("OMPI_MCA_orte_enable_recovery") ||
+           (rpi_mpi_ulfm_is_here() && is_set("OMPI_MCA_mpi_ft_enable"));
 }
 
 void rpi_mpi_bereft(void)

@@ -1,4 +1,5 @@
-/* MPI's life in this process: initialised by rankpool only if nobody else did, and then finalised once, at exit. */
+/* MPI's life in this process: initialised by rankpool only if nobody else did, and then finalised
+ * once, at exit. */
 #ifndef RPI_MPI_RUNTIME_H
 #define RPI_MPI_RUNTIME_H
 
@@ -14,8 +15,9 @@ void rpi_mpi_leave_to_parent(void);
 RP_MUST_USE rp_status rpi_mpi_fork_check(const char *function);
 /* RP_ERR_MPI where srun started several copies that this MPI would take for one process each. */
 RP_MUST_USE rp_status rpi_mpi_runtime_srun_check(void);
-/* Initialises MPI unless it is.  RP_ERR_MPI: it cannot be, or it is finalised already.  RP_ERR_BROKEN: it takes more than `timeout` seconds, and the
- * launcher lets ranks go on without one that has ended. */
+/* Initialises MPI unless it is.  RP_ERR_MPI: it cannot be, or it is finalised already.
+ * RP_ERR_BROKEN: it takes more than `timeout` seconds, and the launcher lets ranks go on without
+ * one that has ended. */
 RP_MUST_USE rp_status rpi_mpi_runtime_begin(double timeout);
 /* Whether any thread may call MPI at any time. */
 bool rpi_mpi_runtime_threads(void);
@@ -23,7 +25,8 @@ bool rpi_mpi_runtime_threads(void);
 bool rpi_mpi_runtime_recovers(void);
 /* A pool has ended without one of its ranks. */
 void rpi_mpi_bereft(void);
-/* Finalises MPI if rpi_mpi_runtime_begin initialised it; after rpi_mpi_bereft it may be given up. */
+/* Finalises MPI if rpi_mpi_runtime_begin initialised it; after rpi_mpi_bereft it may be given
+ * up. */
 void rpi_mpi_runtime_end(void);
 /* MPI is never finalised: a thread of ours does not come back from it. */
 void rpi_mpi_runtime_give_up(void);

@@ -28,7 +28,8 @@ struct command {
     char **arguments; /* without the program's name; NULL at the end */
 };
 
-/* The whole of a file whose size is not known before; a zero follows it.  NULL: errno tells why, or there is no memory. */
+/* The whole of a file whose size is not known before; a zero follows it.  NULL: errno tells why, or
+ * there is no memory. */
 static char *read_whole(const char *path, const struct rpi_alloc *alloc, size_t *size)
 {
     size_t room = 4096, used = 0;
@@ -76,7 +77,9 @@ static rp_status read_command(struct command *command, const struct rpi_alloc *a
     command->text = read_whole("/proc/self/cmdline", alloc, &size);
     if (length <= 0 || !command->text) {
         rpi_free(alloc, command->text);
-        return rpi_error(RP_ERR_MPI, "spawning workers: /proc/self does not tell this program's file and arguments");
+        return rpi_error(
+            RP_ERR_MPI,
+            "spawning workers: /proc/self does not tell this program's file and arguments");
     }
     command->program[length] = '\0';
     command->arguments = rpi_reserve(alloc, (size + 1) * sizeof(char *));
@@ -90,9 +93,10 @@ static rp_status read_command(struct command *command, const struct rpi_alloc *a
 
 /* ---- spawning */
 
-/* A spawn under way.  MPI_Comm_spawn returns when every worker has initialised MPI, and not at all where one has ended before.  So a
- * thread of its own waits for that, and is left behind when the time is over.  The caller is in no MPI call meanwhile: but for
- * MPI's word, which wants the main thread below MPI_THREAD_SERIALIZED, one thread at a time is all that any level needs. */
+/* A spawn under way.  MPI_Comm_spawn returns when every worker has initialised MPI, and not at all
+ * where one has ended before.  So a thread of its own waits for that, and is left behind when the
+ * time is over.  The caller is in no MPI call meanwhile: but for MPI's word, which wants the main
+ * thread below MPI_THREAD_SERIALIZED, one thread at a time is all that any level needs. */
 struct spawn {
     struct command command;
     MPI_Comm self, ranks;
@@ -115,8 +119,8 @@ static void *run(void *argument)
 {
     struct spawn *spawn = argument;
     MPI_Comm workers = MPI_COMM_NULL;
-    spawn->code = MPI_Comm_spawn(spawn->command.program, spawn->command.arguments, spawn->count, spawn->info, 0,
-                                 spawn->self, &workers, MPI_ERRCODES_IGNORE);
+    spawn->code = MPI_Comm_spawn(spawn->command.program, spawn->command.arguments, spawn->count,
+                                 spawn->info, 0, spawn->self, &workers, MPI_ERRCODES_IGNORE);
     if (spawn->code == MPI_SUCCESS) {
         spawn->ranks = meet(workers, 0, &spawn->code);
         (void)MPI_Comm_free(&workers);
@@ -145,13 +149,16 @@ static bool run_in_time(struct spawn *spawn, double timeout)
     return true;
 }
 
-/* More workers than slots are the caller's wish, unless the user has said something about placing processes. */
+/* More workers than slots are the caller's wish, unless the user has said something about placing
+ * processes. */
 static bool placing_is_decided(void)
 {
-    return getenv("OMPI_MCA_rmaps_base_no_oversubscribe") || getenv("OMPI_MCA_rmaps_base_mapping_policy");
+    return getenv("OMPI_MCA_rmaps_base_no_oversubscribe") ||
+           getenv("OMPI_MCA_rmaps_base_mapping_policy");
 }
 
-/* MPI would bind one or two to a core each; a single one in spite of a policy of "none" in the environment. */
+/* MPI would bind one or two to a core each; a single one in spite of a policy of "none" in the
+ * environment. */
 static bool binding_is_decided(void)
 {
     const char *policy = getenv("OMPI_MCA_hwloc_base_binding_policy");
@@ -159,7 +166,8 @@ static bool binding_is_decided(void)
            getenv("OMPI_MCA_rmaps_base_mapping_policy");
 }
 
-static rp_status prepare(struct spawn *spawn, int count, unsigned number, const char *host, const struct rpi_alloc *alloc)
+static rp_status prepare(struct spawn *spawn, int count, unsigned number, const char *host,
+                         const struct rpi_alloc *alloc)
 {
     char token[64];
     (void)snprintf(token, sizeof token, TOKEN "=%u", number);
@@ -201,15 +209,19 @@ static rp_status refused(enum rpi_mpi_spawn_why why, int code, int count)
         return rpi_error(
             RP_ERR_MPI, "MPI cannot spawn one (%s): %s", text,
             placing_is_decided()
-                ? "where every slot is taken, start the program with more slots than ranks on each host, or without "
+                ? "where every slot is taken, start the program with more slots than ranks on each "
+                  "host, or without "
                   "rmaps_base_no_oversubscribe and rmaps_base_mapping_policy in MPI's settings"
-                : "MPI may say why on standard error; the program's next start has every worker again");
-    return rpi_error(RP_ERR_MPI, "MPI cannot spawn %d workers (%s): start the program with mpirun -n %d instead%s", count,
-                     text, count + 1, rpi_advice(RPI_ADVICE_SPAWN));
+                : "MPI may say why on standard error; the program's next start has every worker "
+                  "again");
+    return rpi_error(
+        RP_ERR_MPI,
+        "MPI cannot spawn %d workers (%s): start the program with mpirun -n %d instead%s", count,
+        text, count + 1, rpi_advice(RPI_ADVICE_SPAWN));
 }
 
-/* A spawned process that was not told so by us: were it a worker of ours, in an MPI that does not pass the environment on, it would
- * spawn workers that spawn workers. */
+/* A spawned process that was not told so by us: were it a worker of ours, in an MPI that does not
+ * pass the environment on, it would spawn workers that spawn workers. */
 static rp_status refuse_grandchildren(int count)
 {
     MPI_Comm parent = MPI_COMM_NULL;
@@ -222,8 +234,9 @@ static rp_status refuse_grandchildren(int count)
                      count + 1);
 }
 
-rp_status rpi_mpi_spawn_spawn(enum rpi_mpi_spawn_why why, int count, unsigned number, const char *host, double timeout,
-                              const struct rpi_alloc *alloc, MPI_Comm *ranks)
+rp_status rpi_mpi_spawn_spawn(enum rpi_mpi_spawn_why why, int count, unsigned number,
+                              const char *host, double timeout, const struct rpi_alloc *alloc,
+                              MPI_Comm *ranks)
 {
     rp_status status = refuse_grandchildren(count);
     if (status != RP_OK)
@@ -238,11 +251,11 @@ rp_status rpi_mpi_spawn_spawn(enum rpi_mpi_spawn_why why, int count, unsigned nu
     }
     if (!run_in_time(spawn, timeout)) {
         rpi_mpi_runtime_give_up(); /* the thread goes on inside MPI, in `spawn` */
-        return rpi_error(
-            RP_ERR_BROKEN,
-            "%d workers were spawned, but did not all come to rp_open within %g s: did one end before, or wait "
-            "for input?  What stands before rp_open runs in workers too",
-            count, timeout);
+        return rpi_error(RP_ERR_BROKEN,
+                         "%d workers were spawned, but did not all come to rp_open within %g s: "
+                         "did one end before, or wait "
+                         "for input?  What stands before rp_open runs in workers too",
+                         count, timeout);
     }
     if (spawn->code != MPI_SUCCESS)
         status = refused(why, spawn->code, count);
@@ -274,15 +287,18 @@ unsigned rpi_mpi_spawn_turn(void)
     return turn;
 }
 
-/* Where a daemon of Open MPI's (with libpmix 4.2) hears of a process's end before it has seen the end of its connection, it forgets to
- * take that connection out of its event loop, and never hears the next process whose connection gets the same number: that one hangs
- * in MPI_Init, and its parent in MPI_Comm_spawn (2 % of the spawns after the first, on a busy machine).  So a worker holds a second
- * descriptor of its connection, and ends when the daemon has closed the other side. */
+/* Where a daemon of Open MPI's (with libpmix 4.2) hears of a process's end before it has seen the
+ * end of its connection, it forgets to take that connection out of its event loop, and never
+ * hears the next process whose connection gets the same number: that one hangs in MPI_Init, and
+ * its parent in MPI_Comm_spawn (2 % of the spawns after the first, on a busy machine).  So a
+ * worker holds a second descriptor of its connection, and ends when the daemon has closed the
+ * other side. */
 static int line = -1;
 
 static int port_of_daemon(void)
 {
-    static const char *const names[] = { "PMIX_SERVER_URI41", "PMIX_SERVER_URI4", "PMIX_SERVER_URI3", "PMIX_SERVER_URI2" };
+    static const char *const names[] = { "PMIX_SERVER_URI41", "PMIX_SERVER_URI4",
+                                         "PMIX_SERVER_URI3", "PMIX_SERVER_URI2" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *uri = getenv(names[i]); /* "name;tcp4://127.0.0.1:42631" */
         const char *colon = uri ? strrchr(uri, ':') : NULL;
@@ -300,7 +316,9 @@ static int port_of_peer(int file)
         return -1;
     if (address.ss_family == AF_INET)
         return ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
-    return address.ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port) : -1;
+    return address.ss_family == AF_INET6
+               ? ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port)
+               : -1;
 }
 
 static void hold_line(void)
@@ -336,7 +354,8 @@ rp_status rpi_mpi_spawn_join(MPI_Comm *ranks)
     (void)MPI_Comm_get_parent(&parent);
     *ranks = meet(parent, 1, &code);
     if (code != MPI_SUCCESS)
-        return rpi_error(RP_ERR_MPI, "MPI_Intercomm_merge failed in a spawned worker with code %d", code);
+        return rpi_error(RP_ERR_MPI, "MPI_Intercomm_merge failed in a spawned worker with code %d",
+                         code);
     (void)MPI_Comm_free(&parent);
     return RP_OK;
 }

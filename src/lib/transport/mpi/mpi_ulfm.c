@@ -24,12 +24,14 @@ void rpi_mpi_ulfm_ended(MPI_Comm comm, void (*ended)(void *context, int rank), v
 {
     MPI_Group failed, all;
     int count = 0;
-    if (MPIX_Comm_failure_ack(comm) != MPI_SUCCESS || MPIX_Comm_failure_get_acked(comm, &failed) != MPI_SUCCESS)
+    if (MPIX_Comm_failure_ack(comm) != MPI_SUCCESS ||
+        MPIX_Comm_failure_get_acked(comm, &failed) != MPI_SUCCESS)
         return;
     (void)MPI_Comm_group(comm, &all);
     (void)MPI_Group_size(failed, &count);
     for (int i = 0, rank; i < count; i++)
-        if (MPI_Group_translate_ranks(failed, 1, &i, all, &rank) == MPI_SUCCESS && rank != MPI_UNDEFINED)
+        if (MPI_Group_translate_ranks(failed, 1, &i, all, &rank) == MPI_SUCCESS &&
+            rank != MPI_UNDEFINED)
             ended(context, rank);
     (void)MPI_Group_free(&failed);
     (void)MPI_Group_free(&all);

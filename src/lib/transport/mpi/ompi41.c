@@ -15,14 +15,17 @@
 
 #define COMPONENT "mca_btl_tcp"
 
-static int quiet = -1; /* the end of a pipe that nobody writes into: never readable, and never writable */
+static int quiet =
+    -1; /* the end of a pipe that nobody writes into: never readable, and never writable */
 
 static bool is_end(ssize_t size)
 {
-    return size == 0 || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR && errno != EFAULT);
+    return size == 0 || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR &&
+                         errno != EFAULT);
 }
 
-/* What the component would see of an ended connection: one over which nothing comes and nothing goes.  The descriptor stays its own. */
+/* What the component would see of an ended connection: one over which nothing comes and nothing
+ * goes.  The descriptor stays its own. */
 static ssize_t silence(int file)
 {
     (void)dup3(quiet, file, O_CLOEXEC);
@@ -42,7 +45,8 @@ static ssize_t write_or_wait(int file, const struct iovec *pieces, int count)
     return is_end(size) ? silence(file) : size;
 }
 
-/* ---- the component's calls of them: slots that the dynamic linker fills, one for each function (System V ABI, "Dynamic Linking") */
+/* ---- the component's calls of them: slots that the dynamic linker fills, one for each function
+ * (System V ABI, "Dynamic Linking") */
 
 typedef ssize_t (*transfer)(int, const struct iovec *, int);
 
@@ -54,10 +58,12 @@ struct tables {
     Elf64_Addr sealed, sealed_end; /* made read-only when everything was linked */
 };
 
-/* An address in an object's dynamic section: the linker has made it one of this process, on most machines. */
+/* An address in an object's dynamic section: the linker has made it one of this process, on most
+ * machines. */
 static const void *at(const struct dl_phdr_info *object, Elf64_Addr address)
 {
-    return (const void *)(uintptr_t)(address < object->dlpi_addr ? address + object->dlpi_addr : address);
+    return (const void *)(uintptr_t)(address < object->dlpi_addr ? address + object->dlpi_addr
+                                                                 : address);
 }
 
 static bool find_tables(const struct dl_phdr_info *object, struct tables *tables)

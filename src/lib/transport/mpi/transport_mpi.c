@@ -22,15 +22,19 @@ enum tag {
 };
 
 #define FRAGMENT (1 << 30) /* bytes of a large payload in one message: MPI-3.1 counts are int */
-#define PARTING  1.0       /* seconds for the last messages of a rank that ends without the others */
-#define LATE     2e-3      /* seconds without a message, behind which nothing more comes from a rank that has ended */
-#define LATEST   50e-3     /* seconds behind which nothing more is taken from it */
-#define DOUBT    10.0 /* seconds, and twice a host's timeout, in which the end is heard of that has made a receive fail */
-#define MISSED   20   /* seconds, and a host's timeout: a peer's batch comes within them */
-#define SLOW     1e6  /* bytes a second: rank 0 receives large messages at least so fast, all peers' together */
-#define ANYONE   (-1) /* instead of a peer's number: it may be any */
-#define LOOK     ((uint64_t)RPI_TICKS_US * 1000)    /* between two looks at the side channel */
-#define SECOND   ((uint64_t)RPI_TICKS_US * 1000000) /* about */
+/* seconds for the last messages of a rank that ends without the others */
+#define PARTING 1.0
+/* seconds without a message, behind which nothing more comes from a rank that has ended */
+#define LATE   2e-3
+#define LATEST 50e-3 /* seconds behind which nothing more is taken from it */
+/* seconds, and twice a host's timeout, in which the end is heard of that has made a receive fail */
+#define DOUBT  10.0
+#define MISSED 20 /* seconds, and a host's timeout: a peer's batch comes within them */
+/* bytes a second: rank 0 receives large messages at least so fast, all peers' together */
+#define SLOW   1e6
+#define ANYONE (-1)                               /* instead of a peer's number: it may be any */
+#define LOOK   ((uint64_t)RPI_TICKS_US * 1000)    /* between two looks at the side channel */
+#define SECOND ((uint64_t)RPI_TICKS_US * 1000000) /* about */
 
 /* A large payload under way, in fragments. */
 struct operation {
@@ -52,12 +56,13 @@ struct peer {
     int rank;
     const struct mpi *box; /* in whose ring its batches come */
     bool shy;              /* as mpi->shy, for this one */
-    bool silent;           /* it has ended: nothing is sent there any more, but what it sent before may still come */
-    bool ended;            /* and that is over: what comes is dropped */
-    bool told;             /* events->lost was called, or need not be */
-    uint32_t came;         /* batches from it, modulo 2^32; */
-    uint32_t seen;         /* at the last look for those that have not come, */
-    int missed;            /* and such looks in a row that missed some, while none came */
+    bool silent; /* it has ended: nothing is sent there any more, but what it sent before may still
+                    come */
+    bool ended;  /* and that is over: what comes is dropped */
+    bool told;   /* events->lost was called, or need not be */
+    uint32_t came; /* batches from it, modulo 2^32; */
+    uint32_t seen; /* at the last look for those that have not come, */
+    int missed;    /* and such looks in a row that missed some, while none came */
 };
 
 struct mpi {
@@ -67,7 +72,8 @@ struct mpi {
     int rank;
     struct peer *peers; /* by number */
     struct rpi_mpi_recv_ring ring;
-    /* of workers in the places of lost ones: what is left of the transports that they were met over is their rings */
+    /* of workers in the places of lost ones: what is left of the transports that they were met over
+     * is their rings */
     struct mpi *adopted;
     int number; /* of an adopted one: its peer's */
     /* everything else that is under way */
@@ -76,17 +82,20 @@ struct mpi {
     int *completed;                /* what MPI_Testsome says */
     MPI_Status *statuses;
     int pending, capacity;
-    struct operation *spare; /* NULL, or for the next one: what MPI has begun must not want memory */
+    /* NULL, or for the next one: what MPI has begun must not want memory */
+    struct operation *spare;
     struct rpi_link untaken; /* finished receives that the engine could not take */
     bool to_set_aside;       /* some of what is under way: a peer has ended */
     /* the side channel; its other end is each worker's lifeline */
     struct rpi_oob_master channel;  /* rank 0's */
     struct rpi_oob_worker lifeline; /* a worker's */
-    bool shy;          /* it is looked at before every send: over tcp one to a rank that has ended may stall all others */
-    uint64_t looked;   /* ticks */
-    double ending;     /* when the last end of a peer was noticed that is not told yet; 0: none */
-    bool bereft;       /* some peer has ended, ever */
-    double doubt;      /* when a receive from any peer failed, until it is known whose message it lost; 0: none */
+    bool shy; /* it is looked at before every send: over tcp one to a rank that has ended may stall
+                 all others */
+    uint64_t looked; /* ticks */
+    double ending;   /* when the last end of a peer was noticed that is not told yet; 0: none */
+    bool bereft;     /* some peer has ended, ever */
+    double doubt; /* when a receive from any peer failed, until it is known whose message it lost;
+                     0: none */
     double missing_at; /* when to look again for messages that have not come */
     unsigned looks;
     /* a worker's */
@@ -112,8 +121,8 @@ static void drop_fragment(const struct mpi *mpi, struct operation *operation)
         rpi_free(&mpi->alloc, operation);
 }
 
-/* What is under way with peers that have ended: MPI may do with these requests what it likes, or nothing; they are never looked at
- * again, nor their bytes. */
+/* What is under way with peers that have ended: MPI may do with these requests what it likes, or
+ * nothing; they are never looked at again, nor their bytes. */
 static void set_aside(struct mpi *mpi)
 {
     int kept = 0;
@@ -170,7 +179,8 @@ static void mpi_forget(struct rpi_transport *transport, int number)
 static void fall_silent(struct mpi *mpi, int number)
 {
     mpi->peers[number].silent = mpi->bereft = true;
-    if (mpi->rank == 0) /* a worker hears of rank 0's end on its lifeline, and the others' are not its business */
+    if (mpi->rank == 0) /* a worker hears of rank 0's end on its lifeline, and the others' are not
+                           its business */
         mpi->ending = rpi_now();
 }
 
@@ -201,7 +211,8 @@ static void note_end(void *context, int rank)
     struct mpi *mpi = ((const struct ended *)context)->mpi;
     for (int number = 0; number <= mpi->base.peers; number++) {
         const struct peer *peer = &mpi->peers[number];
-        if (peer->comm == ((const struct ended *)context)->comm && peer->rank == rank && !peer->silent)
+        if (peer->comm == ((const struct ended *)context)->comm && peer->rank == rank &&
+            !peer->silent)
             fall_silent(mpi, number);
     }
 }
@@ -234,9 +245,9 @@ static bool is_loss(struct mpi *mpi, int number, int outcome)
     return true;
 }
 
-/* A receive from any peer has failed.  Its message was one of a peer that has ended, or whose end will
- * be heard.  Until then nothing is taken from any, and then nothing more from those that have ended:
- * what a peer sent after a lost message would be taken for something else. */
+/* A receive from any peer has failed.  Its message was one of a peer that has ended, or whose end
+ * will be heard.  Until then nothing is taken from any, and then nothing more from those that have
+ * ended: what a peer sent after a lost message would be taken for something else. */
 static rp_status look_at_doubt(struct mpi *mpi)
 {
     double since = rpi_now() - mpi->doubt;
@@ -246,12 +257,14 @@ static rp_status look_at_doubt(struct mpi *mpi)
             mpi->peers[peer].ended = mpi->peers[peer].silent;
         mpi->to_set_aside = true;
     } else if (since > DOUBT + (has_channel(mpi) ? 2 * mpi->channel.host_timeout : 0)) {
-        return rpi_error(RP_ERR_MPI, "MPI gave a receive up, though no rank has ended: a message is lost");
+        return rpi_error(RP_ERR_MPI,
+                         "MPI gave a receive up, though no rank has ended: a message is lost");
     }
     return RP_OK;
 }
 
-/* What a peer sent before its end is taken first: until nothing more has come for a while (over shared memory it is there already). */
+/* What a peer sent before its end is taken first: until nothing more has come for a while (over
+ * shared memory it is there already). */
 static rp_status tell_ends(struct mpi *mpi, const struct rpi_events *events, bool any)
 {
     double since = rpi_now() - mpi->ending;
@@ -274,15 +287,16 @@ static rp_status tell_ends(struct mpi *mpi, const struct rpi_events *events, boo
     return RP_OK;
 }
 
-/* A worker that is killed while it writes into memory that MPI shares on a host may leave there a queue
- * in which what others write after it is never found: UCX 1.13 comes back then, and tells of nothing.
- * So each worker says how many batches it has sent, and once a peer has ended rank 0 looks, once a
- * second, whether they come. */
+/* A worker that is killed while it writes into memory that MPI shares on a host may leave there a
+ * queue in which what others write after it is never found: UCX 1.13 comes back then, and tells of
+ * nothing. So each worker says how many batches it has sent, and once a peer has ended rank 0
+ * looks, once a second, whether they come. */
 static bool lacks_batches(struct mpi *mpi, int number)
 {
     struct peer *peer = &mpi->peers[number];
     uint32_t lacking = rpi_oob_master_count(&mpi->channel, number) - peer->came;
-    bool lacks = (int32_t)lacking > 0 && !peer->silent && !peer->box->ring.held && peer->came == peer->seen;
+    bool lacks = (int32_t)lacking > 0 && !peer->silent && !peer->box->ring.held &&
+                 peer->came == peer->seen;
     peer->seen = peer->came;
     peer->missed = lacks ? peer->missed + 1 : 0;
     return peer->missed > MISSED + mpi->channel.host_timeout;
@@ -321,7 +335,8 @@ static void look_for_missing(struct mpi *mpi, const struct rpi_events *events)
     if (!number)
         return;
     (void)rpi_error(RP_ERR_BROKEN,
-                    "messages that it has sent do not come, and MPI does not say why: it may be what a killed worker has "
+                    "messages that it has sent do not come, and MPI does not say why: it may be "
+                    "what a killed worker has "
                     "left in the memory that MPI shares on a host (%s)",
                     rpi_advice(RPI_ADVICE_SHARED));
     events->astray(events->context, number);
@@ -331,7 +346,8 @@ static void look_for_missing(struct mpi *mpi, const struct rpi_events *events)
 static bool is_there(struct mpi *mpi, int number)
 {
     const struct peer *peer = &mpi->peers[number];
-    if (!peer->silent && (mpi->shy || peer->shy) && has_channel(mpi) && !rpi_oob_master_lives(&mpi->channel, number))
+    if (!peer->silent && (mpi->shy || peer->shy) && has_channel(mpi) &&
+        !rpi_oob_master_lives(&mpi->channel, number))
         note_ends(mpi);
     return !peer->silent;
 }
@@ -353,16 +369,19 @@ static rp_status make_room(struct mpi *mpi, size_t more)
     if ((size_t)(mpi->capacity - mpi->pending) >= more)
         return RP_OK;
     int capacity = 2 * mpi->capacity + (int)more;
-    MPI_Request *requests = rpi_resize(&mpi->alloc, mpi->requests, (size_t)capacity * sizeof *requests);
+    MPI_Request *requests = rpi_resize(&mpi->alloc, mpi->requests,
+                                       (size_t)capacity * sizeof *requests);
     if (requests)
         mpi->requests = requests;
-    struct operation **operations = rpi_resize(&mpi->alloc, mpi->operations, (size_t)capacity * sizeof(struct operation *));
+    struct operation **operations = rpi_resize(&mpi->alloc, mpi->operations,
+                                               (size_t)capacity * sizeof(struct operation *));
     if (operations)
         mpi->operations = operations;
     int *completed = rpi_resize(&mpi->alloc, mpi->completed, (size_t)capacity * sizeof *completed);
     if (completed)
         mpi->completed = completed;
-    MPI_Status *statuses = rpi_resize(&mpi->alloc, mpi->statuses, (size_t)capacity * sizeof *statuses);
+    MPI_Status *statuses = rpi_resize(&mpi->alloc, mpi->statuses,
+                                      (size_t)capacity * sizeof *statuses);
     if (statuses)
         mpi->statuses = statuses;
     if (!requests || !operations || !completed || !statuses)
@@ -371,7 +390,8 @@ static rp_status make_room(struct mpi *mpi, size_t more)
     return RP_OK;
 }
 
-/* The memory that the next operation takes, of so many fragments.  RP_ERR_NOMEM: nothing changed. */
+/* The memory that the next operation takes, of so many fragments.  RP_ERR_NOMEM: nothing
+ * changed. */
 static rp_status provide(struct mpi *mpi, size_t fragments)
 {
     if (!mpi->spare)
@@ -380,11 +400,14 @@ static rp_status provide(struct mpi *mpi, size_t fragments)
 }
 
 /* Behind provide(). */
-static struct operation *begin(struct mpi *mpi, int peer, size_t fragments, void *cookie, bool receive)
+static struct operation *begin(struct mpi *mpi, int peer, size_t fragments, void *cookie,
+                               bool receive)
 {
     struct operation *operation = mpi->spare;
     mpi->spare = NULL;
-    *operation = (struct operation){ .cookie = cookie, .left = fragments, .peer = peer, .receive = receive };
+    *operation = (struct operation){
+        .cookie = cookie, .left = fragments, .peer = peer, .receive = receive
+    };
     return operation;
 }
 
@@ -394,8 +417,8 @@ static void track(struct mpi *mpi, MPI_Request request, struct operation *operat
     mpi->operations[mpi->pending++] = operation;
 }
 
-static rp_status mpi_send(struct rpi_transport *transport, int number, const void *data, size_t size, void *cookie,
-                          bool *done)
+static rp_status mpi_send(struct rpi_transport *transport, int number, const void *data,
+                          size_t size, void *cookie, bool *done)
 {
     struct mpi *mpi = mpi_of(transport);
     const struct peer *peer = &mpi->peers[number];
@@ -409,7 +432,8 @@ static rp_status mpi_send(struct rpi_transport *transport, int number, const voi
         return status;
     int code = MPI_Isend(data, (int)size, MPI_BYTE, peer->rank, TAG_BATCH, peer->comm, &request);
     if (code == MPI_SUCCESS)
-        code = MPI_Test(&request, &complete, MPI_STATUS_IGNORE); /* eager: nearly always complete at once */
+        code = MPI_Test(&request, &complete,
+                        MPI_STATUS_IGNORE); /* eager: nearly always complete at once */
     if (code != MPI_SUCCESS) {
         *done = is_loss(mpi, number, code);
         return *done ? RP_OK : rpi_mpi_dup_failed("MPI_Isend", code);
@@ -434,8 +458,8 @@ static int fragment_size(size_t size, size_t i)
 }
 
 /* Behind so many fragments a call has failed. */
-static rp_status cut_short(struct mpi *mpi, struct operation *operation, size_t fragments, const char *call, int code,
-                           bool *done)
+static rp_status cut_short(struct mpi *mpi, struct operation *operation, size_t fragments,
+                           const char *call, int code, bool *done)
 {
     if (!is_loss(mpi, operation->peer, code))
         return rpi_mpi_dup_failed(call, code);
@@ -446,8 +470,8 @@ static rp_status cut_short(struct mpi *mpi, struct operation *operation, size_t 
     return RP_OK;
 }
 
-static rp_status mpi_send_large(struct rpi_transport *transport, int number, const void *data, size_t size, void *cookie,
-                                bool *done)
+static rp_status mpi_send_large(struct rpi_transport *transport, int number, const void *data,
+                                size_t size, void *cookie, bool *done)
 {
     struct mpi *mpi = mpi_of(transport);
     const struct peer *peer = &mpi->peers[number];
@@ -461,8 +485,8 @@ static rp_status mpi_send_large(struct rpi_transport *transport, int number, con
     struct operation *operation = begin(mpi, number, fragments, cookie, false);
     for (size_t i = 0; i < fragments; i++) {
         MPI_Request request;
-        int code = MPI_Isend((const uint8_t *)data + i * FRAGMENT, fragment_size(size, i), MPI_BYTE, peer->rank, TAG_LARGE,
-                             peer->comm, &request);
+        int code = MPI_Isend((const uint8_t *)data + i * FRAGMENT, fragment_size(size, i), MPI_BYTE,
+                             peer->rank, TAG_LARGE, peer->comm, &request);
         if (code != MPI_SUCCESS)
             return cut_short(mpi, operation, i, "MPI_Isend", code, done);
         track(mpi, request, operation);
@@ -470,13 +494,16 @@ static rp_status mpi_send_large(struct rpi_transport *transport, int number, con
     return RP_OK;
 }
 
-static rp_status mpi_receive_large(struct rpi_transport *transport, int number, void *data, size_t size, void *cookie)
+static rp_status mpi_receive_large(struct rpi_transport *transport, int number, void *data,
+                                   size_t size, void *cookie)
 {
     struct mpi *mpi = mpi_of(transport);
     const struct peer *peer = &mpi->peers[number];
     size_t fragments = fragments_of(size);
     bool ended;
-    if (!is_there(mpi, number)) /* libfabric 1.17 crashes at times in a receive from a rank that has ended */
+    if (!is_there(
+            mpi,
+            number)) /* libfabric 1.17 crashes at times in a receive from a rank that has ended */
         return RP_OK;
     rp_status status = provide(mpi, fragments);
     if (status != RP_OK)
@@ -485,8 +512,8 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
     operation->due = size;
     for (size_t i = 0; i < fragments; i++) {
         MPI_Request request;
-        int code = MPI_Irecv((uint8_t *)data + i * FRAGMENT, fragment_size(size, i), MPI_BYTE, peer->rank, TAG_LARGE,
-                             peer->comm, &request);
+        int code = MPI_Irecv((uint8_t *)data + i * FRAGMENT, fragment_size(size, i), MPI_BYTE,
+                             peer->rank, TAG_LARGE, peer->comm, &request);
         if (code != MPI_SUCCESS)
             return cut_short(mpi, operation, i, "MPI_Irecv", code, &ended);
         track(mpi, request, operation);
@@ -496,14 +523,16 @@ static rp_status mpi_receive_large(struct rpi_transport *transport, int number, 
 
 /* ---- polling */
 
-/* `box`: the ring is that one's.  What comes from a process that has ended, or that another has taken the place of, is dropped.  False: it was not taken. */
+/* `box`: the ring is that one's.  What comes from a process that has ended, or that another has
+ * taken the place of, is dropped.  False: it was not taken. */
 static bool deliver(struct mpi *mpi, const struct mpi *box, const struct rpi_events *events)
 {
     int number = box == mpi ? box->ring.source : box->number;
     struct peer *peer = &mpi->peers[number];
     if (peer->ended || peer->box != box)
         return true;
-    if (!events->batch(events->context, number, rpi_mpi_recv_ring_batch(&box->ring), (size_t)box->ring.size))
+    if (!events->batch(events->context, number, rpi_mpi_recv_ring_batch(&box->ring),
+                       (size_t)box->ring.size))
         return false;
     peer->came++;
     return true;
@@ -515,7 +544,8 @@ static int sender_to(const struct mpi *mpi, const struct mpi *box)
     return box != mpi ? box->number : mpi->rank == 0 ? ANYONE : 0;
 }
 
-static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_events *events, bool *any)
+static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_events *events,
+                           bool *any)
 {
     for (int i = 0; i < RPI_MPI_RECV_RING; i++) {
         int outcome = rpi_mpi_recv_ring_look(&box->ring);
@@ -571,7 +601,8 @@ static void count_received(struct operation *operation, MPI_Status *status, int 
         return;
     if (!rpi_mpi_recv_ring_is_cut_off(code))
         (void)MPI_Get_count(status, MPI_BYTE, &size);
-    operation->odd = operation->odd || rpi_mpi_recv_ring_is_cut_off(code) || (size_t)size > operation->due;
+    operation->odd = operation->odd || rpi_mpi_recv_ring_is_cut_off(code) ||
+                     (size_t)size > operation->due;
     operation->due -= operation->odd ? 0 : (size_t)size;
 }
 
@@ -595,7 +626,8 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
         return RP_OK;
     int before = mpi->pending; /* handlers may add more behind these */
     int code = MPI_Testsome(before, mpi->requests, &count, mpi->completed, mpi->statuses);
-    bool single = code == MPI_ERR_IN_STATUS || rpi_mpi_ulfm_is_end(code); /* each has a code of its own */
+    bool single = code == MPI_ERR_IN_STATUS ||
+                  rpi_mpi_ulfm_is_end(code); /* each has a code of its own */
     if (code != MPI_SUCCESS && !single)
         return rpi_mpi_dup_failed("MPI_Testsome", code);
     if (count == MPI_UNDEFINED || count == 0)
@@ -604,7 +636,8 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     for (int i = 0; i < count; i++) {
         struct operation *operation = mpi->operations[mpi->completed[i]];
         mpi->operations[mpi->completed[i]] = NULL;
-        int outcome = rpi_mpi_outcome(single ? mpi->statuses[i].MPI_ERROR : MPI_SUCCESS, &mpi->statuses[i]);
+        int outcome = rpi_mpi_outcome(single ? mpi->statuses[i].MPI_ERROR : MPI_SUCCESS,
+                                      &mpi->statuses[i]);
         if (outcome == MPI_SUCCESS || rpi_mpi_recv_ring_is_cut_off(outcome)) {
             count_received(operation, &mpi->statuses[i], outcome);
             step(mpi, events, operation);
@@ -625,7 +658,8 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     return RP_OK;
 }
 
-/* At a worker: tells rank 0 how many batches it has sent, `pause` ticks after the last time at the earliest. */
+/* At a worker: tells rank 0 how many batches it has sent, `pause` ticks after the last time at the
+ * earliest. */
 static void tell_count(struct mpi *mpi, uint64_t pause)
 {
     if (mpi->sent == mpi->told || !mpi->lifeline.live)
@@ -638,21 +672,26 @@ static void tell_count(struct mpi *mpi, uint64_t pause)
     rpi_oob_worker_count(&mpi->lifeline, mpi->sent);
 }
 
-/* At a worker: rank 0 has ended the pool and said so on the side channel; if it could not say how over MPI, this is all there is.
- * Or MPI has lost it: then the lifeline ends this process, where rank 0 has ended. */
+/* At a worker: rank 0 has ended the pool and said so on the side channel; if it could not say how
+ * over MPI, this is all there is. Or MPI has lost it: then the lifeline ends this process, where
+ * rank 0 has ended. */
 static rp_status look_at_rank_0(struct mpi *mpi, bool any)
 {
     if (any || !(mpi->ending > 0))
         mpi->ending = rpi_now();
-    return rpi_now() - mpi->ending < PARTING ? RP_OK : rpi_error(RP_ERR_BROKEN, "rank 0 has ended the pool");
+    return rpi_now() - mpi->ending < PARTING
+               ? RP_OK
+               : rpi_error(RP_ERR_BROKEN, "rank 0 has ended the pool");
 }
 
 static bool is_left_by_rank_0(const struct mpi *mpi)
 {
-    return mpi->rank > 0 && (mpi->peers[0].silent || atomic_load_explicit(&mpi->lifeline.parted, memory_order_relaxed));
+    return mpi->rank > 0 && (mpi->peers[0].silent ||
+                             atomic_load_explicit(&mpi->lifeline.parted, memory_order_relaxed));
 }
 
-static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_events *events, bool *any)
+static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_events *events,
+                          bool *any)
 {
     struct mpi *mpi = mpi_of(transport);
     rp_status status = RP_OK;
@@ -685,11 +724,13 @@ static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_even
 
 /* ---- sleeping */
 
-/* Not with a message under way whose end only MPI knows, and which it brings forward only while it is asked. */
+/* Not with a message under way whose end only MPI knows, and which it brings forward only while it
+ * is asked. */
 static bool mpi_doze(struct rpi_transport *transport)
 {
     struct mpi *mpi = mpi_of(transport);
-    if (mpi->pending || !rpi_list_empty(&mpi->untaken) || mpi->ring.held || mpi->ending > 0 || mpi->doubt > 0)
+    if (mpi->pending || !rpi_list_empty(&mpi->untaken) || mpi->ring.held || mpi->ending > 0 ||
+        mpi->doubt > 0)
         return false;
     for (const struct mpi *box = mpi->adopted; box; box = box->adopted)
         if (box->ring.held)
@@ -719,7 +760,8 @@ static void mpi_wake(struct rpi_transport *transport)
 
 /* ---- closing */
 
-/* Whether a rank has ended, or says that it ends without the others: *at_once, or it may only have been faster. */
+/* Whether a rank has ended, or says that it ends without the others: *at_once, or it may only have
+ * been faster. */
 static bool is_someone_gone(struct mpi *mpi, bool *at_once)
 {
     *at_once = atomic_load(&mpi->lifeline.parted);
@@ -730,7 +772,8 @@ static bool is_someone_gone(struct mpi *mpi, bool *at_once)
     return mpi->ending > 0;
 }
 
-/* Every peer has said goodbye; one that ends now, between that and the barrier, is not waited for.  Returns whether all came. */
+/* Every peer has said goodbye; one that ends now, between that and the barrier, is not waited for.
+ * Returns whether all came. */
 static bool part(struct mpi *mpi)
 {
     MPI_Request barrier;
@@ -752,8 +795,8 @@ static bool part(struct mpi *mpi)
     return true;
 }
 
-/* Sends that every peer has received, but of which MPI has not said so here yet: their requests end by themselves.  A receive still posted is
- * one whose sender has dropped it. */
+/* Sends that every peer has received, but of which MPI has not said so here yet: their requests end
+ * by themselves.  A receive still posted is one whose sender has dropped it. */
 static void let_go(struct mpi *mpi)
 {
     for (int i = 0; i < mpi->pending; i++) {
@@ -779,7 +822,8 @@ static void release(struct mpi *mpi)
     rpi_free(&mpi->alloc, mpi);
 }
 
-/* Not together: a rank may be gone, and no call may wait for it; what MPI still has of ours stays with it. */
+/* Not together: a rank may be gone, and no call may wait for it; what MPI still has of ours stays
+ * with it. */
 static void mpi_close(struct rpi_transport *transport, bool together)
 {
     struct mpi *mpi = mpi_of(transport);
@@ -810,7 +854,8 @@ static void forget_ring(struct mpi *mpi, int number)
         }
 }
 
-rp_status rpi_transport_mpi_adopt(struct rpi_transport *transport, int number, struct rpi_transport *from)
+rp_status rpi_transport_mpi_adopt(struct rpi_transport *transport, int number,
+                                  struct rpi_transport *from)
 {
     struct mpi *mpi = mpi_of(transport), *box = mpi_of(from);
     if (mpi->to_set_aside)
@@ -819,7 +864,9 @@ rp_status rpi_transport_mpi_adopt(struct rpi_transport *transport, int number, s
         return rpi_error(RP_ERR_BROKEN, "it has ended again");
     rpi_oob_master_fini(&box->channel, false);
     forget_ring(mpi, number);
-    mpi->peers[number] = (struct peer){ .comm = box->comm, .rank = 1, .box = box, .shy = true, .came = box->peers[1].came };
+    mpi->peers[number] = (struct peer){
+        .comm = box->comm, .rank = 1, .box = box, .shy = true, .came = box->peers[1].came
+    };
     box->number = number;
     box->adopted = mpi->adopted;
     mpi->adopted = box;
