@@ -132,7 +132,7 @@ $(LIB_MPI_OBJ): ADD = $(INTERNAL) $(MPI_CFLAGS)
 # These call functions of the application.  Without unwind tables no C++ exception passes them: it ends where it is
 # thrown, by std::terminate, which prints what(), and not in the application's main with the library half way through a
 # call.  A call in tail position would have no frame of its own.
-CALLERS_OF_USERS := base/alloc exec/child_main exec/inline base/log pool/pool exec/serve api/stream
+CALLERS_OF_USERS := base/alloc exec/child_main exec/inline base/log pool/callbacks exec/serve api/stream
 $(CALLERS_OF_USERS:%=$(BUILD)/src/lib/%.o): ADD += -fno-asynchronous-unwind-tables -fno-unwind-tables
 $(BUILD)/src/lib/base/alloc.o: ADD += -fno-optimize-sibling-calls
 $(BUILD)/tests/%.o: ADD = $(INTERNAL) -Itests/support
