@@ -3,14 +3,16 @@
 #   make            the libraries, the command and the examples
 #   make demo       real work under mpirun (DIR=/usr/include); installs what is missing first
 #   make check      every test; installs what is missing first
-#   make soak       random schedules of both engines with workers that die or fall silent (SECONDS=60, SEED=1)
-#   make bench      speed figures beside their limits and peers (not a test); PARTS="small idle": only these of tests/bench/run
+#   make soak       random schedules of both engines with workers that die or fall silent
+#                   (SECONDS=60, SEED=1)
+#   make bench      speed figures beside their limits and peers (not a test); PARTS="small idle":
+#                   only these of tests/bench/run
 #   make bench-count    instructions a task by callgrind, beside tests/bench/count.baseline
 #   make fuzz       what reads bytes of others, fed with bad ones (SECONDS=60 each)
 #   make lint       every static check; make format rewrites the sources
 #
-# Settings: CC CFLAGS CPPFLAGS LDFLAGS BUILD MPICC MPI_CFLAGS MPI_LIBS, V=1 (show commands), WERROR=1,
-# SANITIZE=address,undefined (or thread).
+# Settings: CC CFLAGS CPPFLAGS LDFLAGS BUILD MPICC MPI_CFLAGS MPI_LIBS, V=1 (show commands),
+# WERROR=1, SANITIZE=address,undefined (or thread).
 
 BUILD ?= build
 CFLAGS ?= -O2 -g
@@ -22,7 +24,7 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
-# ---- flags --------------------------------------------------------------------------------------------------------
+# ---- flags ---------------------------------------------------------------------------------------
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-align -Wformat=2 -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wfloat-equal -Wnested-externs -Wvla -Wundef -Wswitch-enum \
@@ -44,7 +46,8 @@ override CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-fr
 override LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 
-# Asked for once, and only when a recipe needs them: a machine without MPI can still parse this file.
+# Asked for once, and only when a recipe needs them: a machine without MPI can still parse this
+# file.
 # MPI's own headers are system headers, so that our warnings are about our code.
 ifeq ($(origin MPI_CFLAGS),undefined)
 MPI_CFLAGS = $(eval MPI_CFLAGS := $$(patsubst -I%,-isystem %,$$(shell $(MPICC) --showme:compile)))$(MPI_CFLAGS)
@@ -61,9 +64,10 @@ Q := @
 say = @printf '  %-5s %s\n'
 endif
 
-# ---- what there is ------------------------------------------------------------------------------------------------
+# ---- what there is -------------------------------------------------------------------------------
 
-# The rule between the folders is in scripts/layers.txt. transport/mpi and open know MPI; open/handshake.c does not.
+# The rule between the folders is in scripts/layers.txt. transport/mpi and open know MPI;
+# open/handshake.c does not.
 LIB_SRC := $(sort $(wildcard src/lib/*/*.c src/lib/*/*/*.c))
 LIB_MPI_SRC := $(filter-out src/lib/open/handshake%.c,$(filter src/lib/transport/mpi/%.c src/lib/open/%.c,$(LIB_SRC)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
@@ -106,7 +110,7 @@ command: $(COMMAND)
 examples: $(EXAMPLES)
 tests: $(UNIT_TESTS) $(SIM_TESTS) $(MPI_TESTS) $(FUZZERS)
 
-# ---- the library --------------------------------------------------------------------------------------------------
+# ---- the library ---------------------------------------------------------------------------------
 
 $(STATIC): $(LIB_OBJ)
 $(PURE): $(LIB_PURE_OBJ)
@@ -122,16 +126,16 @@ $(SHARED).$(SOVERSION): $(LIB_OBJ) src/lib/librankpool.map
 $(SHARED): $(SHARED).$(SOVERSION)
 	$(Q)ln -sf $(<F) $@
 
-# ---- objects ------------------------------------------------------------------------------------------------------
+# ---- objects -------------------------------------------------------------------------------------
 
 # Internal headers are for the library and its tests; the examples see what a user sees.
 INTERNAL := -Isrc/lib
 $(LIB_OBJ): ADD = $(INTERNAL)
 $(LIB_MPI_OBJ): ADD = $(INTERNAL) $(MPI_CFLAGS)
 
-# These call functions of the application.  Without unwind tables no C++ exception passes them: it ends where it is
-# thrown, by std::terminate, which prints what(), and not in the application's main with the library half way through a
-# call.  A call in tail position would have no frame of its own.
+# These call functions of the application.  Without unwind tables no C++ exception passes them: it
+# ends where it is thrown, by std::terminate, which prints what(), and not in the application's main
+# with the library half way through a call.  A call in tail position would have no frame of its own.
 CALLERS_OF_USERS := base/alloc exec/child_main exec/inline base/log pool/callbacks exec/serve api/stream
 $(CALLERS_OF_USERS:%=$(BUILD)/src/lib/%.o): ADD += -fno-asynchronous-unwind-tables -fno-unwind-tables
 $(BUILD)/src/lib/base/alloc.o: ADD += -fno-optimize-sibling-calls
@@ -152,7 +156,7 @@ $(BUILD)/flags: FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-# ---- programs -----------------------------------------------------------------------------------------------------
+# ---- programs ------------------------------------------------------------------------------------
 
 $(CALLERS): $(CALLS_OBJ)
 
@@ -188,9 +192,10 @@ $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/src/examples/%.o $(STATIC)
 	$(say) LD $@
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(MPI_LIBS) $(LIB_LIBS) $(LDLIBS_$*)
 
-# ---- running ------------------------------------------------------------------------------------------------------
+# ---- running -------------------------------------------------------------------------------------
 
-# Two steps: only after scripts/bootstrap is there an mpicc to ask. The second builds on every core unless a -j was given.
+# Two steps: only after scripts/bootstrap is there an mpicc to ask. The second builds on every core
+# unless a -j was given.
 demo check bench:
 	@scripts/bootstrap check
 	@$(if $(filter bench,$@),scripts/bootstrap bench || echo "make bench goes on without them")

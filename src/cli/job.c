@@ -25,7 +25,7 @@
 #define NAP      1.2 /* seconds; it naps for one at a time while it ends processes */
 #define STEP     2.0 /* seconds between two ways of asking it, each ruder */
 #define POLITELY 2   /* times, that is by SIGTERM */
-#define MERCY    2.5 /* seconds for rank 0 to end, when somebody has ended the job */
+#define MERCY    2.5 /* seconds for rank 0 to end, after a signal to end the job */
 #define BEFORE   0.5 /* seconds */
 /* seconds more than a host's timeout for rank 0's watch to say how it ended, when mpirun is gone */
 #define FAREWELL 2.0
@@ -38,16 +38,15 @@ struct job {
     int mpirun_status; /* once it has ended */
     int mpirun_signal; /* by which it has; 0: none */
     bool mpirun_ended;
-    bool mpirun_lost; /* it was ended by a signal that nobody sent by way of here, and rank 0 went
-                         on */
+    bool mpirun_lost; /* it was ended by a signal not sent through here, and rank 0 went on */
     double silence;   /* when it is said that no rank has reported; 0: it has been, or one has */
     double grace;
     double ask; /* when mpirun is asked to end; 0: not yet decided */
     int asked;  /* times */
-    int signal; /* that somebody sent to end the job; 0: none */
+    int signal; /* that came here to end the job; 0: none has */
     bool master_seen, dismissed;
     double master_end;          /* when it was seen */
-    bool after_loss;            /* nobody is left, and some were lost before */
+    bool after_loss;            /* no rank is left, and some were lost before */
     struct stillness stillness; /* of mpirun, from then on */
 };
 
@@ -116,7 +115,7 @@ static bool hold_signals(struct job *job)
         (void)sigaddset(&set, held[i]);
     if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN)
         (void)sigdelset(&set, SIGHUP); /* nohup */
-    /* Where it is ignored, as some leave it, nobody hears of a child's end. */
+    /* If it is ignored, as some callers leave it, a child's end goes unnoticed. */
     (void)signal(SIGCHLD, SIG_DFL);
     (void)sigprocmask(SIG_BLOCK, &set, &job->mask);
     job->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -174,8 +173,8 @@ static void tell_of_master(const struct job *job)
             reports->master_host, number, strsignal(number));
 }
 
-/* A rank 0 that failed may have failed for want of another: which ended so long before it that it
- * was not its doing. */
+/* A rank 0 that failed may have lacked another rank: names those that ended so long before it that
+ * this was not its doing. */
 static void tell_of_others(const struct job *job)
 {
     const struct reports *reports = &job->reports;
@@ -190,8 +189,8 @@ static void tell_of_others(const struct job *job)
     }
 }
 
-/* Whether who reads the output is behind: mpirun holds what is still to be written, and goes on
- * when it is taken.  One who has closed it is not. */
+/* Whether the reader of the output lags: mpirun holds what is still to be written, and goes on when
+ * it is taken.  A reader that has closed it does not lag. */
 static bool output_waits(void)
 {
     for (int file = STDOUT_FILENO; file <= STDERR_FILENO; file++) {
@@ -202,8 +201,8 @@ static bool output_waits(void)
     return false;
 }
 
-/* Looked at once all has been taken that the ranks said: mpirun may crash after rank 0's end, and
- * that end counts. */
+/* Call when all is taken that the ranks said: mpirun may crash after rank 0's end, and then that
+ * end counts. */
 static void look_at_mpirun_loss(struct job *job)
 {
     const struct reports *reports = &job->reports;
@@ -215,11 +214,10 @@ static void look_at_mpirun_loss(struct job *job)
         strsignal(job->mpirun_signal));
 }
 
-/* Every rank has ended or cannot be reached.  mpirun sees that for itself and ends, but where a
- * host was lost: there it waits for the word of that host's daemon, and, asked to end, for the
- * daemon's end, where it does not know that it is lost.  While it is still it has passed on all
- * that has come; once asked it may nap for a second until it kills what was spawned here and goes
- * on. */
+/* Every rank has ended or cannot be reached.  mpirun sees that for itself and ends, unless a host
+ * was lost: then it waits for word from that host's daemon or, asked to end, for the daemon's end,
+ * if it does not know of the loss.  While it is still it has passed on all that has come; once
+ * asked it may nap for a second until it kills what was spawned here and goes on. */
 static void look_at_mpirun_alone(struct job *job, bool unreached, double now)
 {
     if (job->asked == 0)
@@ -291,7 +289,7 @@ static bool is_over(struct job *job, double *farewell)
     if (!(*farewell > 0))
         *farewell = clock_now() + job->reports.host_timeout + FAREWELL;
     if (job->signal && *farewell > clock_now() + MERCY)
-        *farewell = clock_now() + MERCY; /* somebody wants it to end */
+        *farewell = clock_now() + MERCY; /* a signal asked for the end */
     return clock_now() > *farewell;
 }
 

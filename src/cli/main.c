@@ -31,8 +31,8 @@ static void help(FILE *file)
                 file);
 }
 
-/* Whoever has closed one of descriptors 0 to 2 wants nothing of it; were it left free, a file of
- * ours or a pipe of mpirun's would get its number. */
+/* A caller that has closed one of descriptors 0 to 2 wants nothing of it; if it stayed free, a file
+ * of ours or a pipe of mpirun's would get its number. */
 static void fill_standard_files(void)
 {
     int file;

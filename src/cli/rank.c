@@ -143,7 +143,7 @@ static pid_t start(char **argv, const sigset_t *mask)
     pid_t child = fork();
     if (child != 0)
         return child;
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* whoever kills this rank means the program */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a kill of this rank is meant for the program */
     if (getppid() != parent)
         _exit(128 + SIGKILL);
     (void)sigprocmask(SIG_SETMASK, mask, NULL);
@@ -159,7 +159,8 @@ static bool has_ended(pid_t child, int *status)
     return true;
 }
 
-/* The launcher says by which signal the program is to end, or has ended itself. */
+/* Ends the program by the signal that the launcher sends, or by SIGTERM if the launcher has
+ * ended. */
 static void end_program(pid_t child, int line)
 {
     char number = SIGTERM;
@@ -226,7 +227,7 @@ static int run(char **program)
     int line = call_launcher();
     const char *rank = rank_text();
     bool is_master = !rank || strcmp(rank, "0") == 0;
-    (void)unsetenv(RANK_LAUNCHER); /* the token is nobody else's */
+    (void)unsetenv(RANK_LAUNCHER); /* the program must not see the token */
     if (!is_master) {
         if (line >= 0)
             (void)fcntl(

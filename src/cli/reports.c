@@ -120,7 +120,7 @@ static void drop_oldest_stranger(struct reports *reports)
         end_line(reports, oldest);
 }
 
-/* It is not heard of any more, nor waited for. */
+/* Stops listening to it, and waiting for it. */
 static void forget(struct reports *reports, struct line *line)
 {
     line->known = false;
@@ -129,8 +129,8 @@ static void forget(struct reports *reports, struct line *line)
     end_line(reports, line);
 }
 
-/* Rank 0 must find room; of the others it is enough to know most.  With no room at all nobody comes
- * in any more: a connection that waits would be an event for ever. */
+/* Rank 0 must find room; of the others it is enough to know most.  With no room at all the doors
+ * close: a connection that waits would be an event for ever. */
 static void make_room(struct reports *reports)
 {
     struct line *line = reports->lines;

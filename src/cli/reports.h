@@ -12,11 +12,11 @@ struct report_end {
     char host[65];
 };
 
-#define REPORT_ENDS 4 /* of which it is kept who and when */
+#define REPORT_ENDS 4 /* ends kept, with rank and time */
 
 /* What the ranks of a job tell their launcher.  Each holds one TCP connection, opened before the
  * program starts: its hello carries the job's token, its end is the rank's end.  Rank 0's brings
- * the program's status first.  Whoever has no token learns nothing and is dropped. */
+ * the program's status first.  A caller without the token learns nothing and is dropped. */
 struct reports {
     struct doors doors;
     double host_timeout;

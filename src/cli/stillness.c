@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What stands behind a word at the begin of a line; NULL: it is not there. */
+/* What follows a word that begins a line; NULL: it is not there. */
 static const char *value_of(const char *text, const char *word)
 {
     const char *at = strstr(text, word);

@@ -14,9 +14,9 @@ struct stillness {
 
 #define STILLNESS_STEP 0.02 /* seconds between two looks */
 
-/* A look at it; true: it has been still for so many seconds.  Where it cannot be seen whether it
- * only naps, until a time that it has set itself, these are `nap` seconds, which is longer than it
- * does. */
+/* A look at it; true: it has been still for `seconds`.  Where the system does not show whether it
+ * only naps, until a time that it has set itself, for `nap` seconds, which is longer than it
+ * naps. */
 bool stillness_look(struct stillness *stillness, pid_t process, double seconds, double nap);
 
 #endif

@@ -260,8 +260,8 @@ static rp_status settle(struct run *run, size_t index)
     return rp_release(run->pool, future);
 }
 
-/* Waits until a task is done, then settles all that are: one look at every future is paid for by
- * many results, and a huge file holds up nobody. */
+/* Waits until a task is done, then settles all that are: one look at every future serves many
+ * results, and a huge file holds up no other. */
 static rp_status settle_some(struct run *run)
 {
     size_t any;

@@ -1,4 +1,4 @@
-/* nqueens: in how many ways do N queens stand on an N x N board, none attacking another?
+/* nqueens: in how many ways can N queens stand on an N x N board without attacking each other?
  *
  * Rank 0 places the first rows in every way there is; each of these beginnings is one item of
  * rp_map, and a worker counts the ways to go on from it.

@@ -1,13 +1,15 @@
-/* Unbalanced Tree Search: counts the nodes of a tree that nobody knows before it is walked, whose
+/* Unbalanced Tree Search: counts the nodes of a tree that is unknown before it is walked, and whose
  * branches differ wildly in size.  Each node is 20 bytes, its children are the SHA-1 of it and
  * their number, so the tree is the same wherever it is walked.  The trees and their parameters are
  * those of the published benchmark (Olivier et al., "UTS: An Unbalanced Tree Search Benchmark",
  * LCPC 2006):
  *
- *   uts -t 1 -a 3 -d 10 -b 4 -r 19                 T1, geometric: 4130071 nodes, depth 10, 3305118
- * leaves uts -t 0 -b 2000 -q 0.124875 -m 8 -r 42        T3, binomial: 4112897 nodes, depth 1572,
- * 3599034 leaves uts -t 1 -a 0 -d 20 -b 4 -r 34                 T5, geometric, branching less with
- * depth: 4147582 nodes, depth 20, 2181318 leaves
+ *   uts -t 1 -a 3 -d 10 -b 4 -r 19
+ *       T1, geometric: 4130071 nodes, depth 10, 3305118 leaves
+ *   uts -t 0 -b 2000 -q 0.124875 -m 8 -r 42
+ *       T3, binomial: 4112897 nodes, depth 1572, 3599034 leaves
+ *   uts -t 1 -a 0 -d 20 -b 4 -r 34
+ *       T5, geometric, branching less with depth: 4147582 nodes, depth 20, 2181318 leaves
  *
  * A task walks -g nodes depth first and spawns what is left of its part as tasks; a stream brings
  * the counts. */

@@ -1,8 +1,10 @@
 /* Large payloads: bytes a second to a worker (its argument) and from it (its result), in place and
  * with copies, beside raw MPI messages of the same size between the same two processes, each
  * answered by 8 bytes: in both the best of the same numbers under way, and buffers that are used
- * again. bytes [-t PREFIX] [-s SMALLEST] [-m LARGEST] [-d TIMES]     PREFIX goes before the rows'
- * names; sizes in bytes; measures so many times less run: mpirun -n 2 */
+ * again.
+ *   bytes [-t PREFIX] [-s SMALLEST] [-m LARGEST] [-d TIMES]
+ * PREFIX goes before the rows' names; sizes in bytes; -d measures TIMES times less.
+ * run: mpirun -n 2 */
 #include "figure.h"
 #include "raw.h"
 
@@ -100,8 +102,8 @@ static double rate_of(rp_pool *pool, enum kind kind, size_t size, int under, int
     return (double)size * tasks / (seconds() - begin);
 }
 
-/* The best of the windows that bandwidth() has, behind a round that touches the buffers, as it
- * does, of the most under way. */
+/* The best over the windows of bandwidth(); before them, as there, the buffers are touched: by a
+ * round of the largest window. */
 static double best_rate(rp_pool *pool, enum kind kind, size_t size, int tasks, char *argument,
                         char *room)
 {

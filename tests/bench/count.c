@@ -1,6 +1,8 @@
 /* Instructions of both engines, the executor and the wire for each task, in virtual time, so that
- * two runs count alike: a master and a worker hand each other their batches.  Only what `counted`
- * does counts (tests/bench/count runs this under callgrind). count submit|map|spawn TASKS */
+ * two runs count alike: a master and a
+ * worker hand each other their batches.  Only what `counted` does counts (tests/bench/count runs
+ * this under callgrind).
+ *   count submit|map|spawn TASKS */
 #include "exec/inline.h"
 #include "figure.h"
 #include "master/master.h"

@@ -19,7 +19,7 @@ static rp_status nap(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(nap);
 
-/* A barrier in which nobody spins: there are two cores. */
+/* A barrier in which no rank spins: there are two cores. */
 static void meet(void)
 {
     MPI_Request barrier;

@@ -1,6 +1,7 @@
-/* Samples for peers.py, which runs it in turn with Python's pools: rates with one worker, each on a
- * line of its own. rate ROW      submit: 500,000 tasks of 8 bytes; map: 10 M doubles; apply: round
- * trips; all a second.  run: mpirun -n 2 */
+/* Samples for peers.py, which runs it in turn with Python's pools: rates with one worker, each on
+ * a line of its own.
+ *   rate ROW      submit: 500,000 tasks of 8 bytes; map: 10 M doubles; apply: round trips; all a
+ *                 second.  run: mpirun -n 2 */
 #include "figure.h"
 
 #include <stdio.h>

@@ -3,11 +3,13 @@
  *
  *   a message: 1 us and 10 GB/s on its way; 0.2 us of rank 0's CPU, sent or received
  *   the engine: what its calls take here, in real nanoseconds, as running means by batch and by
- * task a worker: runs what it has one by one, and sends each result when it is there
+ *   task
+ *   a worker: runs what it has one by one, and sends each result when it is there
  *
- * The application submits as fast as it can, a few tasks between two looks at what has come. Prints
- * the efficiency: the tasks' time over the workers' time until the last result is in. scale [FILE]
- * FILE: lines "workers seconds-a-task efficiency tasks-a-second" for the plot */
+ * The application submits as fast as it can, a few tasks between two looks at what has come.
+ * Prints the efficiency: the tasks' time
+ * over the workers' time until the last result is in.
+ *   scale [FILE]     FILE: lines "workers seconds-a-task efficiency tasks-a-second" for the plot */
 #include "base/clock.h"
 #include "figure.h"
 #include "master/master.h"
@@ -71,7 +73,7 @@ RP_TASK(work);
 
 /* ---- what the engine's calls take */
 
-/* Charges rank 0 for a call of so many units, by the running mean of what the like took. */
+/* Charges rank 0 for a call of `units`, by the running mean of what such calls took a unit. */
 static void charge(struct cell *cell, struct cost *cost, uint64_t begin, double units)
 {
     double took = (double)(rpi_ticks() - begin) * cell->tick;

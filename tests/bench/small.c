@@ -1,7 +1,8 @@
 /* The speed of small tasks, each row beside what the same two processes reach by MPI alone, right
- * before and right after it: placement on cores alone moves these threefold between runs. small [-t
- * PREFIX] [-d TIMES] [ROW...]     rows: latency submit map stream (default: all); PREFIX goes
- * before their names; loops of single messages are so many times shorter run: mpirun -n 2 */
+ * before and right after it: placement on cores alone moves these threefold between runs.
+ *   small [-t PREFIX] [-d TIMES] [ROW...]     rows: latency submit map stream (default: all)
+ * PREFIX goes before their names; -d makes loops of single messages TIMES times shorter.
+ * run: mpirun -n 2 */
 #include "figure.h"
 #include "raw.h"
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Where rankpool launch listens for its ranks: on loopback, and on the addresses that its ways to the other hosts leave from; nowhere else.
+# Where rankpool launch listens for its ranks: on loopback, and on the addresses that its ways to
+# the other hosts leave from; nowhere else.
 # limit: 240
 # shellcheck disable=SC2016 # for the ranks' shells
 . tests/support/shell.sh
@@ -7,7 +8,8 @@
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 rankpool=$BUILD/rankpool
 
-# The addresses of a process's TCP sockets in a state of the kernel's: 0A listening, 01 connected; one a line.
+# The addresses of a process's TCP sockets in a state of the kernel's: 0A listening, 01 connected;
+# one a line.
 sockets() # PID STATE
 {
     find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' 2>/dev/null | tr -dc '0-9\n' |
@@ -26,7 +28,8 @@ listening() # PID: on one line
     sockets "$1" 0A | sort -V | paste -sd' '
 }
 
-# While the job runs: its launcher, which the command becomes, listens at these addresses, and every rank has come.
+# While the job runs: its launcher, which the command becomes, listens at these addresses, and every
+# rank has come.
 listens() # NAME RANKS ADDRESSES COMMAND-UP-TO-LAUNCH'S-OPTIONS...
 {
     local name=$1 ranks=$2 want=$3 rc=0 pid at came=0 end=$((SECONDS + 30))
@@ -63,7 +66,8 @@ trap 'kill -KILL $(jobs -p) 2>/dev/null; scripts/hosts down "$cluster"; rm -rf "
 net=10.77.$(cat "$cluster/number")
 on_n0=(scripts/hosts run "$cluster" n0)
 
-# n0 has addresses that lead to no host of a job, and others of the same bridge; n2 is reached by one of these.
+# n0 has addresses that lead to no host of a job, and others of the same bridge; n2 is reached by
+# one of these.
 "${on_n0[@]}" ip link add other type veth peer name wire
 "${on_n0[@]}" ip addr add 10.78.0.1/24 dev other
 "${on_n0[@]}" ip link set other up

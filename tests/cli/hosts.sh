@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What rankpool launch makes of hosts: one with several names is one, and arguments come to all of them as they are.
+# What rankpool launch makes of hosts: one with several names is one, and arguments come to all of
+# them as they are.
 # limit: 240
 # shellcheck disable=SC2016 # for the ranks' shells
 . tests/support/shell.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# rankpool launch: rank 0's own status in every case, nothing left behind, and never for ever. The programs are shell scripts: no MPI in them.
+# rankpool launch always ends, with rank 0's own status, and leaves no process. The programs are
+# shell scripts: no MPI in them.
 # limit: 240
 # shellcheck disable=SC2016 # $rank and the like are for the ranks' shells
 . tests/support/shell.sh
@@ -8,14 +9,16 @@
 rankpool=$BUILD/rankpool
 count=0
 
-# Ranks run the text as a shell script, in which $rank is theirs; rank 0's standard input is "a line".
+# Ranks run the text as a shell script, in which $rank is theirs; rank 0's standard input is "a
+# line".
 launch() # OPTIONS... TEXT
 {
     local text=${*: -1}
     echo "a line" | MARK=$mark timeout -k 5 40 "$rankpool" launch "${@:1:$#-1}" sh -c 'rank=$OMPI_COMM_WORLD_RANK; eval "$1"' rank "$text"
 }
 
-# The status is as it must be, a message too where a pattern is given, and no process is left 5 s later.
+# The status is as it must be, a message too where a pattern is given, and no process is left 5 s
+# later.
 ends() # NAME STATUS PATTERN OPTIONS... TEXT
 {
     local name=$1 want=$2 pattern=$3
@@ -96,7 +99,8 @@ ends "every worker dies" 4 'rank 2 on .* had ended .* s before rank 0' -n 3 '[ $
 ends "workers that stay are ended" 0 '2 of 3 ranks go on' -n 3 '[ $rank != 0 ] || exit 0; exec sleep 60'
 ends "a worker that ignores SIGTERM" 6 '' -n 2 '[ $rank != 0 ] || exit 6; trap "" TERM; while :; do sleep 60; done'
 ends "a worker that is stopped" 0 '' -n 2 '[ $rank != 0 ] || exit 0; kill -STOP $$'
-# Rank 0 reads its input to the end: mpirun (4.1) crashes now and then when some comes after rank 0's end.
+# Rank 0 reads its input to the end: mpirun (4.1) crashes now and then when some comes after rank
+# 0's end.
 ends "workers are let finish" 0 'late' --grace 20 -n 2 '[ $rank != 0 ] || { cat >/dev/null; exit 0; }; sleep 4; echo late'
 ends "ranks beyond the slots" 0 '' -n 40 'exit 0'
 ends "hosts by name and by number" 0 '^3$' --hosts localhost:2,127.0.0.1 'echo $OMPI_COMM_WORLD_SIZE'
@@ -254,7 +258,7 @@ kill -INT $launcher
 ended "SIGINT, and rank 0 has a last word" 9
 begin '[ $rank != 0 ] || { trap "" TERM; : >$READY; }; trap "" TERM; while :; do sleep 0.1; done'
 kill -TERM $launcher
-ended "SIGTERM, and nobody minds" 137
+ended "SIGTERM that every rank ignores" 137
 begin '[ $rank != 0 ] || { trap "exit 11" USR1; : >$READY; }; [ $rank = 0 ] || trap "" USR1; while :; do sleep 0.1; done'
 kill -USR1 $launcher
 ended "SIGUSR1 goes to the ranks" 11

@@ -27,7 +27,7 @@ void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size,
         }                                                                                          \
     } while (0)
 
-/* The input, read from its beginning; behind its end come zeros. */
+/* The input, read from its beginning; after its end come zeros. */
 struct input {
     const uint8_t *at, *end;
 };

@@ -1,7 +1,7 @@
 /* The talk at a pool's opening: rank 0 and a worker against peers that say anything.
  * Input: flags u8 (1 a worker, else rank 0; 2 an initializer, 4 which has an argument; 8 a rank
- * ends), then messages, each the rank it is of u8, size u16, bytes.  Behind the last one the
- * transport fails, so that nobody waits. */
+ * ends), then messages, each: sender's rank u8, size u16, bytes.  After the last one the transport
+ * fails, so that no rank waits. */
 #include "fuzz.h"
 #include "open/handshake.h"
 #include "base/status.h"

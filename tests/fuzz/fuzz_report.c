@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* An honest report behind the four bytes; its size. */
+/* The four bytes, then an honest report; returns their size. */
 static size_t seed(uint8_t *to, uint8_t flags, const char *text, rp_status status,
                    uint32_t children)
 {

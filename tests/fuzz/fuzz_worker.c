@@ -87,7 +87,7 @@ static void receive_all(struct input *input)
     }
 }
 
-/* Shared data: one page is all the memory that there is for it, and nobody else's is found. */
+/* Shared data gets one page of memory at most, and no other process's copy is found. */
 static void supply(void)
 {
     static uint8_t page[4096];
@@ -227,7 +227,7 @@ void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size,
 
     output.used = 0;
     put_task((struct rpi_frame){ .id = 1, .flags = RPI_FRAME_LARGE, .length = 3000 }, NULL);
-    put_task((struct rpi_frame){ .id = 2 }, "behind it");
+    put_task((struct rpi_frame){ .id = 2 }, "beyond it");
     put_batch(RPI_TASKS, 40);
     put_zeros(3000);
     put_task((struct rpi_frame){ .id = 2 }, "");

@@ -1,10 +1,12 @@
-/* A program for chaos.sh and nodes.sh: a pool works while its workers are killed, stopped and left,
- * at moments that a seed chooses. chaos SEED STARTS [WORD=N...] STARTS: a file in which every start
- * of a task is noted.  Words: kill, stop, deaf (stopped for good): workers that rank 0 sends a
- * signal to; leave, poison: tasks that end their process, once and always; waves: of tasks, at the
- * least; fork: tasks run in children; journal: some tasks have a key, in STARTS.journal; all: no
- * worker is left; seconds: waves go on so long, for faults from outside.  Rank 0 ends with 0 when
- * every future is settled as it must be, and with 9 when it finds a fault. */
+/* A program for chaos.sh and nodes.sh: a pool works while its workers are killed, stopped and
+ * left, at moments that a seed chooses.
+ *   chaos SEED STARTS [WORD=N...]
+ * STARTS: a file in which every start of a task is noted.  Words: kill, stop, deaf (stopped for
+ * good): workers that rank 0 sends a signal to; leave, poison:
+ * tasks that end their process, once and always; waves: of tasks, at the least; fork: tasks run in
+ * children; journal: some tasks have a key, in STARTS.journal;
+ * all: no worker is left; seconds: waves go on so long, for faults from outside.  Rank 0 ends with
+ * 0 when every future is settled as it must be, and with 9 when it finds a fault. */
 #include "fixture.h"
 
 #include <errno.h>
@@ -84,8 +86,8 @@ static const char *const kind_names[] = {
 
 struct order {
     uint64_t number, seed;
-    uint32_t kind, micros, size; /* size: of the result, or of the bytes behind */
-    uint32_t way; /* of leaving; FAIL: of its starts, the first so many return an error */
+    uint32_t kind, micros, size; /* size: of the result, or of the bytes after the order */
+    uint32_t way;                /* of leaving; FAIL: this many first starts return an error */
 };
 
 static void note_start(uint64_t number)
@@ -526,7 +528,7 @@ int main(int argc, char **argv)
     double end = now() + plan.seconds, longest = 0;
     leavers_left = plan.leave;
     poison_left = plan.poison;
-    if (!plan.all) /* else behind the first submissions */
+    if (!plan.all) /* else after the first submissions */
         begin_hunt();
     for (unsigned i = 0; i < plan.waves || leavers_left || poison_left || !prey.over || now() < end;
          i++) {

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Pools under rankpool launch whose workers are killed, stopped and left at random moments, over shared memory and tcp.
-#   RUNS=n SEED=n tests/mpi/chaos.sh     by hand: so many runs, from that seed on; SEED of a failed run plays its plan again
+# Pools under rankpool launch whose workers are killed, stopped and left at random moments, over
+# shared memory and tcp.
+#   RUNS=n SEED=n tests/mpi/chaos.sh     by hand: n runs, from that seed on; the SEED of a failed
+#                                        run repeats it
 # limit: 400
 . tests/support/shell.sh
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A C++ program with the headers, linked by README's line: at each level of optimisation, as what is not used may be dropped at some.
+# A C++ program with the headers, linked by README's line: at each level of optimisation, as what is
+# not used may be dropped at some.
 . tests/support/shell.sh
 
 export TIMEOUT=45

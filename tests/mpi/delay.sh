@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What lost workers and lost hosts cost in time, from the begin of a job's work to the job's end: no more than the repeated work and 3 s. The work keeps no more workers busy
-# than are left, and the same work undisturbed is measured first. A cut cable sends no sign, and is seen 2.6 to 2.9 s later: the aim is 3 s there too, and what
-# is asserted 3.5 s, for a busy machine. One that is mended within 1.5 s costs no worker; with a host timeout of 10 s, one
-# that is mended within 5 s.
+# What lost workers and lost hosts cost in time, from the begin of a job's work to the job's end: no
+# more than the repeated work and 3 s. The work keeps no more workers busy than are left, and the
+# same work undisturbed is measured first. A cut cable sends no sign, and is seen 2.6 to 2.9 s
+# later: the aim is 3 s there too, and what is asserted 3.5 s, for a busy machine. One that is
+# mended within 1.5 s costs no worker; with a host timeout of 10 s, one that is mended within 5 s.
 # limit: 240
 # machine: alone
 . tests/support/shell.sh
@@ -41,7 +42,7 @@ undisturbed() # NAME COMMAND...
     fi
 }
 
-costs() # NAME MILLISECONDS TASKS COMMAND...: beside the repeated work; TASKS: at least so many are started again
+costs() # NAME MILLISECONDS TASKS COMMAND...: at most that beyond the repeated work; TASKS or more start again
 {
     local name=$1 more=$2 tasks=$3 started_again
     shift 3
@@ -91,7 +92,8 @@ beside() # COMMAND...
 undisturbed "three hosts" hosts_job
 costs "three hosts, one dies" 3000 2 beside scripts/hosts kill "$cluster" n2
 
-# Up to 1 s more than that passes until packets do: a host whose cable was out asks once a second who has which address.
+# Up to 1 s more than that passes until packets do: a host whose cable was out asks once a second
+# who has which address.
 cable_out() # SECONDS
 {
     scripts/hosts cut "$cluster" n2
@@ -113,7 +115,7 @@ stop_ranks() # SECONDS
     kill -CONT "${pids[@]}"
 }
 
-spares() # NAME SECONDS COMMAND...: nobody is lost by what stops the work for so long
+spares() # NAME SECONDS COMMAND...: no worker is lost, though a round takes SECONDS
 {
     local name=$1 least=$2 longest
     shift 2
@@ -146,7 +148,8 @@ fi
 options=()
 costs "three hosts, one has its cable cut" 3500 2 beside scripts/hosts cut "$cluster" n2
 
-# The worst of it: nothing is left to do but what was lost, and mpirun does not know yet that it lost a host when the job ends.
+# The worst of it: nothing is left to do but what was lost, and mpirun does not know yet that it
+# lost a host when the job ends.
 count=1
 task=500
 scripts/hosts mend "$cluster" n2

@@ -31,13 +31,13 @@ refuse_once() # NAME PATTERN COMMAND...
     fi
 }
 
-# ---- squares --------------------------------------------------------------------------------------------------------
+# ---- squares -------------------------------------------------------------------------------------
 
 for ranks in alone 1 2 3 8; do
     expect "squares $ranks" $examples/squares.expected on $ranks squares
 done
 
-# ---- uts: the benchmark's published counts --------------------------------------------------------------------------
+# ---- uts: the benchmark's published counts -------------------------------------------------------
 
 if grep -q __asan_init "$BUILD/examples/uts"; then # too slow for four million nodes
     on alone uts -d 6 >"$TMP/expected"
@@ -53,7 +53,7 @@ else
 fi
 refuse "uts refuses" '^usage: uts' on alone uts -t 7
 
-# ---- nqueens --------------------------------------------------------------------------------------------------------
+# ---- nqueens -------------------------------------------------------------------------------------
 
 while read -r queens count; do
     echo "$queens $count" >"$TMP/expected"
@@ -76,7 +76,7 @@ for bad in 0 28 8x ''; do
 done
 refuse_once "nqueens refuses once" '^usage: nqueens' on 3 nqueens eight
 
-# ---- sweep ----------------------------------------------------------------------------------------------------------
+# ---- sweep ---------------------------------------------------------------------------------------
 
 for ranks in alone 1 2 4; do
     expect "sweep $ranks" $examples/sweep.expected on $ranks sweep
@@ -88,9 +88,10 @@ for ranks in alone 1 2 4; do
 done
 refuse_once "sweep refuses arguments" '^usage: sweep' on 3 sweep 0
 
-# ---- filehash -------------------------------------------------------------------------------------------------------
+# ---- filehash ------------------------------------------------------------------------------------
 
-# What must come out: the lines on standard output, the reasons on standard error, and whether all went well.
+# What must come out: the lines on standard output, the reasons on standard error, and whether all
+# went well.
 reference() # DIRECTORY
 {
     reference_status=0
@@ -159,7 +160,7 @@ many_files() # DIRECTORY COUNT
     mkdir "$1" && for ((i = 0; i < $2; i++)); do echo "$i" >"$1/$i" || return; done
 }
 
-# A file whose path is longer than the kernel takes: nobody can open it, root no more than others.
+# A file whose path is longer than the kernel takes: no user can open it, not even root.
 too_deep() # DIRECTORY
 {
     local name i
@@ -187,7 +188,8 @@ same_as_sha256sum "filehash of more files than are under way" 3 "$TMP/many"
 too_deep "$TMP/deep" || not_ok "filehash's trees" "cannot make a path that is too long"
 same_as_sha256sum "filehash reports a path that is too long alone" alone "$TMP/deep"
 same_as_sha256sum "filehash reports a path that is too long" 3 "$TMP/deep"
-# Files that even root cannot read: one that is only for writing, one whose first bytes are no memory.
+# Files that even root cannot read: one that is only for writing, one whose first bytes are no
+# memory.
 same_as_sha256sum "filehash reports what cannot be opened" 3 /proc/sys/net/ipv4/route
 same_as_sha256sum "filehash reports what cannot be read" 3 /proc/$$/mem
 
@@ -218,7 +220,7 @@ else
     not_ok "filehash -s" "no such line"
 fi
 
-# ---- mandelbrot -----------------------------------------------------------------------------------------------------
+# ---- mandelbrot ----------------------------------------------------------------------------------
 
 check "mandelbrot: a reader of PNG" "${CC:-cc}" -O1 -o "$TMP/png_chart" tests/mpi/examples/png_chart.c -lpng
 

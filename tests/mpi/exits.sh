@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A task that ends its process, in whatever way, is named and ends the job, soon; under launch it costs its worker, with
-# RP_FORK its process.  What an application's own handler mends ends nothing, and nothing is said.
+# A task that ends its process, in whatever way, is named and ends the job, soon; under launch it
+# costs its worker, with RP_FORK its process.  What an application's own handler mends ends nothing,
+# and nothing is said.
 # limit: 600
 . tests/support/shell.sh
 
@@ -73,7 +74,7 @@ done
 
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
-says() # HOW: what is to be said of it
+says() # HOW: the words that the pool must say of it
 {
     case $1 in
     finalize) echo 'called MPI_Finalize\(\) in' ;;

@@ -1,7 +1,9 @@
 /* A program for forks.sh: children of fork(), without exec, do as the other arguments say, where
- * the first says, and the pool goes on. app closed thread callback source task isolated finalizer
- * where: before a pool is used, after it is closed, in another thread, ... exit _exit main signal
- * fault pthread_exit calls opens finalize back    how the child ends, or what it tries before
+ * the first says, and the pool goes on.
+ *   app closed thread callback source task isolated finalizer    where: before a pool is used,
+ *   after it is closed, in another thread, ...
+ *   exit _exit main signal fault pthread_exit calls opens finalize back    how the child ends, or
+ *   what it tries before
  *   system popen vfork spawn                           or another program is run
  *   held                                               or it lives on, and its worker is killed */
 #include <rankpool.h>

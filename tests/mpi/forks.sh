@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A child of fork() that does not exec ends as it likes, and costs its parent's pool nothing; nor does it hide its worker's death.
+# A child of fork() that does not exec ends as it likes, and costs its parent's pool nothing; nor
+# does it hide its worker's death.
 # limit: 300
 . tests/support/shell.sh
 
@@ -53,7 +54,8 @@ goes_on 2 finalizer back
 goes_on alone app opens
 goes_on alone task calls opens
 
-# A worker is killed, and a child of its task's lives on, with all that it has inherited: rank 0 hears of it as soon as without.
+# A worker is killed, and a child of its task's lives on, with all that it has inherited: rank 0
+# hears of it as soon as without.
 mark=$$-forks
 begin=$SECONDS
 MARK=$mark run timeout -k 5 60 "$BUILD/rankpool" launch -n 3 "$forks" task held

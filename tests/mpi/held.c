@@ -1,6 +1,6 @@
-/* Rank 0 inside an MPI that does not come back; lost.sh says how.
- *   held killed    after a worker was killed: as where that one has left behind what MPI waits for
- *   held slow      for SLOW seconds, and nobody has died */
+/* Rank 0 is inside an MPI call that does not return; lost.sh runs it.
+ *   held killed    after a worker was killed: as if MPI waited for something that it held
+ *   held slow      for SLOW seconds, and no process has died */
 #include <rankpool.h>
 
 #include <mpi.h>

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Pools on three hosts, each a network namespace, of which one dies or has its cable cut at a random moment: every future settles, the results are
-# right, and the job ends.  A death is noticed at once, a cut cable within 3 s.
-#   RUNS=n SEED=n tests/mpi/hosts.sh     by hand: so many runs of each, from that seed on
+# Pools on three hosts, each a network namespace, of which one dies or has its cable cut at a random
+# moment: every future settles, the results are right, and the job ends.  A death is noticed at
+# once, a cut cable within 3 s.
+#   RUNS=n SEED=n tests/mpi/hosts.sh     by hand: n runs of each, from that seed on
 # limit: 300
 . tests/support/shell.sh
 
@@ -62,7 +63,7 @@ lose_host() # FAULT
     elif [ "$rc" != 0 ]; then
         not_ok "$name" "status $rc"
     elif ! [ -e "$TMP/done" ] || ! grep -Eq '^rankpool: worker [34] \(n2, pid [0-9]+\) is lost: .*its host cannot be reached' "$TMP/err"; then
-        not_ok "$name" "nobody says that a worker on n2 is lost"
+        not_ok "$name" "no line says that a worker on n2 is lost"
     elif ! clean n0 n1; then
         not_ok "$name" "a process is left"
     else

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs with a journal that are killed at any moment and started again; and journals that cannot be used.
+# Runs with a journal that are killed at any moment and started again; and journals that cannot be
+# used.
 # By hand: ROUNDS=200 SEED=n tests/mpi/journal.sh
 # limit: 300
 . tests/support/shell.sh
@@ -12,7 +13,7 @@ RANDOM=${SEED:=20}
 rounds=${ROUNDS:-6}
 tasks=300
 
-# ---- killed and started again --------------------------------------------------------------------------------------------
+# ---- killed and started again --------------------------------------------------------------------
 
 # Kills every process of a session.
 kill_session() # SESSION
@@ -111,7 +112,7 @@ for ((round = 0; round < rounds; round++)); do
 done
 echo "# $total kills, $kept outcomes found committed after them" >&2
 
-# ---- journals that cannot be used ------------------------------------------------------------------------------------------
+# ---- journals that cannot be used ----------------------------------------------------------------
 
 # Every rank says so.
 all_say() # NAME PATTERN COMMAND...

@@ -1,10 +1,11 @@
 /* A journaled run for tests/mpi/journal.sh, which kills it and starts it again.
  *   journaled run JOURNAL DIRECTORY TASKS [sync]
  *       Each task appends its key to DIRECTORY/ran, the application each key it got a result of to
- * DIRECTORY/delivered; DIRECTORY/pid is rank 0.  Prints a sum over all results, and how many the
- * journal had. journaled open JOURNAL     prints what became of it, on every rank journaled hold
- * JOURNAL     keeps it open until its standard input ends journaled list JOURNAL     prints the
- * keys in it */
+ *       DIRECTORY/delivered; DIRECTORY/pid
+ *       is rank 0.  Prints a sum over all results, and how many the journal had.
+ *   journaled open JOURNAL     prints what became of it, on every rank
+ *   journaled hold JOURNAL     keeps it open until its standard input ends
+ *   journaled list JOURNAL     prints the keys in it */
 #include "store/journal_db.h"
 
 #include <rankpool.h>
@@ -137,7 +138,7 @@ static bool print_key(void *context, const char *function, const rp_bytes *key)
 {
     (void)context;
     (void)function;
-    printf("%.*s\n", (int)key->size - 4, (const char *)key->data + 4); /* behind "key " */
+    printf("%.*s\n", (int)key->size - 4, (const char *)key->data + 4); /* after "key " */
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* By hand, for it needs four times the memory: one argument and one result of so many GiB each.
- *   scripts/mpirun.sh -n 2 build/tests/mpi/large 3 */
+/* By hand, as it needs four times the memory: an argument and a result of GIB (3) GiB each.
+ *   scripts/mpirun.sh -n 2 build/tests/mpi/large [GIB] */
 #include "fixture.h"
 
 #include <stdio.h>

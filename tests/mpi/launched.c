@@ -1,6 +1,6 @@
 /* A pool where the launcher is another MPI's, or has started something else: launched WAY
- * [COMMAND]. The command is run by rank 0 while the pool is open.  tests/mpi/launchers.sh runs
- * it. */
+ * [COMMAND].
+ * The command is run by rank 0 while the pool is open.  tests/mpi/launchers.sh runs it. */
 #include <rankpool_mpi.h>
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A launcher that counts several ranks where MPI counts one is another MPI's: each process would be a pool of its own, so none is opened.
+# A launcher that counts several ranks where MPI counts one is another MPI's: each process would be
+# a pool of its own, so none is opened.
 # limit: 200
 # shellcheck disable=SC2016 # $? is for the inner shell
 . tests/support/shell.sh

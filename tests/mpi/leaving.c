@@ -1,8 +1,11 @@
-/* A program for leaving.sh: calls on a pool that main left open, late in the process's end; each is
- * answered. leaving before       from a function that atexit got before rp_open, as the destructor
- * of a C++ global is leaving after        from one that it got after rp_open leaving destructor
- * from a destructor of the program's leaving callback     as before, and exit() is called by an
- * on_done function leaving twice        from the first, which opens a pool and leaves that open too
+/* A program for leaving.sh: calls on a pool that main left open, late in the process's end; each
+ * is answered.
+ *   leaving before       from a function that atexit got before rp_open, as the destructor of a
+ *                        C++ global is
+ *   leaving after        from one that it got after rp_open
+ *   leaving destructor   from a destructor of the program's
+ *   leaving callback     as before, and exit() is called by an on_done function
+ *   leaving twice        from the first, which opens a pool and leaves that open too
  * isolated: with RP_FORK; waiting: another thread waits for a task meanwhile */
 #include <rankpool.h>
 

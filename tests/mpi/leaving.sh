@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Calls on a pool after exit() has begun, and up to the process's end: each is answered, and the process ends.
+# Calls on a pool after exit() has begun, and up to the process's end: each is answered, and the
+# process ends.
 # limit: 120
 . tests/support/shell.sh
 

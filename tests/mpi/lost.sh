@@ -53,7 +53,7 @@ cp "$TMP/err" "$TMP/told"
 check "MPI does not come back, and a worker was killed: rank 0 ends" test "$rc" = 1
 check "... and says why" grep -Eq \
     '^rankpool: rank 0 \([^,]+, pid [0-9]+\) ends: since worker 1 \(pid [0-9]+\) on the same host has ended, MPI has not come back for 20 s' "$TMP/told"
-check "MPI is away as long, and nobody has died: rank 0 goes on" wait $!
+check "MPI is away as long, and no rank has died: rank 0 goes on" wait $!
 
 # Whether the workers named in $TMP/said, at least one, have ended within 5 s.
 all_gone()

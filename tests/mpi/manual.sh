@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The programs in the EXAMPLES of src/man/rankpool.7: each compiles as it stands there, and prints what stands below it.
+# The programs in the EXAMPLES of src/man/rankpool.7: each compiles as it stands there, and prints
+# what stands below it.
 # limit: 180
 . tests/support/shell.sh
 

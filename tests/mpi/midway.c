@@ -1,7 +1,7 @@
-/* Workers that are killed in the middle of a long message; lost.sh says how.
- *   midway to MIB      each of two workers while an argument is on its way to it, of half so many
- * MiB and of so many midway from MIB    while a result is on its way from it Prints what came of
- * the tasks, which are done elsewhere. */
+/* Kills each of two workers in the middle of a message, of MIB / 2 and of MIB MiB; lost.sh runs it.
+ *   midway to MIB      while the worker receives an argument
+ *   midway from MIB    while it sends a result
+ * Prints what came of the tasks, which other workers repeat. */
 #include <rankpool.h>
 
 #include <pthread.h>

@@ -43,8 +43,8 @@ clean "nothing is left" n0 n1 n2
 expect "squares" src/examples/squares.expected launch "$BUILD/examples/squares"
 clean "nothing is left of a pool" n0 n1 n2
 
-# Rank 0 goes on when a host is lost, and the job ends with it.  Where the others have ended too, mpirun would wait for the daemon of the lost host for
-# ever: it is not waited for once it sleeps.
+# Rank 0 goes on when a host is lost, and the job ends with it.  Where the others have ended too,
+# mpirun would wait for the daemon of the lost host for ever: it is not waited for once it sleeps.
 lose_a_host() # FAULT SECONDS: so long the ranks of the host between go on
 {
     rm -f "$TMP/ready"

@@ -1,7 +1,8 @@
 /* A program for opening.sh: every rank opens a pool in the way that its argument says, and prints
  *
  *   rank N: STATUS: MESSAGE         of a pool that was not opened
- * rank N: fine                    of one that worked */
+ *   rank N: fine                    of one that worked
+ */
 #include "transport/mpi/mpi_dup.h"
 
 #include <rankpool_mpi.h>
@@ -48,7 +49,7 @@ static void step(void)
         (void)raise(SIGKILL);
 }
 
-/* The first is the one behind this. */
+/* Step 0 is the first one after this call. */
 int MPI_Init_thread(int *argc, char ***argv, int wanted, int *provided)
 {
     int code = PMPI_Init_thread(argc, argv, wanted, provided);

@@ -17,7 +17,7 @@ on() # RANKS MODE [mpirun's arguments...]
     fi
 }
 
-# Every rank says what is expected, so many times.
+# Every rank prints a line like PATTERN exactly TIMES times.
 says() # NAME RANKS TIMES PATTERN COMMAND...
 {
     local name=$1 ranks=$2 times=$3 pattern=$4 rc rank count
@@ -38,7 +38,7 @@ says() # NAME RANKS TIMES PATTERN COMMAND...
     ok "$name"
 }
 
-# ---- registries -----------------------------------------------------------------------------------------------------
+# ---- registries ----------------------------------------------------------------------------------
 
 for odd in 0 3; do
     ODD_ONE=$odd says "one function more on rank $odd" 4 2 'the pool cannot go on: .*one_more.* rank' on 4 one_more
@@ -57,7 +57,7 @@ says "one name for two functions alone" 1 2 'invalid argument: .*twice_given.*fi
     env ODD_ONE=0 timeout -k 5 30 "$opening" clash
 says "a function without a name" 2 1 'invalid argument: .*name' on 2 bad_name
 
-# ---- another protocol: the same sources, built with another version ----------------------------------------------------
+# ---- another protocol: the same sources, built with another version ------------------------------
 
 other=$TMP/other
 build_other()
@@ -73,7 +73,7 @@ says "another version on rank 0" 3 1 'the pool cannot go on: .*protocol version'
     scripts/mpirun.sh -n 1 "$other" plain : -n 2 "$opening" plain
 says "another version everywhere" 3 1 'fine' scripts/mpirun.sh -n 3 "$other" plain
 
-# ---- who does not come ------------------------------------------------------------------------------------------------
+# ---- who does not come ---------------------------------------------------------------------------
 
 export ODD_ONE=1
 run on 3 missing
@@ -117,7 +117,7 @@ for odd in 0 1; do
     fi
 done
 
-# ---- files: rank 0 has a connection to every worker ---------------------------------------------------------------------
+# ---- files: rank 0 has a connection to every worker ----------------------------------------------
 
 FILES_LEFT=2 says "few files, of a limit that can be raised" 3 1 'fine' on 3 few_files
 FILES_LEFT=4 FILES_HARD=1 says "few files, of a hard limit" 3 1 \
@@ -147,7 +147,8 @@ dies() # NAME MODE PATTERN
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 dies "a rank that dies before MPI is there" dies_before_mpi '.*a rank has ended before it'
 
-# MPI's start takes long where many ranks share cores, whose number Open MPI tells: then they have more time than open_timeout, 3 s here.
+# MPI's start takes long where many ranks share cores, whose number Open MPI tells: then they have
+# more time than open_timeout, 3 s here.
 slow_start() # RANKS-OF-THIS-HOST
 {
     # shellcheck disable=SC2016 # the ranks expand it
@@ -170,8 +171,8 @@ fi
 dies "a rank that dies before the pool" dies_before '.*rank 1([^0-9]|$)'
 dies "a rank that dies in its initializer" dies_inside '.*rank 1 .*has ended'
 
-# It dies at each step of its way into the pool, until the pool is there: then it is a worker that is lost.  Nobody waits for it for longer than
-# open_timeout, 3 s here, in each of two rounds.
+# The rank dies at each step of its way into the pool, until the pool is open: then it is a lost
+# worker.  No rank waits for it longer than open_timeout, 3 s here, in each of two rounds.
 dies_at() # STEP; false: the pool was opened
 {
     local name="a rank that dies at step $1" took
@@ -197,7 +198,7 @@ steps=0
 while [ $steps -lt 40 ] && dies_at $steps; do steps=$((steps + 1)); done
 check "there are steps between MPI's start and the pool" [ $steps -ge 8 ]
 
-# ---- launchers and MPI's life -------------------------------------------------------------------------------------------
+# ---- launchers and MPI's life --------------------------------------------------------------------
 
 says "srun without an interface for MPI" 1 1 'an MPI call failed: .*srun.*mpirun' \
     env SLURM_STEP_NUM_TASKS=2 timeout -k 5 30 "$opening" plain

@@ -1,6 +1,6 @@
 /* A program for orphans.sh: workers that are busy for ever, each in another way, and a rank 0 that
- * says who it is and waits to be killed. orphans FILE [fork]     FILE gets rank 0's pid when every
- * worker is busy */
+ * says who it is and waits to be killed.
+ *   orphans FILE [fork]     FILE gets rank 0's pid when every worker is busy */
 #include "fixture.h"
 
 #include <signal.h>
@@ -15,7 +15,7 @@ static rp_status busy(rp_call *call, const void *arg, size_t size)
     (void)call;
     (void)size;
     if (way % 3 == 0)
-        for (;;) /* NOLINT(bugprone-infinite-loop): it never asks whether it is to stop */
+        for (;;) /* NOLINT(bugprone-infinite-loop): it never asks whether it must stop */
             (void)sysconf(_SC_PAGESIZE);
     if (way % 3 == 1)
         (void)system("sleep 600 & wait"); /* NOLINT(cert-env33-c): a grandchild that is a command */

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# When rank 0 is killed nothing that a job started outlives it by more than 5 s: no worker, child or grandchild.
+# When rank 0 is killed nothing that a job started outlives it by more than 5 s: no worker, child or
+# grandchild.
 # limit: 120
 . tests/support/shell.sh
 
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 count=0
 
-# Starts the job, kills rank 0, and waits for all that carries the mark.  FORKED=fork: tasks run in processes of their own.
+# Starts the job, kills rank 0, and waits for all that carries the mark.  FORKED=fork: tasks run in
+# processes of their own.
 killed() # NAME STATUS COMMAND...
 {
     local name=$1 want=$2 end=$((SECONDS + 30)) rc=0 job mark=$$-$((++count)) file=$TMP/master

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# RP_TASK in a plug-in that is unloaded and loaded again, at another address; and in two that are loaded together.
+# RP_TASK in a plug-in that is unloaded and loaded again, at another address; and in two that are
+# loaded together.
 . tests/support/shell.sh
 
 export TIMEOUT=45
@@ -121,7 +122,8 @@ printf '11\nelsewhere 12\nelsewhere 12\nelsewhere 12\n' >"$TMP/changed"
 expect "unloaded, and another loaded" "$TMP/changed" timeout 45 "$TMP/host" "$TMP/one.so" "$TMP/two.so" again
 expect "on three ranks" "$TMP/changed" scripts/mpirun.sh -n 3 "$TMP/host" "$TMP/one.so" "$TMP/two.so" again
 
-# A pool that is opened meanwhile has no such function: it is refused where it would be a jump into memory that is none.
+# A pool that is opened meanwhile has no such function: it is refused where it would be a jump into
+# memory that is none.
 run timeout 45 "$TMP/host" "$TMP/one.so" "$TMP/one.so" between
 if [ "$rc" = 0 ] && [ "$(grep -c 'the function at .* is not registered' "$TMP/out")" = 3 ] && [ "$(grep -c '^elsewhere 11' "$TMP/out")" = 3 ]; then
     ok "while it is unloaded no pool has it"

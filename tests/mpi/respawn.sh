@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Workers that are killed and replaced, under rankpool launch: on one host over both transports, on several, and where none can be.
+# Workers that are killed and replaced, under rankpool launch: on one host over both transports, on
+# several, and where none can be.
 # limit: 400
 . tests/support/shell.sh
 
@@ -48,7 +49,7 @@ says "a launcher that ends all with one" '^rankpool: config.respawn has no effec
     scripts/mpirun.sh -n 3 "$respawner" none 5
 says "one process" '^close: fine' "$respawner" none 5
 
-# Nobody can be spawned, or comes: the others go on, and it is told why.
+# No process can be spawned, or none comes: the others go on, and the pool says why.
 cp "$respawner" "$TMP/program"
 says "the program's file is gone" '^rankpool: worker 1 \([^)]*\) is not replaced: .*did not all come to rp_open within 10 s' \
     "$BUILD/rankpool" launch -n 3 "$TMP/program" gone 3

@@ -1,16 +1,17 @@
-/* Work while workers are killed and replaced; respawn.sh says how.  Prints what came of it, which
- * is the same in every run. respawner KILLS LIMIT SEED   workers are killed, one by one, KILLS
- * times; at most LIMIT are replaced respawner poison LIMIT       a task ends every worker that it
- * runs on respawner storm LIMIT        one in 50 tasks ends its worker when it starts for the first
- * time, one in 100 each time respawner none               config.respawn without a launcher that
- * lets workers end respawner close              a worker is killed, and the pool closed at once
- *   respawner gone LIMIT         a worker is killed that nobody can replace: the program's file is
- * away by then respawner hangs LIMIT        likewise: who is spawned never comes to rp_open
- *   respawner once LIMIT FILE    only the first who is spawned does not, who makes FILE
- *   respawner full LIMIT         a worker is stopped and given up: it keeps its slot, and MPI has
- * no other respawner away LIMIT FILE    once FILE is made somebody kills a host of two workers
- * FORK=1: tasks run in children of their workers; PROCESSES=k: in a run of one rank, so many
- * workers are spawned. */
+/* Work while workers are killed and replaced; respawn.sh runs it.  Prints what came of it, which is
+ * the same in every run.
+ *   respawner KILLS LIMIT SEED   KILLS workers are killed, one by one; at most LIMIT are replaced
+ *   respawner poison LIMIT       a task ends every worker that it runs on
+ *   respawner storm LIMIT        one in 50 tasks ends its worker on its first start, one in 100 on
+ *                                each
+ *   respawner none               config.respawn without a launcher that lets workers end
+ *   respawner close              a worker is killed, and the pool closed at once
+ *   respawner gone LIMIT         a killed worker cannot be replaced: the program's file is deleted
+ *   respawner hangs LIMIT        likewise: a spawned process never comes to rp_open
+ *   respawner once LIMIT FILE    only the first spawned process, which makes FILE, never comes
+ *   respawner full LIMIT         a worker is stopped and given up: it keeps its slot, MPI's last
+ *   respawner away LIMIT FILE    once FILE is made, respawn.sh kills a host of two workers
+ * FORK=1: tasks run in children of their workers; PROCESSES=k: a run of one rank spawns k. */
 #include "padded.h"
 
 #include <rankpool.h>
@@ -128,7 +129,7 @@ static void end_worker(rp_pool *pool, int worker)
         (void)kill((pid_t)info.pid, end_signal);
 }
 
-/* Drives the pool until so many losses and replacements are known. */
+/* Drives the pool until it knows of these numbers of losses and replacements. */
 static void settle_at(rp_pool *pool, int lost_ever, int replaced)
 {
     double deadline = now() + PATIENT;
@@ -235,7 +236,7 @@ static void without_heirs(rp_pool *pool, int victim, int losses)
     work(pool, victim);
     while (!atomic_load(&is_refused) && now() < end)
         work(pool, 0);
-    expect(atomic_load(&is_refused), "nobody says that it is not replaced");
+    expect(atomic_load(&is_refused), "no line says that it is not replaced");
     work(pool, 0);
     rp_stats stats = stats_of(pool);
     expect(stats.workers == others && stats.lost == losses && stats.respawned == 0,

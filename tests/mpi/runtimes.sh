@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The runtimes of OpenMP, Fortran and C++ in the processes that config.isolation = RP_FORK makes: threads that they count on, and what they buffer.
+# The runtimes of OpenMP, Fortran and C++ in the processes that config.isolation = RP_FORK makes:
+# threads that they count on, and what they buffer.
 # limit: 180
 . tests/support/shell.sh
 

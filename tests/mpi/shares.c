@@ -1,6 +1,6 @@
 /* shares HOW: shares data with tasks on every worker, and ends as it is told.  For shares.sh.
- *   close, exit (with the pool open), kill (a worker), master (rank 0 is killed); with a + behind:
- * the data are sent, not mapped from rank 0 */
+ *   close, exit (with the pool open), kill (a worker), master (rank 0 is killed); with a + at the
+ *   end the data are sent, not mapped from rank 0 */
 #include <rankpool.h>
 
 #include <signal.h>

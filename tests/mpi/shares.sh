@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shared data leave nothing behind, however the job ends: no file, no process, no memory.
+# However the job ends, shared data leave no file, no process and no memory.
 # machine: alone
 # limit: 120
 . tests/support/shell.sh
@@ -7,7 +7,8 @@
 export TIMEOUT=20
 shares=$BUILD/tests/mpi/shares
 
-# Processes of this program, and files: shared data have no name, so with the last process that has them they are gone.
+# Processes of this program, and files: shared data have no name, so with the last process that has
+# them they are gone.
 left_over()
 {
     local exe

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Spawned workers: how a run with them ends, and that it leaves nobody behind.
+# Spawned workers: how a run with them ends, and that it leaves no process.
 # limit: 200
 . tests/support/shell.sh
 
@@ -36,7 +36,7 @@ all_gone()
     [ ${#pids[@]} -gt 0 ]
 }
 
-ends() # NAME STATUS PATTERN COMMAND...: it has that status, says that, and leaves no worker behind
+ends() # NAME STATUS PATTERN COMMAND...: it has that status, says that, and leaves no worker
 {
     local name=$1 status=$2 pattern=$3
     shift 3

@@ -1,9 +1,11 @@
 /* A program for strangers.sh: a pool to whose side channel strangers come, and the strangers.
  *   strangers pool DIR          a pool that works, loses a worker and has it replaced.  Whenever
- * rank 0 listens somewhere, "ADDRESS PORT" is a new line of DIR/doors, and the worker that is
- * awaited comes only when there is DIR/over.1 (.2 and so on) strangers call ADDRESS PORT     all
- * that a stranger may try, but for the token strangers scan ADDRESS          every port strangers
- * knock ADDRESS PORT    whether somebody listens there */
+ *                               rank 0 listens somewhere, "ADDRESS PORT" is a
+ *                               new line of DIR/doors, and the worker that is awaited comes only
+ *                               when there is DIR/over.1 (.2 and so on)
+ *   strangers call ADDRESS PORT     all that a stranger may try, but for the token
+ *   strangers scan ADDRESS          every port
+ *   strangers knock ADDRESS PORT    whether somebody listens there */
 #include <rankpool.h>
 
 #include <arpa/inet.h>
@@ -24,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TOKEN   16 /* bytes, and four for the worker's number behind them */
+#define TOKEN   16 /* bytes; four more follow, for the worker's number */
 #define CROWD   500
 #define VISITS  10000
 #define ROUND   20
@@ -218,7 +220,7 @@ static rp_stats stats_of(rp_pool *pool)
     return stats;
 }
 
-/* Nobody listens while nobody is awaited. */
+/* No process listens while no worker is awaited. */
 static void look_for_doors(rp_pool *pool)
 {
     struct door last;
@@ -310,7 +312,7 @@ static int open_the_pool(void)
 
 static struct sockaddr_in goal = { .sin_family = AF_INET };
 
-/* -1: nobody is there. */
+/* A connection; -1: no process listens there. */
 static int visit(void)
 {
     int file = socket(AF_INET, SOCK_STREAM, 0);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Strangers at rank 0's side channel, at a pool's opening and while it works and awaits a new worker: it listens on no other address than it must, lets none
-# in, works on, and says one line about it.
+# Strangers at rank 0's side channel, at a pool's opening and while it works and awaits a new
+# worker: it listens on no other address than it must, lets none in, works on, and says one line
+# about it.
 # limit: 600
 . tests/support/shell.sh
 

@@ -1,7 +1,8 @@
 /* Work while workers are killed; lost.sh says how.  Prints how many futures settled, and how.
  *   survivor TASKS KILLS SEED    each of KILLS workers, by turns, is killed at a random moment
- * between the submits survivor all                 every worker is survivor vanish rank 0 is; its
- * workers' pids are printed before */
+ *                                between the submits
+ *   survivor all                 every worker is
+ *   survivor vanish              rank 0 is; its workers' pids are printed before */
 #include "padded.h"
 
 #include <rankpool.h>

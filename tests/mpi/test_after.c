@@ -127,7 +127,7 @@ static void travels_once(void)
 {
     enum { SIZE = 1 << 20, TASKS = 50 };
     const int64_t size = SIZE;
-    rp_stats before = RP_STATS_INIT, behind = RP_STATS_INIT;
+    rp_stats before = RP_STATS_INIT, later = RP_STATS_INIT;
     rp_future sums[TASKS];
     if (!open_pool(NULL))
         return;
@@ -139,8 +139,8 @@ static void travels_once(void)
     IS(RP_OK, rp_release(pool, input));
     for (size_t i = 0; i < TASKS; i++)
         CU_ASSERT_EQUAL(value_of(sums[i]), 1 + SIZE);
-    IS(RP_OK, rp_stats_of(pool, &behind));
-    uint64_t sent = (behind.bytes_out - before.bytes_out) / SIZE;
+    IS(RP_OK, rp_stats_of(pool, &later));
+    uint64_t sent = (later.bytes_out - before.bytes_out) / SIZE;
     CU_ASSERT_TRUE(sent >= 1 && sent <= rp_workers(pool));
     close_pool();
 }

@@ -564,7 +564,7 @@ static void outcome_times(void)
     }
     IS(RP_OK, rp_outcome_of(pool, second, &outcome));
     CU_ASSERT(outcome.ran >= 0.099 && outcome.ran < 5);
-    CU_ASSERT(outcome.queued >= 0.09 && outcome.queued < 10); /* behind one of the first */
+    CU_ASSERT(outcome.queued >= 0.09 && outcome.queued < 10); /* after one of the first */
     CU_ASSERT_EQUAL(outcome.size, 0);
     close_pool();
 }

@@ -8,7 +8,7 @@
 
 #define MANY 500
 #define MOST 8 /* workers */
-/* seconds: an obedient task was never told, a task behind a long one never moved */
+/* seconds; longer: an obedient task was never told, one after a long task never moved */
 #define LONG 20.0
 
 static void compute(double length)
@@ -17,7 +17,7 @@ static void compute(double length)
         continue;
 }
 
-/* Runs until it is cancelled; then its result says how long that took. */
+/* Runs until it is cancelled; fails after LONG. */
 static rp_status obedient(rp_call *call, const void *arg, size_t size)
 {
     double began = seconds();
@@ -53,8 +53,8 @@ static void wait_until_sent(rp_future future, double limit)
         continue;
 }
 
-/* rank 0 computes behind the cancel: the caretakers carry it, or, without them, the call and the
- * task's own question do. */
+/* Rank 0 computes after the cancel: the caretakers carry it; without them, rp_cancel and the task's
+ * rp_cancelled do. */
 static void running(rp_toggle background)
 {
     rp_config config = RP_CONFIG_INIT;
@@ -83,8 +83,8 @@ static void running_ones_without_caretakers(void)
     running(RP_OFF);
 }
 
-/* Behind a long one at every worker: not one of them begins; without caretakers a worker may begin
- * what it has before the cancel is here. */
+/* Tasks after a long one at every worker: none begins; without caretakers a worker may begin those
+ * it has before the cancel arrives. */
 static void many_behind_a_long_one(rp_toggle background)
 {
     static rp_future futures[MANY];
@@ -125,7 +125,7 @@ static void many_without_caretakers(void)
     many_behind_a_long_one(RP_OFF);
 }
 
-/* Behind one that runs until it is told, at the same worker: none of them waits for its end. */
+/* Tasks after one that runs until it is told, at the same worker, do not wait for its end. */
 static void behind_one_that_runs(void)
 {
     enum { TASKS = 300, LONG_ONE = 100 };
@@ -240,7 +240,7 @@ static void hidden_long_one(void)
             done = stats.done;
         }
         IS(RP_OK, rp_stats_of(pool, &stats));
-        CU_ASSERT_EQUAL(done, 200 + TASKS - 1); /* nothing waits behind the long one */
+        CU_ASSERT_EQUAL(done, 200 + TASKS - 1); /* no task waits for the long one */
         IS(RP_OK, rp_drain(pool, RP_FOREVER));
         for (int i = 0; i < TASKS; i++)
             CU_ASSERT_EQUAL(outcome_of(futures[i]), RP_OK);

@@ -95,7 +95,8 @@ static void submit_counted(rp_pool *to, int place, unsigned tasks)
         IS(RP_OK, rp_submit(to, count_nap, &counted, sizeof counted, NULL, NULL));
 }
 
-/* Rank 0 makes no call until so many have run there; `computes`: and is busy all the while. */
+/* Makes no rankpool call until `tasks` have run at `place`; false: they do not.  `computes`: is
+ * busy all the while. */
 static bool comes_to(int place, unsigned tasks, bool computes)
 {
     for (double end = seconds() + PATIENCE; atomic_load(&page[place]) < tasks;) {

@@ -233,8 +233,8 @@ int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, M
     return PMPI_Isend(data, count, type, to, tag, comm, request);
 }
 
-/* Late, but not too late.  Those that wait say nothing of it: a message that comes when rank 0 has
- * opened the pool would stay behind, or come to a later communicator of that one's number. */
+/* Late, but not too late.  Ranks that wait send no message: if it came after rank 0 has opened the
+ * pool, it would stay unreceived, or reach a later communicator of the same number. */
 static void late_rank(void)
 {
     double wake = seconds() + 1.4;

@@ -438,7 +438,7 @@ static void tries_the_handle(rp_pool *where, rp_future future, const rp_outcome 
     (void)user;
     depth++;
     note(where, future, outcome);
-    IS(RP_ERR_STALE, rp_release(where, future)); /* nobody holds it */
+    IS(RP_ERR_STALE, rp_release(where, future)); /* it is detached or released */
     IS(RP_ERR_STALE, rp_get(where, future, 0, NULL, 0, NULL));
     depth--;
 }

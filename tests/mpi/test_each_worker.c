@@ -27,8 +27,8 @@ static rp_status give_runs(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(give_runs);
 
-/* A bit for each worker that is to fail, from bit 1 on; the others give a result that nobody asked
- * for. */
+/* The argument: a bit for each worker that must fail, from bit 1 on; the others give an unwanted
+ * result. */
 static rp_status fails_on(rp_call *call, const void *arg, size_t size)
 {
     rp_call_info info = RP_CALL_INFO_INIT;

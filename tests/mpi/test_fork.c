@@ -1,5 +1,5 @@
 /* config.isolation = RP_FORK: tasks that crash, leave, overrun or are killed cost their process,
- * and nobody else. */
+ * and no other. */
 /* run: alone, -n 2, -n 4 */
 /* limit: 300 */
 #include "fixture.h"
@@ -146,7 +146,7 @@ static rp_status takes_all_memory(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(takes_all_memory);
 
-/* Leaves two processes behind, one of them in a session of its own, and tells their pids through a
+/* Leaves two processes, one of them in a session of its own, and tells their pids through a
  * file. */
 static rp_status breeds(rp_call *call, const void *arg, size_t size)
 {
@@ -737,7 +737,7 @@ static void killed_from_outside(void)
     CU_ASSERT_EQUAL(kill(pid, SIGKILL), 0);
     IS(RP_OK,
        rp_get(pool, submit_with(pid_of, NULL, 0, &options), RP_FOREVER, &next, sizeof next, NULL));
-    CU_ASSERT(pid != next); /* between tasks nobody pays for it */
+    CU_ASSERT(pid != next); /* no task fails, as none ran there */
     close_pool();
 }
 

@@ -71,7 +71,7 @@ static rp_status wrong_results(rp_call *call, const void *arg, size_t size)
     WRONG(rp_return(call, NULL, 1) != RP_ERR_INVALID);
     WRONG(!strstr(rp_error_message(), "rp_return"));
     WRONG(rp_reserve(NULL, 1) != NULL);
-    WRONG(rp_fail(NULL, 1, "nobody") != RP_ERR_TASK);
+    WRONG(rp_fail(NULL, 1, "no call") != RP_ERR_TASK);
     return RP_OK;
 }
 RP_TASK(wrong_results);

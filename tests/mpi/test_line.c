@@ -11,12 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TASKS = 400, BEFORE = 20, BEHIND = 20, PATIENCE = 30 };
+enum { TASKS = 400, BEFORE = 20, AFTER = 20, PATIENCE = 30 };
 
 /* ---- tasks ---- */
 
-/* A file in which each task that runs leaves its number, and one that is there when the slow one is
- * to go on. */
+/* The file to which each task that runs appends its number, and the one that lets the slow task go
+ * on once it exists. */
 struct files {
     char log[120], gate[120];
 };
@@ -165,8 +165,7 @@ static void a_limit_is_each_ones(void)
     end();
 }
 
-/* What was done before a slow task is reported while that runs; what is behind it can be
- * cancelled. */
+/* Tasks done before a slow one are reported while it runs; tasks after it can be cancelled. */
 static void a_slow_one_holds_nobody_up(void)
 {
     rp_config config = RP_CONFIG_INIT;
@@ -174,17 +173,17 @@ static void a_slow_one_holds_nobody_up(void)
         return;
     once.worker = 1;
     once.worker_hard = true;
-    for (int i = 0; i < BEFORE + 1 + BEHIND; i++)
+    for (int i = 0; i < BEFORE + 1 + AFTER; i++)
         futures[i] = submit_order(i, i == BEFORE ? SLOW : PLAIN);
     for (int i = 0; i < BEFORE; i++)
         gives_number(i, PATIENCE);
     while (runs_of(BEFORE) == 0)
         (void)usleep(1000);
-    for (int i = BEFORE + 1; i < BEFORE + 1 + BEHIND; i++)
+    for (int i = BEFORE + 1; i < BEFORE + 1 + AFTER; i++)
         IS(RP_OK, rp_cancel(pool, futures[i]));
     open_slow_gate();
     gives_number(BEFORE, PATIENCE);
-    for (int i = BEFORE + 1; i < BEFORE + 1 + BEHIND; i++) {
+    for (int i = BEFORE + 1; i < BEFORE + 1 + AFTER; i++) {
         int out = -1;
         rp_status status = rp_get(pool, futures[i], PATIENCE, &out, sizeof out, NULL);
         CU_ASSERT_EQUAL(runs_of(i), status == RP_OK); /* the word may have come too late */
@@ -195,7 +194,7 @@ static void a_slow_one_holds_nobody_up(void)
     end();
 }
 
-/* What waits behind a slow task goes to another worker, and each runs once. */
+/* Tasks that wait for a slow one go to another worker, and each runs once. */
 static void another_worker_takes_over(void)
 {
     rp_config config = RP_CONFIG_INIT;

@@ -280,7 +280,7 @@ static void refused_maps(void)
     close_pool();
 }
 
-/* Thousands of maps leave nothing behind; in place, too: out may be in. */
+/* Thousands of maps leak nothing; they work in place: out may be in. */
 static void maps_again_and_again(void)
 {
     int64_t values[10];
@@ -351,7 +351,7 @@ static void waits_for_the_first(void)
     IS(RP_OK, rp_wait_all(pool, futures, 4, RP_ALL, RP_FOREVER));
     IS(RP_OK, rp_wait_any(pool, futures, 4, 0, &index));
     CU_ASSERT_EQUAL(index, 0);
-    IS(RP_OK, rp_wait_all(pool, futures, 3, RP_FIRST_ERROR, 0)); /* all settled, none failed */
+    IS(RP_OK, rp_wait_all(pool, futures, 3, RP_FIRST_ERROR, 0)); /* all settled without an error */
     close_pool();
 }
 

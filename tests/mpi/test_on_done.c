@@ -58,7 +58,7 @@ static void waits_for_nothing(void)
     for (size_t i = 0; i < refusals; i++)
         CU_ASSERT_EQUAL(refused[i], RP_ERR_CONTEXT);
     IS(RP_OK, rp_stats_of(pool, &stats));
-    CU_ASSERT_EQUAL(stats.submitted, 3); /* what was refused is not run behind one's back */
+    CU_ASSERT_EQUAL(stats.submitted, 3); /* a refused call submits nothing */
     open_gate();
     IS(RP_OK, rp_get(pool, unsettled, RP_FOREVER, NULL, 0, NULL));
     IS(RP_OK, rp_get(pool, made, RP_FOREVER, &result, sizeof result, NULL));

@@ -105,7 +105,7 @@ static void many_priorities(void)
     for (int i = 0; i < COUNT; i++) {
         int64_t place = 0;
         IS(RP_OK, rp_get(pool, futures[i], RP_FOREVER, &place, sizeof place, NULL));
-        /* priority p: 30 tasks, behind the 30 * (99 - p) of higher ones */
+        /* priority p: 30 tasks, after the 30 * (99 - p) of higher ones */
         wrong += (place - 1) / (COUNT / 100) != 99 - (i * 7919) % 100;
         wrong += place < 1 || place > COUNT || seen[place];
         if (place >= 1 && place <= COUNT)

@@ -13,7 +13,7 @@
 
 /* ---- tasks ---- */
 
-/* size_t: gives so many bytes, filled with the size as seed. */
+/* size_t: gives this many bytes, filled with the size as seed. */
 static rp_status gives(rp_call *call, const void *arg, size_t size)
 {
     size_t length;
@@ -263,7 +263,7 @@ static void many_large_at_once(void)
     close_pool();
 }
 
-/* Large results that nobody takes, and a pool that ends while they are under way. */
+/* Large results that are never taken, and a pool that ends while they are under way. */
 static void large_and_unwanted(void)
 {
     for (int i = 0; i < 3; i++) {

@@ -77,15 +77,14 @@ static rp_status find_by_child(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(find_by_child);
 
-/* How many mappings of shared data this process has, and how much of the memory behind them is its
- * own alone. */
+/* This process's mappings of shared data, and their memory. */
 struct mapped {
     int count, writable, descriptors;
     uint64_t size, share; /* KiB: resident, and proportional to the processes that have it */
     unsigned long long inode;
 };
 
-/* The number behind a name, in a line of smaps that begins with it. */
+/* The number after a name, in a line of smaps that begins with it; 0: it does not. */
 static uint64_t number_behind(const char *line, const char *name)
 {
     size_t length = strlen(name);
@@ -243,7 +242,7 @@ static void shares_and_replaces(void)
     close_pool();
 }
 
-/* Tasks of every version wait behind a gate, and are handed out when the last one is shared. */
+/* Tasks of every version wait at a gate, and are handed out when the last version is shared. */
 static void queued_tasks_keep_their_version(void)
 {
     enum { VERSIONS = 30 };
@@ -368,7 +367,7 @@ static void one_copy_a_host(void)
     CU_ASSERT(proportional <= PLENTY / 1024 + 8 + 4 * workers);
     IS(RP_OK, rp_share(pool, "data", NULL, 0));
     IS(RP_OK, rp_share(pool, "other", "x",
-                       1)); /* tasks of a later epoch go behind the word that the data are dead */
+                       1)); /* tasks of a later epoch come after the word that the data are dead */
     mapped_at(after, workers);
     for (size_t i = 0; i < workers; i++) {
         CU_ASSERT(after[i].size <= 8);

@@ -34,7 +34,7 @@ static void seed(void)
 /* ---- a task that does as it is told ---- */
 
 struct order {
-    uint64_t seed;     /* of the data behind, and of the result */
+    uint64_t seed;     /* of the data after the order, and of the result */
     uint32_t result;   /* bytes */
     int32_t code;      /* of its failure; 0: none */
     uint32_t enough;   /* attempts before it does not fail */

@@ -481,7 +481,7 @@ static void closed_early(void)
     close_pool();
 }
 
-/* Streams that are open at the pool's end leave nothing behind. */
+/* Streams that are open at the pool's end leak nothing. */
 static void closed_with_the_pool(void)
 {
     if (!open_pool(NULL))

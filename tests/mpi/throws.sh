@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A C++ exception of a task, or of another function that rankpool calls, ends there: it never comes to the application's main.
+# A C++ exception of a task, or of another function that rankpool calls, ends there: it never comes
+# to the application's main.
 # limit: 400
 . tests/support/shell.sh
 
@@ -55,7 +56,7 @@ ends() # NAME STATUS(0, not) WHO PATTERNS... -- RANKS [fork]
     fi
 }
 
-check "nothing is thrown" on alone nobody
+check "nothing is thrown" on alone none
 ends "rp_open says so" not initializer '^open: rp_open: the initializer .*died of SIGABRT.*what\(\):  thrown' -- alone fork # mpirun may cut it off
 for ranks in alone 3; do
     ends "a task on $ranks" not task 'worker [12] .*died of SIGABRT in task culprit .*: this ends the whole job' -- $ranks

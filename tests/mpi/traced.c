@@ -1,7 +1,9 @@
 /* A program for traced.sh: what becomes of workers and tasks, in a trace that SQLite's JSON
- * functions then read. traced faults FILE    workers are lost, replaced, silent, back, given up;
- * tasks lost, retried, cancelled, too long; 5 ranks, where workers may end traced crash FILE tasks
- * in children, which crash, and are killed traced end FILE       every worker is killed */
+ * functions then read.
+ *   traced faults FILE    workers are lost, replaced, silent, back, given up; tasks lost, retried,
+ *                         cancelled, too long; 5 ranks, where workers may end
+ *   traced crash FILE     tasks in children, which crash, and are killed
+ *   traced end FILE       every worker is killed */
 #include <rankpool.h>
 
 #include <errno.h>
@@ -367,7 +369,7 @@ static void check_faults(int second)
           "= 'i' AND tid = 4 ORDER "
           "BY ts)");
     count(1, "name = 'given up'");
-    /* the start that ended with its worker nobody has told of; the second one has */
+    /* the start that ended with its worker left no event; the second one did */
     (void)snprintf(query, sizeof query,
                    "name = 'taken_down' AND attempt = 2 AND status = 'success' AND tid = %d",
                    second);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Workers are killed in the middle of their messages, over each transport of Open MPI's that runs on
 # one host: every result has its right bytes.
-#   RUNS=n SEED=n tests/mpi/transports.sh     by hand: so many runs of each
+#   RUNS=n SEED=n tests/mpi/transports.sh     by hand: n runs of each
 # limit: 600
 . tests/support/shell.sh
 
@@ -40,7 +40,8 @@ play() # COMMAND...: from the beginning
     "$@"
 }
 
-# libfabric 1.17 itself crashed at rank 0 in 1 of 157 jobs, inside a call of MPI's: its own code is on top of the stack.
+# libfabric 1.17 itself crashed at rank 0 in 1 of 157 jobs, inside a call of MPI's: its own code is
+# on top of the stack.
 crashed_in_libfabric()
 {
     [ "$rc" != 0 ] && [ "$transport" = ofi/tcp ] &&
@@ -79,9 +80,10 @@ for transport in vader tcp ucx/tcp ucx/posix ofi/tcp; do
         echo "this Open MPI has no $transport"
         continue
     }
-    # In UCX's shared memory all processes write into one queue of the receiver's. One that is killed
-    # while it writes leaves it broken: of jobs with results of up to 4 MB some 6 % lose all workers
-    # so, which is known and told. So results are short there, and such a job is played again.
+    # In UCX's shared memory all processes write into one queue of the receiver's. One that is
+    # killed while it writes leaves it broken: of jobs with results of up to 4 MB some 6 % lose all
+    # workers so, which is known and told. So results are short there, and such a job is played
+    # again.
     bytes=100000 mixed=0
     [ $transport != ucx/posix ] || bytes=3000 mixed=300
     # Without the end that rankpool gives it MPI_Finalize hangs there in most jobs.

@@ -1,7 +1,9 @@
 /* A program for trouble.sh, under rankpool launch: one kind of trouble a run.  What the pool says
- * of it goes to standard error; a line that begins with "outcome:" is a task's message.  Ends with
- * 0 when all is as it must be, and says on standard output what is not. trouble lost | exits | once
- * FILE | poison | item | crash | none | hung | hopeless | left | forge WAY */
+ * of it goes to standard error; a line that begins with
+ * "outcome:" is a task's message.  Ends with 0 when all is as it must be, and says on standard
+ * output what is not.
+ *   trouble lost | exits | once FILE | poison | item | crash | none | hung | hopeless | left |
+ *   forge WAY */
 #include "fixture.h"
 
 #include <fcntl.h>
@@ -70,7 +72,7 @@ static int forge(unsigned char *batch, int size, char how)
     case 't': /* tasks, from a worker */
         batch[1] = 1;
         return size;
-    case 'b': /* something behind the last frame */
+    case 'b': /* something after the last frame */
         set_size(batch, size_of(batch) + 8);
         return size + 8;
     case 'g': /* goodbye, too early */
@@ -293,7 +295,7 @@ static void lost_once(void)
         expect(numbers[i] < 30 && seen[numbers[i]]++ == 0, "it was started once");
     expect(file && fgetc(file) == EOF, "no start is noted beside these");
     expect(failed > 0 && failed <= 4,
-           "what the worker had is lost"); /* so many batches are there at the most */
+           "what the worker had is lost"); /* a worker has at most 4 batches */
     if (file)
         (void)fclose(file);
 }
@@ -309,7 +311,7 @@ static void poison(void)
            "it is lost after its attempts");
     check_mates(mates);
     check_mates(more);
-    expect(lost_workers() == 2, "it took so many workers as it has attempts");
+    expect(lost_workers() == 2, "it took as many workers as it has attempts");
 }
 
 static void poisoned_item(void)
@@ -326,7 +328,7 @@ static void poisoned_item(void)
     for (int i = 0; i < 60; i++)
         expect(i == 37 ? statuses[i] == RP_ERR_LOST : statuses[i] == RP_OK && out[i] == i,
                "the other items are right");
-    expect(lost_workers() == 3, "it took so many workers as it has attempts");
+    expect(lost_workers() == 3, "it took as many workers as it has attempts");
 }
 
 static void crash(void)
@@ -377,7 +379,7 @@ static void hung(void)
     rp_outcome outcome = outcome_of(give(nap, &while_, sizeof while_, 0, 1, true));
     expect(outcome.status == RP_OK && outcome.worker == 1, "it works again");
     expect(look_at(1).done == before + 1, "and what it was late with does not count");
-    expect(lost_workers() == 0 && !look_at(1).lost, "nobody is lost");
+    expect(lost_workers() == 0 && !look_at(1).lost, "no worker is lost");
 }
 
 /* Ten times as long. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# One kind of trouble at a time: what comes of it, and that a person who reads what the pool says knows what died, where, what was lost, what was done
-# about it, and what to do next.
+# One kind of trouble at a time: what comes of it, and that a person who reads what the pool says
+# knows what died, where, what was lost, what was done about it, and what to do next.
 # limit: 400
 . tests/support/shell.sh
 
@@ -68,10 +68,10 @@ forged "less than a header" s 'shorter than its header'
 forged "half a batch" c 'its size is not what it says'
 forged "a batch of no kind" k 'its kind is unknown'
 forged "another version" v 'protocol version 3, this rank speaks 2'
-forged "too few frames" f '(cut off|behind|damaged)'
+forged "too few frames" f '(cut off|after|damaged)'
 forged "a payload without end" p '(cut off|longer|damaged)'
 forged "tasks" t 'a worker sends results only'
-forged "something behind its frames" b '(behind its frames|damaged)'
+forged "something after its frames" b '(after its frames|damaged)'
 forged "goodbye before the end" g 'a worker sends results only'
 forged "more than a batch can hold" l 'shorter than its header'
 forged "anything" x '(damaged|protocol)'

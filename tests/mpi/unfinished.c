@@ -1,10 +1,12 @@
-/* A program for unfinished.sh: rank 0 ends with status 7, and does something otherwise than MPI
- * wants, or leaves something behind. unfinished plain      nobody initialises MPI unfinished exit
- * nobody finalises MPI; quick: nor runs what is to be run at exit unfinished pool       an
- * application that initialises MPI and never finalises it has a pool meanwhile; open: and does not
- * close it unfinished daemon     a daemon of rank 0's keeps its standard output and error open, for
- * 30 s unfinished heirs      likewise without a session of its own; ahead: before MPI is
- * initialised unfinished deaf       workers ignore every signal that can be ignored, for ever
+/* A program for unfinished.sh: rank 0 ends with status 7, breaks MPI's rules or leaves a process.
+ *   unfinished plain      no rank initialises MPI
+ *   unfinished exit       no rank finalises MPI; quick: nor runs its exit handlers
+ *   unfinished pool       the application initialises MPI, uses a pool, and never finalises MPI;
+ *                         open: nor closes the pool
+ *   unfinished daemon     a daemon of rank 0's holds its standard output and error open for 30 s
+ *   unfinished heirs      likewise without a session of its own; ahead: of each rank's, from before
+ *                         MPI is initialised
+ *   unfinished deaf       workers ignore every signal that can be ignored, for ever
  *   unfinished barrier    workers wait in MPI for rank 0
  *   unfinished stopped    workers stop themselves */
 #include <rankpool.h>

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Programs under rankpool launch that end otherwise than MPI wants, or leave something behind: the job ends, its output too, and its status is rank 0's.
-#   RUNS=n tests/mpi/unfinished.sh     by hand: so many runs of each
+# Programs under rankpool launch that end against MPI's rules, or leave a process: the job ends, its
+# output too, and its status is rank 0's.
+#   RUNS=n tests/mpi/unfinished.sh     by hand: n runs of each
 # limit: 300
 . tests/support/shell.sh
 
@@ -10,14 +11,14 @@ without_leaks
 count=0
 slowest=0 # milliseconds
 
-# The reader of a pipe waits until nobody has its other end.
+# The reader of a pipe waits until no process has its other end.
 piped() # WHAT
 {
     set -o pipefail
     MARK=$mark timeout -k 5 60 "$BUILD/rankpool" launch -n 4 "$BUILD/tests/mpi/unfinished" "$1" </dev/null | cat
 }
 
-# In so many seconds, on a busy machine; what stays is a process that left the job on purpose.
+# The job ends within SECONDS, on a busy machine; STAYS: a process that left it on purpose may stay.
 ends() # NAME SECONDS WHAT [STAYS]
 {
     local turn rc begin took
@@ -40,11 +41,11 @@ ends() # NAME SECONDS WHAT [STAYS]
     done
 }
 
-ends "nobody initialises MPI" 20 plain
-ends "nobody finalises MPI" 20 exit
+ends "MPI is not initialised" 20 plain
+ends "MPI is not finalised" 20 exit
 ends "every rank ends by _exit" 20 quick
-ends "a pool, and nobody finalises MPI" 20 pool
-ends "a pool that is not closed, and nobody finalises MPI" 20 open
+ends "a pool, and MPI is not finalised" 20 pool
+ends "a pool that is not closed, and MPI is not finalised" 20 open
 ends "a daemon of rank 0's holds its output" 25 daemon stays
 ends "a child of rank 0's holds its output" 25 heirs
 ends "a child of each rank's, from before MPI_Init" 25 ahead

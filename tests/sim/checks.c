@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-/* Written here a second time, from DESIGN.md section 5: what the policy promises. */
+/* What the policy promises, written here a second time. */
 #define LONG  10.0 /* round trips: longer tasks go alone */
 #define APART 50.0 /* round trips: longer ones are not prefetched */
 
@@ -73,7 +73,7 @@ static void check_given_up_outcome(struct sim *sim, uint64_t number, const rp_ou
     }
     if (outcome->status == RP_ERR_TASK && task->retried < task->options.retries && !sim->dropped &&
         !task->cancel_asked)
-        model_fail(&sim->model, "task %llu settled after %u tries behind returned errors, of %u",
+        model_fail(&sim->model, "task %llu settled after %u tries after returned errors, of %u",
                    NUMBER(number), task->retried, task->options.retries);
     for (uint32_t i = 1; i <= task->handed && i < 64; i++) {
         const struct model_run *run = &task->tries[i];
@@ -140,7 +140,7 @@ static void check_settling(struct sim *sim, uint64_t number)
         task->given_up > faults_limit(task))
         model_fail(
             &sim->model,
-            "task %llu settled after %u starts: %u were given up, %u came behind returned errors",
+            "task %llu settled after %u starts: %u were given up, %u came after returned errors",
             NUMBER(number), task->handed, task->given_up, task->retried);
     if (task->given_up || has_no_worker(sim, task))
         return;
@@ -181,7 +181,8 @@ static void check_unchanged(struct sim *sim, uint64_t number, const struct rpi_f
                    NUMBER(number));
 }
 
-/* Nobody holds it; its future stays while on_done is due, or a task comes after it. */
+/* The application has no handle of it; its future stays while on_done is due, a task comes after
+ * it, or the stream has not delivered it. */
 static void check_released(struct sim *sim, uint64_t number)
 {
     struct model_task *task = sim->model.tasks[number];
@@ -194,7 +195,7 @@ static void check_released(struct sim *sim, uint64_t number)
     else if (!task->settled && !future) {
         check_settling(sim, number);
         if (has_no_worker(sim, task) && !task->handed &&
-            !task->ended) /* nobody saw how; what came after it failed with it */
+            !task->ended) /* no check saw how; tasks after it failed with it */
             task->ended = RP_ERR_LOST;
         spawns_settled(sim, number, NULL);
     }
@@ -365,7 +366,7 @@ static void check_frame(struct sim *sim, int worker, const struct rpi_frame *fra
         model_fail(model, "task %llu is for worker %d only, and goes to %d", NUMBER(number),
                    task->options.worker, worker);
     if (*last && ranks_before(sim, number, *last - 1))
-        model_fail(model, "task %llu is handed out behind task %llu, which ranks lower",
+        model_fail(model, "task %llu is handed out after task %llu, which ranks lower",
                    NUMBER(number), NUMBER(*last - 1));
     *last = number + 1;
     if (!task->options.hard && sim->workers[worker].flight_count == 1 &&

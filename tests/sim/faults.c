@@ -170,7 +170,7 @@ static void check_end_there(struct sim *sim, const struct model_task *task, uint
                    NUMBER(number));
 }
 
-/* Whether these words are of this task, or chunk, and the engine is to believe them. */
+/* Whether these words name this task, or chunk, and the engine must believe them. */
 static bool is_named(const struct given *given, const struct rpi_death *words)
 {
     if (words->way == RPI_WAY_NONE || words->id != given->id || words->attempt != given->attempt ||
@@ -382,7 +382,7 @@ bool faults_event(struct sim *sim, const struct sim_event *event)
     }
     if (event->kind != SIM_SUSPECT && !lost)
         return false;
-    if (lost && sim->now < self->held_until) { /* what was refused for want of memory comes first */
+    if (lost && sim->now < self->held_until) { /* messages that found no memory come first */
         later(sim, SIM_LOST, event->worker, self->held_until + LATER);
         return true;
     }

@@ -15,7 +15,7 @@ struct flight {
     uint64_t *ids; /* of the frames' futures */
     uint8_t *attempts;
     uint16_t count, first; /* those before `first` have come back */
-    bool solo;             /* it is to be alone there */
+    bool solo;             /* a task of it must be alone at the worker */
 };
 
 struct sim;
@@ -43,7 +43,7 @@ struct sim_worker {
     bool replaced;          /* it is not the first of its number */
     bool silent;            /* until busy_until */
     bool suspect;           /* rank 0 has noticed */
-    double held_until;      /* something from it was refused for want of memory, and comes again */
+    double held_until;      /* a message from it that found no memory comes again before */
     uint64_t last_own;      /* + 1: of its own tasks, the one handed out last in this dispatch */
     struct flight flights[RPI_DEPTH];
     int flight_count;
@@ -121,19 +121,19 @@ void work_register(void);
  * note its end. */
 RP_MUST_USE rp_status stream_item(struct sim *sim, struct model_task *task,
                                   struct rpi_request *request, struct rpi_options *options);
-/* The running task spawns what this attempt is to. */
+/* The running task spawns the children of this attempt. */
 RP_MUST_USE rp_status spawns_play(struct sim *sim, rp_call *call, const struct model_task *task,
                                   uint32_t attempt);
 /* A fault on purpose: the last child that has come so far is forgotten. */
 void spawns_forget(struct sim *sim, int worker);
-/* The master has received a batch, or a large result: what it has queued because of that is to
- * be. */
+/* The master has received a batch (arrived: a large result): each task that this has queued must be
+ * a child of one that succeeded. */
 void spawns_received(struct sim *sim, const struct sim_message *message);
 void spawns_arrived(struct sim *sim, uint64_t id, uint32_t attempt);
-/* The task is settled, and rank 0 has as many children of it as it is to have.  `outcome` NULL:
- * nobody saw it. */
+/* The task is settled: rank 0 must have all its children.  `outcome` NULL: the future went before
+ * the checks saw it. */
 void spawns_settled(struct sim *sim, uint64_t number, const rp_outcome *outcome);
-/* The application takes so many items from the stream, if they are there. */
+/* The application takes `most` items from the stream, or as many as are there. */
 void stream_take(struct sim *sim, uint32_t most);
 /* All is settled: the stream is at its end. */
 void spawns_end(struct sim *sim);
@@ -182,7 +182,7 @@ uint32_t faults_limit(const struct model_task *task);
 /* ---- checks.c: what must hold. */
 /* After every step; `worker`: that it was about, or 0. */
 void check_step(struct sim *sim, int worker);
-/* Behind rpi_master_dispatch; `refused`: memory was, meanwhile. */
+/* After rpi_master_dispatch; `refused`: memory was refused meanwhile. */
 void check_dispatched(struct sim *sim, bool refused);
 /* A batch goes to a worker. */
 void check_handed_out(struct sim *sim, const struct rpi_batch *batch);

@@ -1,5 +1,5 @@
 /* What the application asked for and what must come of it, kept apart from the engines: what each
- * task is to return, how often it ran, how it settled.  Tasks stand in the order in which they
+ * task must return, how often it ran, how it settled.  Tasks stand in the order in which they
  * came; where none is spawned, that is by their number. */
 #ifndef MODEL_H
 #define MODEL_H
@@ -44,7 +44,7 @@ struct model_map {
     bool *refused;       /* memory was refused while it ran: it may have failed of that */
     uint64_t handed;     /* items in batches so far, and not handed back */
     bool *out_now;       /* by item: it is one of them */
-    uint8_t *given_up;   /* by item: starts that were lost, or left behind at a silent worker */
+    uint8_t *given_up;   /* by item: starts that were lost, or left at a silent worker */
     rp_status *ended;    /* by item: how it settled with its worker; RP_OK: it did not */
 };
 
@@ -66,7 +66,7 @@ struct model_task {
     uint8_t *arg;  /* borrowed by the engine; else NULL */
     struct rpi_options options;
     int32_t urgency;  /* its priority, or that of a more urgent task that waits for it */
-    uint32_t failing; /* its first so many runs fail */
+    uint32_t failing; /* this many first runs fail; of a map: items, in eighths */
     uint32_t largest; /* result, bytes */
     uint64_t *after;  /* numbers of the tasks that it comes after */
     uint32_t after_count;
@@ -80,11 +80,11 @@ struct model_task {
     uint32_t handed; /* times handed out */
     uint32_t runs;
     uint32_t calls;    /* of its on_done */
-    uint32_t given_up; /* starts that were lost with their worker, or left behind at a silent one;
+    uint32_t given_up; /* starts that were lost with their worker, or left at a silent one;
                           of a map: whether any were */
     bool restart;      /* it is queued again because of that */
     bool restarted;    /* and handed out since: its last start is one of these */
-    uint32_t retried;  /* starts behind a returned error */
+    uint32_t retried;  /* starts after a returned error */
     bool poison;       /* it ends its worker whenever it runs; of a map: `poison_item` does */
     uint64_t poison_item;
     rp_status ended;            /* how it settled with its worker; RP_OK: it did not */
@@ -96,7 +96,7 @@ struct model_task {
     bool spawns;
     uint32_t index, depth;                 /* of its root in the stream; generations below it */
     uint32_t delivered;                    /* times */
-    struct model_task *parent;             /* NULL: nobody spawned it */
+    struct model_task *parent;             /* NULL: no task spawned it */
     uint32_t children;                     /* that rank 0 has queued */
     uint32_t children_of;                  /* the attempt that spawned them; 0: there are none */
     struct model_shared shared[SIM_NAMES]; /* that it sees */
@@ -142,10 +142,10 @@ void model_make_map(struct model_task *task, struct chance *chance, uint64_t cou
 void pattern_fill(void *to, size_t size, uint64_t pattern);
 bool pattern_matches(const void *from, size_t size, uint64_t pattern);
 
-/* What run `attempt` of the task, or its item, is to do. */
+/* What run `attempt` of the task, or its item, must do. */
 struct promise model_promise(const struct model_task *task, uint64_t item, uint32_t attempt);
-/* The status and code that rank 0 is to hear of it; for a map's item a wrong size is
- * RP_ERR_SIZE. */
+/* The status and code that rank 0 must hear of it; checks_map.c adds RP_ERR_SIZE, for a map's item
+ * of a wrong size. */
 rp_status promise_status(const struct promise *promise, int *code);
 /* The words a failure says; of promise->length bytes. */
 void promise_message(const struct promise *promise, char *to);
@@ -154,7 +154,7 @@ void promise_message(const struct promise *promise, char *to);
 void model_begin(struct model *model, uint64_t number, uint64_t item, uint32_t attempt,
                  const void *arg, size_t size);
 
-/* The status and code that it is to settle with. */
+/* The status and code that the task must settle with. */
 rp_status model_outcome(const struct model *model, const struct model_task *task, int *code);
 
 /* The newest task waits for others, which are as urgent from now on. */

@@ -36,7 +36,7 @@ enum sim_fault {
     SIM_LOSE_RETURNED,  /* what a worker hands back never arrives */
     SIM_FORGE_RETURNED, /* a worker hands back what it runs nevertheless */
     SIM_START_TWICE,    /* a task that may start once only starts again */
-    SIM_FORGET_SOLO,    /* tasks that are to go alone do not */
+    SIM_FORGET_SOLO,    /* tasks that must go alone do not */
     SIM_MISS_LOSS,      /* rank 0 never hears that a worker is lost */
     SIM_FORGET_LOST,    /* a task of a lost worker is forgotten */
     SIM_MISCOUNT_START, /* the start that was lost with its worker is not counted */
@@ -45,10 +45,10 @@ enum sim_fault {
     SIM_LOSE_CHILD,     /* a child that came before its parent's result is forgotten */
     SIM_CHILD_TWICE,    /* a child is queued twice */
     SIM_LOSE_ITEM,      /* a stream's item never comes */
-    SIM_FORGET_RETRY,   /* a try behind a returned error is not counted */
+    SIM_FORGET_RETRY,   /* a try after a returned error is not counted */
     SIM_DAMAGE_SHARED,  /* shared data change on their way to a host */
     SIM_LOSE_SHARED,    /* a worker's question about them, or its answer, never arrives */
-    SIM_WRONG_SHARED,   /* data are shared behind the model's back */
+    SIM_WRONG_SHARED,   /* data are shared that the model does not know */
     SIM_FORGET_URGENT,  /* what an urgent task waits for stays where it is in the queue */
     SIM_FAULTS
 };
@@ -83,7 +83,7 @@ struct sim_plan {
     bool plain;           /* every task has 8 bytes, returns 8 bytes and no options; no maps */
     bool cancels;         /* some tasks are cancelled */
     bool caretaker;       /* workers look at messages while a long task runs */
-    double recalls; /* part of the master's steps behind which a random worker is asked for what it
+    double recalls; /* part of the master's steps after which a random worker is asked for what it
                        has not started */
     int function;   /* that all tasks have; -1: any */
     double mean, spread; /* seconds, and of the logarithm: how long all tasks run; mean 0: as their
@@ -91,13 +91,13 @@ struct sim_plan {
     uint64_t hidden;     /* + 1: a task among them that runs `hidden_for` seconds */
     double hidden_for;
     enum sim_shape shape; /* all that the application does is a map of this shape ... */
-    uint64_t chunk;       /* ... with chunks of so many items */
-    double known;  /* ... of a function whose tasks have taken so many seconds so far; 0: it is not
-                      known */
-    double deaths; /* a worker dies, or a host of them, in this part of the steps */
+    uint64_t chunk;       /* ... with chunks of this many items */
+    double known; /* ... of a function whose tasks have taken this many seconds so far; 0: it is not
+                     known */
+    double deaths;   /* a worker dies, or a host of them, in this part of the steps */
     double replaced; /* part of the lost workers that another process takes the place of */
     double silences; /* a worker stops for a while, in this part of the steps */
-    double slow;     /* part of the workers whose link is so many times slower: 2 to 50 */
+    double slow;     /* part of the workers whose link is slower, 2 to 50 times */
     double poison; /* part of the tasks, and of the maps' items, that end their worker whenever they
                       run */
     double shares; /* part of the application's actions that share data; 0: none do */
@@ -118,10 +118,10 @@ struct sim_report {
         slow;       /* workers three times, starts, tasks, workers */
     uint64_t named; /* tasks and items that failed because their worker named them */
     uint64_t spawned, respawned, parted; /* children; parents that were given up and have some all
-                                            the same; workers lost behind children */
+                                            the same; workers lost after children */
     uint64_t shared, filled;             /* data; at a host */
-    uint64_t failed_and_lost; /* tasks that were tried again behind an error, and started again
-                                 behind a loss */
+    uint64_t failed_and_lost; /* tasks that were tried again after an error, and started again
+                                 after a loss */
 };
 
 /* A random plan. */

@@ -9,7 +9,7 @@
 #define GENERATIONS 4
 #define MANY        2000 /* tasks: from there on none spawns */
 
-/* ---- what is to be spawned */
+/* ---- what each attempt spawns */
 
 static uint32_t children_of(const struct model_task *task, uint32_t attempt)
 {

@@ -1,7 +1,7 @@
 /* Thousands of random schedules in which workers die and fall silent: tasks of all kinds, tasks
  * that return errors, streams whose tasks spawn others, and data that are shared and replaced.
- * SEED=n runs the schedules of that seed alone, SEEDS=n those of so many from a seed on; SECONDS=n
- * (make soak) as many as there is time for. */
+ * SEED=n runs seed n alone, SEEDS=m runs m seeds from n (1) on; SECONDS=s (make soak) as many as
+ * fit into s seconds. */
 /* limit: 240 */
 #include "harness.h"
 #include "sim.h"
@@ -21,7 +21,7 @@
 static const struct kind {
     const char *name;
     struct sim_plan (*plan)(uint64_t seed);
-    uint64_t every; /* so many seeds it is run, where all are not asked for by name */
+    uint64_t every; /* it runs for one seed in this many; with SEED for each */
 } kinds[] = { { "losing", sim_plan_losing, 1 },
               { "failing", sim_plan_failing, 8 },
               { "spawning", sim_plan_spawning, 4 },
@@ -79,7 +79,7 @@ static void losing_schedules(void)
             }
     printf("%" PRIu64 " schedules of %" PRIu64 " seeds from %" PRIu64 " on: %" PRIu64
            " steps, %" PRIu64 " tasks, %" PRIu64 " runs, %" PRIu64 " workers lost, %" PRIu64
-           " replaced, %" PRIu64 " silent, %" PRIu64 " starts given up, behind slow links %" PRIu64
+           " replaced, %" PRIu64 " silent, %" PRIu64 " starts given up, over slow links %" PRIu64
            ", allocations refused %" PRIu64 ", %" PRIu64 " tasks spawned, %" PRIu64
            " parents that ran again, %" PRIu64
            " workers lost between children and their parent's result, %" PRIu64

@@ -170,7 +170,7 @@ static struct seen try_losing(enum sim_fault fault)
     return try_plans(sim_plan_losing, fault);
 }
 
-/* What was done to a task that nobody holds, or that a late success settles, is not seen. */
+/* The checks miss a fault in a task that is detached, released, or settled by a late success. */
 static void nearly_always_seen(enum sim_fault fault)
 {
     struct seen seen = try_losing(fault);
@@ -207,7 +207,7 @@ static void not_alone(void)
     CU_ASSERT_TRUE(seen.detected > SEEDS / 10);
 }
 
-/* Where the worker had nothing, nobody need hear that it is lost. */
+/* The checks miss an unheard loss where the worker had no task. */
 static void unheard_loss(void)
 {
     int happened = 0, detected = 0;

@@ -23,7 +23,7 @@ static double greedy_makespan(const struct sim_plan *plan)
     return end;
 }
 
-/* Over links of 5 us, at the most so much behind. */
+/* Over links of 5 us, a run takes at most `most` times greedy_makespan. */
 static void at_most(double most, struct sim_plan plan)
 {
     double worst = 0;

@@ -1,5 +1,5 @@
-/* Thousands of random schedules.  SEED=n runs that one alone, SEEDS=n so many from a seed on; with
- * LOSE=1 a batch of tasks is lost in each, which must make this fail. */
+/* Thousands of random schedules.  SEED=n runs that one alone, SEEDS=m runs m from n (1) on; with
+ * LOSE=1 each loses a batch of tasks, which must make this fail. */
 /* limit: 240 */
 #include "harness.h"
 #include "sim.h"

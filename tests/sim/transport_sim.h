@@ -48,8 +48,8 @@ struct sim_event {
 struct sim_lane {
     struct rpi_link batches; /* on their way */
     double last;             /* when the last of them arrives */
-    double slow; /* so many times as long as others its messages take; 0: it is not slow */
-    struct rpi_link pieces; /* sent, but no receive is posted */
+    double slow;             /* factor on the time of its messages; 0: it is not slow */
+    struct rpi_link pieces;  /* sent, but no receive is posted */
     struct rpi_arrival **rooms;
     size_t room_count, room_capacity; /* posted, but nothing was sent */
 };
@@ -75,13 +75,13 @@ bool transport_sim_next(struct transport_sim *transport, struct sim_event *event
 bool transport_sim_next_at(struct transport_sim *transport, int worker, double until,
                            struct sim_event *event);
 
-/* From now on messages from and to this worker take so many times as long. */
+/* From now on messages from and to this worker take `times` times as long. */
 void transport_sim_slow(struct transport_sim *transport, int worker, double times);
 
 /* Sends the batch and its pieces from `from`; its SIM_SENT events come later. */
 void transport_sim_send(struct transport_sim *transport, enum sim_side from, int worker,
                         struct rpi_batch *batch, double now);
-/* Sends a batch that nobody waits to be sent. */
+/* Sends a batch without a SIM_SENT event. */
 void transport_sim_send_bytes(struct transport_sim *transport, enum sim_side from, int worker,
                               const void *data, size_t size, double now);
 /* Posts the receive of a large payload at `side`. */

@@ -86,7 +86,7 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
     if (chance_is(&playing->chance, 0.1))
         look(playing, info.worker, playing->until);
     if (rp_cancelled(call) && !task->cancel_asked && !playing->workers[info.worker].told)
-        model_fail(model, "task %llu is to stop, but nobody cancelled it",
+        model_fail(model, "task %llu must stop, but was not cancelled",
                    (unsigned long long)number);
     rp_status spawned = task->spawns ? spawns_play(playing, call, task, (uint32_t)info.attempt)
                                      : RP_OK;
@@ -310,7 +310,7 @@ static void execute(struct sim *sim, struct sim_worker *self, const struct rpi_t
     else if (task_of(sim, task)->cancel_asked)
         *result = (struct rpi_result){ .status = RP_ERR_CANCELLED, .message = "" };
     else
-        model_fail(&sim->model, "task %llu came cancelled, but nobody did",
+        model_fail(&sim->model, "task %llu came cancelled, but was not",
                    (unsigned long long)task->number);
 }
 

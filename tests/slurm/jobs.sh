@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Pools in jobs of a private SLURM with two nodes: by srun, by mpirun and by rankpool launch in a batch script.
+# Pools in jobs of a private SLURM with two nodes: by srun, by mpirun and by rankpool launch in a
+# batch script.
 # limit: 300
 . tests/support/shell.sh
 
@@ -75,7 +76,8 @@ else
     not_ok "launch in each task of a step" "status $rc, or not said once that it is started twice"
 fi
 
-# When rank 0 is killed nothing that srun started outlives it by more than 5 s, whether the step is ended with it or goes on.
+# When rank 0 is killed nothing that srun started outlives it by more than 5 s, whether the step is
+# ended with it or goes on.
 orphans() # NAME KIND SRUN-ARGUMENTS...
 {
     local name=$1 kind=$2 end=$((SECONDS + 60)) mark=$$-$RANDOM file=$TMP/master job

@@ -18,7 +18,7 @@ rp_status never_called(rp_call *call, const void *arg, size_t size);
 /* Registers it as "add", the first function; for a suite's set-up: 0, or not. */
 int register_add(void);
 
-/* An engine of so many workers, all on one host; `log` NULL: warnings go to stderr. */
+/* An engine with this many workers, all on one host; `log` NULL: warnings go to stderr. */
 void begin_master(int workers, const struct rpi_log *log);
 /* Frees it; nothing may be left. */
 void end_master(void);

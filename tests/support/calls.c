@@ -94,8 +94,7 @@ rp_status waits(rp_call *at, const void *arg, size_t bytes)
     atomic_store(&running, true);
     while (!atomic_load(&gate_open)) {
         rest();
-        (void)rp_cancelled(
-            at); /* these workers have no other thread that hands back what waits behind it */
+        (void)rp_cancelled(at); /* hands back the tasks after it: no other thread does */
     }
     return rp_return(at, NULL, 0);
 }

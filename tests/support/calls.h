@@ -59,7 +59,7 @@ rp_future submit(rp_fn *fn, size_t bytes, const rp_task_options *options);
 
 rp_fn echo;     /* gives its argument back */
 rp_fn waits;    /* until the gate is open */
-rp_fn overruns; /* until it is to stop */
+rp_fn overruns; /* until rp_cancelled() */
 rp_fn fails, gives_up, dies;
 rp_fn stranger; /* not registered */
 void open_gate(void);

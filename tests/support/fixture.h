@@ -8,8 +8,8 @@
  *       close_pool();
  *   }
  *
- * Every rank calls these alike.  A suite has end_pool as its tear-down: a test that broke off
- * leaves no worker behind. */
+ * Every rank calls these alike.  A suite has end_pool as its tear-down, so that a test that broke
+ * off leaves no worker running. */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
@@ -44,7 +44,7 @@ rp_future submit(rp_fn *fn, const void *arg, size_t size);
 rp_fn echo;    /* gives its argument back */
 rp_fn nothing; /* gives nothing */
 rp_fn twice;   /* int64_t: doubles it */
-rp_fn nap;     /* double: sleeps so many seconds */
+rp_fn nap;     /* double: sleeps that many seconds */
 rp_fn pid_of;  /* gives the pid_t of the process that it runs in */
 rp_fn returns; /* int: returns that as its status */
 rp_fn ordinal; /* gives an int64_t: this process's 1st, 2nd, ... since begin_ordinals */

@@ -4,8 +4,7 @@
 
 #include <rankpool.h>
 
-/* A task's end: its result is the value, and behind it what makes it `size` bytes, which is sizeof
- * value at the least. */
+/* Ends a task: its result is the value, padded to `size` bytes, which is at least sizeof value. */
 rp_status return_padded(rp_call *call, int64_t value, size_t size);
 
 #endif

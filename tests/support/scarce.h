@@ -9,9 +9,9 @@
 
 #define TRIES 200 /* of one call */
 
-extern int tired; /* calls that did not succeed in so many tries */
+extern int tired; /* calls still refused memory after TRIES tries */
 
-/* Whether the call is to be made again. */
+/* Whether to make the call again. */
 bool again(rp_status status, int *tries);
 
 /* Runs it on that memory: with enough, which it must ask for more than `least` times; with each of

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Proves that tests/run goes red: each program of tests/self that must fail, fails, is counted, and says why.
+# Proves that tests/run goes red: each program of tests/self that must fail, fails, is counted, and
+# says why.
 # limit: 120
 . tests/support/shell.sh
 group=self

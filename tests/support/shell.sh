@@ -1,11 +1,13 @@
 # shellcheck shell=bash
-# For test scripts, which tests/run starts in the top directory with BUILD set:  . tests/support/shell.sh
+# For test scripts, which tests/run starts in the top directory with BUILD set:
+#   . tests/support/shell.sh
 #   check NAME COMMAND...              ok when the command succeeds
-#   expect NAME FILE COMMAND...        ok when it succeeds and its standard output is the file's content
-#   refuse NAME PATTERN COMMAND...     ok when it fails and its output has a line that matches the pattern (grep -E)
+#   expect NAME FILE COMMAND...        ok when it succeeds and writes the file's content
+#   refuse NAME PATTERN COMMAND...     ok when it fails and a line it prints matches (grep -E)
 #   skip WHY                           ends the script
 #   needs PROGRAM...                   ends it, as failed, where one of them is not in BUILD
-# Every result is one line, "ok NAME" or "not ok NAME: why", which tests/run counts. $TMP is a directory of the script's own.
+# Every result is one line, "ok NAME" or "not ok NAME: why", which tests/run counts.
+# $TMP is a directory of the script's own.
 
 set -u
 : "${BUILD:=build}"
@@ -86,8 +88,8 @@ refuse()
     fi
 }
 
-# Likewise, for a job whose workers are killed.  One may leave what Open MPI shares on a host broken, so that rank 0 ends (src/lib/pool/watchdog.h): then
-# it is known that, and the job is played again.
+# Like run, for a job whose workers are killed.  A kill may break what Open MPI shares on a host, so
+# that rank 0 ends (src/lib/pool/watchdog.h): then the job is run again, three times at most in all.
 run_job() # COMMAND...
 {
     local try
@@ -98,13 +100,14 @@ run_job() # COMMAND...
     done
 }
 
-# Processes that a test started carry its mark in their environment:  MARK=word COMMAND... ; marked word: their pids, zombies aside.
+# Processes that a test started carry its mark in their environment:  MARK=word COMMAND...
+# marked word: their pids, zombies aside.
 marked()
 {
     grep -lzxF "MARK=$1" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3
 }
 
-# Waits until no process carries the mark; false after so many seconds, and tells which do.
+# Waits until no process carries the mark; after SECONDS fails, and lists those that do.
 gone() # MARK SECONDS
 {
     local end=$((SECONDS + $2)) pids
@@ -124,7 +127,8 @@ without_leaks()
     export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0
 }
 
-# Three namespaced hosts n0, n1, n2 in $cluster until the script's end; where there can be none it is skipped.
+# Three namespaced hosts n0, n1, n2 in $cluster until the script's end; the script is skipped
+# where they cannot be made.
 three_hosts()
 {
     local rc

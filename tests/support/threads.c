@@ -19,7 +19,7 @@ void threads_fail(bool fails)
     atomic_store(&failing, fails);
 }
 
-/* ---- the transport: for each worker a local one, all behind one lock */
+/* ---- the transport: for each worker a local one, all under one lock */
 
 struct hub;
 
@@ -28,13 +28,13 @@ struct end {
     struct rpi_transport *local;
     struct hub *hub;
     struct rpi_wakeup nap;
-    bool gone, told; /* behind the hub's lock */
+    bool gone, told; /* under the hub's lock */
 };
 
 struct hub {
     struct rpi_transport base; /* the master's end */
     struct rpi_wakeup nap;     /* its sleep; whoever sends ends the other end's */
-    pthread_mutex_t lock;      /* recursive: a handler may send; taken behind the pool's lock */
+    pthread_mutex_t lock;      /* recursive: a handler may send; taken after the pool's lock */
     struct rpi_alloc alloc;
     struct rpi_transport **locals; /* the master's, by worker - 1 */
     struct worker *workers;

@@ -118,7 +118,7 @@ static struct rpi_transport *worker_end;
 static struct rpi_serve server;
 static int short_ones;
 
-/* Until somebody cancels it. */
+/* Runs until it is cancelled; fails after LONG seconds. */
 static rp_status patient(rp_call *call, const void *arg, size_t size)
 {
     (void)arg;
@@ -231,15 +231,15 @@ static void hear(void)
     listen_once(worker_end, rpi_serve_events(&server));
 }
 
-/* While it runs, what is behind it is handed back, the result before it goes out, and it is told to
- * stop. */
+/* While a task runs, the tasks after it are handed back, the result before it is sent, and it is
+ * told to stop. */
 static void answers_while_a_task_runs(bool asleep)
 {
     struct rpi_frame tasks[5];
     for (int i = 0; i < 5; i++)
         tasks[i] = (struct rpi_frame){ .id = 1 + (uint64_t)i, .attempt = 1, .function = i != 1 };
     begin();
-    if (asleep) { /* it has gone to sleep for want of tasks */
+    if (asleep) { /* the attendant sleeps: no tasks */
         for (double give_up = rpi_now() + LONG;
              !atomic_load(&server.loan.asleep) && rpi_now() < give_up;)
             pause_for(1e-3);

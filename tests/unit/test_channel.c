@@ -233,7 +233,7 @@ static void the_slow_are_refused(void)
     was_refused(silent);
     was_refused(half);
     was_refused(slow);
-    int worker = come_as(1); /* and that keeps nobody out */
+    int worker = come_as(1); /* the refused keep no worker out */
     let_in_until(1);
     was_greeted(worker);
     (void)close(worker);
@@ -415,7 +415,7 @@ static void parked_and_rung(void)
     leave_all(worker);
 }
 
-/* Any bytes are harmless; so many of one worker keep no other from being heard. */
+/* Any bytes are harmless; a flood from one worker does not keep others from being heard. */
 static void garbage_and_floods(void)
 {
     static uint8_t flood[4096];
@@ -447,7 +447,7 @@ static void an_end_is_told_once(void)
     CU_ASSERT_EQUAL(rpi_oob_master_next_lost(&channel), 3);
     CU_ASSERT_EQUAL(rpi_oob_master_next_lost(&channel), 0);
     CU_ASSERT_FALSE(rpi_oob_master_lives(&channel, 3));
-    rpi_oob_master_sent(&channel, 3); /* nobody is there to be rung */
+    rpi_oob_master_sent(&channel, 3); /* it is gone: no ring */
     say(worker[4], "aaaa", 4);        /* its end is seen before what it said is read */
     (void)close(worker[4]);
     worker[4] = -1;
@@ -636,7 +636,7 @@ static void one_time_for_lost_hosts(void)
     }
 }
 
-/* With one descriptor less than it needs, the gate says why nobody comes in. */
+/* With one descriptor too few, the gate says why it admits no worker. */
 static void no_descriptor_for_one(void)
 {
     struct rlimit before = { 0 }, few;
@@ -678,8 +678,8 @@ static bool is_known(int worker, const struct rpi_death *death)
            known->attempt == death->attempt && known->way == death->way;
 }
 
-/* In one piece or many, among other signals, and with the socket's end right behind it: by a
- * look, and before a send. */
+/* Last words come whole or in pieces, among other signals, or right before the socket's end; rank 0
+ * reads them when it looks and before it sends. */
 static void last_words(void)
 {
     uint8_t words[RPI_WORDS_BYTES];

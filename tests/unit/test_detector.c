@@ -1,4 +1,4 @@
-/* Who has been silent too long. */
+/* Workers that have been silent too long. */
 #include "pool/detector.h"
 #include "harness.h"
 #include "memory.h"
@@ -86,7 +86,7 @@ static void long_silence_is_given_up(void)
     end();
 }
 
-/* Rank 0 itself was away: nobody was silent, nobody listened. */
+/* Rank 0 itself was away and did not listen: no worker counts as silent. */
 static void a_pause_is_not_silence(void)
 {
     begin(2, 1);

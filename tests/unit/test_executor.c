@@ -451,7 +451,7 @@ static void whole_chunk(void)
     tear_down();
 }
 
-/* Reads the failures behind the results and checks that they are the odd items', in order. */
+/* Checks that the failures after the results are those of the odd items, in order. */
 static void odd_failed(const struct rpi_result *result, rp_status status, int code,
                        const char *message)
 {
@@ -577,8 +577,8 @@ static void cuts_itself(rp_call *call, const void *arg, size_t size)
     (void)rp_fail(call, 9, "odd");
 }
 
-/* Taken from it while its fourth item runs: that one is its last, and what failed until then comes
- * behind what it keeps. */
+/* The chunk is cut while its fourth item runs: that item is its last, and the failures so far come
+ * after the results that it keeps. */
 static void cut_on_its_way(void)
 {
     const uint8_t items[ITEMS] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 };

@@ -269,7 +269,7 @@ static void many(void)
     close_it();
 }
 
-/* However far the disk is behind, memory is bounded. */
+/* Memory is bounded, however slow the disk is. */
 static void much_at_once(void)
 {
     enum { PIECE = 4 << 20, PIECES = 40 };
@@ -368,7 +368,7 @@ static void bad_places(void)
     refuses("directory must exist");
     (void)snprintf(path, sizeof path, "%s", directory);
     refuses("cannot be opened");
-    (void)snprintf(path, sizeof path, "/proc/x.journal"); /* nobody may write there */
+    (void)snprintf(path, sizeof path, "/proc/x.journal"); /* no file can be made there */
     refuses("cannot be opened");
     (void)snprintf(path, sizeof path, "/dev/null");
     refuses("no regular file");

@@ -691,7 +691,7 @@ static void many_threads(void)
     threads(2, true);
 }
 
-/* The caretaker stores what ends while nobody calls, and it is committed without a call. */
+/* While the application makes no call, the caretaker stores results, and they are committed. */
 static void application_computes(void)
 {
     rp_config config = RP_CONFIG_INIT;

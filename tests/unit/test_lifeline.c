@@ -302,7 +302,7 @@ static void not_one_that_leaves_too(void)
 
 /* What stands for MPI: how many messages have gone each way.  Reading a count is a look. */
 static atomic_uint_fast64_t sent_down, sent_up;
-static atomic_uint timeouts; /* sleeps that nobody ended */
+static atomic_uint timeouts; /* sleeps that ended by timeout */
 static atomic_bool over;
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -357,8 +357,8 @@ static bool await_answer(uint64_t number, unsigned *sleeps)
     return true;
 }
 
-/* A message comes at every moment of a worker's falling asleep: right away, behind its PARKED,
- * while it looks, in its sleep. */
+/* A message comes at each moment while a worker falls asleep: at once, after its PARKED, during its
+ * last look, in its sleep. */
 static void no_wake_up_is_lost(void)
 {
     pthread_t worker;
@@ -426,8 +426,8 @@ static unsigned bytes_waiting(int file)
     return (unsigned)count;
 }
 
-/* Messages that MPI says have left, one behind the other: a ring for the first behind a pause, and
- * then one for each pause's length. */
+/* Messages leave late, one after the other, as MPI reports: the first after a pause rings, then at
+ * most one in each pause's length. */
 static void what_leaves_late_rings_now_and_then(void)
 {
     int sockets[2];
@@ -456,7 +456,7 @@ static void say_many(int file, uint8_t byte, int times)
         rpi_oob_socket_say(file, byte);
 }
 
-/* A heartbeat of rank 0's ends no sleep, and nothing is to be said again behind it; a ring does. */
+/* A heartbeat from rank 0 neither ends a sleep nor calls for another PARKED; a ring does both. */
 static void beats_let_sleep(void)
 {
     int sockets[2];
@@ -483,8 +483,8 @@ static void beats_let_sleep(void)
     rpi_oob_worker_close(&lifeline);
 }
 
-/* Of a worker that does not sleep the thread takes them, with its own heartbeats; of one that does
- * it takes nothing. */
+/* The thread reads rank 0's heartbeats when it sends its own, unless the worker sleeps: then it
+ * reads nothing. */
 static void beats_do_not_pile_up(void)
 {
     int sockets[2];
@@ -500,7 +500,7 @@ static void beats_do_not_pile_up(void)
     say_many(sockets[0], RPI_OOB_SIGNAL_RING, 1);
     unsigned before = bytes_waiting(sockets[0]);
     while (bytes_waiting(sockets[0]) < before + 5 &&
-           rpi_now() < until) /* so many looks of the thread */
+           rpi_now() < until) /* the thread looks five times */
         (void)poll(NULL, 0, 1);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 1);
     rpi_oob_worker_leave(&lifeline);

@@ -14,7 +14,7 @@ struct heard {
     char text[200];      /* batches: each its peer and bytes */
     char sent[50];       /* cookies, a letter each */
     char received[50];   /* likewise */
-    int refuse_batches;  /* so many times */
+    int refuse_batches;  /* how many to refuse */
     int refuse_received; /* likewise */
 };
 
@@ -204,7 +204,7 @@ static void forgotten(void)
     struct heard at_master = { .text = "" };
     begin();
     send(worker, 0, "too late", "a");
-    send(master, 1, "nobody hears this", "b");
+    send(master, 1, "no one hears this", "b");
     post(master, 1, room, sizeof room, "c");
     send_large(worker, 0, "large", "d");
     master->ops->forget(master, 1);

@@ -259,7 +259,7 @@ static void poison_is_found(void)
     end_master();
 }
 
-/* Nothing else at its worker, before or behind it. */
+/* The task of a lost worker is resent alone: its new worker has no task before or after it. */
 static void goes_alone(void)
 {
     struct out out, others;
@@ -278,7 +278,7 @@ static void goes_alone(void)
     CU_ASSERT_EQUAL(state_of(other), RP_DONE);
     CU_ASSERT_EQUAL(hand_out(&out), 2);
     CU_ASSERT_TRUE(out.count == 1 && out.frames[0].id == id);
-    CU_ASSERT_EQUAL(take(&others, true), 0); /* nor behind it */
+    CU_ASSERT_EQUAL(take(&others, true), 0); /* nor after it */
     succeed(2, &out.frames[0]);
     CU_ASSERT_EQUAL(hand_out(&out), 2);
     CU_ASSERT_TRUE(out.count > 1);

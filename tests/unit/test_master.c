@@ -212,7 +212,7 @@ static void detached_failure_is_logged(void)
     CU_ASSERT_EQUAL(hand_out(), 1);
     CU_ASSERT_EQUAL(answer_ok(&frames[0], "12345678x", 9), RP_OK);
     CU_ASSERT_EQUAL(logged, 1);
-    CU_ASSERT_EQUAL(master.futures.live, 0); /* nobody holds them: they are gone */
+    CU_ASSERT_EQUAL(master.futures.live, 0); /* no caller holds them: they are gone */
     CU_ASSERT_EQUAL(master.unsettled, 0);
     end_master();
 }
@@ -437,7 +437,7 @@ static void map_settles(void)
     end_master();
 }
 
-/* Behind the results: failures of these items, with code 10 + item. */
+/* The results, then failures of these items with code 10 + item; returns the size. */
 static uint32_t with_failures(uint8_t *payload, const uint32_t *items, uint32_t count)
 {
     memcpy(payload, "aabbccdd", 8);

@@ -112,7 +112,7 @@ static rp_status has_number(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(has_number);
 
-/* Sleeps for so many milliseconds; returns who did. */
+/* Sleeps for its argument in milliseconds; returns its worker's number. */
 static rp_status nap_of(rp_call *call, const void *arg, size_t size)
 {
     rp_call_info info = RP_CALL_INFO_INIT;
@@ -217,7 +217,7 @@ static void only_in_calls_that_wait(void)
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
 }
 
-/* The first of a function go elsewhere: nobody knows how long they take. */
+/* Rank 0 leaves the first tasks of a function to others: their length is unknown. */
 static void not_what_was_never_measured(void)
 {
     rp_future futures[20];

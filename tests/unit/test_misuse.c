@@ -1,5 +1,5 @@
-/* Calls that are wrong: each argument in turn, sizes at their ends, structs of another version,
- * futures of nobody; and calls at a place where they may not be made. */
+/* Wrong calls: each argument in turn, sizes at their limits, structs of another version, futures
+ * that the pool does not have; and calls where they are not allowed. */
 /* limit: 120 */
 #include "calls.h"
 #include "threads.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* ============================================================================================ */
-/* Without a pool: on a worker, where rp_open gave NULL, and behind rp_close. */
+/* Without a pool: on a worker, where rp_open gave NULL, and after rp_close. */
 
 static void without_a_pool(made_call *made, rp_status status, const char *what)
 {
@@ -57,7 +57,7 @@ static void without_a_pool(made_call *made, rp_status status, const char *what)
     X(rp_stats_of, RP_ERR_INVALID, no_pool, (NULL, &stats)) \
     X(rp_return, RP_ERR_INVALID, no_call, (NULL, room, 1)) \
     X(rp_spawn, RP_ERR_INVALID, no_call, (NULL, echo, NULL, 0, NULL)) \
-    X(rp_fail, RP_ERR_TASK, no_call, (NULL, 1, "nobody hears it"))
+    X(rp_fail, RP_ERR_TASK, no_call, (NULL, 1, "no one hears it"))
 /* clang-format on */
 
 #define HERE without_a_pool
@@ -65,7 +65,7 @@ WITHOUT_A_POOL(CALL)
 #undef HERE
 
 /* ============================================================================================ */
-/* Two workers, both of which are busy; a task that is queued behind; settled ones, one of them
+/* Two busy workers, a task queued after the running ones, and settled tasks, one of which
  * failed. */
 
 static void with_workers(made_call *made, rp_status status, const char *what)

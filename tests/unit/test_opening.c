@@ -367,8 +367,8 @@ static void trouble_elsewhere(void)
     free(ours);
 }
 
-/* A side channel that ranks 1 and 2 come to after rank 3 has said that it cannot serve: nobody says
- * anything more before that. */
+/* Ranks 1 and 2 connect to this side channel after rank 3 has said that it cannot serve; no rank
+ * sends more until they have connected. */
 static struct {
     struct rpi_oob_setup base;
     size_t good, bad; /* sizes of the two hellos */
@@ -517,7 +517,7 @@ static void hosts_are_counted(void)
     hear(1, bytes, size);
     hear(2, bytes, size);
     CU_ASSERT_EQUAL_FATAL(rpi_reader_open(&reader, bytes, size), RP_OK);
-    uint8_t *host = bytes + (reader.at - bytes) + 26; /* behind its length */
+    uint8_t *host = bytes + (reader.at - bytes) + 26; /* after its length */
     CU_ASSERT_TRUE(host[-2] > 0);
     host[0] ^= 1; /* the neighbour */
     hear(3, bytes, size);
@@ -764,7 +764,7 @@ static void damaged_verdicts(void)
     free(bad);
 }
 
-/* A batch of tasks may be close behind the verdict: it is left for the server. */
+/* A batch of tasks may follow the verdict at once: it is left for the server. */
 static void tasks_on_the_verdicts_heels(void)
 {
     struct rpi_handshake opening = opening_of_master();

@@ -160,7 +160,7 @@ static void refusal_holds_for_the_busier(void)
     for_every(check_falling);
 }
 
-/* Long tasks never queue behind one another: one in a batch, at most one waiting. */
+/* Long tasks: one in a batch, and at most one that waits for the running one. */
 static void check_long(struct rpi_view view)
 {
     if (view.mean >= 0 && view.mean <= 10 * view.round_trip * 1.001)

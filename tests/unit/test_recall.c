@@ -164,8 +164,8 @@ static void goes_to_who_idles(void)
     end_master();
 }
 
-/* Little is left by prediction: nobody is asked.  When that time is over, and its tasks are not
- * done, there is a long one. */
+/* No worker is asked while little work is predicted.  Tasks not done after that time must include a
+ * long one. */
 static void asked_when_overdue(void)
 {
     second_idles(NULL);
@@ -218,7 +218,7 @@ static void answers_in_either_order(void)
     }
 }
 
-/* Who would rather have a task and hands it back has had its chance. */
+/* A preferred worker that hands a task back has had its chance. */
 static void preference_is_spent(void)
 {
     const struct rpi_options prefers = { .worker = 1 };
@@ -285,7 +285,7 @@ static void is_cancel_of(const uint64_t *ids, int count)
         CU_ASSERT_EQUAL(frames[i].id, ids[i]);
 }
 
-/* Cancels of one worker's tasks share a message until that is sent, or other tasks go behind it. */
+/* Cancels of one worker's tasks share a message until it is sent or other tasks go after it. */
 static void cancels_share_messages(void)
 {
     uint64_t ids[5];
@@ -483,7 +483,7 @@ static void chunks_of_a_cancelled_map(void)
     end_master();
 }
 
-/* It keeps so many items of that chunk. */
+/* The worker keeps this many items of the chunk. */
 static rp_status keeps(int worker, const struct rpi_frame *chunk, uint32_t items)
 {
     uint8_t bytes[BATCH_LIMIT];
@@ -551,7 +551,7 @@ static void wrong_cuts(void)
     }
 }
 
-/* Of a cancelled map, or one that nobody waits for any more. */
+/* A chunk of a cancelled map is cut, before and after the pool's end drops what is queued. */
 static void cut_of_a_cancelled_map(void)
 {
     uint64_t id;

@@ -153,7 +153,7 @@ static void snapshot_without_memory(void)
     }
 }
 
-/* Told when a pool is opened, as nobody hears of it before main; with both places in the source. */
+/* A clash before main reaches no caller: opening a pool reports it, with both source lines. */
 static void clash_before_main(void)
 {
     struct rpi_registry registry;

@@ -166,7 +166,7 @@ static void chunks(void)
     given.failures = 3;
     CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
     given.failures = 2;
-    rpi_put32(failures + first, 1); /* not behind the one before */
+    rpi_put32(failures + first, 1); /* not above the item before */
     CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_ERR_CRASHED);
     rpi_put32(failures + first, 5);
     CU_ASSERT_EQUAL(get(rpi_child_result_put(bytes, &given, 0), &result), RP_ERR_CRASHED);

@@ -131,7 +131,7 @@ static int sleepers(void)
     return count;
 }
 
-/* So many have let the lock go, one of them to the transport. */
+/* Waits until `count` threads have let the lock go, one of them to sleep on the transport. */
 static void await_sleepers(int count)
 {
     double limit = rpi_now() + LONG;
@@ -238,8 +238,8 @@ static void each_is_woken(void)
     end();
 }
 
-/* Who slept on the transport goes, woken by what came there: the next one is to sleep on it, and
- * must not sleep on beside nobody. */
+/* A message wakes the thread that sleeps on the transport.  That thread wakes the next sleeper,
+ * which must sleep there next: otherwise no thread would. */
 static void the_next_one_parks(void)
 {
     begin();
@@ -323,7 +323,7 @@ static void politely(void)
         double limit = rpi_now() + LONG;
         start(&one);
         await_sleepers(1);
-        rpi_biased_lock_own(&pool->lock); /* nobody else is in it, or comes before it is woken */
+        rpi_biased_lock_own(&pool->lock); /* no other thread is in it, or comes before the wake */
         bool owned = rpi_biased_lock_is_own(&pool->lock);
         rpi_biased_lock_take(&pool->lock);
         wake(&bed.transport);
@@ -389,7 +389,7 @@ static void longer_each_time(void)
     end();
 }
 
-/* Who listens for signs of life is not away for so long that silence would not count. */
+/* Rank 0, which listens for signs of life, never sleeps so long that silence would not count. */
 static void while_silence_counts(void)
 {
     struct memory memory = { 0 };
@@ -407,7 +407,7 @@ static void while_silence_counts(void)
     end();
 }
 
-/* Buffers that nobody has wanted for as long as a rest lasts at the most are given back. */
+/* A rest of RPI_IDLE_MOST frees idle buffers when it begins; a shorter one keeps them. */
 static void a_long_rest_trims(void)
 {
     for (int is_long = 0; is_long < 2; is_long++) {

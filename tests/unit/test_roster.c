@@ -1,4 +1,4 @@
-/* Who has how much in flight. */
+/* How much each worker has in flight. */
 #include "tables/copies.h"
 #include "harness.h"
 #include "memory.h"

@@ -21,7 +21,7 @@
             compare(status_, (wanted), #made_call);                                                \
     } while (0)
 
-/* A task may have failed for want of memory at its worker. */
+/* A task may fail because its worker is out of memory. */
 static struct memory memory;
 static bool was_short(const rp_outcome *how)
 {
@@ -30,8 +30,8 @@ static bool was_short(const rp_outcome *how)
 
 /* ---- streams ---- */
 
-/* Takes `count` items: each once, in order where that was asked for; what was short of memory at
- * its worker counts as one. */
+/* Takes `count` items: each once, and in order if `ordered`; a task whose worker was out of memory
+ * counts too. */
 static void take(rp_stream *from, int count, bool ordered)
 {
     bool seen[ITEMS + 1] = { false };

@@ -454,7 +454,7 @@ static void tell(int worker, enum rpi_share_what what)
                     RP_OK);
 }
 
-/* What the worker is to do; it is done. */
+/* Ends the worker's next work on shared data as `done` says; returns its state, or RPI_KNOWN. */
 static enum rpi_shared_state does(int worker, bool done)
 {
     struct rpi_shared_datum *datum = rpi_shared_fetch_work(&workers[worker]);
@@ -466,8 +466,8 @@ static enum rpi_shared_state does(int worker, bool done)
     return state;
 }
 
-/* A worker has made room, and the version died: its task was done elsewhere.  What it has of that
- * goes on, and what comes behind it. */
+/* A version dies after a worker has made room for it, as its task was done elsewhere.  The worker's
+ * copy of the task still runs, and so do the tasks after it. */
 static void gone_behind_the_room(void)
 {
     uint64_t number;
@@ -528,8 +528,8 @@ static bool hears(int worker, enum rpi_share_what what)
     return heard;
 }
 
-/* A worker waits for what its neighbour is to get, and the version dies: no task of it counts any
- * more, but the worker has one, and others behind it. */
+/* A version dies while a worker waits for its neighbour to get it: no task that counts needs it any
+ * more, but the worker has one that does, and others after it. */
 static void gone_while_a_neighbour_fills(void)
 {
     open_engines();
@@ -546,8 +546,8 @@ static void gone_while_a_neighbour_fills(void)
     close_engines();
 }
 
-/* What a removal removed dies with its last task, and the removal with it, while tasks are handed
- * out already: the next batch is not to see it. */
+/* A removed version dies with its last task, and its removal too, while tasks are being handed out:
+ * the next batch must not see the version. */
 static void dead_while_tasks_go_out(void)
 {
     open_engines();
@@ -621,8 +621,8 @@ static void dead_versions_are_dropped(void)
     close_engines();
 }
 
-/* One after the other, each request for memory is refused once: nothing is lost, and nobody is
- * filled twice. */
+/* Each request for memory in turn is refused once: nothing is lost, and no worker is filled
+ * twice. */
 static void each_allocation_fails(void)
 {
     bool refused = true;

@@ -64,7 +64,7 @@ static rp_status get(rp_future future, void *result, size_t capacity, size_t *si
     return status;
 }
 
-/* A task may have failed for want of memory in its worker: then it, and nothing else, is asked for
+/* Whether the task failed because its worker was out of memory: then it alone is submitted
  * again. */
 static bool worker_was_short(rp_future future)
 {

@@ -96,8 +96,7 @@ static void the_oldest_makes_room(void)
     CU_ASSERT_EQUAL(memory.calls, calls); /* it was the old one that went */
     for (int i = 0; i < 3; i++)
         rp_free(young[i]);
-    rp_free(
-        rpi_buffer_new(&alloc, 1024 * KIB)); /* more than may be idle in all: it displaces nobody */
+    rp_free(rpi_buffer_new(&alloc, 1024 * KIB)); /* exceeds the idle limit: displaces no other */
     CU_ASSERT_EQUAL(memory.live, live + 3);
     rpi_bufcache_end(alloc.cache);
     CU_ASSERT_EQUAL(memory.live, 0);

@@ -45,7 +45,7 @@ static void with_processes(made_call *made, rp_status status, const char *what)
 
 #define LIMITED TASK(.time_limit = 1e-3)
 #define ONCE    TASK(.attempts = 1)
-#define BEHIND  TASK(.after = &failed, .after_count = 1)
+#define AFTER  TASK(.after = &failed, .after_count = 1)
 
 /* clang-format off */
 #define WITH_TASKS(X) \
@@ -57,11 +57,11 @@ static void with_processes(made_call *made, rp_status status, const char *what)
     X(rp_get, RP_ERR_CANCELLED, gives_up, (pool, submit(gives_up, 0, NULL), RP_FOREVER, NULL, 0, NULL)) \
     X(rp_get, RP_ERR_DEADLINE, overruns, (pool, submit(overruns, 0, LIMITED), RP_FOREVER, NULL, 0, NULL)) \
     X(rp_get, RP_ERR_DEADLINE, overruns_the_least_limit, (pool, submit(overruns, 0, TASK(.time_limit = 1e-300)), RP_FOREVER, NULL, 0, NULL)) \
-    X(rp_get, RP_ERR_INPUT, behind_a_failed_one, (pool, submit(echo, 0, BEHIND), RP_FOREVER, NULL, 0, NULL)) \
+    X(rp_get, RP_ERR_INPUT, after_a_failed_one, (pool, submit(echo, 0, AFTER), RP_FOREVER, NULL, 0, NULL)) \
     X(rp_take, RP_OK, right, (pool, submit(echo, 0, NULL), RP_FOREVER, &data, &size)) \
     X(rp_take, RP_ERR_CANCELLED, gives_up, (pool, submit(gives_up, 0, NULL), RP_FOREVER, &data, NULL)) \
     X(rp_take, RP_ERR_DEADLINE, overruns, (pool, submit(overruns, 0, LIMITED), RP_FOREVER, &data, NULL)) \
-    X(rp_take, RP_ERR_INPUT, behind_a_failed_one, (pool, submit(echo, 0, BEHIND), RP_FOREVER, &data, NULL)) \
+    X(rp_take, RP_ERR_INPUT, after_a_failed_one, (pool, submit(echo, 0, AFTER), RP_FOREVER, &data, NULL)) \
     X(rp_map, RP_OK, of_none, (pool, echo, NULL, 8, 0, NULL, 8, NULL)) \
     X(rp_map, RP_ERR_TASK, failed, (pool, fails, room, 8, 20, NULL, 0, NULL)) \
     X(rp_map, RP_ERR_CANCELLED, gives_up, (pool, gives_up, room, 8, 20, NULL, 0, NULL)) \
@@ -333,7 +333,7 @@ static void in_a_poor_task(made_call *made, rp_status status, const char *what)
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
-/* And where a busy worker is to be told something. */
+/* The same in calls that must send a busy worker a message. */
 
 static atomic_bool poor;
 

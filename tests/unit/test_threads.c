@@ -334,7 +334,7 @@ static void calls_nothing_back(void)
     CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
 }
 
-/* What fails while nobody calls is told to the next call. */
+/* A failure while no call runs is reported by the next call. */
 static void keeps_a_failure(void)
 {
     IGNORE_LEAKS();

@@ -360,7 +360,7 @@ static void patience_runs_out_slowly(void)
 
 struct shared {
     struct rpi_biased_lock lock;
-    long first, second; /* equal whenever nobody holds the lock */
+    long first, second; /* equal while no thread holds the lock */
     long torn;
 };
 

@@ -160,7 +160,7 @@ static int count(const char *one, const char *other)
     return found;
 }
 
-/* Of the next task of this row behind `from`: its times; NULL: there is none. */
+/* The times of the row's next task after `from`; returns where its line ends, or NULL. */
 static const char *next_task(const char *from, const char *row, double *start, double *length)
 {
     for (const char *line; from && (line = strchr(from, '\n')); from = line + 1) {

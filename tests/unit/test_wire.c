@@ -597,7 +597,7 @@ static void headers(void)
     struct rpi_reader reader;
     for (int kind = RPI_TASKS; kind <= RPI_RETURNED; kind++) {
         if (kind == RPI_SHARED_TASKS)
-            continue; /* it is taken for TASKS, behind its epoch */
+            continue; /* it is read as TASKS, after its epoch */
         rpi_writer_open(&writer, bytes, sizeof bytes);
         rpi_writer_close(&writer, (enum rpi_kind)kind, 0xAABB);
         CU_ASSERT_EQUAL(rpi_reader_open(&reader, bytes, sizeof bytes), RP_OK);

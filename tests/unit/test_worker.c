@@ -322,8 +322,8 @@ static void short_result_with_a_buffer(void)
     end();
 }
 
-/* A task whose large argument is not there yet holds up those behind it; large ones may be complete
- * in any order. */
+/* A task whose large argument has not arrived holds up the tasks after it; large arguments may
+ * arrive in any order. */
 static void large_arguments(void)
 {
     begin();
@@ -399,7 +399,7 @@ static void stop_finishes_what_is_there(void)
     end();
 }
 
-/* So many tasks, which have come. */
+/* Begins with this many tasks received. */
 static void begin_with(uint64_t tasks)
 {
     begin();
@@ -544,7 +544,7 @@ static void map_cancelled(void)
     end();
 }
 
-/* Nobody is told before it comes up; it is not run. */
+/* Rank 0 is told of the cancelled task only at its turn; the task is not run. */
 static void cancelled_without_memory(void)
 {
     begin_with(2);
@@ -566,9 +566,7 @@ static rp_status recall(void)
     return give_kind(RPI_RECALL);
 }
 
-/* All behind the running one, in their order, whatever batch they are in; what comes later is
- * run. */
-/* Tasks 2 and 3 have begun elsewhere, before task 1 was answered or behind it. */
+/* Tasks 2 and 3 have begun in another process, before task 1 was answered or after it. */
 static void what_has_begun_elsewhere_stays(void)
 {
     static const uint64_t ids[] = { 4, 5 };
@@ -629,6 +627,7 @@ static void who_does_not_follow(void)
     end();
 }
 
+/* All tasks after the running one go back in order, whatever their batch; later ones are run. */
 static void hands_back_what_has_not_started(void)
 {
     static const uint64_t ids[] = { 2, 3, 4 };
@@ -723,8 +722,8 @@ static void add_chunk(uint64_t id, uint8_t attempt)
     rpi_put_payload(add_frame(chunk), "aaaabbbbcccc", 12);
 }
 
-/* The next message: chunk `id` keeps so many items (0: it says nothing of a chunk), and these
- * go. */
+/* Checks the next message: chunk `id` keeps `items` items (0: it names no chunk), and tasks `ids`
+ * are handed back. */
 static void says_cut(uint64_t id, uint32_t items, const uint64_t *ids, int count)
 {
     struct rpi_reader reader;

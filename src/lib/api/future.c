@@ -52,8 +52,8 @@ static rp_status verdict(const struct rpi_future *future)
     return rpi_error((rp_status)future->status, "%s", failure->message);
 }
 
-/* Done, with a result of exactly RPI_SMALL_RESULT bytes that lies in the slot, and nobody else
- * wants it: a settled future has options while its on_done is due. */
+/* Done, with a result of exactly RPI_SMALL_RESULT bytes that lies in the slot, and not needed
+ * elsewhere: a settled future has options while its on_done is due. */
 static bool is_small_success(const struct rpi_future *future, size_t capacity)
 {
     return future->state == RP_DONE && (future->flags | future->options) == 0 &&

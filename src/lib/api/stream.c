@@ -179,7 +179,7 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
     status = reserve(stream);
     if (status != RP_OK)
         return status;
-    stream->outbox.open++; /* first, for the journal may have its outcome */
+    stream->outbox.open++; /* first, as the journal may have its outcome */
     if (stream->number && !options && !future &&
         submit_plain(stream, fn, &(const rp_bytes){ arg, size }, &id)) {
         note_item(stream, id);
@@ -284,8 +284,7 @@ rp_status rp_stream_end(rp_stream *stream)
     return RP_OK;
 }
 
-/* The next item of the source's, in stream->item; the lock is let go for the question.  false:
- * none. */
+/* Asks the source for its next item, into stream->item, without the lock.  false: there is none. */
 static bool ask(rp_stream *stream)
 {
     if (stream->asked)

@@ -1,19 +1,18 @@
-/* A lock for short holds, cheap where nobody else wants it.  Who finds it taken waits by the ladder
- * of clock.h; nobody holds it while he sleeps or runs a task.
+/* A lock for short holds, cheap while only one thread wants it.  A thread that finds it taken waits
+ * by the ladder of clock.h; no thread sleeps or runs a task while it holds it.
  *
  * A pthread mutex costs an atomic operation each way, a third of a short task's whole way through
- * the pool, and one exchange still a sixth: it drains the store buffer.  So one thread may own the
- * lock, and pays two plain stores and a load; the others pay for the order of its accesses
- * (membarrier.h).  The first of them that waits for the lock ends that: an application with several
- * threads has none that comes so much more often.  Who only tries, as the caretaker does, leaves
- * the owner what it is.
+ * the pool.  One exchange still costs a sixth, because it drains the store buffer.  So one thread
+ * may own the lock, and pays two plain stores and a load; the others pay for the order of its
+ * accesses (membarrier.h).  The first other thread that waits for the lock ends the ownership: with
+ * several threads none takes it so much more often than the rest.  A thread that only tries, as the
+ * caretaker does, does not end it.
  *
- *   owner     in = 1;  closed?  then out again and wait             in = 0
- *   others    taken (an exchange);  closed = 1;  fence of all;  wait while in                closed
- * = 0;  taken = 0
+ *   owner     in = 1;  closed?  then out again and wait                          in = 0
+ *   others    taken = 1 (exchange);  closed = 1;  fence of all;  wait while in   closed = taken = 0
  *
- * One of the two sees what the other has written.  Once the owner is none, closed stays 1: a thread
- * that still took itself for the owner finds that out. */
+ * One of the two sees what the other has written.  When the ownership ends, closed stays 1: a
+ * thread that still takes itself for the owner finds that out. */
 #ifndef RPI_BIASED_LOCK_H
 #define RPI_BIASED_LOCK_H
 
@@ -28,7 +27,7 @@ struct rpi_biased_lock {
     atomic_uintptr_t owner; /* rpi_biased_lock_thread(); 0: none */
 };
 
-/* as the owner, which is no thread then: it is a lock without one, of what is over */
+/* `owner` of a lock that is shut: no thread owns it, and what it guards is over */
 #define RPI_LOCK_SHUT ((uintptr_t)1)
 
 /* What tells this thread from the others. */
@@ -43,15 +42,15 @@ static inline uintptr_t rpi_biased_lock_thread(void)
 #endif
 }
 
-/* From now on this thread owns it, where the kernel allows that.  Nobody else knows the lock
+/* From now on this thread owns it, where the kernel allows that.  No other thread may know it
  * yet. */
 void rpi_biased_lock_own(struct rpi_biased_lock *lock);
 
 void rpi_biased_lock_contend(struct rpi_biased_lock *lock);
 bool rpi_biased_lock_try_other(struct rpi_biased_lock *lock);
 
-/* For good.  This thread does not hold it; from then on nobody comes in as its owner, and whoever
- * has taken it sees that it is shut. */
+/* Shuts it for good; the caller must not hold it.  From then on no thread enters as its owner, and
+ * one that has taken it sees that it is shut. */
 void rpi_lock_shut(struct rpi_biased_lock *lock);
 /* The same in a child of fork(), whoever held it in the parent. */
 void rpi_lock_leave(struct rpi_biased_lock *lock);
@@ -86,7 +85,7 @@ static inline void rpi_biased_lock_take(struct rpi_biased_lock *lock)
         rpi_biased_lock_contend(lock);
 }
 
-/* Takes it only where nobody else has it.  Not for the owner. */
+/* Takes it only if no other thread has it.  Not for the owner. */
 static inline bool rpi_biased_lock_try(struct rpi_biased_lock *lock)
 {
     return !atomic_load_explicit(&lock->taken, memory_order_relaxed) &&

@@ -19,7 +19,7 @@ struct rpi_bufcache {
     pthread_mutex_t lock; /* guards all below */
     size_t out;           /* buffers */
     bool ended;
-    void (*stir)(void *context); /* NULL: nobody waits for something to become idle */
+    void (*stir)(void *context); /* NULL: no thread waits for idle memory */
     void *context;
     size_t idle;                    /* bytes */
     struct rpi_link ages;           /* what is idle, oldest first */
@@ -33,7 +33,7 @@ struct block {
     size_t pages; /* bytes of the system's; 0: it is the allocator's */
 };
 
-/* Several buffers of one class, one behind the other in large pages. */
+/* Several buffers of one class, in a row in large pages. */
 struct slab {
     struct block block;   /* linked while it has room */
     struct rpi_link cold; /* buffers whose pages went back */
@@ -50,9 +50,9 @@ struct spare {
 };
 
 _Static_assert(sizeof(struct slab) % _Alignof(max_align_t) == 0,
-               "the first buffer begins right behind it");
+               "the first buffer begins right after it");
 _Static_assert(sizeof(struct spare) == offsetof(struct spare, owner) + sizeof(struct rpi_owner),
-               "a buffer's bytes begin right behind its owner");
+               "a buffer's bytes begin right after its owner");
 
 static void finish(struct rpi_bufcache *spares)
 {
@@ -61,7 +61,7 @@ static void finish(struct rpi_bufcache *spares)
     rpi_free(&alloc, spares);
 }
 
-/* The least class that holds so many bytes, and how many those are: (4 + quarter) * 2^shift. */
+/* The least class that holds *size bytes; *size becomes its own: (4 + quarter) * 2^shift. */
 static int class_of(size_t *size)
 {
     int shift = 0;
@@ -93,8 +93,8 @@ static void drop_slab(struct rpi_bufcache *spares, struct slab *slab, size_t siz
     rpi_list_append(dropped, &slab->block.link);
 }
 
-/* A buffer that nobody uses: its memory is to go, at once or, with the lock given back, as one of
- * `dropped`. */
+/* Gives up an unused buffer's memory: at once, or through `dropped`, which the caller frees after
+ * unlocking. */
 static void drop(struct rpi_bufcache *spares, struct spare *spare, struct rpi_link *dropped)
 {
     struct slab *slab = spare->slab;

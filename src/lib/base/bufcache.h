@@ -1,11 +1,11 @@
 /* A pool's large buffers, which are used again: fresh memory of the system costs a page fault every
- * 4 KiB, more than the copy into it. What is kept idle is bounded; what was put there last goes out
- * first, as its bytes are in the cache, and the oldest is given back when there is too much.  Sizes
- * are rounded up to quarters of a power of two; pages that nobody writes are not touched for that.
+ * 4 KiB, more than the copy into it.  Idle memory is bounded: the buffer freed last is handed out
+ * first, because its bytes are in the cache, and the oldest goes back when there is too much.
+ * Sizes are rounded up to quarters of a power of two; this touches no further pages.
  *
- * Without a hook of the application's they lie in large pages (pages.h).  Buffers under RPI_HUGE
- * share some with others of their size, a slab, which goes back when none of them is in use; until
- * then, where there is too much, the pages inside each that is idle:
+ * Unless the application has set a hook, they lie in large pages (pages.h).  Buffers under RPI_HUGE
+ * share a slab of these with others of their size.  It goes back when none of them is in use; until
+ * then, where too much is idle, the pages inside an idle buffer go back:
  *
  *   slab | spare, bytes | spare, bytes | ... | never used */
 #ifndef RPI_BUFCACHE_H
@@ -27,7 +27,7 @@ bool rpi_bufcache_begin(struct rpi_alloc *alloc, size_t most);
  * last one these too. */
 void rpi_bufcache_end(struct rpi_bufcache *spares);
 
-/* Gives back all that is idle: nobody has wanted it for long.  Any thread; NULL: nothing to do. */
+/* Frees all idle memory: when none was wanted for long.  Any thread; NULL: no effect. */
 void rpi_bufcache_trim(struct rpi_bufcache *spares);
 /* Whether anything is idle.  If not, stir(context) is called once something is, by the thread that
  * frees it: once, and not after the next call of this, in which it may be NULL.  It may not call

@@ -8,7 +8,7 @@
 #define SPIN ((uint64_t)RPI_TICKS_US * 30) /* ticks of looking again at once */
 /* then of yielding; a crowded rank yields from the start */
 #define YIELD   300e-6
-#define MOVING  0.2  /* so long too, while something moves */
+#define MOVING  0.2  /* the same while something moves */
 #define LONGEST 1e-3 /* the longest sleep */
 /* a sleep is this part of the time already waited */
 #define SHARE    0.1

@@ -18,7 +18,7 @@ static inline bool rpi_is_time(double seconds)
 /* The deadline `timeout` seconds from `now`; a negative timeout (RP_FOREVER) never comes. */
 double rpi_deadline(double now, double timeout);
 
-/* So many seconds, of which there are none below zero. */
+/* `seconds` must not be negative. */
 static inline struct timespec rpi_timespec(double seconds)
 {
     time_t whole = (time_t)seconds;
@@ -94,7 +94,7 @@ static inline bool rpi_patience_spins(const struct rpi_patience *patience)
  * the core, then sleeps for longer and longer, 1 ms at the most. */
 void rpi_patience_wait(struct rpi_patience *patience);
 
-/* A rank that has found nothing for so long may sleep until it is woken: seconds. */
+/* Seconds: a rank that has found nothing for this long may sleep until it is woken. */
 #define RPI_DROWSY 5e-3
 /* Whether this one has. */
 static inline bool rpi_patience_is_drowsy(const struct rpi_patience *patience)

@@ -5,13 +5,13 @@
 #include <rankpool.h>
 #include <stdbool.h>
 
-/* Raises the soft limit so far, and no further, that this many more can be opened, or to the hard
- * limit where that is less.  RP_ERR_BROKEN: fewer than `least` more can be, even so. */
+/* Raises the soft limit just enough that `more` further files can be opened, at most to the hard
+ * limit.  RP_ERR_BROKEN: fewer than `least` more can be, even so. */
 RP_MUST_USE rp_status rpi_files_allow(unsigned long least, unsigned long more);
 
-/* Whether a call failed for want of a free descriptor. */
+/* Whether a call failed because no descriptor was free. */
 bool rpi_files_are_short(int error);
-/* RP_ERR_BROKEN, which says so of what was to be done here. */
+/* RP_ERR_BROKEN, with a message that says so; `what` has failed. */
 rp_status rpi_files_error(const char *what, int error);
 
 #endif

@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 struct rpi_futex {
-    _Atomic uint32_t rung; /* so often */
+    _Atomic uint32_t rung; /* number of rings */
 };
 
-/* What the sleeper gives to rpi_futex_sleep, behind one more look at what it waits for. */
+/* Read it, check the awaited condition once more, then give it to rpi_futex_sleep. */
 static inline uint32_t rpi_futex_count(struct rpi_futex *bell)
 {
     return atomic_load(&bell->rung);
@@ -17,7 +17,7 @@ static inline uint32_t rpi_futex_count(struct rpi_futex *bell)
 
 /* Until it rings again, since it was counted; it may also return for no reason. */
 void rpi_futex_sleep(struct rpi_futex *bell, uint32_t count);
-/* Behind what it is rung for. */
+/* Call it after the change that the sleeper waits for. */
 void rpi_futex_ring(struct rpi_futex *bell);
 
 #endif

@@ -1,12 +1,10 @@
-/* What one thread, its owner, holds at all times but while it is out, and what another may borrow
- * meanwhile: a lock whose owner comes and goes millions of times a second and pays two plain stores
- * and two loads for it.  Who borrows pays instead: he makes the whole process's memory accesses
- * take an order (membarrier), where the kernel does that; else the owner pays an exchange each time
- * he is back.
+/* What one thread, its owner, holds except while it is out, and what another may borrow meanwhile:
+ * a lock whose owner comes and goes millions of times a second and pays two plain stores and two
+ * loads for it.  The borrower pays instead: it makes the whole process's memory accesses take an
+ * order (membarrier), where the kernel does that; else the owner pays an exchange for each store.
  *
  *   owner     turn = odd ... out ...   turn = even;  borrowed?  then wait
- *   borrower                           borrowed = true;  every thread's accesses take an order;
- * turn odd?  then it is his
+ *   borrower                           borrowed = true;  fence of all;  turn odd?  then it has it
  *
  * One of the two sees what the other has written. */
 #ifndef RPI_HANDOFF_H
@@ -19,13 +17,13 @@
 struct rpi_handoff {
     _Atomic uint64_t turn; /* odd: the owner is out */
     atomic_bool borrowed;
-    atomic_bool asleep; /* who borrows is not looking: the owner calls him when he goes out */
+    atomic_bool asleep; /* the borrower is not looking: the owner calls it when it goes out */
     bool fences;        /* the kernel does not order the owner's accesses */
     void (*call)(void *context);
     void *context;
 };
 
-/* `call` wakes who borrows; from the owner's thread. */
+/* `call` wakes the borrower; from the owner's thread. */
 void rpi_handoff_init(struct rpi_handoff *loan, void (*call)(void *context), void *context);
 
 void rpi_handoff_call(struct rpi_handoff *loan);
@@ -67,7 +65,7 @@ static inline uint64_t rpi_handoff_turn(const struct rpi_handoff *loan)
     return atomic_load(&loan->turn);
 }
 
-/* Who borrows means to sleep until he is called.  False: the owner is out, or has been since
+/* The borrower means to sleep until it is called.  False: the owner is out, or has been since
  * `turn`. */
 bool rpi_handoff_sleep(struct rpi_handoff *loan, uint64_t turn);
 

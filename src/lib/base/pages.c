@@ -23,7 +23,7 @@ static void unmap(uintptr_t begin, uintptr_t end)
 void *rpi_pages_new(size_t size)
 {
     size = round_up(size, page_size());
-    /* cppcheck-suppress invalidFunctionArg ; so it is to be with MAP_ANONYMOUS */
+    /* cppcheck-suppress invalidFunctionArg ; MAP_ANONYMOUS wants fd -1 */
     void *map = mmap(NULL, size + RPI_HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
                      0);
     if (map == MAP_FAILED)

@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOKS    2000   /* for what children that died have left ... */
-#define LOOK_NAP 100000 /* ... so many nanoseconds apart */
+#define LOOKS    2000   /* at most, for what dead children have left to this process */
+#define LOOK_NAP 100000 /* nanoseconds between two looks */
 
 static ssize_t read_file(const char *path, char *text, size_t size)
 {
@@ -44,7 +44,7 @@ int rpi_proctree_kill_of(const char *thread)
         long pid = strtol(at, &end, 10);
         if (end == at || pid <= 1)
             return killed;
-        if (*end && !ends_by_itself(pid)) { /* without a space behind it, it may be cut off */
+        if (*end && !ends_by_itself(pid)) { /* without a space after it, it may be cut off */
             (void)kill((pid_t)pid, SIGKILL);
             killed++;
         }

@@ -118,8 +118,8 @@ rp_status rpi_shm_copy(struct rpi_shm *segment, const void *data)
     return RP_OK;
 }
 
-/* The kernel seals no file that is mapped for writing.  What maps it anew is at the same place, so
- * that nobody's pointer moves. */
+/* The kernel does not seal a file that is mapped for writing.  The read-only mapping takes the same
+ * address, so pointers into it stay valid. */
 void rpi_shm_seal(struct rpi_shm *segment)
 {
     if (segment->fd < 0) {
@@ -130,7 +130,7 @@ void rpi_shm_seal(struct rpi_shm *segment)
     segment->data = mmap(place, (size_t)segment->size, PROT_READ, MAP_SHARED | MAP_FIXED,
                          segment->fd, 0);
     if (segment->data == MAP_FAILED)
-        segment->data = place; /* it stays writable here, which harms nobody */
+        segment->data = place; /* it stays writable here, which is harmless */
     else
         (void)fcntl(segment->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK);
 }
@@ -147,9 +147,9 @@ void rpi_shm_free(struct rpi_shm *segment)
 
 /* ---- mapping another process's */
 
-/* A descriptor's number means something else on another host, or in another container: only the
- * name tells.  It is read before the opening, which could do anything to a stranger's file, and
- * again behind it. */
+/* The same descriptor number is another file on another host or in another container: only the name
+ * tells.  It is read before open(), which may have side effects on a foreign file, and again after
+ * it. */
 static bool is_it(const struct rpi_shm *segment, const char *path)
 {
     char name[NAME_BYTES], wanted[NAME_BYTES + 32], found[NAME_BYTES + 32];

@@ -90,8 +90,7 @@ void rpi_wakeup_prompt(void)
                 0UL); /* ns; the default of 50,000 is longer than a short sleep */
     if (syscall(SYS_sched_getattr, 0, &scheduling, sizeof scheduling, 0) != 0)
         return;
-    scheduling.runtime =
-        100000; /* ns at a time: who asks for less is served earlier (Linux 6.12) */
+    scheduling.runtime = 100000; /* ns at a time: asking for less is served earlier (Linux 6.12) */
     (void)syscall(SYS_sched_setattr, 0, &scheduling, 0);
 #endif
 }

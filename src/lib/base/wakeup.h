@@ -15,13 +15,13 @@ struct rpi_wakeup {
 void rpi_wakeup_init(struct rpi_wakeup *nap);
 void rpi_wakeup_fini(struct rpi_wakeup *nap);
 
-/* Sleeps for `seconds`, for ever if they are negative, or until rpi_wakeup_wake; a call that came
- * before counts.  False: the sleeper is to end. */
+/* Sleeps for `seconds` (for ever if negative) or until rpi_wakeup_wake; a wake that came before
+ * counts.  False: rpi_wakeup_end was called. */
 bool rpi_wakeup_take(struct rpi_wakeup *nap, double seconds);
 /* The same; true: it was woken, false: the time is over. */
 bool rpi_wakeup_until_called(struct rpi_wakeup *nap, double seconds);
-/* For a thread that is to come to its turn when its rest is over, beside one that computes on the
- * same core.  It is a wish: a kernel that does not know it refuses it. */
+/* For a thread that must run as soon as its sleep is over, even beside one that computes on the
+ * same core.  Best effort; older kernels ignore it. */
 void rpi_wakeup_prompt(void);
 /* From any thread. */
 void rpi_wakeup_wake(struct rpi_wakeup *nap);

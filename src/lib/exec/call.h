@@ -24,7 +24,7 @@ struct rp_call {
     size_t child_limit; /* bytes of a child's argument: it travels inside a batch */
     uint32_t children_used, children_capacity, children_count;
     double deadline;     /* of its time limit, on the monotonic clock; 0: none */
-    atomic_bool *cancel; /* set: it is to stop */
+    atomic_bool *cancel; /* set: it should stop */
     void (*look)(
         void *); /* asks the transport for news, so that a cancel is heard; NULL: there is none */
     void *look_context;
@@ -32,14 +32,14 @@ struct rp_call {
     /* the result so far */
     void *data;
     size_t size;
-    void *owned;   /* the rpi_buffer behind data, or NULL */
+    void *owned;   /* the rpi_buffer that has data, or NULL */
     uint8_t *room; /* where short results go */
     size_t room_size;
     /* its failure so far */
     rp_status broken; /* a result could not be kept */
     bool failed;      /* rp_fail was called */
-    bool copied; /* this is the copy of it in a process that the task has forked, which is not to
-                    come back from the task */
+    bool copied; /* this is a copy in a process that the task has forked, which must not return from
+                    the task */
     int code;
     char message[RPI_MESSAGE_MAX + 1];
 };

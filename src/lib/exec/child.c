@@ -26,7 +26,7 @@ struct wait {
     const struct rpi_child_patience *patience;
     uint32_t number; /* the order's */
     double began;
-    double cancelled; /* since when it is to stop; 0: it is not */
+    double cancelled; /* when its cancel was noticed; 0: it was not */
 };
 
 /* Takes in what the zygote says.  false: the process is dead. */
@@ -54,7 +54,7 @@ static bool hear(struct rpi_child *resident)
     return false;
 }
 
-/* The next look is due in so many seconds. */
+/* Sets the next look to be due in `seconds`. */
 static void set_timer(struct rpi_child *resident, double seconds)
 {
     struct itimerspec in = { .it_value = { .tv_sec = (time_t)seconds } };
@@ -149,8 +149,8 @@ static enum rpi_child_end look(struct rpi_child *resident, struct wait *wait)
     return RPI_CHILD_END_DONE;
 }
 
-/* Withdraws what is behind `kept` and not begun.  Numbers that cannot be come of a task that wrote
- * where it must not: it is the next one. */
+/* Withdraws orders after `kept` that are not begun.  Impossible numbers mean that a task wrote
+ * where it must not: the process is killed, and the next task blamed. */
 static void withdraw(struct rpi_child *resident, uint32_t kept)
 {
     struct rpi_mailbox *board = resident->child.area.board;
@@ -175,8 +175,8 @@ static void begin(struct rpi_child *resident, struct wait *wait)
         wait->began = rpi_now();
 }
 
-/* RPI_CHILD_END_DONE: it is done, or nothing is wrong and what is due was seen to.  What comes may
- * mean any task that has not begun: before it is taken in the process has this one alone. */
+/* RPI_CHILD_END_DONE: it is done, or nothing is wrong.  What comes may concern any task that has
+ * not begun: before it is taken in, the process is left this one alone. */
 static enum rpi_child_end look_when_due(struct rpi_child *resident, struct wait *wait)
 {
     if (!resident->looks)
@@ -399,14 +399,14 @@ rp_status rpi_child_start(struct rpi_child *resident)
 void rpi_child_stop(struct rpi_child *resident)
 {
     static const struct rpi_child_patience patience = { .deaf = true };
-    if (!resident->alive || rpi_child_hold(resident)) /* what it does nobody waits for any more */
+    if (!resident->alive || rpi_child_hold(resident)) /* what it runs is no longer awaited */
         return;
     rpi_child_command(resident, RPI_MAILBOX_ORDER_END);
     (void)rpi_child_await(resident, &patience); /* it is gone, by itself or not */
     rpi_postmortem_tail_forward(&resident->tail);
 }
 
-/* It is needed as often as processes start. */
+/* Every process that starts needs it. */
 static rp_status copy_init_arg(struct rpi_child *resident)
 {
     rp_bytes *arg = &resident->child.config.init_arg;

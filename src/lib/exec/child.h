@@ -17,10 +17,10 @@ enum rpi_child_look {
 struct rpi_fork_config {
     struct rpi_child_main_config child;
     struct rpi_isolation isolation;
-    const atomic_bool *cancel; /* the running task is to stop */
+    const atomic_bool *cancel; /* the running task must stop */
     enum rpi_child_look (*look)(void *context);
-    /* NULL, or: the tasks that come behind the one that is to run, in their order, as far as they
-     * may run whatever comes meanwhile */
+    /* NULL, or: lists the tasks after the one to run, in order, as far as they may run whatever
+     * comes meanwhile */
     uint32_t (*follow)(void *context, struct rpi_task *tasks, uint32_t most);
     void *context;
 };
@@ -41,8 +41,8 @@ struct rpi_child {
     size_t report;  /* where the next report begins */
     size_t used;    /* bytes of `in`, by the tasks that it has */
     uint64_t ran;   /* tasks */
-    uint32_t items; /* of the chunk that it was given and that is not awaited yet, as far as it may
-                       go; 0: there is none */
+    uint32_t items; /* of the chunk that it was given and that is not awaited yet, those that it may
+                       run; 0: no chunk */
     uint32_t saved; /* of the same chunk, by processes before it */
     struct rpi_task *coming; /* the chunk that waits until the process is ready; or NULL */
     uint64_t changes;        /* of the catalogue, when its shared data were brought in line */
@@ -55,7 +55,7 @@ struct rpi_child {
 enum rpi_child_end {
     RPI_CHILD_END_DONE,      /* its report is there */
     RPI_CHILD_END_DIED,      /* by itself */
-    RPI_CHILD_END_EARLY,     /* so, before it began with this */
+    RPI_CHILD_END_EARLY,     /* died before it began this */
     RPI_CHILD_END_OVERRAN,   /* killed at its deadline */
     RPI_CHILD_END_CANCELLED, /* killed after the grace */
     RPI_CHILD_END_OVER,      /* killed: the pool has failed */
@@ -89,7 +89,8 @@ void rpi_child_give(struct rpi_child *resident, const struct rpi_task *tasks, ui
 /* Whether the next task has been given to the process and was not withdrawn; whether it is done. */
 bool rpi_child_has_next(const struct rpi_child *resident);
 bool rpi_child_is_next_done(const struct rpi_child *resident);
-/* Withdraws what the process has not begun; how many tasks it has that were not awaited. */
+/* Withdraws what the process has not begun; returns how many tasks it keeps that were not
+ * awaited. */
 uint32_t rpi_child_hold(struct rpi_child *resident);
 /* Waits for what comes of the next order. */
 enum rpi_child_end rpi_child_await(struct rpi_child *resident,

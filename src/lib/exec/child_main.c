@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STALE ((uint64_t)RPI_TICKS_US * 100) /* that a report waits for others at the most */
-/* bytes of reports, behind which the worker is to take them first */
+#define STALE ((uint64_t)RPI_TICKS_US * 100) /* ticks that a report waits for others at most */
+/* bytes of reports, after which the rest of the line is withdrawn: the worker takes them first */
 #define MUCH ((size_t)256 << 10)
 
 struct life {
@@ -74,7 +74,7 @@ static void fail(struct rpi_result *result, const char *why)
     *result = (struct rpi_result){ .status = RP_ERR_TASK, .code = RP_ERR_NOMEM, .message = why };
 }
 
-/* The children go behind the result. */
+/* Puts the children after the result. */
 static uint64_t put_children(struct life *life, struct rpi_result *result)
 {
     const struct rp_call *call = &life->executor.call;
@@ -82,7 +82,7 @@ static uint64_t put_children(struct life *life, struct rpi_result *result)
     uint64_t at = life->at + rpi_child_result_children(result->size),
              size = result->children_count ? call->children_used : 0;
     if (size > area->out_room - at) {
-        fail(result, "its process has no room for so many spawned tasks");
+        fail(result, "its process has no room for that many spawned tasks");
         return 0;
     }
     if (size)
@@ -90,8 +90,8 @@ static uint64_t put_children(struct life *life, struct rpi_result *result)
     return size;
 }
 
-/* The worker sleeps while more is in the line and what is reported is fresh: it is woken for
- * several reports at once. */
+/* Wakes the worker, but not while more is in the line and what is reported is fresh: it is woken
+ * for several reports at once. */
 static void ring(struct life *life)
 {
     const struct rpi_mailbox *board = life->child->area.board;
@@ -178,7 +178,7 @@ static void unmap(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *d
     rpi_shared_cache_remove(catalogue, datum);
 }
 
-/* Makes what is mapped here what the list says, both in the order of their numbers. */
+/* Maps what the list names and unmaps the rest; both are in the order of their numbers. */
 static bool share(struct life *life)
 {
     const struct rpi_mailbox_area *area = &life->child->area;

@@ -1,12 +1,13 @@
 /* What a task's process says of a task's end, as bytes in the memory that it shares with its
  * worker:
  *
- *   0 bytes u64 (of all)   8 status u32   12 code i32   16 failures u32 (of a chunk)   20 children
- * u32   24 bytes of the message u32 28 bytes of the result u32   32 bytes of the children u64   64
- * the message   RPI_CHILD_RESULT_DATA the result, padded to 8, and behind it the children, as
- * frames of a batch of results
+ *   0 bytes u64 (of all)   8 status u32   12 code i32   16 failures u32 (of a chunk)
+ *   20 children u32   24 bytes of the message u32   28 bytes of the result u32
+ *   32 bytes of the children u64   64 the message
+ *   RPI_CHILD_RESULT_DATA the result, padded to 8, then the children as frames of a batch of
+ *   results
  *
- * The task had that memory in its hands: nothing in it is believed before it is checked. */
+ * The task could write to that memory: nothing in it is believed before it is checked. */
 #ifndef RPI_CHILD_RESULT_H
 #define RPI_CHILD_RESULT_H
 
@@ -18,7 +19,7 @@
 /* Writes all but the result and the children, which are in their places
  * (rpi_child_result_children).  Returns its size. */
 uint64_t rpi_child_result_put(uint8_t *to, const struct rpi_result *result, uint64_t children_size);
-/* Where the children begin behind a result of `size` bytes. */
+/* Where the children begin after a result of `size` bytes. */
 static inline uint64_t rpi_child_result_children(uint64_t size)
 {
     return RPI_CHILD_RESULT_DATA + ((size + 7U) & ~(uint64_t)7);

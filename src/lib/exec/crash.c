@@ -14,17 +14,17 @@ _Thread_local bool rpi_crash_armed;
 
 static enum rpi_crash_ends what_ends; /* facts of the process, as its signals are */
 static void (*end_job)(int code);
-static void (*tell_master)(void *context, const struct rpi_death *death); /* NULL: nobody is told */
+static void (*tell_master)(void *context, const struct rpi_death *death); /* NULL: it is not told */
 static void *tell_context;
-static pid_t owner; /* 0: nothing is watched; a copy that somebody has forked is not */
+static pid_t owner; /* 0: nothing is watched; a forked copy of it is not */
 static bool is_child;
 static struct rp_call *const
     *_Atomic served; /* NULL, or where the thread that runs tasks says which */
 static const struct rp_call *_Atomic server; /* NULL, or that thread's, which does nothing else */
 static _Atomic enum rpi_crash_phase phase;   /* of that thread */
 
-/* The task that runs in this process, and that such an end is laid to.  *beside: it runs on
- * another thread than this one. */
+/* The task of this process that such an end is blamed on, or NULL.  *beside: it runs on another
+ * thread than this one. */
 static const struct rp_call *running(enum rpi_way way, bool *beside)
 {
     const struct rp_call *call = rpi_call_current();
@@ -102,7 +102,7 @@ static void say(const struct rp_call *call, const char *what, const char *where,
     (void)!write(STDERR_FILENO, line.text, line.used);
 }
 
-/* The thread that serves ends the process, and no task is to blame. */
+/* Says that the serving thread ends the process in no task, if that is so. */
 static bool speak_of_server(const struct rp_call *call, enum rpi_way way, const char *what)
 {
     static const char *const places[] = { [RPI_CRASH_IN_TASKS] = " while it served, in no task",

@@ -34,8 +34,8 @@ void rpi_crash_watch_child(const struct rp_call *call);
  * as the task's doing, and no thread may leave the process. NULL ends that. */
 void rpi_crash_serve(const struct rp_call *call);
 
-/* Rank 0 is told of a task that ends this process by this function, in a signal handler perhaps;
- * NULL: by none. */
+/* Sets the function that tells rank 0 of a task that ends this process, in a signal handler
+ * perhaps; NULL: it is not told. */
 void rpi_crash_tell(void (*tell)(void *context, const struct rpi_death *death), void *context);
 
 /* What this thread does from now on; at first it runs tasks. */
@@ -53,8 +53,7 @@ static inline void rpi_crash_arm(void)
 /* This thread ends; it does not come back where it runs tasks. For pthread_cleanup_push. */
 void rpi_crash_thread_ends(void *unused);
 
-/* Somebody ends the process in this way: comes back only where no task runs, and none is waited
- * for. */
+/* The process ends in this way: returns only where no task runs or is waited for. */
 void rpi_crash_end(enum rpi_way way, int code);
 
 #endif

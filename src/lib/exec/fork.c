@@ -75,7 +75,7 @@ static void cancelled(struct rpi_child *resident, struct rpi_result *result)
     fail(resident, RP_ERR_CANCELLED, RP_ERR_CANCELLED, result);
 }
 
-/* The pool has failed: nobody will hear of it. */
+/* The outcome when the pool has failed; it is not reported. */
 static void over(struct rpi_result *result)
 {
     *result = (struct rpi_result){ .status = RP_ERR_CANCELLED,
@@ -192,7 +192,7 @@ static uint32_t cut_coming(const struct rpi_child *resident)
     return resident->saved + 1;
 }
 
-/* What its process has the limit from, and may have damaged, is not asked a second time. */
+/* The process could damage the limit that it has: it is read once and kept in resident->items. */
 uint32_t rpi_fork_cut(struct rpi_child *resident)
 {
     struct rpi_mailbox_progress *progress = &resident->child.area.board->progress;
@@ -205,7 +205,7 @@ uint32_t rpi_fork_cut(struct rpi_child *resident)
     return resident->saved + items;
 }
 
-/* The end of its process's part of a chunk is known: so much of it there was. */
+/* The process's part of a chunk has ended: the task keeps the items that it had. */
 static void end_part(struct rpi_child *resident, struct rpi_task *task)
 {
     if (!task->is_chunk)
@@ -215,8 +215,8 @@ static void end_part(struct rpi_child *resident, struct rpi_task *task)
     resident->items = 0;
 }
 
-/* The result of a chunk that was given with `given` items has room for all of them: what it kept
- * goes together.  RP_ERR_CRASHED: it has failures of others. */
+/* Packs the result of a chunk, which has room for all `given` items, to those that it kept.
+ * RP_ERR_CRASHED: it has failures of others. */
 static rp_status shrink(const struct rpi_task *task, uint32_t given, struct rpi_result *result)
 {
     uint64_t all = ((uint64_t)given * task->chunk.out_size + 7U) & ~(uint64_t)7;
@@ -312,8 +312,8 @@ static enum rpi_child_end refuse(struct rpi_child *resident, const char *why,
     return RPI_CHILD_END_REFUSED;
 }
 
-/* What it says on standard error is passed on, of short tasks not each time.  What a good task has
- * said is none of a later one's last words. */
+/* Passes on what it said on standard error, but not after each short task.  What a good task has
+ * said does not count as a later one's last words. */
 static void hear(struct rpi_child *resident, bool good)
 {
     uint64_t now = rpi_ticks();
@@ -392,7 +392,7 @@ static enum rpi_child_end run(struct rpi_child *resident, struct rpi_task *task,
 }
 
 /* Runs a task, in another process if one dies before it has begun, which is not the task's doing.
- * A chunk has the items that it keeps after that; *given: that its process got. */
+ * *task has then the items that a chunk keeps, *given those that its process got. */
 static enum rpi_child_end execute(struct rpi_child *resident, struct rpi_task *task,
                                   const struct rpi_shared_cache *catalogue, uint32_t *given,
                                   struct rpi_result *result)
@@ -440,7 +440,7 @@ static rp_status save(struct rpi_child *resident, struct rpi_chunk_resume *salva
     return status == RP_OK && died_in_one ? rpi_chunk_resume_fail(salvage, 1, how) : status;
 }
 
-/* The last process's result behind what is saved. */
+/* Adds the last process's result to what is saved. */
 static rp_status conclude(struct rpi_chunk_resume *salvage, const struct rpi_task *rest,
                           const struct rpi_result *result)
 {
@@ -454,8 +454,8 @@ static rp_status conclude(struct rpi_chunk_resume *salvage, const struct rpi_tas
                                 result->failures);
 }
 
-/* A chunk whose process died, `given` of its items, and which keeps `rest`: *result, how it did,
- * becomes the whole chunk's. */
+/* Completes a chunk whose process died with `given` of its items, and which keeps `rest`.  *result
+ * tells how it died, and becomes the whole chunk's. */
 static void go_on(struct rpi_child *resident, const struct rpi_task *task, struct rpi_task *rest,
                   uint32_t given, const struct rpi_shared_cache *catalogue, enum rpi_child_end end,
                   struct rpi_result *result)

@@ -1,4 +1,4 @@
-/* Runs tasks in a process of their own, which a crash or a kill may cost: the worker goes on with a
+/* Runs tasks in a process of their own.  If a crash or a kill ends it, the worker goes on with a
  * fresh one.
  *
  * While a task runs the worker sleeps until its process reports or dies, or says something on
@@ -16,11 +16,11 @@ RP_MUST_USE rp_status rpi_fork_open(const struct rpi_fork_config *config,
 /* `over`: the pool has failed, no finalizer runs. */
 void rpi_fork_close(struct rpi_child *resident, bool over);
 
-/* The chunk that runs there is to end before its first item that has not begun: returns how many it
- * has then, all processes taken together; UINT32_MAX: it cannot be cut at this moment. */
+/* Makes the running chunk end before its first item that has not begun.  Returns how many items it
+ * has then, over all its processes; UINT32_MAX: it cannot be cut at this moment. */
 uint32_t rpi_fork_cut(struct rpi_child *resident);
 
-/* Runs the task, of a chunk as much as it keeps; *result is valid until the next run. */
+/* Runs the task (of a chunk, as much as it keeps); *result is valid until the next run. */
 void rpi_fork_execute(struct rpi_child *resident, const struct rpi_task *task,
                       const struct rpi_shared_cache *catalogue, struct rpi_result *result);
 

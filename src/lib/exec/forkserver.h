@@ -1,9 +1,9 @@
-/* A process that stays as it was when it was forked, to fork others: without threads, so that they
- * may do all that a process may.
+/* A process that stays as it was when it was forked, to fork others: it has no threads, so that its
+ * children may do all that a process may.
  *
  *   worker --"a process"--> zygote --fork--> child, one at a time
  *          <--"it is born: pid"   |
- *          --"kill it"-->         | reaps it, kills what it left behind
+ *          --"kill it"-->         | reaps it, kills what it started
  *          <--"it died: how"------+
  *
  * The zygote and each child lead sessions of their own, so that a signal to the worker's process

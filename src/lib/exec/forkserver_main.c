@@ -19,9 +19,9 @@
 #include <unistd.h>
 
 #define SWEEPS    2000   /* looks for what a dead child has left ... */
-#define SWEEP_NAP 100000 /* ... so many nanoseconds apart */
+#define SWEEP_NAP 100000 /* ... this many nanoseconds apart */
 #define SIGNALS   64
-#define OOM_SCORE "500" /* when memory is short a task's process is to go, not the worker */
+#define OOM_SCORE "500" /* when memory is short a task's process must go, not the worker */
 
 struct nursery {
     const struct rpi_forkserver_config *config;
@@ -93,7 +93,7 @@ static void volunteer(void)
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return;
-    (void)!write(fd, OOM_SCORE, sizeof OOM_SCORE - 1); /* a wish */
+    (void)!write(fd, OOM_SCORE, sizeof OOM_SCORE - 1); /* best effort */
     (void)close(fd);
 }
 
@@ -140,7 +140,7 @@ static void bear(struct nursery *nursery)
 
 /* ---- its end */
 
-/* The child is dead and reaped: no other child of this process is to live on. */
+/* Ends all other children of this process, once the child is dead and reaped. */
 static void sweep(struct nursery *nursery)
 {
     char self[24];
@@ -159,7 +159,7 @@ static void sweep(struct nursery *nursery)
     }
 }
 
-/* Until it is reaped its number is nobody else's, and neither is its group's. */
+/* Kills its group before it is reaped: until then its number and its group's are not reused. */
 static void bury(struct nursery *nursery)
 {
     int status = 0;

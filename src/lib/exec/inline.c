@@ -173,8 +173,8 @@ static void say_failures(struct rpi_inline *executor, const struct rpi_result *t
     atomic_store_explicit(&progress->failures_size, executor->failures_size, memory_order_relaxed);
 }
 
-/* Whether item `i` is before the limit, once that is known: somebody may be cutting the chunk at
- * this moment. */
+/* Waits until the limit is known, as another thread may be cutting the chunk at this moment;
+ * returns whether item `i` is before it. */
 static __attribute__((noinline)) bool await_limit(const struct rpi_mailbox_progress *progress,
                                                   uint32_t i)
 {
@@ -185,7 +185,7 @@ static __attribute__((noinline)) bool await_limit(const struct rpi_mailbox_progr
     return i < limit;
 }
 
-/* Where no other thread orders this one's accesses. */
+/* begin_item() where no other thread orders this one's accesses. */
 static __attribute__((noinline)) bool begin_fenced(struct rpi_inline *executor, uint32_t i,
                                                    const struct rpi_result *total)
 {
@@ -198,7 +198,7 @@ static __attribute__((noinline)) bool begin_fenced(struct rpi_inline *executor, 
     return await_limit(progress, i);
 }
 
-/* Whether item `i` begins now, and is nobody else's any more. */
+/* Begins item `i`, so that a cut cannot take it; false: the chunk ends before it. */
 static inline bool begin_item(struct rpi_inline *executor, uint32_t i,
                               const struct rpi_result *total)
 {
@@ -233,7 +233,7 @@ static bool run_item(struct rpi_inline *executor, rp_fn *fn, const struct rpi_ta
                                    .message = "" };
     } else if (task->limit > 0) {
         run(executor, fn, items + i * in, in, task->limit, &one);
-        call->deadline = 0; /* it is none of the next one's */
+        call->deadline = 0; /* it does not hold for the next one */
     } else {
         rp_status returned = fn(call, items + i * in, in);
         if (returned == RP_OK && call->broken == RP_OK && call->size == out && !call->owned)
@@ -267,7 +267,7 @@ static void out_of_memory(struct rpi_result *result)
                                    .message = "the worker has no memory for a chunk's results" };
 }
 
-/* Puts the failures behind the results, in a buffer of their own where the room is too small. */
+/* Puts the failures after the results, in a new buffer if the room is too small. */
 static void append_failures(struct rpi_inline *executor, struct rpi_result *result,
                             uint8_t *results, size_t results_size)
 {
@@ -291,7 +291,7 @@ static void append_failures(struct rpi_inline *executor, struct rpi_result *resu
     result->size = size;
 }
 
-/* Behind the results, where they are to be in the end. */
+/* Has failures written after the results, in their final place. */
 static void place_failures(struct rpi_inline *executor, size_t results_size)
 {
     size_t before = (results_size + 7U) & ~(size_t)7;

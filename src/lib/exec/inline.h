@@ -11,16 +11,16 @@ struct rpi_inline {
     const struct rpi_registry *registry; /* borrowed */
     struct rp_call call;
     void *worker_data;
-    atomic_bool never;   /* what call.cancel points at until somebody can cancel */
+    atomic_bool never;   /* what call.cancel points at while no cancel can come */
     size_t room;         /* bytes of an argument, or a child's, that travels inside a batch */
     uint8_t *aligned;    /* room for one, aligned for any type */
     size_t results_room; /* bytes of a result that needs no buffer of its own */
     uint8_t *results;    /* room for one, likewise */
-    bool outside;        /* that room is another's, who sees results and failures as they come */
+    bool outside;        /* that room is another's, which sees results and failures as they come */
     struct rpi_mailbox_progress own;       /* where it says how far it is ... */
     struct rpi_mailbox_progress *progress; /* ... or NULL, and this one: another process's too */
-    bool fenced; /* who cuts a chunk in its progress cannot make this thread order its accesses */
-    uint8_t *failures; /* of a chunk's items, as they travel; outside: behind their results */
+    bool fenced; /* what cuts a chunk in its progress cannot make this thread order its accesses */
+    uint8_t *failures; /* of a chunk's items, as they travel; outside: after their results */
     uint32_t failures_size, failures_capacity;
 };
 
@@ -29,12 +29,12 @@ RP_MUST_USE rp_status rpi_inline_init(struct rpi_inline *executor, const struct 
                                       const struct rpi_registry *registry, size_t room, int worker,
                                       const char *host);
 void rpi_inline_fini(struct rpi_inline *executor);
-/* From now on results go to this room, aligned for any type, and it says there how far it is. */
+/* From now on results go to this room, aligned for any type, and its progress to *progress. */
 void rpi_inline_place(struct rpi_inline *executor, void *results, size_t room,
                       struct rpi_mailbox_progress *progress);
 
-/* Before it is to run a chunk, and before anybody may cut that: elsewhere than at `progress`, which
- * is begun by its owner. */
+/* Call before a chunk runs, and before anything may cut it.  It skips `progress`, which its owner
+ * begins. */
 static inline void rpi_inline_expect(struct rpi_inline *executor, const struct rpi_task *task)
 {
     if (task->is_chunk)
@@ -42,13 +42,12 @@ static inline void rpi_inline_expect(struct rpi_inline *executor, const struct r
 }
 
 /* Runs the task; *result is valid until the next run.  A chunk, which was expected, may be cut
- * meanwhile (progress.h): its result has the items that it keeps, and outside room as before for
- * all of them, with the failures behind that. */
+ * meanwhile (progress.h): its result has the items that it keeps; outside, that has room for all
+ * items still, and then the failures. */
 void rpi_inline_execute(struct rpi_inline *executor, const struct rpi_task *task,
                         struct rpi_result *result);
 
-/* The outcome of a task that is no chunk and has no limit, whose function has just returned
- * this. */
+/* The outcome of a task, no chunk and without limit, whose function has just returned this. */
 void rpi_inline_judge(struct rpi_inline *executor, rp_status returned, struct rpi_result *result);
 
 #define RPI_ALIGNMENT 16 /* of any type */

@@ -1,14 +1,13 @@
-/* The memory that a worker and its tasks' process have in common: orders one way, what became of
- * them the other.
+/* The memory that a worker and its tasks' process share: orders go one way, reports the other.
  *
  * Orders are numbered, and stand in a line.  The process begins them one by one; either side may
  * withdraw those that are not begun, by the same word, so that it is always known which have.  So a
- * process may be given several short tasks at once, and sleeping and waking, which costs more than
- * they do, are shared by all of them.
+ * process may be given several short tasks at once, which share the cost of sleeping and waking:
+ * that is more than their own.
  *
  * It is mapped before the process is forked, so that it lies at the same address in both, and as
- * large as the largest task could need: pages that nobody touches cost nothing.  What the process
- * can write to, the worker reads once, copies, and then checks. */
+ * large as the largest task could need: untouched pages cost nothing.  What the process can write
+ * to, the worker reads once, copies, and then checks. */
 #ifndef RPI_MAILBOX_H
 #define RPI_MAILBOX_H
 
@@ -27,8 +26,7 @@ enum rpi_mailbox_order {
 
 struct rpi_mailbox_command {
     enum rpi_mailbox_order what;
-    bool first; /* of those given together: its report begins `out`, that of each other one is
-                   behind the last */
+    bool first;           /* of those given together: its report begins `out`, the others follow */
     struct rpi_task task; /* pointers into `in` */
 };
 
@@ -39,14 +37,14 @@ struct rpi_mailbox {
     atomic_bool cancel;
     struct rpi_mailbox_command line[RPI_LINE]; /* by number */
     /* both sides' */
-    /* of the line: the number of the last order given, above that of the last one begun */
+    /* of the line: the number of the last order given (high half) and of the last one begun */
     _Alignas(64) _Atomic uint64_t ends;
     /* the process's */
     _Atomic uint32_t done; /* number of the last order whose report is there */
     struct rpi_mailbox_progress progress;
 };
 
-/* Numbers go round: whether `a` is behind `b`. */
+/* Whether `a` comes after `b`; numbers wrap around. */
 static inline bool rpi_mailbox_is_after(uint32_t a, uint32_t b)
 {
     return (int32_t)(a - b) > 0;
@@ -61,12 +59,12 @@ static inline struct rpi_mailbox_command *rpi_mailbox_command_of(struct rpi_mail
 uint32_t rpi_mailbox_given(const struct rpi_mailbox *board);
 uint32_t rpi_mailbox_begun(const struct rpi_mailbox *board);
 bool rpi_mailbox_is_done(const struct rpi_mailbox *board, uint32_t number);
-/* By the worker, while nothing in the line waits to begin: so far the line is to go, `begun` of it
- * done with. */
+/* By the worker, while no order waits to begin: sets the numbers of the last one given and
+ * begun. */
 void rpi_mailbox_set(struct rpi_mailbox *board, uint32_t given, uint32_t begun);
 /* By the process.  false: nothing waits. */
 bool rpi_mailbox_begin(struct rpi_mailbox *board, uint32_t *number);
-/* Withdraws what is behind `kept` and not begun; returns the last that was not withdrawn. */
+/* Withdraws orders after `kept` that are not begun; returns the last that was not withdrawn. */
 uint32_t rpi_mailbox_withdraw(struct rpi_mailbox *board, uint32_t kept);
 
 /* The worker's view, private to each process. */
@@ -80,14 +78,14 @@ struct rpi_mailbox_area {
 /* RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_mailbox_area_map(struct rpi_mailbox_area *area);
 void rpi_mailbox_area_unmap(struct rpi_mailbox_area *area);
-/* Where a report begins behind one of `size` bytes that begins at `at`. */
+/* Where a report begins that follows one of `size` bytes at `at`. */
 static inline size_t rpi_mailbox_area_next(size_t at, uint64_t size)
 {
     return (at + (size_t)size + 63) & ~(size_t)63;
 }
 /* Copies out of the area; what is large is given back to the system on the way. */
 void rpi_mailbox_area_take(void *to, uint8_t *from, size_t size);
-/* `size` bytes at `from` are needed no more: large ones are given back. */
+/* Gives `size` bytes at `from`, needed no more, back to the system if they are many. */
 void rpi_mailbox_area_drop(uint8_t *from, size_t size);
 
 #endif

@@ -32,7 +32,7 @@ static const char *advice(int number)
     case SIGHUP:
         return "somebody sent that to it";
     case SIGPIPE:
-        return "it wrote to a pipe or socket that nobody reads";
+        return "it wrote to a pipe or socket without a reader";
     case SIGXCPU:
     case SIGXFSZ:
         return "a limit of ulimit";

@@ -7,7 +7,7 @@
 /* `status` as waitpid gives it. */
 void rpi_postmortem(char *to, size_t size, int64_t pid, int status,
                     const struct rpi_postmortem_tail *tail);
-/* "  It said: ..." behind what `to` has; nothing where nothing was said. */
+/* Appends the end of its standard error to what `to` has; nothing if that is empty. */
 void rpi_postmortem_last_words(char *to, size_t size, const struct rpi_postmortem_tail *tail);
 /* The signal or the exit status. */
 int rpi_postmortem_code(int status);

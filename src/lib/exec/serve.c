@@ -13,11 +13,11 @@
 /* seconds of brief tasks between two looks at the transport; of others STALE */
 #define TURN  100e-6
 #define STALE 20e-6 /* seconds a finished result waits for others at the most */
-/* messages at once: more of them may wait, cancels above all, and a task is not to start before
- * they are read */
+/* messages at once: more of them may wait, cancels above all, and must be read before a task
+ * starts */
 #define MANY        8
 #define BRIEF       500e-9 /* seconds: shorter tasks share looks at the clock */
-#define BRIEF_TASKS 16     /* so many, and then all within the next ticks */
+#define BRIEF_TASKS 16     /* tasks per glance, which looks if BRIEF_TICKS have passed */
 #define BRIEF_TICKS ((uint64_t)RPI_TICKS_US * 2)
 
 /* A shortage of memory passes: what could not be handed over stays the next effect. */
@@ -200,7 +200,7 @@ struct turn {
     double sent;        /* the results before it are sent */
     uint64_t ticks;     /* at `last` */
     uint32_t untimed;   /* tasks since `last` */
-    uint32_t glanced;   /* so many of them had passed at the last glance */
+    uint32_t glanced;   /* the value of `untimed` at the last glance */
 };
 
 static void look(struct rpi_serve *server, struct turn *turn)
@@ -233,7 +233,7 @@ static void flush(struct rpi_serve *server, struct turn *turn)
     turn->sent = turn->last;
 }
 
-/* A task's children go before its result, which says that they are to be. */
+/* A task's children go before its result, which commits them. */
 static bool put_children(struct rpi_serve *server, struct turn *turn,
                          const struct rpi_result *result)
 {
@@ -252,7 +252,7 @@ static bool put_children(struct rpi_serve *server, struct turn *turn,
     return true;
 }
 
-/* With the next one: a process has done both since it was last waited for. */
+/* Whether the next one is done too: a process has done both since it was last waited for. */
 static bool came_together(const struct rpi_serve *server)
 {
     return server->resident && rpi_child_is_next_done(server->resident);
@@ -334,7 +334,7 @@ static bool next(struct rpi_serve *server, struct rpi_task *task)
     if (!server->worker.catalogue.work)
         return false;
     rpi_shared_io(&server->worker, server->resident);
-    if (server->worker.catalogue.work) /* it would be done, but for memory for the word about it */
+    if (server->worker.catalogue.work) /* only memory for the word about it was missing */
         note(server, RP_ERR_NOMEM);
     (void)rpi_serve_pump(server); /* an error is kept in server->broken */
     return rpi_worker_next(&server->worker, task);
@@ -347,8 +347,8 @@ static bool is_due(const struct rpi_serve *server, const struct turn *turn)
            turn->last - turn->began >= (server->brief ? TURN : STALE);
 }
 
-/* Nearly all tasks, one behind the other, up to the first that is not plain in itself or in its
- * outcome; returns how many ran. */
+/* Runs tasks up to the first that is not plain in itself or in its outcome, as nearly all are;
+ * returns how many ran. */
 static uint32_t run_plain(struct rpi_serve *server, struct turn *turn, uint32_t most)
 {
     struct rpi_task *task = &server->plain;
@@ -371,7 +371,7 @@ static uint32_t run_plain(struct rpi_serve *server, struct turn *turn, uint32_t 
     return count;
 }
 
-/* What its process has been given is awaited before anything is taken in that may mean it. */
+/* Tasks that the process was given are awaited before any message is read that may concern them. */
 static bool goes_on(const struct rpi_serve *server, const struct turn *turn, bool more)
 {
     if (server->resident && rpi_child_has_next(server->resident))
@@ -456,8 +456,8 @@ static rp_status say_goodbye(struct rpi_serve *server)
     return status;
 }
 
-/* Nothing was found.  Some tens of microseconds of looking again, then short sleeps; behind
- * RPI_DROWSY seconds, and one more look (`dozing`), a long one, until rank 0 rings. */
+/* Nothing was found: looks again for some tens of microseconds, then sleeps briefly; after
+ * RPI_DROWSY seconds and one more look (`dozing`) it sleeps long, unless rank 0 rings. */
 static void wait_for_news(struct rpi_serve *server, struct rpi_patience *patience, bool *dozing)
 {
     struct rpi_transport *transport = server->transport;

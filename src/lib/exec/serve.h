@@ -37,8 +37,9 @@ struct rpi_events rpi_serve_events(struct rpi_serve *server);
  * where that is due.  Returns how many ran. */
 uint32_t rpi_serve_run(struct rpi_serve *server, uint32_t most);
 
-/* While a task runs: takes in what has come, answers, and sends what is ready.  For who has
- * borrowed the server, or waits for a task that runs elsewhere.  Whether anything had come. */
+/* While a task runs: takes in what has come, answers, and sends what is ready.  For a thread that
+ * has borrowed the server, or waits for a task that runs elsewhere.  Returns whether anything had
+ * come. */
 bool rpi_serve_news(struct rpi_serve *server);
 
 /* Hands the transport what the engine has for it. */

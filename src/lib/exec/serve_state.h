@@ -26,12 +26,11 @@ struct rpi_answer_thread {
 struct rpi_serve {
     struct rpi_worker worker;
     struct rpi_inline executor;
-    struct rpi_task task, plain; /* what runs: here, for it is read when a task ends its thread, and
-                                    with it the frames */
+    struct rpi_task task, plain; /* what runs; off the stack: read when a task ends its thread */
     struct rpi_child *resident;  /* where tasks run instead; NULL: here */
     struct rpi_transport *transport; /* borrowed; peer 0 is the master */
     rp_status broken;                /* RP_OK while it can go on */
-    rp_status shortage; /* RP_ERR_NOMEM: something waits for memory; set back by who asks */
+    rp_status shortage; /* RP_ERR_NOMEM: something waits for memory; reset when it is read */
     void (*pause)(void *context);   /* NULL, or called before a task's function runs ... */
     void (*resume)(void *context);  /* ... and after it */
     bool (*hurries)(void *context); /* NULL, or asked in between: what has not begun goes back, and

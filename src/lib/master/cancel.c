@@ -4,7 +4,7 @@
 #include "master/settle.h"
 #include "base/status.h"
 
-/* Whether it has room in the worker's last cancel, which waits to be sent and has no task behind
+/* Adds the frame to the worker's last cancel, if that has room, is unsent, and no task follows
  * it. */
 static bool share_message(struct rpi_master *master, int worker, const struct rpi_frame *frame)
 {
@@ -55,7 +55,7 @@ static rp_status tell_busy_workers(struct rpi_master *master, const struct rpi_f
     return status;
 }
 
-/* Who is silent may not answer for long: what was cancelled there is settled now. */
+/* A silent worker may not answer for long: settles now what was cancelled there. */
 static rp_status settle_at_suspects(struct rpi_master *master)
 {
     const struct rpi_roster *roster = &master->roster;

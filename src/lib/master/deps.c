@@ -62,7 +62,7 @@ static struct rpi_deps_input *find_or_make(struct rpi_master *master, uint64_t i
     return input;
 }
 
-/* A message of frames about inputs, goes to `worker` before any task that comes later. */
+/* Opens a message about inputs, which its worker gets before any task that is sent later. */
 static struct rpi_batch *open_message(struct rpi_master *master, struct rpi_writer *writer)
 {
     struct rpi_batch *batch = rpi_batch_get(&master->batches);
@@ -81,9 +81,9 @@ static void send_message(struct rpi_master *master, struct rpi_batch *batch,
     rpi_master_send(master, batch);
 }
 
-/* Workers that have it may forget it; for want of memory they keep it until the pool's end.  So
- * does one that still has tasks nobody waits for: one of them may need it, and would wait for it
- * for ever. */
+/* Tells the workers that have the outcome to forget it.  Without memory they keep it until the
+ * pool's end.  So does a worker with copies (copies.h): one of these tasks may need the outcome,
+ * and would wait for it for ever. */
 static void forget_at_workers(struct rpi_master *master, const struct rpi_deps_input *input)
 {
     for (int worker = 0; input->sent && worker <= master->roster.workers; worker++) {
@@ -112,7 +112,7 @@ void rpi_deps_replaced(struct rpi_master *master, int worker)
         }
 }
 
-/* One dependent less; with the last one the outcome is the application's alone again. */
+/* Drops one dependent; after the last one only the application may hold the outcome. */
 static void drop_input(struct rpi_master *master, struct rpi_deps_input *input)
 {
     if (--input->dependents)
@@ -252,7 +252,7 @@ void rpi_deps_let_go(struct rpi_master *master, struct rpi_deps_dependent *depen
     rpi_free(&master->config.alloc, dependent);
 }
 
-/* A chain of failures too long to be told: its first links, and the failure that it began with. */
+/* Shortens a chain of failures that is too long to its first links and its original failure. */
 static void tell_chain(char *text, size_t size, const char *chain)
 {
     static const char link[] = RPI_BEHIND_A_FAILED ": ", gap[] = "... ";
@@ -271,7 +271,7 @@ static void tell_chain(char *text, size_t size, const char *chain)
     (void)snprintf(text, size, "%.*s%s%s", head, chain, gap, last);
 }
 
-/* The failure says whose it is; that one's own failure says the same of the one before it. */
+/* The message quotes the failed input's, which in turn quotes that of its own input. */
 static rp_status fail(struct rpi_master *master, struct rpi_deps_dependent *dependent,
                       struct rpi_future *future)
 {
@@ -405,7 +405,7 @@ void rpi_deps_fini(struct rpi_master *master)
 
 /* ---- to workers */
 
-/* The outcome itself; it stays where it is while somebody depends on it. */
+/* Adds the outcome; a large one is sent in place, and stays there while anything depends on it. */
 static bool put_outcome(struct rpi_master *master, struct rpi_deps_input *input,
                         struct rpi_batch *batch, struct rpi_writer *writer)
 {

@@ -21,8 +21,8 @@ static bool came_back(const struct rpi_entry *entry)
     return map ? map->back_count : entry->flags & RPI_ENTRY_SPENT;
 }
 
-/* How long what came back from a late worker takes is not known: each worker that has nothing gets
- * a part of it. */
+/* It is unknown how long tasks take that a late worker returned: divides them among the workers
+ * that have nothing. */
 static void divide(const struct rpi_master *master, struct rpi_grant *grant)
 {
     uint64_t idle = master->roster.idle > 0 ? (uint64_t)master->roster.idle : 1;
@@ -61,7 +61,7 @@ bool rpi_master_gathers(struct rpi_master *master)
 
 static const struct rpi_grant one = { .tasks = 1, .seconds = DBL_MAX };
 
-/* What only a lost worker may run. */
+/* Fails the tasks that only a lost worker may run. */
 static rp_status fail_own(struct rpi_master *master, struct rpi_ready_own *own)
 {
     struct rpi_entry entry;
@@ -82,7 +82,7 @@ static rp_status fail_own(struct rpi_master *master, struct rpi_ready_own *own)
     return RP_OK;
 }
 
-/* A chunk that comes again has its map's. */
+/* A chunk that goes again has its map's number. */
 static uint64_t number_of(const struct rpi_future *future)
 {
     return future->flags & RPI_FUTURE_CHUNK ? future->pending.map->number : future->pending.number;
@@ -107,8 +107,8 @@ static bool goes_first(struct rpi_master *master, struct rpi_ready_own *own)
     return mine->pending.number < number_of(common);
 }
 
-/* Tasks that one worker alone may run: as long as it has credit.  (None of them goes alone: lost
- * once, they are lost.)  false: for want of memory not all that could go went. */
+/* Sends a worker its own tasks while it has credit.  (None goes alone: lost once, they fail.)
+ * false: memory ran out before all that could go was sent. */
 static bool dispatch_own(struct rpi_master *master, struct rpi_ready_own *own, double now)
 {
     struct rpi_entry entry;
@@ -126,8 +126,8 @@ static bool dispatch_own(struct rpi_master *master, struct rpi_ready_own *own, d
     return true;
 }
 
-/* The queue that a worker with credit is served from, and what it is granted from there: its own
- * tasks of higher rank go before the common ones, which are granted this already. */
+/* The queue to serve a worker with credit from: its own, with *grant set for it, if its first task
+ * ranks higher and is granted; else the common one, for which *grant is set already. */
 static struct rpi_taskq *queue_for(struct rpi_master *master, int worker, struct rpi_grant *grant)
 {
     struct rpi_ready_own *own = master->own ? master->own[worker] : NULL;
@@ -153,7 +153,7 @@ static void dispatch_awake(struct rpi_master *master, double now)
         rpi_list_append(&master->awake, link);
 }
 
-/* What goes alone goes to a worker that has nothing. */
+/* A task that goes alone needs a worker that has nothing. */
 static int choose_idle(const struct rpi_master *master, int wanted, int least,
                        struct rpi_grant *grant)
 {
@@ -182,7 +182,7 @@ static int choose(const struct rpi_master *master, const struct rpi_entry *entry
     return least && grant->tasks ? least : 0;
 }
 
-/* Returns whether all that is queued went. */
+/* Returns whether the common queue is empty now. */
 static bool dispatch_once(struct rpi_master *master, double now)
 {
     struct rpi_entry entry;
@@ -214,8 +214,8 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
             rpi_deps_advance(master);
         more = rpi_list_empty(&master->inputs.moved);
         all = dispatch_once(master, now);
-        /* what only a lost worker might have run has failed, and others came after it: nothing else
-         * may ever wake them */
+        /* failing a lost worker's tasks may have moved their dependents, which nothing else may
+         * ever wake */
         more = more && !rpi_list_empty(&master->inputs.moved) && !master->dropped;
     } while (more);
     if (all && !master->dropped)

@@ -14,7 +14,7 @@
 
 struct rpi_keyed {
     struct rpi_link link; /* in its bucket */
-    struct rpi_link due;  /* among those to store, or in a list of who stores them, or alone */
+    struct rpi_link due;  /* among those to store, or in the storer's list, or alone */
     uint64_t id;          /* its future */
     uint64_t number;      /* the journal's */
     struct rpi_key key;   /* its bytes follow */

@@ -159,8 +159,8 @@ void rpi_map_settle_empty(struct rpi_master *master, struct rpi_map *map)
 
 /* ---- cancelling */
 
-/* A chunk of the map that waits to go again, behind `loss` (NULL: the first), or NULL; its id is in
- * *loss. */
+/* The map's next chunk that waits to go again, after *loss (NULL: the first), or NULL; sets *loss
+ * to its record. */
 static struct rpi_future *next_waiting(const struct rpi_master *master, const struct rpi_map *map,
                                        const struct rpi_attempt **loss)
 {
@@ -381,8 +381,8 @@ rp_status rpi_map_check(const struct rpi_frame *frame, const struct rpi_future *
     return RP_OK;
 }
 
-/* What could be refused for want of memory is had before the first item is written: the chunk may
- * end otherwise when it comes again. */
+/* Gets all its memory before it writes the first item: a chunk that is refused may run again, and
+ * end otherwise. */
 rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *frame,
                              struct rpi_future *future, const uint8_t *payload, int worker)
 {

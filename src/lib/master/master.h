@@ -127,8 +127,8 @@ struct rpi_request {
     uint64_t number; /* its identity, if not 0; else the next number of submission, which only such
                         a task takes */
     const struct rpi_key *key;       /* NULL: not journaled; no `after` then */
-    const struct rpi_stored *stored; /* its outcome, which is taken over; NULL: it is to run */
-    bool released; /* nobody holds the future; a failure that no stream delivers is logged */
+    const struct rpi_stored *stored; /* its outcome, taken over; NULL: it must run */
+    bool released; /* the application has no handle; a failure that no stream delivers is logged */
     const void *arg;
     uint32_t size;
     const struct rpi_options *options; /* NULL: defaults */
@@ -167,8 +167,8 @@ bool rpi_master_gathers(struct rpi_master *master);
  * whether it did. */
 bool rpi_master_dispatch_here(struct rpi_master *master, double most, double now);
 
-/* A batch came from a worker.  RP_ERR_BROKEN: it is damaged, and what stood before the damage is
- * taken: the worker is to be given up.  RP_ERR_NOMEM: give the same batch again later; what was
+/* Takes a batch from a worker.  RP_ERR_BROKEN: it is damaged, only what stood before the damage is
+ * taken, and the worker must be given up.  RP_ERR_NOMEM: give the same batch again later; what was
  * taken from it already is not taken twice. */
 RP_MUST_USE rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *data,
                                          size_t size, double now);
@@ -225,9 +225,8 @@ RP_MUST_USE rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id,
                                         struct rpi_future *future, double now);
 RP_MUST_USE rp_status rpi_master_cancel_all(struct rpi_master *master, double now);
 
-/* The next task whose outcome is to be stored, or NULL; its result is there until
- * rpi_master_stored, which settles it: it is stored, or will not be.  In between it may be moved
- * into another list by its `due`. */
+/* The next task whose outcome must be stored, or NULL.  Its result stays until rpi_master_stored,
+ * which settles it, stored or not.  Until then `due` may link it into another list. */
 struct rpi_keyed *rpi_master_due(const struct rpi_master *master);
 rp_bytes rpi_master_due_result(const struct rpi_master *master, const struct rpi_keyed *keyed);
 void rpi_master_stored(struct rpi_master *master, struct rpi_keyed *keyed);
@@ -239,8 +238,7 @@ void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future
 /* Forgets all that is queued; its futures stay unsettled.  For the pool's end. */
 void rpi_master_drop_queued(struct rpi_master *master);
 
-/* Whether a task is queued while a worker has credit for it: never true behind
- * rpi_master_dispatch. */
+/* Whether a task is queued while a worker has credit for it: never so after rpi_master_dispatch. */
 bool rpi_master_starves(struct rpi_master *master);
 
 #endif

@@ -103,8 +103,8 @@ static bool put_task(struct rpi_master *master, struct filling *filling,
     return true;
 }
 
-/* Whether a task with these options goes where and when others go, with others of its options: all
- * that its worker is to know is the flag. */
+/* Whether tasks with these options may go anywhere at any time, and so together: their worker must
+ * know no more of the options than *flag. */
 static bool goes_along(const struct rpi_options *options, uint8_t *flag)
 {
     *flag = options->outbox && !options->outbox->ordered ? RPI_FRAME_MAY_SPAWN : 0;

@@ -5,12 +5,13 @@
 #include "master/master.h"
 #include "tables/policy.h"
 
-/* Fills a batch from this queue with what is granted, and leaves it to be sent.  false: nothing
- * went, for want of memory. */
+/* Fills a batch from this queue up to the grant, and makes it an effect.  false: no memory, nothing
+ * went. */
 bool rpi_pack_send(struct rpi_master *master, struct rpi_taskq *queue, int worker,
                    struct rpi_grant grant, double now);
 
-/* The worker that this task would rather have, if that is present, or `otherwise`. */
+/* The worker that this task prefers, if it is present and has not handed the task back, or
+ * `otherwise`. */
 int rpi_pack_wanted(const struct rpi_master *master, const struct rpi_entry *entry,
                     const struct rpi_future *future, int otherwise);
 

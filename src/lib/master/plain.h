@@ -1,6 +1,6 @@
-/* The short way of nearly every task: it has no options, or its stream's, a small argument and a
- * result of RPI_SMALL_RESULT bytes.  What it leaves behind is what the long way would leave;
- * whatever is not plain is left to that. */
+/* The fast path of nearly every task: no options or only its stream's, a small argument and a
+ * result of RPI_SMALL_RESULT bytes.  It has the effects of the general path, which takes all other
+ * tasks. */
 #ifndef RPI_PLAIN_H
 #define RPI_PLAIN_H
 
@@ -14,7 +14,7 @@ static inline bool rpi_is_plain(const struct rpi_master *master, const struct rp
            request->size <= rpi_inline_limit(master->config.batch_limit);
 }
 
-/* As rpi_master_submit, of a plain request, the longer way. */
+/* rpi_master_submit for a plain request of any size. */
 RP_MUST_USE rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function,
                                            const void *arg, uint32_t size, double now,
                                            uint64_t *id);
@@ -29,7 +29,7 @@ static inline void rpi_plain_begin(struct rpi_master *master, struct rpi_future 
     master->counts.submitted++;
 }
 
-/* As rpi_master_submit, of a plain request. */
+/* rpi_master_submit for a plain request. */
 RP_MUST_USE static inline rp_status rpi_plain_submit(struct rpi_master *master, uint16_t function,
                                                      const void *arg, uint32_t size, double now,
                                                      uint64_t *id)
@@ -44,8 +44,8 @@ RP_MUST_USE static inline rp_status rpi_plain_submit(struct rpi_master *master, 
     return RP_OK;
 }
 
-/* The same of a stream's item without options of its own: these are the stream's, by number, and
- * there is room for it in its outbox. */
+/* The same for a stream's item without options of its own: `options` is the number of the stream's,
+ * and its outbox must have room. */
 RP_MUST_USE static inline rp_status rpi_plain_submit_item(struct rpi_master *master,
                                                           uint16_t function, const rp_bytes *arg,
                                                           double now, uint32_t options,
@@ -62,8 +62,8 @@ RP_MUST_USE static inline rp_status rpi_plain_submit_item(struct rpi_master *mas
     return RP_OK;
 }
 
-/* Settles the results next in the reader as long as they are plain and of one function, which ran
- * for so many seconds each; returns how many.  Their times are for the caller to count. */
+/* Settles the reader's next results as long as they are plain and of one function; returns how
+ * many.  Each ran for `ran` seconds, which the caller must count. */
 uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_reader *reader,
                           double ran, uint16_t *function);
 

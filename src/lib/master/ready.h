@@ -16,10 +16,10 @@ struct rpi_ready_own {
 RP_MUST_USE rp_status rpi_ready_enqueue(struct rpi_master *master, const struct rpi_entry *entry,
                                         const struct rpi_options *options, bool back,
                                         uint64_t order);
-/* A queued task with these options and an argument of `size` bytes is void: it counts no more, and
+/* Voids a queued task with these options and an argument of `size` bytes: it no longer counts, and
  * its entry is dropped when it comes up. */
 void rpi_ready_void(struct rpi_master *master, const struct rpi_options *options, uint32_t size);
-/* A worker has credit again: the tasks that only it may run are looked at. */
+/* Call when a worker has credit again: the tasks that only it may run are looked at. */
 void rpi_ready_wake(struct rpi_master *master, int worker);
 /* Drops all that is queued. */
 void rpi_ready_drop(struct rpi_master *master);
@@ -36,7 +36,7 @@ static inline void rpi_ready_count(struct rpi_master *master, struct rpi_taskq *
     }
 }
 
-/* Nearly every task: behind the others. */
+/* Queues a task without rank, as nearly all are, after its equals. */
 RP_MUST_USE static inline rp_status rpi_ready_push_plain(struct rpi_master *master,
                                                          const struct rpi_entry *entry)
 {
@@ -56,7 +56,7 @@ static inline void rpi_ready_drop_entry(const struct rpi_entry *entry)
         rpi_buffer_free((void *)(uintptr_t)entry->data);
 }
 
-/* The first entry that is still wanted; NULL: none. */
+/* The first entry that is still wanted, or NULL. */
 static inline struct rpi_future *rpi_ready_peek(struct rpi_master *master, struct rpi_taskq *queue,
                                                 struct rpi_entry *entry)
 {

@@ -26,7 +26,7 @@ static uint32_t attempts_of(const struct rpi_options *options)
     return options->attempts ? options->attempts : ATTEMPTS;
 }
 
-/* Those that ended with a returned error go by options.retries. */
+/* Starts that ended with a returned error count against options.retries instead. */
 static uint32_t starts_of(const struct rpi_future *future)
 {
     return future->flags & RPI_FUTURE_CHUNK ? future->attempts
@@ -58,7 +58,7 @@ static void tell_places(const struct rpi_master *master, const struct rpi_attemp
                  0, NULL);
 }
 
-/* Behind "task NAME (number N) was lost on worker W (HOST): ". */
+/* Follows "task NAME (number N) was lost on worker W (HOST): ". */
 static void tell_lost(const struct rpi_master *master, const struct rpi_options *options,
                       const struct rpi_attempt *loss, char *text)
 {
@@ -100,8 +100,8 @@ static rp_status fail_chunk(struct rpi_master *master, uint64_t id, struct rpi_f
     return rpi_map_chunk_done(master, &frame, chunk, payload, how->worker);
 }
 
-/* `leaves`: its batch counts it no more, its worker being gone or having answered it.  Else it is a
- * copy now. */
+/* `leaves`: it leaves its batch, as its worker is gone or has answered it.  Else it becomes a copy
+ * (copies.h). */
 static rp_status settle(struct rpi_master *master, const struct rpi_retry_retained *retained,
                         struct rpi_future *future, const struct rpi_settled *how, bool leaves)
 {
@@ -153,8 +153,8 @@ static rp_status settle_cancelled(struct rpi_master *master,
 
 /* ---- starting again */
 
-/* So many items go at once that `starts` more losses come down to one: the smallest number of
- * pieces p with p^starts >= items. */
+/* How many items go at once, so that `starts` more losses come down to one: cuts them into the
+ * smallest number of pieces p with p^starts >= items. */
 static uint32_t piece_of(uint32_t items, uint32_t starts)
 {
     uint32_t pieces = starts < 2 ? items : 1;
@@ -193,7 +193,7 @@ static rp_status start_again(struct rpi_master *master, const struct rpi_retry_r
     return RP_OK;
 }
 
-/* The large result that a silent worker has announced: nobody waits for it any more. */
+/* Marks the large result that a silent worker has announced as late. */
 static void make_late(const struct rpi_master *master, const struct rpi_frame *frame)
 {
     const struct rpi_link *lists[] = { &master->incoming, &master->arriving };
@@ -424,7 +424,7 @@ static rp_status give_up_batches(struct rpi_master *master, int worker, bool gon
 
 /* ---- what is not with the transport yet */
 
-/* A message that nobody will read, or what is left of one. */
+/* Drops a message to a worker that is gone, or what is left of one. */
 static void drop_message(struct rpi_master *master, struct rpi_batch *batch)
 {
     uint16_t unsent = (uint16_t)(1 + batch->piece_count - batch->begun);
@@ -432,7 +432,7 @@ static void drop_message(struct rpi_master *master, struct rpi_batch *batch)
     rpi_master_sent(master, batch);
 }
 
-/* Tasks are taken back; of the rest a silent worker is told all the same. */
+/* Removes batches of tasks, to be taken back; drops other messages only if the worker is gone. */
 static void clear_outgoing(struct rpi_master *master, int worker, bool gone)
 {
     master->roster.seats[worker].cancels = NULL;

@@ -13,7 +13,7 @@
 
 #define ROUND_TRIP_MIN 0.5e-6
 #define ROUND_TRIP_MAX 1e-3
-#define MEAN_SAMPLES   32 /* a function's mean follows about so many of its last tasks */
+#define MEAN_SAMPLES   32 /* a function's mean follows about this many of its last tasks */
 
 /* ---- measured times */
 
@@ -30,8 +30,7 @@ static void measured(struct rpi_master *master, uint16_t function, uint64_t task
                                (time->samples < MEAN_SAMPLES ? time->samples : MEAN_SAMPLES));
 }
 
-/* What a batch to an idle worker cost beside its tasks: the least is what counts, slowly
- * forgotten. */
+/* What a batch to an idle worker cost beside its tasks: keeps the least, and slowly forgets it. */
 static void measured_round_trip(struct rpi_master *master, const struct rpi_batch *batch)
 {
     double sample = master->now - batch->sent_at - batch->ran;
@@ -51,7 +50,7 @@ static void retire(struct rpi_master *master, struct rpi_batch *batch)
         rpi_batch_put(&master->batches, batch);
 }
 
-/* What its piece points at is free to go. */
+/* Releases what its piece points at. */
 static void let_bytes_go(struct rpi_master *master, struct rpi_batch *batch)
 {
     if (batch->version)
@@ -116,7 +115,7 @@ void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
     master->unsettled--;
 }
 
-/* The options know who waits.  Returns whether somebody will free it later. */
+/* Tells the waiters named in its options.  Returns whether one of them frees it later. */
 static bool tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
     const struct rpi_options options = *rpi_options_at(&master->options, future->options);
@@ -247,7 +246,7 @@ rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame 
     return RP_OK;
 }
 
-/* A large result: its buffer waits for it, and its future stays as it is. */
+/* Provides a buffer for a large result; its future stays as it is. */
 static rp_status announce(struct rpi_master *master, const struct rpi_frame *frame,
                           struct rpi_future *future, int worker)
 {
@@ -279,7 +278,7 @@ struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worke
 rp_status rpi_settle_strange(const struct rpi_master *master, int worker)
 {
     if (master->roster.seats[worker].again)
-        return RP_OK; /* it was taken when the batch came before, and memory ran out behind it */
+        return RP_OK; /* it was taken the first time; memory ran out later in the batch */
     return rpi_reader_bad("a result is of a task that this worker does not have");
 }
 
@@ -317,8 +316,8 @@ static void extend_run(struct rpi_master *master, struct run *run, const struct 
     run->seconds += ran;
 }
 
-/* A result inside a batch, of a task that may have spawned others there: with its success they are
- * queued, once nothing more can fail. */
+/* Settles a result in a batch, of a task that may have spawned others; on success it queues these,
+ * once nothing more can fail. */
 static rp_status settle_parent(struct rpi_master *master, const struct rpi_frame *frame,
                                struct rpi_future *future, const struct rpi_settled *how)
 {
@@ -349,7 +348,7 @@ static rp_status settle_here(struct rpi_master *master, const struct rpi_frame *
     return settle_parent(master, frame, future, how);
 }
 
-/* A cancelled task's time, if it ran at all, is not its function's. */
+/* Whether its time counts for its function: a cancelled task's does not, if it ran at all. */
 static bool is_measure(const struct rpi_frame *frame, const struct rpi_future *future)
 {
     if (future->flags & RPI_FUTURE_CHUNK)
@@ -358,7 +357,7 @@ static bool is_measure(const struct rpi_frame *frame, const struct rpi_future *f
            frame->length < 4 || rpi_get32(frame->payload) != RP_ERR_CANCELLED;
 }
 
-/* What no worker writes that is sound. */
+/* Rejects frames that no sound worker writes. */
 static rp_status check_frame(const struct rpi_master *master, const struct rpi_frame *frame)
 {
     const unsigned known = RPI_FRAME_LARGE | RPI_FRAME_RAN | RPI_FRAME_CHUNK | RPI_FRAME_FAILED;
@@ -369,7 +368,7 @@ static rp_status check_frame(const struct rpi_master *master, const struct rpi_f
         return rpi_reader_bad("a result has flags that no result has");
     if (large && (frame->flags & RPI_FRAME_FAILED ||
                   frame->length <= rpi_inline_limit(master->config.batch_limit)))
-        return rpi_reader_bad("a result is to come by itself, but is not large");
+        return rpi_reader_bad("a result is announced as large, but is not");
     return RP_OK;
 }
 
@@ -403,7 +402,7 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
     struct run run = { 0 };
     rp_status status = rpi_reader_open(&reader, data, size);
     if (status != RP_OK || master->roster.seats[worker].presence == RPI_LOST)
-        return status; /* who is lost has nothing to say */
+        return status; /* a lost worker is not heard any more */
     if (reader.kind == RPI_SHARE)
         return rpi_shared_receive(master, worker, &reader);
     if (reader.kind != RPI_RESULTS && reader.kind != RPI_RETURNED)
@@ -441,7 +440,7 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
     end_run(master, &run, worker);
     master->roster.seats[worker].again = status == RP_ERR_NOMEM;
     if (status == RP_OK && reader.at != reader.end)
-        return rpi_reader_bad("there is something behind its frames");
+        return rpi_reader_bad("there is something after its frames");
     return status;
 }
 
@@ -470,7 +469,7 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
     }
     if (!future || !(future->flags & RPI_FUTURE_ARRIVING) ||
         !is_at(master, future, arrival->peer, frame->attempt))
-        goto drop; /* nobody waits for it any more */
+        goto drop; /* its task no longer waits for it */
     if (!(future->flags & RPI_FUTURE_CHUNK) && !(frame->flags & RPI_FRAME_FAILED)) {
         rp_status status = rpi_subtasks_commit(master, arrival->peer, frame, future);
         if (status != RP_OK)

@@ -46,9 +46,9 @@ struct rpi_settled {
     bool final; /* it is not tried again, whatever its options say */
 };
 
-/* What became of a task that did not end well, for a person. */
+/* What became of a failed task, in words. */
 const char *rpi_failure_verb(rp_status status);
-/* of RP_ERR_INPUT; behind it the other's failure */
+/* for RP_ERR_INPUT; the input's failure follows */
 #define RPI_BEHIND_A_FAILED "was not run, a task before it failed"
 
 /* Settles a failed task, or queues it again.  RP_ERR_NOMEM: nothing changed. */
@@ -58,7 +58,7 @@ RP_MUST_USE rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id,
 RP_MUST_USE rp_status rpi_settle_result(struct rpi_master *master, uint64_t id,
                                         struct rpi_future *future, const uint8_t *data,
                                         uint32_t size, const struct rpi_settled *how);
-/* A copy of a result that has no place in its future; of others *buffer stays as it is.
+/* Copies a result too large for its future into a new *buffer; for others *buffer stays as it is.
  * RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data,
                                       uint32_t size, void **buffer);
@@ -67,31 +67,32 @@ RP_MUST_USE rp_status rpi_settle_room(const struct rpi_master *master, const uin
 void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future,
                        void *buffer, uint32_t size, const struct rpi_settled *how);
 
-/* The future of a frame's task if this attempt of it is under way at that worker and was not heard
- * of; else NULL. */
+/* The future of a frame's task if this attempt is under way at that worker and unanswered; else
+ * NULL. */
 struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worker,
                                       const struct rpi_frame *frame);
-/* A result of a task that the worker does not have: RP_OK where that may be, else its batch is
- * damaged. */
+/* Checks a result for a task not assigned to this worker: RP_OK for a possible duplicate, else
+ * RP_ERR_BROKEN. */
 RP_MUST_USE rp_status rpi_settle_strange(const struct rpi_master *master, int worker);
-/* So many tasks of the batch with this index, which ran for so long, need it no more. */
+/* Takes `tasks` tasks, which ran for `ran` seconds in all, from the batch with this index. */
 void rpi_settle_leave(struct rpi_master *master, uint32_t index, uint32_t tasks, double ran);
-/* All that settling has in common; the caller has read what it needs of future->pending and sets
- * the data. */
+/* The common part of settling.  It overwrites future->pending: read what you need of that before,
+ * and set the data after. */
 void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
                      const struct rpi_settled *how);
-/* Makes room for a large payload that `frame` announces; `late`: nobody waits for it where it comes
- * from.  RP_ERR_NOMEM. */
+/* Makes room for the large payload that `frame` announces; `late`: its worker has the task as a
+ * copy (copies.h).  RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame *frame,
                                           int worker, bool late);
 void rpi_arrival_free(struct rpi_master *master, struct rpi_arrival *arrival);
-/* A task is settled: that it was ever lost is forgotten. */
+/* Forgets the losses of a task that is settled. */
 static inline void rpi_settle_losses(struct rpi_master *master, uint64_t id)
 {
     if (master->losses.count)
         (void)rpi_attempts_forget(&master->losses, id);
 }
-/* The end of settling: who waits for it is told, and what nobody holds is freed. */
+/* Ends settling: tells all that wait for the future, and frees it if it is released and not
+ * needed. */
 void rpi_settle_tell(struct rpi_master *master, uint64_t id, struct rpi_future *future);
 /* The same, unless it waits for the journal first. */
 void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *future);
@@ -108,22 +109,22 @@ static inline uint64_t rpi_map_first(const struct rpi_map *map, uint64_t *run)
     *run = range ? range->count : map->request.count - map->next;
     return range ? range->first : map->next;
 }
-/* Takes so many of these out. */
+/* Takes out the first `items` of them, at most that run. */
 void rpi_map_take(struct rpi_map *map, uint64_t items);
-/* A chunk comes back as it went out, and its future is freed; of a cancelled map it counts as
- * cancelled.  RP_ERR_NOMEM: nothing changed. */
+/* Returns a chunk to its map, as cancelled if the map is, and frees its future.  RP_ERR_NOMEM:
+ * nothing changed. */
 RP_MUST_USE rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id,
                                          struct rpi_future *chunk);
 
-/* A chunk keeps its first items, fewer than it has; the others come back, and of a cancelled map
- * count as cancelled.  RP_ERR_NOMEM: nothing changed. */
+/* Leaves a chunk its first `items`, fewer than it has, and returns the others to the map, as
+ * cancelled if the map is.  RP_ERR_NOMEM: nothing changed. */
 RP_MUST_USE rp_status rpi_map_chunk_cut(struct rpi_master *master, struct rpi_future *chunk,
                                         uint32_t items);
 /* A future for some items of a map; it borrows the map's options.  NULL: no memory. */
 struct rpi_future *rpi_map_new_chunk(struct rpi_master *master, struct rpi_map *map, uint64_t first,
                                      uint64_t items, uint64_t *id);
-/* The first item of a chunk fails, and those after it stay in the chunk.  Without any the chunk
- * is freed. RP_ERR_NOMEM: nothing changed. */
+/* Fails the first item of a chunk, and frees the chunk if it was the last.  RP_ERR_NOMEM: nothing
+ * changed. */
 RP_MUST_USE rp_status rpi_map_item_failed(struct rpi_master *master, uint64_t id,
                                           struct rpi_future *chunk,
                                           const struct rpi_item_failure *failure, int worker);
@@ -132,9 +133,9 @@ void rpi_map_settle_empty(struct rpi_master *master, struct rpi_map *map);
 /* Cancels the items not handed out yet; settles the map if none is at a worker. */
 RP_MUST_USE rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map);
 
-/* The next chunk of a map: how many items, at least one, go into a batch with `room` bytes left
- * and `tasks` to go; of a chunk's size that the application has chosen, but for items that came
- * back. */
+/* How many items, at least one, the next chunk of a map takes in a batch with room for `room` bytes
+ * and `tasks` tasks: as many as the application has chosen, if it has, and for items that came back
+ * at most that. */
 uint64_t rpi_map_portion(const struct rpi_map *map, uint32_t room, uint32_t result_room,
                          uint64_t tasks);
 /* RP_ERR_BROKEN: it is no answer to this chunk. */

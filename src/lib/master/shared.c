@@ -23,7 +23,7 @@ static bool say(struct rpi_master *master, int worker, enum rpi_share_what what,
     return message_to(master, worker, &message);
 }
 
-/* Which process has it, and as what. */
+/* Tells which process has it, and under which descriptor. */
 static bool point(struct rpi_master *master, int worker, enum rpi_share_what what,
                   const struct rpi_shared_version *version, int owner, int32_t fd)
 {
@@ -43,8 +43,8 @@ static struct rpi_shared_version *version_of(struct rpi_link *link)
     return RPI_MEMBER(link, struct rpi_shared_version, link);
 }
 
-/* Who waits for a neighbour has a task of it in its hand that was done elsewhere meanwhile, and is
- * to go on. */
+/* A worker that waits for a neighbour holds a task that was done elsewhere meanwhile: tells it to
+ * go on. */
 static bool drop_everywhere(struct rpi_master *master, struct rpi_shared_version *version)
 {
     const struct rpi_shared_versions *versions = &master->versions;
@@ -87,8 +87,8 @@ bool rpi_shared_tell(struct rpi_master *master, int worker, uint64_t epoch)
         return true; /* nothing was ever shared */
     uint64_t *told = &versions->told[worker];
     if (!rpi_list_empty(&versions->dying) && !rpi_shared_sweep(master))
-        return false; /* died since this dispatch began: a removal is told no more, and what it
-                         removed might be seen */
+        return false; /* died since this dispatch began: a removal among them is not told any more,
+                         and what it removed might be seen */
     if (*told >= epoch)
         return true;
     for (struct rpi_link *link = versions->live.next; link != &versions->live; link = link->next) {
@@ -124,7 +124,7 @@ static bool same_host(const struct rpi_master *master, int a, int b)
     return strcmp(master->roster.seats[a].host, master->roster.seats[b].host) == 0;
 }
 
-#define NOBODY (-1)
+#define NO_WORKER (-1)
 
 /* Whether others can count on what this worker has, or is getting. */
 static bool counts(const struct rpi_master *master, int worker, const struct rpi_holder *holder)
@@ -135,8 +135,8 @@ static bool counts(const struct rpi_master *master, int worker, const struct rpi
     return presence == RPI_PRESENT || (presence == RPI_SUSPECT && holder->state == RPI_WAITS);
 }
 
-/* A worker (rank 0 itself too, where it works) on this one's host in this state; NOBODY.  What
- * others cannot map does not count. */
+/* A worker (or rank 0, if it works) on this one's host in this state, or -1.  What others cannot
+ * map does not count. */
 static int neighbour(const struct rpi_master *master, const struct rpi_shared_version *version,
                      int worker, enum rpi_holding state)
 {
@@ -146,7 +146,7 @@ static int neighbour(const struct rpi_master *master, const struct rpi_shared_ve
             same_host(master, i, worker))
             return i;
     }
-    return NOBODY;
+    return NO_WORKER;
 }
 
 static bool tell_to_fill(struct rpi_master *master, const struct rpi_shared_version *version,
@@ -158,15 +158,15 @@ static bool tell_to_fill(struct rpi_master *master, const struct rpi_shared_vers
     return true;
 }
 
-/* `alone`: it has tried what its neighbours have, in vain: another kernel behind the same name, or
- * another user. */
+/* `alone`: it cannot map what its neighbours have, as their host is another kernel of the same
+ * name, or they run as another user. */
 static bool answer(struct rpi_master *master, const struct rpi_shared_version *version, int worker,
                    bool alone)
 {
-    int owner = alone ? NOBODY : neighbour(master, version, worker, RPI_HOLDS);
-    if (owner != NOBODY)
+    int owner = alone ? NO_WORKER : neighbour(master, version, worker, RPI_HOLDS);
+    if (owner != NO_WORKER)
         return point(master, worker, RPI_SHARE_MAP, version, owner, version->holders[owner].fd);
-    if (alone || neighbour(master, version, worker, RPI_FILLS) == NOBODY)
+    if (alone || neighbour(master, version, worker, RPI_FILLS) == NO_WORKER)
         return tell_to_fill(master, version, worker);
     version->holders[worker].state = RPI_WAITS;
     return true;
@@ -196,7 +196,7 @@ static bool send_bytes(struct rpi_master *master, struct rpi_shared_version *ver
 static bool release_waiting(struct rpi_master *master, const struct rpi_shared_version *version,
                             int worker)
 {
-    for (int i; (i = neighbour(master, version, worker, RPI_WAITS)) != NOBODY;) {
+    for (int i; (i = neighbour(master, version, worker, RPI_WAITS)) != NO_WORKER;) {
         version->holders[i].state = RPI_HOLDS_NOTHING;
         if (!answer(master, version, i, false)) {
             version->holders[i].state = RPI_WAITS;

@@ -1,9 +1,9 @@
-/* Shared data, the master's half of the talk (msg.h): who is told what, and which worker of a host
- * is the one that gets the bytes.
+/* Shared data, the master's half of the protocol (msg.h): which worker is told what, and which one
+ * of a host gets the bytes.
  *
- * A worker asks only when a task in its hand needs the data, so whoever is told to make room is
- * waiting for just that, and no host waits for a worker that is busy.  Data that no task needs on a
- * host never travel there. */
+ * A worker asks only when the task that it holds needs the data, so a worker that is told to make
+ * room is waiting for just that, and no host waits for a busy worker.  Data that no task on a host
+ * needs never travel there. */
 #ifndef RPI_SHARED_H
 #define RPI_SHARED_H
 
@@ -18,13 +18,13 @@ RP_MUST_USE rp_status rpi_master_share(struct rpi_master *master, const char *na
  * again later. */
 bool rpi_shared_tell(struct rpi_master *master, int worker, uint64_t epoch);
 /* Tells the workers which versions are dead.  false: no memory; until it succeeds no task may be
- * handed out, for a worker would take a dead version for one that is current. */
+ * handed out, as a worker would take a dead version for a current one. */
 bool rpi_shared_sweep(struct rpi_master *master);
 /* The bytes of a batch with a version are on their way. */
 void rpi_shared_sent(struct rpi_master *master, struct rpi_shared_version *version);
 
-/* The worker is lost, or silent: others of its host that wait for what it was to get there wait no
- * more.  false: no memory, call again. */
+/* The worker is lost or silent: other workers of its host stop waiting for what it should get.
+ * false: no memory, call again. */
 bool rpi_shared_lost(struct rpi_master *master, int worker);
 
 /* Another process takes a lost worker's place: it knows of nothing, and holds nothing. */

@@ -60,7 +60,7 @@ static rp_status settle_task(struct rpi_master *master, const struct rpi_frame *
     return status;
 }
 
-/* Whoever has the task now runs it for nothing: its result will be a late one. */
+/* The worker that has the task now runs it in vain: its result will be a late one. */
 static rp_status settle(struct rpi_master *master, const struct rpi_frame *frame,
                         struct rpi_future *future, const uint8_t *payload, void *buffer,
                         const struct rpi_settled *how)

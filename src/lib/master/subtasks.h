@@ -1,4 +1,4 @@
-/* Spawned tasks at rank 0: held until their parent's success says that they are to be. */
+/* Spawned tasks at rank 0: held until their parent has succeeded. */
 #ifndef RPI_SUBTASKS_H
 #define RPI_SUBTASKS_H
 
@@ -18,20 +18,20 @@ struct rpi_subtasks_held {
  * bit keeps it apart from numbers of submission. */
 uint64_t rpi_subtasks_number(uint64_t parent, uint64_t ordinal);
 
-/* A frame that announces a child.  RP_ERR_NOMEM: give it again; a child that is held already is not
- * held twice. */
+/* Holds the child that a frame announces.  RP_ERR_NOMEM: give it again; a child that is held
+ * already is not held twice. */
 RP_MUST_USE rp_status rpi_subtasks_hold(struct rpi_master *master, int worker,
                                         const struct rpi_frame *frame, const uint8_t *from,
                                         const uint8_t *to);
-/* The parent, answered by this frame, succeeded: its children are queued, and it is to settle at
- * once, by what cannot fail: the answer of another of its starts would have others.  RP_ERR_NOMEM:
- * none is queued, call again. */
+/* Queues the children of a parent that succeeded with this answer.  Settle the parent at once, by
+ * what cannot fail: another of its starts would have other children.  RP_ERR_NOMEM: none is queued,
+ * call again. */
 RP_MUST_USE rp_status rpi_subtasks_commit(struct rpi_master *master, int worker,
                                           const struct rpi_frame *answer,
                                           const struct rpi_future *parent);
-/* It did not: it has none. */
+/* Drops the children of a parent that failed with this answer. */
 void rpi_subtasks_drop(struct rpi_master *master, int worker, const struct rpi_frame *answer);
-/* The worker is lost: what its tasks have spawned there so far is nothing. */
+/* Drops what the tasks of a lost worker have spawned so far. */
 void rpi_subtasks_lost(struct rpi_master *master, int worker);
 void rpi_subtasks_fini(struct rpi_master *master);
 

@@ -11,7 +11,7 @@ static int32_t priority_of(const struct rpi_master *master, const struct rpi_fut
     return rpi_options_at(&master->options, future->options)->priority;
 }
 
-/* Whether it is to run, or may be once more, after others that are less urgent. */
+/* Whether it may still run, and has a lower priority than that. */
 static bool is_less(const struct rpi_master *master, const struct rpi_future *future,
                     int32_t priority)
 {
@@ -61,8 +61,8 @@ static rp_status raise_task(struct rpi_master *master, uint64_t id, struct rpi_f
     return status;
 }
 
-/* Its chunks borrow its options, which stay as they are; those that come again stand in the queue
- * by themselves. */
+/* Its chunks borrow its options from the table, which stay as they are; chunks that run again have
+ * queue entries of their own. */
 static rp_status raise_map(struct rpi_master *master, struct rpi_map *map, int32_t priority)
 {
     const struct rpi_rank rank = {
@@ -92,8 +92,8 @@ static rp_status raise_any(struct rpi_master *master, uint64_t id, struct rpi_fu
                                           : raise_task(master, id, future, priority);
 }
 
-/* The last one listed comes first: its own inputs follow at once, and of a chain that grows ever
- * more urgent only the end is walked from. */
+/* The last one listed goes first: its own inputs follow at once, and a chain that grows ever more
+ * urgent is walked only from its end. */
 void rpi_urgency_spread(struct rpi_master *master)
 {
     for (struct rpi_link *link; (link = rpi_list_pop(&master->inputs.urgent));) {

@@ -58,7 +58,7 @@ static void refuse(struct rpi_oob_listener *gate, struct rpi_oob_listener_visito
     gate->refused++;
 }
 
-/* Reads what a visitor has said; true: it has proven itself, and is nobody's. */
+/* Reads what a visitor has said; true: it has proven itself, and *file is the caller's. */
 static bool hear(struct rpi_oob_listener *gate, struct rpi_oob_listener_visitor *visitor,
                  double now, int most, int *worker, int *file)
 {
@@ -77,8 +77,8 @@ static bool hear(struct rpi_oob_listener *gate, struct rpi_oob_listener_visitor 
     return false;
 }
 
-/* A free place, or the oldest visitor's: who has the token shows it at once, and comes again if it
- * was in a crowd. */
+/* A free place, or the oldest visitor's: a worker sends its token at once, and connects again if it
+ * was closed in a crowd. */
 static struct rpi_oob_listener_visitor *make_place(struct rpi_oob_listener *gate)
 {
     struct rpi_oob_listener_visitor *place = &gate->visitors[0];

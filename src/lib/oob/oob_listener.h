@@ -1,6 +1,6 @@
-/* Where workers' connections come in at rank 0.  A connection that does not begin with the pool's
- * token is closed, and so is one that takes its time over it; never are more than a few under way.
- * Open only while workers are awaited. */
+/* Accepts workers' connections at rank 0.  A connection that does not begin with the pool's token,
+ * or sends it too slowly, is closed; only a few may be unproven at a time.  Open only while workers
+ * are awaited. */
 #ifndef RPI_OOB_LISTENER_H
 #define RPI_OOB_LISTENER_H
 
@@ -23,7 +23,7 @@ struct rpi_oob_listener {
     uint8_t token[RPI_TOKEN_BYTES];
     struct rpi_oob_listener_visitor visitors[RPI_VISITORS];
     uint64_t refused;
-    int error; /* no more come in, for want of a descriptor; 0: they do */
+    int error; /* errno where no descriptor was free for a connection; 0: none failed so */
 };
 
 /* Makes the token and listens on that one address.  RP_ERR_BROKEN: it cannot. */
@@ -32,7 +32,7 @@ RP_MUST_USE rp_status rpi_oob_listener_open(struct rpi_oob_listener *gate, uint3
  * Never waits. */
 bool rpi_oob_listener_next(struct rpi_oob_listener *gate, double now, int most, int *worker,
                            int *file);
-/* No one comes in any more; one line tells how many were refused. */
+/* Closes it; a log line tells how many connections were refused, if any. */
 void rpi_oob_listener_close(struct rpi_oob_listener *gate, const struct rpi_log *log);
 
 #endif

@@ -155,8 +155,8 @@ static void park(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
     }
 }
 
-/* At most so many bytes of one worker at a time: who floods the channel keeps nobody else from
- * being heard. */
+/* Reads a bounded number of bytes at a time: a worker that floods the channel must not keep others
+ * from being heard. */
 static bool hear(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
 {
     uint8_t bytes[RPI_OOB_MASTER_READ];

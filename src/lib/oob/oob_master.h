@@ -1,16 +1,16 @@
 /* Rank 0's end of the side channel: a socket from each worker.  It says when a worker ends, carries
- * the doorbell, and is what rank 0 sleeps on. No data of tasks ever travels here; a task that ends
+ * the doorbell, and is what rank 0 sleeps on.  No data of tasks ever travels here; a task that ends
  * its worker is named.
  *
  * Why no worker is left asleep.  A worker that means to sleep says PARKED, looks at MPI once more,
  * and sleeps until it is rung.  Rank 0 keeps two marks for each: `parked` (it said so, and was not
- * rung since) and `owed` (something was sent to it since it was last rung for a PARKED). Let a
- * message be sent that the worker's last look did not see.  If it is sent behind the reading of
- * that PARKED, `parked` is set or a ring has gone out since: either way the worker is rung behind
- * its PARKED, and does not sleep on.  If it is sent before, `owed` is set when the PARKED is read,
- * and it is rung then.  A ring may overtake a message over tcp, or a message may wait inside MPI
- * for either side's progress: so a worker that was rung for nothing sleeps 1 ms at first, then
- * twice as long each time, and no more than a second at once.
+ * rung since) and `owed` (something was sent to it since it was last rung for a PARKED).  Suppose
+ * that the worker's last look missed a message.  If rank 0 sent it after reading that PARKED,
+ * `parked` was set or a ring had gone out since: either way the worker is rung after its PARKED,
+ * and wakes.  If rank 0 sent it before, `owed` was set when it read the PARKED, and it rang then.
+ * A ring may overtake a message over tcp, or a message may wait inside MPI for either side's
+ * progress: so a worker that was rung for nothing sleeps 1 ms at first, then twice as long each
+ * time, and at most a second.
  *
  * Why rank 0 is not left asleep: oob_worker.h. */
 #ifndef RPI_OOB_MASTER_H
@@ -42,8 +42,8 @@ struct rpi_oob_master {
  * time between them grows with the number of workers, so that sending them takes only some
  * hundredths of rank 0's time. */
 #define RPI_OOB_MASTER_MANY 1000.0
-/* So many at the most to one that says nothing meanwhile: it is stopped and reads none of them, and
- * a connection that takes no more would count as broken. */
+/* At most this many to a worker that says nothing meanwhile: it is stopped and does not read them,
+ * and a connection that takes no more would count as broken. */
 #define RPI_OOB_MASTER_BEATS 1000
 
 /* How much rpi_oob_master_hear reads at once. */

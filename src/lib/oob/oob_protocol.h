@@ -60,7 +60,7 @@ struct rpi_oob_proof {
 enum rpi_oob_proof_state { RPI_OOB_PROOF_INCOMPLETE, RPI_OOB_PROOF_RIGHT, RPI_OOB_PROOF_WRONG };
 
 void rpi_oob_proof_write(uint8_t *bytes, const uint8_t *token, uint32_t worker);
-/* Takes the next bytes of a connection, at most as many as the proof still lacks: those behind it
+/* Takes the next bytes of a connection, at most as many as the proof still lacks: those after it
  * are ignored.  RIGHT: *worker is from 1 to `most`.  Takes any bytes: a target for fuzzing. */
 enum rpi_oob_proof_state rpi_oob_proof_take(struct rpi_oob_proof *proof, const uint8_t *token,
                                             int most, const uint8_t *bytes, size_t size,

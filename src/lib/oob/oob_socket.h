@@ -29,15 +29,15 @@ static inline double rpi_host_beat(double timeout)
 void rpi_oob_socket_prepare(int file, enum rpi_oob_socket_end end, double timeout);
 /* Whether its other side is on another host, as far as addresses tell. */
 bool rpi_oob_socket_is_far(int file);
-/* Sends one byte, without waiting.  One that finds no room is not needed: so many are unread that
- * the reader will look. */
+/* Sends one byte, without waiting.  Drops it if there is no room: then the reader has enough unread
+ * bytes to wake it. */
 void rpi_oob_socket_say(int file, uint8_t byte);
 /* Whether its other side has closed it, or is gone; unread bytes do not hide that. */
 bool rpi_oob_socket_ended(int file);
 /* Reads what is there, at most `size` bytes: 0 where there is nothing, negative where it has
  * ended. */
 int rpi_oob_socket_read(int file, uint8_t *bytes, size_t size);
-/* What poll() takes for so many seconds; an hour is as good as for ever. */
+/* `seconds` as poll()'s timeout, at most an hour. */
 int rpi_oob_socket_poll_ms(double seconds);
 /* A worker's connection, made within `seconds`; negative: none, and errno tells why.
  * `timeout`: of its host, as in rpi_oob_socket_prepare. */

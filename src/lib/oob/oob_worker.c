@@ -31,8 +31,7 @@ void rpi_oob_worker_init(struct rpi_oob_worker *lifeline)
 
 /* ---- the thread */
 
-/* Rank 0 is gone, and with it whoever would want this worker's results, and whoever would end
- * it. */
+/* Rank 0 is gone: no process wants this worker's results any more, or would end it. */
 static void end_process(const struct rpi_oob_worker *lifeline)
 {
     char line[512], host[256] = "?";
@@ -82,8 +81,8 @@ static bool hear(struct rpi_oob_worker *lifeline, struct rpi_oob_protocol *signa
     return over;
 }
 
-/* A worker that runs a long task reads nothing, and rank 0's heartbeats would fill its socket.  A
- * ring among them is none that it needs: it has not said yet that it sleeps. */
+/* A worker that runs a long task reads nothing, and rank 0's heartbeats would fill its socket.  It
+ * does not need a ring among them: it has not said yet that it sleeps. */
 static void empty(struct rpi_oob_worker *lifeline)
 {
     struct rpi_oob_protocol signals = { .rung = false };
@@ -93,8 +92,8 @@ static void empty(struct rpi_oob_worker *lifeline)
     (void)pthread_mutex_unlock(&lifeline->hearing);
 }
 
-/* Rank 0's end, and now and then what nobody reads: what rank 0 says, the worker reads itself when
- * it sleeps, so that a ring wakes one thread and not two. */
+/* Waits for rank 0's end, and empties the socket now and then.  The worker itself reads what rank 0
+ * says, when it sleeps, so that a ring wakes one thread and not two. */
 static void *listen_to_rank_0(void *context)
 {
     struct rpi_oob_worker *lifeline = context;

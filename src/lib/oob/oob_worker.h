@@ -1,21 +1,21 @@
 /* A worker's end of the side channel, and the thread that watches it, at any thread level of MPI:
- * it never calls MPI.  Rank 0's end is noticed there, whatever the worker is busy with, and ends
- * this process at once.  What rank 0 says, the worker itself reads when it sleeps.
+ * the thread never calls MPI.  It notices rank 0's end, whatever the worker is busy with, and then
+ * ends this process at once.  The worker itself reads what rank 0 says, when it sleeps.
  *
- * Why rank 0 is not left asleep.  Rank 0 sleeps only when it has found nothing for RPI_DROWSY
- * seconds.  A worker rings it behind each message but where the one before went out less than half
- * of that ago (RPI_OOB_WORKER_QUIET).  Let rank 0 sleep while a message is there that its last look
- * did not see.  Were it rung for it, the byte is there and ends the sleep.  Was it not, the one
- * before was sent less than QUIET earlier; if rank 0 has not seen that one either, the same holds
- * for it, and the first of such a row was rung.  If it has, it looked at least DROWSY - QUIET
- * seconds behind the sending of this message: over shared memory it was there to be seen.  Over tcp
- * it may be late, as it may be inside MPI for want of progress: so rank 0's sleeps begin at 1 ms,
- * double while nothing comes, and end at a second.
+ * Why rank 0 is not left asleep.  Rank 0 sleeps only after it has found nothing for RPI_DROWSY
+ * seconds.  A worker rings it after each message, unless the one before went out less than half of
+ * that ago (RPI_OOB_WORKER_QUIET).  Suppose that rank 0 sleeps, and its last look missed a message.
+ * If the worker rang for it, that byte ends the sleep.  If not, the message before was sent less
+ * than QUIET earlier.  If rank 0 has not seen that one either, the same holds for it, and the first
+ * of such a row was rung for.  If it has, it looked at least DROWSY - QUIET seconds after this
+ * message was sent: over shared memory the message was there to be seen.  Over tcp it may be late,
+ * or it may wait inside MPI for progress: so rank 0's sleeps begin at 1 ms, double while nothing
+ * comes, and end at a second.
  *
- * A message that MPI kept for a while is rung for when it has left, too, but where rank 0 was rung
- * less than QUIET before: then its sleeps are still the short ones that follow on a ring.  (Open
- * MPI calls every full batch over shared memory done only when rank 0 has read it: a ring for each
- * of them costs more than its tasks.) */
+ * If MPI kept a message for a while, the worker rings again when it has left, unless it rang less
+ * than QUIET before: then rank 0's sleeps are still the short ones that follow a ring.  (Open MPI
+ * calls every full batch over shared memory done only when rank 0 has read it: a ring for each of
+ * them costs more than its tasks.) */
 #ifndef RPI_OOB_WORKER_H
 #define RPI_OOB_WORKER_H
 
@@ -32,7 +32,7 @@
 struct rpi_oob_worker {
     int file;            /* -1: there is none */
     int stop;            /* an eventfd that ends the thread */
-    int number;          /* this worker's; 0: nobody has said it */
+    int number;          /* this worker's; 0: not known yet */
     double host_timeout; /* seconds: rank 0's host is given up a little later; the default, until it
                             is set */
     double beat;
@@ -42,7 +42,7 @@ struct rpi_oob_worker {
     pthread_mutex_t hearing; /* who reads the socket */
     atomic_bool parted;      /* rank 0 ends without waiting for this worker */
     atomic_bool gone;        /* its socket's end was seen */
-    atomic_bool leaving;     /* so does this worker: rank 0's end is nothing to it any more */
+    atomic_bool leaving;     /* this worker leaves: rank 0's end no longer ends it */
     atomic_bool heard;       /* something came since the last heartbeat */
     atomic_bool announced;   /* this worker said that it sleeps, and was not rung since */
     uint64_t said;           /* ticks when rank 0 was last sent something */
@@ -54,8 +54,8 @@ struct rpi_oob_worker {
 };
 
 void rpi_oob_worker_init(struct rpi_oob_worker *lifeline);
-/* Connects to rank 0's gate as worker `number`, and starts the thread, which gives a sign of life
- * each `beat` seconds; for 0 only where rank 0 is on another host and gives some, every 10 s.
+/* Connects to rank 0's gate as worker `number`, and starts the thread, which sends a heartbeat each
+ * `beat` seconds; if that is 0, every 10 s, in answer to a rank 0 on another host that sends some.
  * RP_ERR_BROKEN: rank 0 could not be reached within `timeout` seconds, or there is no thread. */
 RP_MUST_USE rp_status rpi_oob_worker_open(struct rpi_oob_worker *lifeline, uint32_t ip,
                                           uint16_t port, const uint8_t *token, int number,

@@ -135,7 +135,7 @@ static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const v
         if (status != RP_OK)
             return status;
         if (talk->lost && talk->heard < heard)
-            return RP_ERR_BROKEN; /* somebody will never be heard */
+            return RP_ERR_BROKEN; /* one rank will never be heard */
         if (any)
             rpi_patience_reset(&patience);
         else if (rpi_now() > deadline)
@@ -239,8 +239,8 @@ static void name_silent(struct talk *talk)
         }
 }
 
-/* What comes now is for who listens next: a rank may have run its initializer while others still
- * wait for their verdict. */
+/* Leaves what comes now to the next listener: a rank may have run its initializer while others
+ * still wait for their verdict. */
 static bool nothing_yet(void *context, int peer, const void *data, size_t size)
 {
     (void)context;
@@ -359,7 +359,7 @@ static void open_gate(struct talk *talk)
         fail(talk, status);
 }
 
-/* Who cannot come to it says so, as everybody does that can. */
+/* Takes hellos meanwhile: a rank that cannot come to the gate says so. */
 static bool hear_meanwhile(void *context)
 {
     struct talk *talk = context;
@@ -454,7 +454,7 @@ void rpi_handshake_take_back(struct rpi_handshake *opening)
         status = send(&talk, rank, bytes, sizeof bytes);
     if (status == RP_OK)
         status = listen(&talk, nothing_yet, 0, opening->timeout);
-    (void)status; /* whoever does not hear it is ended by the launcher */
+    (void)status; /* the launcher ends ranks that do not hear it */
 }
 
 /* ---- a worker */

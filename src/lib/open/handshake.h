@@ -1,13 +1,18 @@
 /* The talk at a pool's opening, over any transport: each rank says hello to rank 0, which answers
  * with a verdict; every rank comes out with the same status.
  *
- *   hello    header (kind HELLO)    registry hash u64   pid i64   status u32   functions u32   host
- * and message: u16 length, bytes then the functions' names, sorted, each with its zero, as many as
- * fit verdict  header (kind VERDICT)  status u32   workers u32   batch bytes u32   ranks on this
- * host u32   seed u64 initializer u32 (its number; 0xFFFF: none)   bytes of its argument u32 flags
- * u32 (1 together, 2 a caretaker at each worker) isolation u32 (1: in a process of their own) tasks
- * per process u64   cancel_grace f64 the rank's number in the pool u32 side channel: address u32
- * port u32   ms between heartbeats u32   ms that a host may be silent u32   token, 16 bytes
+ *   hello    header (kind HELLO)
+ *            registry hash u64   pid i64   status u32   functions u32
+ *            host and message: u16 length, bytes
+ *            then the functions' names, sorted, each with its zero, as many as fit
+ *   verdict  header (kind VERDICT)
+ *            status u32   workers u32   batch bytes u32   ranks on this host u32   seed u64
+ *            initializer u32 (its number; 0xFFFF: none)   bytes of its argument u32
+ *            flags u32 (1 together, 2 a caretaker at each worker)
+ *            isolation u32 (1: in a process of their own)   tasks per process u64
+ *            cancel_grace f64   the rank's number in the pool u32
+ *            side channel: address u32   port u32   ms between heartbeats u32
+ *            ms that a host may be silent u32   token, 16 bytes
  *            message: u16 length, bytes
  *
  * Each rank then connects to the side channel and makes ready what it needs to serve, says hello
@@ -54,7 +59,7 @@ struct rpi_handshake {
     double timeout;   /* seconds */
     rp_status status; /* what went wrong on this rank before; its message is rp_error_message() */
     int processes;    /* rank 0: workers wanted, 0 = all */
-    int shift;        /* rank 0: the pool numbers the ranks from so many on */
+    int shift;        /* rank 0: a rank's number in the pool is its rank plus this */
     int beside;       /* rank 0: more ranks on each rank's host, which take no part */
     bool hasty;       /* rank 0: an initializer that takes longer than the timeout is a failure */
     /* what comes out */
@@ -87,7 +92,7 @@ RP_MUST_USE rp_status rpi_handshake_argument(struct rpi_handshake *opening);
  * gets the verdict on all. */
 RP_MUST_USE rp_status rpi_handshake_report(struct rpi_handshake *opening, rp_status status);
 
-/* Rank 0 cannot go on after all: the others, who serve already, hear so. */
+/* Rank 0 cannot go on after all: tells the others, which serve already. */
 void rpi_handshake_take_back(struct rpi_handshake *opening);
 
 #endif

@@ -1,5 +1,5 @@
-/* The side channel's opening over MPI's transport: rank 0 opens a gate and lets in who has the
- * token, each worker comes to it. */
+/* The side channel's opening over MPI's transport: rank 0 opens a gate, and lets in each worker
+ * that comes to it with the token. */
 #ifndef RPI_OOB_SETUP_H
 #define RPI_OOB_SETUP_H
 

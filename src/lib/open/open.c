@@ -327,7 +327,7 @@ static void prepare_entry(struct entry *entry, const rp_config *config, rp_statu
     opening->timeout = entry->config.open_timeout;
 }
 
-/* Seconds between a worker's heartbeats; 0: none, where nobody listens to them. */
+/* Seconds between a worker's heartbeats; 0: it sends none, as rank 0 does not listen. */
 static double beat_of(const rp_config *config)
 {
     double often = config->lost_after / 4;
@@ -338,7 +338,7 @@ static double beat_of(const rp_config *config)
 static rp_status open_ranks(MPI_Comm comm, struct entry *entry, rp_pool **pool)
 {
     struct rpi_handshake *opening = &entry->opening;
-    rp_status failure = opening->status; /* told to the others, who wait */
+    rp_status failure = opening->status; /* told to the others, which wait */
     (void)MPI_Comm_rank(comm, &opening->rank);
     rp_status status = rpi_transport_mpi_open(comm, opening->timeout, &entry->alloc,
                                               &opening->transport);
@@ -523,7 +523,7 @@ static double timeout_of(const rp_config *config)
 {
     rp_config checked;
     rp_status later = rpi_pool_config_check(
-        config, &checked); /* all ranks are to be told, which takes MPI */
+        config, &checked); /* all ranks must be told of it, which takes MPI */
     (void)later;
     return checked.open_timeout;
 }

@@ -34,7 +34,7 @@ static void call_on_done(rp_pool *pool, uint64_t id)
     options.on_done(pool, (rp_future){ id }, &outcome, options.user);
     in_callback = false;
     rpi_pool_come_back(pool, "an on_done function");
-    rpi_master_forget_options(master, future); /* until now nobody could free it */
+    rpi_master_forget_options(master, future); /* until now they kept it from being freed */
     if (future->flags & RPI_FUTURE_RELEASED)
         rpi_master_release(master, id, future);
 }

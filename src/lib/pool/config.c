@@ -95,7 +95,7 @@ rp_status rpi_pool_config_check(const rp_config *config, rp_config *checked)
     *checked = *config;
     if (!(config->open_timeout > 0))
         checked->open_timeout =
-            OPEN_TIMEOUT; /* a refusal too is told to the others, who may come late */
+            OPEN_TIMEOUT; /* a refusal too is told to the other ranks, which may come late */
     if (!(config->host_timeout > 0))
         checked->host_timeout = host_timeout;
     if (config->processes < 0)

@@ -2,8 +2,8 @@
 
 #include "base/status.h"
 
-#define LOOKS    4  /* in the time that is too long, at the least; fewer are a pause */
-#define PATIENCE 10 /* times that time: then nobody waits for it any more */
+#define LOOKS    4  /* in the time that is too long, at least; fewer are a pause */
+#define PATIENCE 10 /* times that time, after which a worker is hopeless */
 
 struct rpi_listened {
     struct rpi_link link; /* in order, or among the silent, or alone: lost */
@@ -50,8 +50,7 @@ bool rpi_detector_heard(struct rpi_detector *detector, int worker, double now)
     return was_silent;
 }
 
-/* The first of a list, if it was not heard of for more than so long; NULL: it was, or there is
- * none. */
+/* The first of a list, if it was not heard of for more than `limit` seconds; else NULL. */
 static struct rpi_listened *first_unheard(const struct rpi_detector *detector,
                                           struct rpi_link *list, double limit)
 {

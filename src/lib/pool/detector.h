@@ -1,6 +1,6 @@
-/* Who has been silent too long.  Workers stand in the order in which they were last heard, so that
- * no look goes through all of them.  Silence counts only while somebody listens: after a pause
- * between two looks every worker has its whole time again. */
+/* Finds workers that have been silent too long.  They stand in the order in which they were last
+ * heard, so that no look goes through all of them.  Silence counts only while the pool listens:
+ * after a pause between two looks every worker has its whole time again. */
 #ifndef RPI_DETECTOR_H
 #define RPI_DETECTOR_H
 
@@ -16,10 +16,10 @@ struct rpi_detector {
     struct rpi_link silent;       /* those that are, likewise */
     double limit;                 /* seconds; 0: off */
     double looked;                /* the last look */
-    double since;                 /* before this nobody listened */
+    double since;                 /* silence before this does not count */
 };
 
-/* `limit`: seconds of silence that are too long; 0: it finds nobody.  RP_ERR_NOMEM. */
+/* `limit`: seconds of silence that are too long; 0: it is off.  RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_detector_init(struct rpi_detector *detector,
                                         const struct rpi_alloc *alloc, int workers, double limit,
                                         double now);
@@ -27,17 +27,17 @@ void rpi_detector_fini(struct rpi_detector *detector);
 
 /* A sign of life.  Returns whether it had been found silent. */
 bool rpi_detector_heard(struct rpi_detector *detector, int worker, double now);
-/* A look, behind all that has come so far: the next worker that is silent now, or 0.  Each is told
- * once, until it is heard again. */
+/* A look, after all that has come is taken: the next worker that is silent now, or 0.  Each is
+ * returned once, until it is heard again. */
 int rpi_detector_silent(struct rpi_detector *detector, double now);
-/* Behind such a look: a worker that is silent for so long (ten times the limit) that it is to be
- * forgotten, or 0. */
+/* After such looks: a worker that has been silent so long (ten times the limit) that it must be
+ * given up, or 0. */
 int rpi_detector_hopeless(struct rpi_detector *detector);
 /* It is lost: nothing more is said of it. */
 void rpi_detector_forget(struct rpi_detector *detector, int worker);
 /* Another process is in its place, and was heard of now. */
 void rpi_detector_replaced(struct rpi_detector *detector, int worker, double now);
-/* So many seconds may pass between two looks without being taken for a pause; RP_FOREVER: any. */
+/* Seconds that may pass between two looks without being taken for a pause; RP_FOREVER: any. */
 double rpi_detector_pause(const struct rpi_detector *detector);
 
 #endif

@@ -69,9 +69,9 @@ static double sooner(double rest, double other)
     return other < rest ? other : rest;
 }
 
-/* Who listens for signs of life must not be away for so long that silence would not count, nor rank
- * 0 when it is to look again for work that one worker has and another could do, or to ask after
- * workers on other hosts.  What is for long rests is done before one that these make short, too. */
+/* Rests end before silence would no longer count, when rank 0 must look again for work that one
+ * worker has and another could do, and when it must ask after workers on other hosts.  What is done
+ * for long rests is also done for those that these make short. */
 double rpi_idle_limit(const rp_pool *pool, struct rpi_patience *patience)
 {
     double rest = rpi_patience_rest(patience), pause = rpi_detector_pause(&pool->detector);
@@ -121,7 +121,7 @@ bool rpi_idle_take(rp_pool *pool, double seconds, bool polite)
     struct rpi_idle *rest = &pool->rest;
     struct rpi_transport *transport = pool->transport;
     bool leads = !rest->parked;
-    uint64_t news = news_of(rest); /* nobody adds to it but with the pool's lock */
+    uint64_t news = news_of(rest); /* it grows only under the pool's lock */
     double began = rpi_now();
     if (rest->sleepers++ == 0)
         rest->seen = progress(pool);
@@ -138,7 +138,7 @@ bool rpi_idle_take(rp_pool *pool, double seconds, bool polite)
     else
         rpi_biased_lock_take(&pool->lock);
     rest->sleepers--;
-    pool->now = rpi_now(); /* a sleep is no time in which nobody drives the pool */
+    pool->now = rpi_now(); /* a sleep is not counted as time without a step */
     if (leads) {
         rest->parked = false;
         if (rest->sleepers)

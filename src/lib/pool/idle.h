@@ -10,16 +10,15 @@ void rpi_idle_init(struct rpi_idle *rest);
 void rpi_idle_fini(struct rpi_idle *rest);
 
 /* Whether a thread may sleep after one more step that finds nothing: not while something goes on
- * that nobody rings for. */
+ * whose progress wakes no thread. */
 bool rpi_idle_doze(const rp_pool *pool);
 
-/* For so long, at the most. */
+/* For how many seconds, at the most. */
 double rpi_idle_limit(const rp_pool *pool, struct rpi_patience *patience);
 
-/* Sleeps for `seconds` at the most, behind a rpi_idle_doze() that said true and a step that found
- * nothing.  The pool's lock is held, but let go meanwhile.  `polite`: this thread takes it back
- * only where nobody else has it (the caretaker does not own it).  Returns whether it was woken
- * before its time. */
+/* Sleeps for `seconds` at the most, after rpi_idle_doze() said true and a step found nothing.  The
+ * pool's lock is held, but let go meanwhile.  `polite`: this thread takes it back only when it is
+ * free (the caretaker does not own it).  Returns whether it was woken before its time. */
 bool rpi_idle_take(rp_pool *pool, double seconds, bool polite);
 
 /* Wakes them if something has changed.  The pool's lock is held. */

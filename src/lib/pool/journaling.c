@@ -44,7 +44,7 @@ static void key_text(const rp_bytes *key, char *text, size_t size)
     text[i] = '\0';
 }
 
-/* The first one is a warning; that every one of thousands is another helps nobody. */
+/* Only the first of another argument is a warning: there may be thousands. */
 static void say_found(rp_pool *pool, const struct rpi_journal_db_title *title,
                       enum rpi_journal_db_found found)
 {

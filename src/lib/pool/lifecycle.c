@@ -141,7 +141,7 @@ static void start_caretaker(rp_pool *pool, const rp_config *config,
                 "pool drive it");
 }
 
-/* Without a caretaker nobody would hand out tasks while rank 0 runs a longer one. */
+/* Without a caretaker no thread hands out tasks while rank 0 runs a longer one. */
 static void tell_of_worker_here(const rp_pool *pool, const rp_config *config)
 {
     if (pool->here && !pool->caretaker.live)
@@ -259,7 +259,7 @@ static rp_status tell_workers(rp_pool *pool, uint64_t how)
 }
 
 /* Tells every rank that nothing more will come, and waits for their goodbyes: what they still send
- * is taken meanwhile.  Who is silent is not waited for. */
+ * is taken meanwhile.  Silent workers are not waited for. */
 static rp_status stop_workers(rp_pool *pool, bool drop)
 {
     rp_status status = tell_workers(pool, drop ? RPI_STOP_DROP : 0);
@@ -361,13 +361,13 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
         status = stop_workers(old, drop);
     else if (old->collective)
         (void)tell_workers(
-            old, RPI_STOP_DROP | RPI_STOP_ALONE); /* who cannot hear it is ended by the launcher */
+            old, RPI_STOP_DROP | RPI_STOP_ALONE); /* the launcher ends ranks that cannot hear it */
     rp_status kept = rpi_journaling_close(old);
     rpi_callbacks_deliver(old); /* rp_terminate: of what is settled */
     rpi_trace_close(old->trace);
     old->trace = NULL; /* a task that still runs at the process's exit may end later */
     bool together = !old->collective ||
-                    (status == RP_OK && !old->lost); /* a collective would wait for who is gone */
+                    (status == RP_OK && !old->lost); /* a collective would wait for lost ranks */
     if (leaves)
         see_out(old);
     bool used = leaves && old->executing;

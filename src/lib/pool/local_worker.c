@@ -22,8 +22,8 @@ static void resume_lock(void *context)
     rpi_biased_lock_take(&pool->lock);
 }
 
-/* Where no caretaker drives the pool meanwhile, and what it has taken for a moment's work proves
- * long: the others wait. */
+/* Whether to hand back tasks: no caretaker drives the pool meanwhile, and the work taken for a
+ * moment's proves long, so that the other workers wait. */
 static bool hurries(void *context)
 {
     rp_pool *pool = context;

@@ -10,7 +10,7 @@
  * before rpi_local_worker_free. */
 RP_MUST_USE rp_status rpi_local_worker_make(rp_pool *pool, int number, uint32_t batch_limit,
                                             const rp_config *config, struct rpi_transport **end);
-/* None: no effect. */
+/* No effect without one. */
 void rpi_local_worker_free(rp_pool *pool);
 
 /* Takes what came to it, runs `most` tasks at the most, with the lock let go meanwhile, and

@@ -22,7 +22,7 @@ void rpi_members_left(rp_pool *pool, int peer);
 void rpi_members_replaced(rp_pool *pool, const struct rpi_respawn_errand *errand);
 /* What a worker sent is damaged, as rp_error_message() says: it is given up. */
 void rpi_members_give_up(rp_pool *pool, int peer);
-/* For the pool's step: what the engine had no memory for, and who is silent. */
+/* For the pool's step: what the engine had no memory for, and which workers are silent. */
 void rpi_members_step(rp_pool *pool);
 
 /* The pool ends: whether every rank has said goodbye, or is silent; and what is done with the

@@ -1,4 +1,4 @@
-/* The pool behind the public interface: drives engine and transport.  What its files share. */
+/* The pool of the public interface: drives engine and transport.  What its files share. */
 #ifndef RPI_POOL_H
 #define RPI_POOL_H
 

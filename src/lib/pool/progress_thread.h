@@ -1,13 +1,13 @@
 /* The thread at rank 0 that drives a pool while the application computes: asleep while calls on the
- * pool drive it, at work when none has for about 0.5 ms and tasks are unsettled, blocked until a
- * call leaves work behind while there is none.  It takes the pool's lock only where nobody else has
- * it, and runs no task and no callback but the log's.
+ * pool drive it, at work when none has for about 0.5 ms and tasks are unsettled, blocked when there
+ * is no work until a call leaves some.  It takes the pool's lock only when that is free, and runs
+ * no task and no callback but the log's.
  *
- * Blocked, it looks once a second as long as buffers are idle (bufcache.h), and gives these back
- * after a second in which no call drove the pool. While it drives and nothing comes for a while it
- * sleeps on the transport, until a worker rings.  While a call does that, it is blocked too.
+ * Blocked, it looks once a second as long as buffers are idle (bufcache.h), and frees these after a
+ * second in which no call drove the pool.  If nothing comes for a while as it drives, it sleeps on
+ * the transport, until a worker rings.  While a call does that, it is blocked too.
  *
- *            a call left work behind                 no call for 0.5 ms
+ *            a call left work to do                  no call for 0.5 ms
  *   BLOCKED ------------------------> WATCHING -------------------------> DRIVING
  *      ^                               |   ^                               |  |
  *      +---- nothing is unsettled -----+   +-------- a call came ----------+  |
@@ -19,8 +19,8 @@
 
 /* Starts the pool's caretaker.  A failure is logged: the pool goes on without it. */
 void rpi_progress_thread_start(rp_pool *pool);
-/* Ends it, and returns when its thread is gone; none: no effect.  The pool's lock is held, but let
- * go meanwhile. */
+/* Ends it, if it runs, and returns when its thread is gone.  The pool's lock is held, but let go
+ * meanwhile. */
 void rpi_progress_thread_stop(rp_pool *pool);
 
 #endif

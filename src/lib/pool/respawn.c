@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define LAST_WAIT 5.0 /* seconds, at the pool's end, for one who is on the way */
+#define LAST_WAIT 5.0 /* seconds, at the pool's end, for an heir on the way */
 
 rp_status rpi_respawn_init(struct rpi_respawn *heirs, const struct rpi_alloc *alloc,
                            const struct rpi_log *log, int workers, int limit)
@@ -133,7 +133,7 @@ static rp_status admit(rp_pool *pool, const struct rpi_respawn_errand *errand)
     return status;
 }
 
-/* The errand, if somebody has come. */
+/* The errand, if the heir has come; else NULL. */
 static const struct rpi_respawn_errand *take_in(rp_pool *pool)
 {
     struct rpi_respawn *heirs = pool->heirs;
@@ -214,7 +214,7 @@ const struct rpi_respawn_errand *rpi_respawn_stop(rp_pool *pool)
         atomic_store(&heirs->forsaken, true);
         (void)pthread_detach(heirs->thread);
         heirs->busy = false;
-        heirs->ops->forsake(); /* the thread is inside MPI; what it uses stays, for a pool with
+        heirs->ops->forsake(); /* the thread is inside MPI; what it uses stays, as a pool with
                                   losses is never freed */
     }
     return come;

@@ -7,11 +7,11 @@
  * takes the heir over.
  *
  * Open MPI 4.1 ends the whole job when something is spawned after a host was lost.  So nothing is
- * unless every worker that waits for an heir was on rank 0's host, or on one where another worker
- * still lives, `doubt` seconds after.
+ * spawned unless every worker that waits for an heir was on rank 0's host, or on a host where
+ * another worker still lives `doubt` seconds after the loss.
  *
- * A spawn hangs where the program does before rp_open, but also by a fault of Open MPI's daemon
- * (mpi_spawn.c) that the next is spared.  So a second is tried, and after two in a row no more. */
+ * A spawn hangs if the program does before rp_open, but also by a fault of Open MPI's daemon
+ * (mpi_spawn.c) that the next escapes.  So a second is tried, and after two in a row no more. */
 #ifndef RPI_RESPAWN_H
 #define RPI_RESPAWN_H
 
@@ -20,7 +20,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* One who is sent for. */
+/* One heir that is sent for. */
 struct rpi_respawn_errand {
     int worker;
     char host[RPI_HOST_BYTES]; /* where the lost one was */
@@ -50,15 +50,15 @@ struct rpi_respawn {
     struct rpi_alloc alloc;
     struct rpi_log log;
     const struct rpi_registry *registry; /* the pool's */
-    double doubt; /* seconds: a cut cable shows within that at all workers behind it (oob_socket.h),
-                     and to mpirun */
-    /* who waits */
+    double doubt; /* seconds within which a cut cable shows at all workers that it cuts off
+                     (oob_socket.h), and to mpirun */
+    /* workers without an heir */
     double *since; /* by worker: when it was lost; 0: it does not wait */
     int waiting;
     int left, count; /* may still be made; were */
     bool stuck;      /* the last one was */
-    bool closed;     /* nobody is sent for any more */
-    /* who is sent for */
+    bool closed;     /* no more heirs are sent for */
+    /* the heir that is sent for */
     struct rpi_transport *pool; /* to be woken */
     pthread_t thread;
     bool busy;
@@ -66,7 +66,7 @@ struct rpi_respawn {
     struct rpi_respawn_errand errand; /* the thread's until `over` */
 };
 
-/* For who makes one, and sets ops then.  `limit`: so many at the most.  RP_ERR_NOMEM. */
+/* The caller sets ops then.  `limit`: heirs at the most.  RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_respawn_init(struct rpi_respawn *heirs, const struct rpi_alloc *alloc,
                                        const struct rpi_log *log, int workers, int limit);
 /* NULL: no effect. */
@@ -76,16 +76,16 @@ void rpi_respawn_free(struct rpi_respawn *heirs);
 
 /* The worker is lost. */
 void rpi_respawn_wish(rp_pool *pool, int worker);
-/* For the pool's step: the errand by which a worker has come, which is taken in, or NULL. */
+/* For the pool's step: takes in an heir that has come, and returns its errand; else NULL. */
 const struct rpi_respawn_errand *rpi_respawn_come(rp_pool *pool);
 /* Sends for the next one. */
 void rpi_respawn_step(rp_pool *pool);
-/* Whether somebody may still come. */
+/* Whether an heir may still come. */
 bool rpi_respawn_hope(const rp_pool *pool);
 /* Workers replaced so far. */
 int rpi_respawn_count(const rp_pool *pool);
-/* The pool ends: nobody is sent for any more, and who is on the way is waited for, for some
- * seconds; as rpi_respawn_come. */
+/* The pool ends: sends for no more heirs, and waits some seconds for one that is on the way;
+ * returns as rpi_respawn_come. */
 const struct rpi_respawn_errand *rpi_respawn_stop(rp_pool *pool);
 
 #endif

@@ -39,7 +39,7 @@ struct rpi_progress_thread {
     bool driving;  /* the last look took a step */
     double rest;   /* seconds between the last look and the next; negative: until it is woken */
     struct rpi_patience patience; /* of its sleeps on the transport */
-    bool parked;                  /* the rest is to be taken on the transport */
+    bool parked;                  /* it takes the rest on the transport */
     bool keeps;                   /* it is blocked for a second only: buffers are idle */
     double heard;                 /* when a step of its own last found something */
 };
@@ -71,8 +71,8 @@ struct rp_pool {
     struct rpi_transport *worker_end;
     struct rpi_transport *here; /* rank 0's end, where that worker is number 0; NULL: it is the only
                                    one, or there is none */
-    bool executing;             /* a thread is inside one of its tasks, */
-    bool hurried; /* and has handed back what had not begun: nobody else drives the pool */
+    bool executing;             /* a thread is inside one of its tasks */
+    bool hurried; /* it has handed back what had not begun, as no other thread drives the pool */
     int waiting;  /* threads in rpi_wait */
     struct rpi_progress_thread caretaker;
     struct rpi_watchdog *warden; /* or NULL */
@@ -81,7 +81,7 @@ struct rp_pool {
     /* journaling.c */
     struct rpi_journal *journal; /* or NULL */
     bool journal_sync;
-    struct rpi_link storing; /* keyed tasks whose outcome is to be committed before they settle */
+    struct rpi_link storing; /* keyed tasks whose outcome must be committed before they settle */
     uint64_t found;          /* outcomes that the journal had */
     bool other;              /* one of another argument was met */
     struct rpi_trace *trace; /* or NULL */
@@ -96,9 +96,8 @@ struct rp_pool {
     uint64_t submitted; /* tasks, at the last of these steps */
     unsigned held;      /* steps so far that left queued tasks for a fuller batch */
     bool burst;         /* the last one did */
-    bool lonely;    /* nobody drives it but calls, for want of threads in MPI, and that was not said
-                       yet */
-    bool left_work; /* lonely: the last step left tasks so */
+    bool lonely;    /* only calls drive it, as MPI does not allow threads; that was not said yet */
+    bool left_work; /* lonely: the last step left unsettled tasks */
     bool late;      /* it found a worker idle while tasks were queued */
     uint64_t sending; /* messages whose bytes MPI still needs */
     double now;       /* seconds, at the last step */
@@ -108,10 +107,10 @@ struct rp_pool {
     struct rpi_members_peer *ranks; /* by number */
     struct rpi_detector detector;
     int due;                        /* losses and suspicions that the engine had no memory for */
-    int goodbyes;                   /* so many */
+    int goodbyes;                   /* ranks that are away now */
     int lost;                       /* ranks whose life ended first */
     int last;                       /* of them, the last one; 0: none */
-    struct rpi_respawn *heirs;      /* who takes the places of lost workers; or NULL */
+    struct rpi_respawn *heirs;      /* sends for heirs of lost workers; or NULL */
     bool recovery;                  /* the launcher lets the job go on without them */
     uint8_t stop[RPI_BATCH_HEADER]; /* the last message to every rank */
     bool collective;                /* the peers are processes that close together */

@@ -10,7 +10,7 @@
 #include "pool/pool.h"
 
 #define STEP_TICKS ((uint64_t)RPI_TICKS_US) /* between two steps of calls that need none */
-/* and so many times what the last took: over tcp it is tens of microseconds */
+/* and this many times what the last took: over tcp it is tens of microseconds */
 #define STEP_SHARE 4
 #define STEP_MOST  (200 * (uint64_t)RPI_TICKS_US)
 #define BURST      8   /* tasks that came since the last step: there will be more */
@@ -151,7 +151,7 @@ static bool poll_one(rp_pool *pool, struct rpi_transport *transport,
     return any;
 }
 
-/* The lock is held: nobody else writes it. */
+/* The lock is held: no other thread writes it. */
 static void count_poll(rp_pool *pool)
 {
     unsigned polls = atomic_load_explicit(&pool->polls, memory_order_relaxed);
@@ -182,9 +182,9 @@ bool rpi_step_poll_here(rp_pool *pool)
     return poll_one(pool, pool->here, &events);
 }
 
-/* Where short tasks come in one behind the other, and nobody waits, an idle worker is not sent the
- * few that are there: a message for each handful costs rank 0 more than they do.  They wait for a
- * full batch, and a few steps at the most. */
+/* While short tasks come one after the other, and no call waits, an idle worker is not sent the few
+ * that are there: a message for each handful costs rank 0 more than they do.  They wait for a full
+ * batch, and a few steps at the most. */
 static bool is_burst(rp_pool *pool)
 {
     uint64_t submitted = pool->master.counts.submitted, more = submitted - pool->submitted;
@@ -195,8 +195,8 @@ static bool is_burst(rp_pool *pool)
     return pool->held > 0;
 }
 
-/* Where there is no caretaker: a step that hands out tasks to idle workers comes so long after the
- * last one, which left tasks unsettled, that they have waited for it.  That is said once. */
+/* Without a caretaker: warns once if a step hands out tasks to idle workers so long after the last
+ * one, which left tasks unsettled, that they have waited for it. */
 static void look_back(rp_pool *pool, double before, uint64_t queued)
 {
     bool waited = pool->left_work && pool->now - before > ALONE &&
@@ -224,7 +224,7 @@ static bool step(rp_pool *pool, bool run, bool gather)
     pool->stepped = rpi_ticks();
     pool->now = rpi_watch_at(&pool->watch, pool->stepped);
     if (pool->now - before > RPI_IDLE_MOST && !pool->caretaker.live)
-        rpi_bufcache_trim(pool->alloc.cache); /* for so long nobody drove the pool */
+        rpi_bufcache_trim(pool->alloc.cache); /* no call drove the pool for that long */
     bool any = rpi_step_poll(pool);
     rpi_members_step(pool);
     pool->burst = gather && is_burst(pool);

@@ -19,7 +19,7 @@ static inline void rpi_step_drive(rp_pool *pool)
 }
 /* Hands out what was queued, without looking at what has come. */
 void rpi_step_dispatch(rp_pool *pool);
-/* Frees shared data that nobody needs any more. */
+/* Frees shared data that is needed no more. */
 void rpi_step_free_shares(rp_pool *pool);
 /* Whether a large payload is under way, which moves only while the pool is driven. */
 bool rpi_step_carries(const rp_pool *pool);

@@ -13,7 +13,7 @@
 /* ---- rank 0 works too */
 
 /* How long a task may be expected to take.  A longer one than SHORT must end before the timeout,
- * and somebody else must hand out tasks meanwhile: the caretaker. */
+ * and the caretaker must hand out tasks meanwhile. */
 static double bearable(const rp_pool *pool, double left)
 {
     if (left <= 0)

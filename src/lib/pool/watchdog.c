@@ -12,9 +12,9 @@
 
 #define LOOK 100 /* ms between two looks */
 #define CALM 50  /* looks after a worker's end, and then no more if MPI comes back */
-/* looks at one call of MPI's, which ends it: none takes so long, not that of 4 GiB */
+/* looks at one call of MPI's, which end the process: no call takes that long, even for 4 GiB */
 #define HELD   200
-#define NOBODY 0
+#define NO_WORKER 0
 
 struct process {
     int worker;
@@ -82,7 +82,7 @@ static void look(struct rpi_watchdog *warden)
     if (warden->held >= HELD)
         end_process(warden);
     if (++warden->looks >= CALM && warden->held == 0)
-        warden->ended.worker = NOBODY;
+        warden->ended.worker = NO_WORKER;
 }
 
 static void *watch(void *context)
@@ -90,7 +90,7 @@ static void *watch(void *context)
     struct rpi_watchdog *warden = context;
     for (;;) {
         int ready = poll(warden->files, (nfds_t)warden->count,
-                         warden->ended.worker == NOBODY ? -1 : LOOK);
+                         warden->ended.worker == NO_WORKER ? -1 : LOOK);
         if (ready > 0 && warden->files[0].revents)
             return NULL;
         if (ready > 0)
@@ -141,7 +141,7 @@ struct rpi_watchdog *rpi_watchdog_start(rp_pool *pool)
                                                          most * sizeof *warden->files),
                                      .of = rpi_zeroed(&pool->alloc, most * sizeof *warden->of) };
     if (warden->stop >= 0 && warden->files && warden->of) {
-        add(warden, warden->stop, (struct process){ NOBODY, 0 });
+        add(warden, warden->stop, (struct process){ NO_WORKER, 0 });
         find_processes(warden);
         if (warden->count > 1 && rpi_thread_start(&warden->thread, watch, warden) == 0)
             return warden;

@@ -11,7 +11,7 @@
 
 #define RPI_PIECES 8 /* large payloads a batch announces, at the most */
 
-/* A large payload that travels behind its batch. */
+/* A large payload that travels after its batch. */
 struct rpi_piece {
     const void *data;
     uint64_t size;
@@ -56,18 +56,18 @@ struct rpi_batch *rpi_batch_get(struct rpi_batches *batches);
 /* Frees what its pieces own and keeps it for the next get. */
 void rpi_batch_put(struct rpi_batches *batches, struct rpi_batch *batch);
 
-/* Hands the transport what it does not have yet: the batch, then each of its pieces.  *done: so
- * many of these need their bytes no more. RP_ERR_NOMEM: call again later. */
+/* Hands the transport what it does not have yet: the batch, then each of its pieces.  *done: how
+ * many of these no longer need their bytes.  RP_ERR_NOMEM: call again later. */
 RP_MUST_USE rp_status rpi_batch_send(struct rpi_batch *batch, struct rpi_transport *transport,
                                      uint16_t *done);
 
-/* A large payload whose receive is to be posted, or is: both engines ask for these. */
+/* A large payload whose receive must be posted, or is: both engines ask for these. */
 struct rpi_arrival {
     struct rpi_link link;
     int peer;
     bool complete;
     bool outcome; /* of another task, kept elsewhere */
-    bool late;    /* at rank 0: nobody waits for it where it comes from (stale.h) */
+    bool late;    /* at rank 0: its task was started elsewhere, or is settled (stale.h) */
     uint64_t size;
     void *buffer;                   /* an rpi_buffer */
     struct rpi_frame frame;         /* that announced it */

@@ -1,46 +1,55 @@
-/* The wire's plain facts.  All numbers are little-endian.
+/* The wire format.  All numbers are little-endian.
  *
- *   batch   0 version u8   1 kind u8   2 count u16 (frames)   4 bytes u32 (of the whole batch)   8
- * word u64 then `count` frames, each beginning at a multiple of 8 word: TASKS: the first frame's
- * task number; later ones count up from it, except behind a frame with RPI_FRAME_NUMBER RESULTS:
- * nanoseconds that each frame without RPI_FRAME_RAN took, on the mean STOP: 1 = drop what has not
- * started CANCEL: with frames: these tasks, or with RPI_FRAME_NUMBER the chunks of that map;
- * without: all that is there frame   0 id u64   8 function u16   10 attempt u8   11 flags u8   12
- * length u32 (of the payload) RPI_FRAME_NUMBER: task number u64                 (TASKS, CANCEL)
- *           RPI_FRAME_RAN:    nanoseconds it ran u64          (RESULTS); TASKS: that it may run
- * (its time limit) RPI_FRAME_CHUNK:  count u32, failures u32, in_size u32, out_size u32, first u64
+ *   batch   0 version u8   1 kind u8   2 count u16 (frames)   4 bytes u32 (of the whole batch)
+ *           8 word u64, then `count` frames, each beginning at a multiple of 8
+ *           word: TASKS: the first frame's task number; each later one is the number before plus 1
+ *                        or, with RPI_FRAME_NUMBER, its own
+ *                 RESULTS: the mean nanoseconds of the frames without RPI_FRAME_RAN
+ *                 STOP: rpi_stop
+ *   frame   0 id u64   8 function u16   10 attempt u8   11 flags u8   12 length u32 (of payload)
+ *           RPI_FRAME_NUMBER: task number u64 (TASKS, CANCEL)
+ *           RPI_FRAME_RAN:    nanoseconds u64: its run time (RESULTS) or time limit (TASKS)
+ *           RPI_FRAME_CHUNK:  count u32, failures u32, in_size u32, out_size u32, first u64
  *           then the payload, padded to a multiple of 8; with RPI_FRAME_LARGE it travels as a
- * message of its own, in the order of the frames INPUT, from rank 0 before the tasks that need it:
- * the outcome of task `id`, or with RPI_FRAME_FAILED: it is needed no more; with RPI_FRAME_NUMBER:
- * the payload is a list of ids u64, the inputs of task `id` from number u64 on SHARED_TASKS: as
- * TASKS, but behind the header stands the epoch u64 (shared_versions.h) that all its tasks belong
- * to; without: 0 SHARE   word: the version.  No frames; behind the header what u32 (rpi_share_what)
- * fd i32   size u64   pid i64   token u64 length u32 of the name   0 u32   the name, padded to a
- * multiple of 8.  To a worker NEW and DROP, which keep their place among the tasks, and answers,
- * which do not; from a worker questions:
+ *           message of its own, in the order of the frames
+ *   CANCEL  with frames: these tasks, or with RPI_FRAME_NUMBER the chunks of that map; without: all
+ *   INPUT   from rank 0, before the tasks that need it: the outcome of task `id`; with
+ *           RPI_FRAME_FAILED: it is no longer needed; with RPI_FRAME_NUMBER: the payload is a list
+ *           of ids u64, the inputs of task `id` from number u64 on
+ *   SHARED_TASKS  as TASKS, but with the epoch u64 (shared_versions.h) of all its tasks after the
+ *           header; TASKS have epoch 0
+ *   SHARE   word: the version.  No frames; after the header what u32 (rpi_share_what)   fd i32
+ *           size u64   pid i64   token u64   length u32 of the name   0 u32   the name, padded to a
+ *           multiple of 8.  Rank 0 sends NEW and DROP, which keep their place among the tasks, and
+ *           answers, which do not; a worker sends questions:
  *
- *             NEW   -->       from this epoch on the name means `size` bytes (0: nothing); process
- * pid has them as fd (-1: it has not)
- *                   <-- WANT  a task needs it, and it is not found there          <-- ALONE  nor
- * where MAP said MAP   -->       process pid of your host has it as fd FILL  -->       make room
- * for it
- *                   <-- ROOM  there is room                                       <-- NO_ROOM
+ *             NEW   -->       from this epoch on the name means `size` bytes (0: nothing), which
+ *                             process pid has as fd (-1: it cannot be mapped)
+ *                   <-- WANT  a task needs it, and it is not found there
+ *                   <-- ALONE nor where MAP said
+ *             MAP   -->       process pid of your host has it as fd
+ *             FILL  -->       make room for it
+ *                   <-- ROOM  there is room                              <-- NO_ROOM
  *             DATA  -->       its bytes follow as a large payload
  *                   <-- HAVE  it is here as fd (-1: others cannot map it)
- *             GONE  -->       it is dead: no task of it counts any more (to each question, and to
- * who waits for a neighbour) DROP  -->       no task behind this message needs it RECALL  from rank
- * 0, no frames: the worker is to hand back what it has not started RETURNED  from a worker, at a
- * RECALL or a CANCEL: frames of id and attempt only, of tasks that it will not run: no result of
- * them comes.  What runs or has a large argument stays; at a RECALL an idle worker keeps its next
- * task.  Word: 1 = this is all that a RECALL brings, 0 = more follows, or it was a CANCEL with
- * RPI_FRAME_CHUNK, at a RECALL: of a chunk that stays the first `count` items do, one at the least,
- * and these its result will have: those that have begun, or the first.  All else in the frame is 0
- *   with RPI_FRAME_SPAWNED: function and payload are the child's; number u64 is its ordinal, from
- * 0; RAN: its time limit; CHUNK: its options, priority i32, retries u32, attempts u32, 0 u32, cost
- * f64; never LARGE.  Children count when their parent's frame says that it succeeded. payload with
- * RPI_FRAME_FAILED: status u32, code i32, then the message; of a chunk: so failed every item
- * payload of a chunk with failures: count * out_size bytes of results, padded to 8, then for each
- * failure item u32, status u32, code i32, length u32 of the message, the message padded to 8 */
+ *             GONE  -->       it is dead: no task of it counts any more (answers every question,
+ *                             also of a worker that waits for a neighbour)
+ *             DROP  -->       no task after this message needs it
+ *   RECALL  from rank 0, no frames: the worker must hand back what it has not started
+ *   RETURNED  from a worker, after a RECALL or a CANCEL: frames of id and attempt only, of tasks
+ *           that it will not run and sends no results of.  What runs or has a large argument stays;
+ *           at a RECALL an idle worker keeps its next task.  word: 1 = the answer to a RECALL is
+ *           complete, 0 = more follows, or it was a CANCEL.  With RPI_FRAME_CHUNK, at a RECALL: a
+ *           chunk that stays keeps its first `count` items, at least one, and its result has only
+ *           these: those that have begun, or the first.  All else in the frame is 0
+ *   RPI_FRAME_SPAWNED: function and payload are the child's; number u64 is its ordinal, from 0;
+ *           RAN: its time limit; CHUNK: its options, priority i32, retries u32, attempts u32, 0
+ *           u32, cost f64; never LARGE.  Children count when their parent's frame reports success
+ *   payload with RPI_FRAME_FAILED: status u32, code i32, then the message; of a chunk: every item
+ *           failed so
+ *   payload of a chunk with failures: count * out_size bytes of results, padded to 8, then for each
+ *           failure item u32, status u32, code i32, length u32 of the message, the message padded
+ *           to 8 */
 #ifndef RPI_MSG_H
 #define RPI_MSG_H
 

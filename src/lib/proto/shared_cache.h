@@ -7,8 +7,8 @@
 #include "base/list.h"
 #include "base/shm_segment.h"
 
-/* On its way into this process; a state with a * is work for who drives the engine
- * (rpi_shared_fetch_work).
+/* On its way into this process; a state with a * is work for the thread that drives
+ * the engine (rpi_shared_fetch_work).
  *
  *   KNOWN --a task needs it--> SEEK* --found and mapped--> READY
  *                               | not found: rank 0 is asked
@@ -18,7 +18,7 @@
  *                               | room
  *                             OFFERED --"it comes"--> FILLING --it came--> FILLED* --> READY
  *                               | "no task of it counts any more"
- * REFUSED* --the room is freed--> FAILED */
+ *                             REFUSED* --the room is freed--> FAILED */
 enum rpi_shared_state {
     RPI_KNOWN,
     RPI_SEEK,
@@ -50,7 +50,7 @@ struct rpi_shared_cache {
     struct rpi_link data; /* by number */
     uint64_t ready;       /* an epoch whose data are all here */
     uint32_t work;        /* data in a state with a * */
-    uint64_t changes;     /* so many: who has a copy knows by it whether it is old */
+    uint64_t changes;     /* counted, so that the owner of a copy can see that it is old */
 };
 
 void rpi_shared_cache_init(struct rpi_shared_cache *catalogue, const struct rpi_alloc *alloc);

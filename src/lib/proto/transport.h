@@ -59,7 +59,7 @@ struct rpi_transport_ops {
      * something is under way that moves only while this rank polls. */
     bool (*doze)(struct rpi_transport *transport);
     /* Blocks until something may have come, wake() is called, or `seconds` have passed.  Called
-     * without the lock, behind a doze() that said true, by one thread at a time. */
+     * without the lock, after a doze() that returned true, by one thread at a time. */
     void (*park)(struct rpi_transport *transport, double seconds);
     /* Ends the park under way, or the next one: from any thread. */
     void (*wake)(struct rpi_transport *transport);
@@ -72,7 +72,7 @@ struct rpi_transport {
     const struct rpi_transport_ops *ops;
     int peers;    /* beside this rank */
     int parked;   /* of them, those that sleep, as far as is known */
-    double again; /* seconds until it is to be polled again, come what may, for the sake of peers
+    double again; /* seconds until the next poll must happen, news or not, because of peers
                      elsewhere; 0: never */
     double crowd; /* this host's ranks for each of its cores; above 1 they take turns */
     bool hasty;  /* for the next poll: the one before was a moment ago, and found nothing; the first

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-/* An attempt's number travels in a byte, and no attempts given are three: starts that end with
- * their worker or process, and tries behind an error. */
+/* The limit of attempts (starts that end with their worker or process) plus retries (after an
+ * error): a start's number travels in a byte, and attempts 0 means three. */
 #define RPI_STARTS_MOST 250
 
 static inline bool rpi_starts_fit(int64_t attempts, int64_t retries)
@@ -20,7 +20,7 @@ static inline bool rpi_starts_fit(int64_t attempts, int64_t retries)
            retries <= RPI_STARTS_MOST - attempts;
 }
 
-/* A time limit above 0 as it travels, in nanoseconds: 0 would be none. */
+/* A time limit above 0 as it travels, in nanoseconds: 0 would mean no limit. */
 static inline uint64_t rpi_limit_ns(double seconds)
 {
     if (!(seconds < 1e9))
@@ -224,7 +224,7 @@ void rpi_failure_put(uint8_t *to, rp_status status, int code, const char *messag
 RP_MUST_USE rp_status rpi_failure_get(const uint8_t *from, size_t size, rp_status *status,
                                       int *code, char *message);
 
-/* ---- the failures behind a chunk's results */
+/* ---- the failures after a chunk's results */
 struct rpi_item_failure {
     uint32_t item; /* in the chunk */
     rp_status status;
@@ -234,7 +234,7 @@ struct rpi_item_failure {
 };
 uint32_t rpi_item_failure_size(uint32_t message_length);
 void rpi_item_failure_put(uint8_t *to, const struct rpi_item_failure *failure);
-/* Reads the failure at *at and moves *at behind it. */
+/* Reads the failure at *at and moves *at past it. */
 RP_MUST_USE rp_status rpi_item_failure_get(const uint8_t **at, const uint8_t *end,
                                            struct rpi_item_failure *failure);
 

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define COMMIT_EVERY 0.4           /* seconds: the rest of half a second is the disk's */
-#define MOST_BEHIND  (64ULL << 20) /* bytes: more are not taken before some are written */
+#define COMMIT_EVERY   0.4           /* seconds: the rest of half a second is the disk's */
+#define MOST_UNWRITTEN (64ULL << 20) /* bytes: more are not taken before some are written */
 
 /* An outcome on its way into the ledger. */
 struct record {
@@ -34,7 +34,7 @@ struct rpi_journal {
     pthread_mutex_t lock;           /* guards these */
     struct record *waiting, **tail; /* to be written */
     struct record *spent;           /* to be freed, by the pool's threads */
-    uint64_t behind;                /* bytes in waiting */
+    uint64_t unwritten;             /* bytes in waiting */
     uint64_t put, written;          /* outcomes so far */
     double since;                   /* when the oldest that is not committed came */
     bool write, commit;             /* wanted now */
@@ -134,7 +134,7 @@ static struct record *take_waiting(struct rpi_journal *journal)
     struct record *first = journal->waiting;
     journal->waiting = NULL;
     journal->tail = &journal->waiting;
-    journal->behind = 0;
+    journal->unwritten = 0;
     journal->write = false;
     return first;
 }
@@ -398,7 +398,8 @@ static struct record *make_record(const struct rpi_journal *journal,
 /* The lock is held. */
 static void wait_for_room(struct rpi_journal *journal, uint64_t size)
 {
-    while (journal->behind > 0 && journal->behind + size > MOST_BEHIND && !journal->failed) {
+    while (journal->unwritten > 0 && journal->unwritten + size > MOST_UNWRITTEN &&
+           !journal->failed) {
         journal->write = true;
         rpi_wakeup_wake(&journal->nap);
         (void)pthread_cond_wait(&journal->moved, &journal->lock);
@@ -416,7 +417,7 @@ static uint64_t append(struct rpi_journal *journal, struct record *record)
         journal->since = rpi_now();
     *journal->tail = record;
     journal->tail = &record->next;
-    journal->behind += size;
+    journal->unwritten += size;
     journal->commit = journal->commit || journal->sync;
     uint64_t number = ++journal->put;
     (void)pthread_mutex_unlock(&journal->lock);

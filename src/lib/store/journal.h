@@ -37,8 +37,8 @@ RP_MUST_USE rp_status rpi_journal_find(struct rpi_journal *journal,
                                        size_t *size);
 
 /* Takes a copy of an outcome; title->function is borrowed for the journal's life.  *number: it is
- * committed, or given up, when rpi_journal_passed has come so far.  Waits for the disk where very
- * much is behind.  RP_ERR_NOMEM: nothing changed. */
+ * committed, or given up, once rpi_journal_passed has reached it.  Waits for the disk while very
+ * much is unwritten.  RP_ERR_NOMEM: nothing changed. */
 RP_MUST_USE rp_status rpi_journal_put(struct rpi_journal *journal,
                                       const struct rpi_journal_db_title *title,
                                       const rp_bytes *result, uint64_t *number);

@@ -11,11 +11,13 @@
  *
  * Only outcomes of RP_OK are in it.  It is in WAL mode, synchronous = FULL, and locked by its one
  * user from open to close, so there is no -shm file.  What a death leaves, and what the next open
- * makes of it: while the file is made:     an empty database, maybe with a -journal file: taken for
- * a new one before a commit:            the last commit; what came later is in the -wal file
- * without a commit mark, and is ignored after a commit:             everything, in the file and its
- * -wal file, which belong together: copy or move both while a checkpoint copies the -wal file into
- * the file: everything, for the -wal file is still whole after the close:            the file alone
+ * makes of it:
+ *   while the file is made  an empty database, maybe with a -journal file: taken for a new one
+ *   before a commit         the last commit; the -wal file has later outcomes without a commit
+ *                           mark, which are ignored
+ *   after a commit          everything, in the file and its -wal file: copy or move both
+ *   during a checkpoint     everything: the -wal file, copied into the file, is still whole
+ *   after the close         the file alone
  * A page that a disk has damaged shows at open (the index), or by its seal when the outcome is
  * looked up: it is run again.
  *

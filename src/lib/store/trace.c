@@ -12,7 +12,7 @@
 
 #define BUFFER       65536 /* bytes */
 #define LINE         4096  /* more than an event, or a name with that of its host, takes */
-#define TOGETHER     4096  /* results that are laid behind one another */
+#define TOGETHER     4096  /* results that are drawn in a row */
 #define LONGEST_TEXT 300
 #define FLUSH        1.0  /* seconds that an event may wait for the file */
 #define COUNT_STEP   1e-3 /* seconds between two counts */

@@ -7,9 +7,9 @@
  *   "C"  tasks queued and sent, every millisecond at the most
  *   "i"  what became of a worker, and the pool's end
  *
- * Times are rank 0's, from the pool's opening.  When a task began nobody has said: the tasks whose
- * results came in one message are laid behind one another, by the times that they ran, so that the
- * last of them ends when the message was read, or begins where the one before it ended.  Very short
+ * Times are rank 0's, from the pool's opening.  No message says when a task began: the tasks whose
+ * results came in one message are drawn in a row, each as long as it ran.  The row ends when the
+ * message was read, but does not begin before the end of the worker's row before it.  Very short
  * tasks have their batch's mean time.
  *
  * One thread at a time: the pool's lock sees to that. */

@@ -12,7 +12,7 @@ struct rpi_attempt {
     struct rpi_link link;            /* in its bucket */
     uint64_t id;                     /* of the future */
     uint32_t times;                  /* starts that were given up */
-    uint32_t piece;                  /* of a map's chunk: so many of its items go at once now */
+    uint32_t piece;                  /* of a map's chunk: how many of its items now go at once */
     int workers[RPI_ATTEMPT_PLACES]; /* the first that they were given up at */
 };
 
@@ -30,7 +30,7 @@ struct rpi_attempt *rpi_attempts_find(const struct rpi_attempts *losses, uint64_
 /* Its record, made at the first call with nothing in it; NULL: no memory. */
 struct rpi_attempt *rpi_attempts_of(struct rpi_attempts *losses, uint64_t id);
 void rpi_attempt_note(struct rpi_attempt *loss, int worker);
-/* All of them in some order: the one behind `loss` (NULL: the first), or NULL. */
+/* Walks all of them in some order: the one after `loss` (NULL: the first), or NULL. */
 const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *losses,
                                             const struct rpi_attempt *loss);
 /* Whether it was in there. */

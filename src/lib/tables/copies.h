@@ -1,6 +1,6 @@
-/* Tasks at a worker that nobody waits for there: they were started again elsewhere while it was
- * silent, or are settled already.  Their results, when they come after all, are known by this, and
- * give the worker its credit back. */
+/* Tasks that are no longer awaited at a worker: they were started again elsewhere while it was
+ * silent, or are settled already.  A result that comes after all is recognised by this, and gives
+ * the worker its credit back. */
 #ifndef RPI_COPIES_H
 #define RPI_COPIES_H
 

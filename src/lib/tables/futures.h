@@ -12,7 +12,7 @@
 #define RPI_NO_SLOT      UINT32_MAX
 
 enum rpi_future_flag {
-    RPI_FUTURE_RELEASED = 1,  /* nobody holds the id: freed when settled */
+    RPI_FUTURE_RELEASED = 1,  /* the application does not hold the id: freed when settled */
     RPI_FUTURE_BUFFER = 2,    /* done: data is an rpi_buffer */
     RPI_FUTURE_SPAWNED = 4,   /* by a task */
     RPI_FUTURE_CHUNK = 8,     /* of a map; known to no application */

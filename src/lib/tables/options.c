@@ -6,7 +6,7 @@
 
 struct rpi_interned {
     struct rpi_options options;
-    uint32_t held; /* by so many tasks; 0: free */
+    uint32_t held; /* number of tasks; 0: free */
     uint32_t next; /* free one; 0: none */
 };
 

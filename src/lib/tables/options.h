@@ -20,7 +20,7 @@ struct rpi_options {
     int32_t worker;                       /* wanted; 0: any */
     bool hard;                            /* and no other */
     struct rpi_deps_dependent *dependent; /* what it comes after, or NULL */
-    struct rpi_keyed *keyed;              /* what the journal is to know of it, or NULL */
+    struct rpi_keyed *keyed;              /* what the journal must know of it, or NULL */
     struct rpi_completions *outbox;       /* of the stream that its outcome goes to */
     uint64_t epoch; /* of its submission (shared_versions.h); 0: nothing was shared */
 };
@@ -42,7 +42,7 @@ RP_MUST_USE rp_status rpi_options_intern(struct rpi_option_table *table,
 /* Once more; not 0. */
 void rpi_options_hold(struct rpi_option_table *table, uint32_t number);
 bool rpi_options_are_default(const struct rpi_options *options);
-/* One task's are to be the same but for the priority: *number is theirs afterwards.  RP_ERR_NOMEM:
+/* Changes the priority of one task's options; *number is then the new options'.  RP_ERR_NOMEM:
  * nothing changed. */
 RP_MUST_USE rp_status rpi_options_raise(struct rpi_option_table *table, uint32_t *number,
                                         int32_t priority);

@@ -8,14 +8,14 @@
  * short enough to balance. */
 #define SLICE  100e-6
 #define MOMENT 20e-6 /* seconds of work that rank 0 takes at once */
-#define WORTH  3.0   /* round trips of work behind the running task */
+#define WORTH  3.0   /* round trips of work left: a recall pays above this */
 #define MOVE   1e-6  /* seconds: what handing one task back and out again costs, with a margin */
 #define LONG   10.0  /* round trips: longer tasks go alone */
 /* round trips: longer tasks are not prefetched at all; the worker idles for 2 % of the time at the
  * most */
 #define APART 50.0
 
-/* Long tasks go one by one, so that none waits behind another while a worker is free. */
+/* Long tasks go one by one, so that no task waits for another while a worker is free. */
 static struct rpi_grant one_by_one(const struct rpi_view *view)
 {
     struct rpi_grant one = { .tasks = 1, .seconds = DBL_MAX }, none = { 0 };
@@ -38,9 +38,9 @@ struct rpi_grant rpi_policy_grant_here(double mean)
     return (struct rpi_grant){ .tasks = tasks_in(MOMENT, mean), .seconds = MOMENT };
 }
 
-/* What has outlasted its time hides a long task, and the others wait behind that.  Else it must
- * pay: the worker waits a round trip for its next task, and each task that moves costs rank 0 some
- * time. */
+/* An overdue worker has a long task, and its other tasks wait for that: it is asked.  Else a recall
+ * must pay: the worker waits a round trip for its next task, and each task that moves costs rank 0
+ * some time. */
 bool rpi_policy_recalls(const struct rpi_burden *burden, double *again)
 {
     double left = burden->due - burden->now, late = burden->due + burden->round_trip;

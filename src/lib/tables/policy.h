@@ -13,7 +13,7 @@ struct rpi_view {
     uint64_t queued;   /* tasks */
     uint32_t workers;
     bool fills;         /* what is queued fills a batch */
-    uint32_t in_flight; /* batches at the worker in question, who has the fewest */
+    uint32_t in_flight; /* batches at the worker in question, the one with the fewest */
 };
 
 struct rpi_grant {

@@ -43,7 +43,7 @@ int rpi_roster_least(const struct rpi_roster *roster)
     return 0;
 }
 
-/* Rank 0 stands in no ring: it is asked when nobody else has credit. */
+/* Rank 0 is in no ring: it is asked when no worker has credit. */
 static void place(struct rpi_roster *roster, struct rpi_seat *seat)
 {
     rpi_list_remove(&seat->link);
@@ -61,7 +61,7 @@ void rpi_roster_sent(struct rpi_roster *roster, int worker)
     struct rpi_seat *seat = &roster->seats[worker];
     roster->idle -= is_idle(roster, seat);
     seat->in_flight++;
-    seat->cancels = NULL; /* a cancel of one of these tasks must come behind them */
+    seat->cancels = NULL; /* a cancel of one of these tasks must come after them */
     place(roster, seat);
 }
 
@@ -75,7 +75,7 @@ void rpi_roster_done(struct rpi_roster *roster, int worker)
     place(roster, seat);
 }
 
-/* Who is not present is asked for nothing. */
+/* A worker that is not present is asked for nothing. */
 void rpi_roster_set(struct rpi_roster *roster, int worker, enum rpi_presence presence)
 {
     struct rpi_seat *seat = &roster->seats[worker];

@@ -1,6 +1,6 @@
 /* The workers and how many batches are in flight at each.  Workers with equally many stand in one
- * ring, so that the next one to serve is found without a look at the others.  Who may not be served
- * stands in none: one that is lost or suspect, and one with a task that goes alone. */
+ * ring, so that the next one to serve is found without a look at the others.  A worker that is lost
+ * or suspect, or has a task that goes alone, may not be served and is in no ring. */
 #ifndef RPI_ROSTER_H
 #define RPI_ROSTER_H
 
@@ -29,7 +29,7 @@ struct rpi_seat {
     double busy;        /* seconds its tasks ran */
     int64_t pid;
     struct rpi_link held;      /* children of tasks that run there */
-    struct rpi_link copies;    /* tasks there that nobody waits for any more (copies.h) */
+    struct rpi_link copies;    /* tasks that are no longer awaited there (copies.h) */
     struct rpi_link load;      /* in roster->loaded, or alone */
     struct rpi_batch *cancels; /* the message that the next cancel may share, or NULL */
     uint32_t movable;          /* tasks there that others may run */
@@ -85,7 +85,7 @@ static inline bool rpi_roster_deserted(const struct rpi_roster *roster)
 void rpi_roster_sent(struct rpi_roster *roster, int worker); /* one batch more */
 void rpi_roster_done(struct rpi_roster *roster, int worker); /* one less */
 
-/* So many tasks more that others may run, of so many seconds. */
+/* Adds `tasks` tasks that others may run, of `seconds` in all. */
 void rpi_roster_load(struct rpi_roster *roster, int worker, uint32_t tasks, double now,
                      double seconds);
 /* It is asked for them, and is not looked at again until it gets more. */

@@ -7,7 +7,7 @@
  *
  *   epoch      1     2     3     4     5
  *   "a"        [ version 1 )[ version 3     ...
- * "b"              [ version 2 )[4: gone) ... */
+ *   "b"              [ version 2 )[4: gone) ... */
 #ifndef RPI_SHARED_VERSIONS_H
 #define RPI_SHARED_VERSIONS_H
 
@@ -50,9 +50,9 @@ struct rpi_shared_versions {
     uint64_t current;     /* to which a task submitted now belongs; 0: nothing is shared, and tasks
                              carry nothing */
     struct rpi_link live; /* by number */
-    /* dead, but somebody has not been told, or its bytes are still being sent */
+    /* dead, but some worker has not been told, or its bytes are still being sent */
     struct rpi_link dying;
-    struct rpi_link dead; /* their segments are to be freed */
+    struct rpi_link dead; /* their segments must be freed */
     /* by number: those with unsettled tasks, and last of all the current one */
     struct rpi_epoch *epochs;
     uint32_t count, capacity;
@@ -62,7 +62,7 @@ struct rpi_shared_versions {
 
 void rpi_shared_versions_init(struct rpi_shared_versions *versions, const struct rpi_alloc *alloc,
                               int workers);
-/* Segments are not its own: rpi_shared_versions_end comes first, and who made them frees them. */
+/* Segments are not its own: rpi_shared_versions_end comes first, and their maker frees them. */
 void rpi_shared_versions_fini(struct rpi_shared_versions *versions);
 
 /* Begins an epoch in which `name` means this segment (taken over), or with size 0 nothing.

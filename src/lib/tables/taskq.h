@@ -1,8 +1,8 @@
 /* The ready queue: priority first, then longest cost, then order of submission.
  *
- * Tasks without rank (priority 0, cost 0: nearly all) stand one behind the other in blocks of bytes
- * that never move; the others are in a heap.  At priority 0 the heap goes first: what it holds
- * there is costly, or was queued before (it came back). */
+ * Tasks without rank (priority 0, cost 0: nearly all) are in a row in blocks of bytes that never
+ * move; the others are in a heap.  At priority 0 the heap goes first: its tasks are costly, or were
+ * queued before (they came back). */
 #ifndef RPI_TASKQ_H
 #define RPI_TASKQ_H
 
@@ -118,7 +118,7 @@ static inline void rpi_taskq_push_short(struct rpi_taskq *queue, uint64_t id, ui
 
 /* The first entry; its data is valid until rpi_taskq_pop.  false: none. */
 bool rpi_taskq_peek(struct rpi_taskq *queue, struct rpi_entry *entry);
-/* Where what rpi_taskq_peek gave stands; its order only if it has a rank. */
+/* The rank of what rpi_taskq_peek gave; all 0 if it has none. */
 struct rpi_rank rpi_taskq_rank(const struct rpi_taskq *queue);
 /* Removes what rpi_taskq_peek gave; no push may come between. */
 void rpi_taskq_pop(struct rpi_taskq *queue);
@@ -131,11 +131,10 @@ RP_MUST_USE rp_status rpi_taskq_raise(struct rpi_taskq *queue, struct rpi_places
                                       const struct rpi_rank *rank);
 void rpi_places_fini(struct rpi_places *places);
 
-/* Where what rpi_taskq_peek gave, and the entries behind it, lie one after the other, so many
- * bytes in all: entries without flags are frames (msg.h) of a first attempt.  NULL: it stands by
- * itself. */
+/* The entry that rpi_taskq_peek gave and those after it in its block, *bytes in all: entries
+ * without flags are frames (msg.h) of a first attempt.  NULL: it is in the heap. */
 const uint8_t *rpi_taskq_run(const struct rpi_taskq *queue, uint32_t *bytes);
-/* Removes the first so many bytes of these, whole entries. */
+/* Removes the first `bytes` bytes of these, whole entries. */
 static inline void rpi_taskq_skip(struct rpi_taskq *queue, uint32_t bytes)
 {
     queue->at += bytes;

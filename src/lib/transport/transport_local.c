@@ -128,8 +128,8 @@ static void local_forget(struct rpi_transport *transport, int peer)
     end_of(transport)->forgotten = true;
 }
 
-/* Both ends are in one process: where one waits, the other is to be driven, or another thread is at
- * it. */
+/* Both ends are in one process: while one waits, the other must be driven, here or by another
+ * thread. */
 static bool local_doze(struct rpi_transport *transport)
 {
     (void)transport;

@@ -112,7 +112,7 @@ rp_status rpi_shared_fetch_receive(struct rpi_worker *worker,
     if (message->what == RPI_SHARE_DATA)
         return datum && datum->state == RPI_OFFERED
                    ? expect_bytes(worker, datum)
-                   : rpi_reader_bad("it brings shared data that nobody made room for");
+                   : rpi_reader_bad("it brings shared data that were not announced");
     if (datum && datum->state == RPI_OFFERED && message->what == RPI_SHARE_GONE)
         rpi_shared_cache_set(catalogue, datum, RPI_REFUSED);
     if (!datum || datum->state != RPI_ASKED)
@@ -134,7 +134,7 @@ void rpi_shared_fetch_arrived(struct rpi_worker *worker, struct rpi_shared_datum
     rpi_shared_cache_set(&worker->catalogue, datum, datum->dropped ? RPI_DROPPED : RPI_FILLED);
 }
 
-/* ---- what is to be done outside */
+/* ---- work for the caller */
 
 struct rpi_shared_datum *rpi_shared_fetch_work(struct rpi_worker *worker)
 {

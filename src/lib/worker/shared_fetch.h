@@ -1,5 +1,5 @@
-/* Shared data, the worker's half of the talk (msg.h).  Pure: what is to be mapped, made room for or
- * freed is left to be fetched. */
+/* Shared data, the worker's half of the protocol (msg.h).  Pure: it maps and frees nothing itself;
+ * the caller fetches such work. */
 #ifndef RPI_SHARED_FETCH_H
 #define RPI_SHARED_FETCH_H
 
@@ -20,9 +20,9 @@ RP_MUST_USE rp_status rpi_shared_fetch_receive(struct rpi_worker *worker,
 /* The bytes are there. */
 void rpi_shared_fetch_arrived(struct rpi_worker *worker, struct rpi_shared_datum *datum);
 
-/* The next one in a state with a * (shared_cache.h), or NULL.  What is to be done: SEEK: map it;
- * MAKE: make room for it, if there is none yet; FILLED: seal it; REFUSED and DROPPED: free it. Then
- * rpi_shared_fetch_worked. */
+/* The next one in a state with a * (shared_cache.h), or NULL.  The caller must, in SEEK: map it;
+ * MAKE: make room for it, unless there is some; FILLED: seal it; REFUSED and DROPPED: free it; then
+ * call rpi_shared_fetch_worked. */
 struct rpi_shared_datum *rpi_shared_fetch_work(struct rpi_worker *worker);
 /* It was done, or was not possible.  false: no memory for the message about it; the datum is work
  * as before. */

@@ -12,8 +12,8 @@ struct rpi_worker_config {
     struct rpi_alloc alloc;
     uint32_t batch_limit; /* bytes */
     uint32_t functions;   /* registered */
-    /* NULL, or: the running chunk is to end before its first item that has not begun; returns how
-     * many it has then */
+    /* NULL, or: ends the running chunk before its first item that has not begun; returns how many
+     * items it then has */
     uint32_t (*cut)(void *context);
     void *context;
 };
@@ -42,9 +42,9 @@ struct rpi_worker {
     /* what a message may mean of it; of a chunk the items that it has now */
     struct rpi_task running;
     bool busy;      /* `running` is */
-    uint16_t ahead; /* tasks behind it, or behind what ran, that have begun too: not to be cancelled
-                       or handed back */
-    atomic_bool cancel; /* it is to stop: rp_cancelled() asks */
+    uint16_t ahead; /* tasks after it, or after the last one, that have begun too: they cannot be
+                       cancelled or handed back */
+    atomic_bool cancel; /* it must stop: rp_cancelled() asks */
     bool stopping;      /* rank 0 said that nothing more will come */
     bool alone;         /* and that the pool has failed */
 };

@@ -76,8 +76,8 @@ static inline void rpi_worker_done_plain(struct rpi_worker *worker, const struct
     worker->busy = false;
 }
 
-/* Tasks of the same batch that come behind the one given last and could run whatever comes in
- * between: they may begin elsewhere, and are given by rpi_worker_next all the same. */
+/* Lists up to `most` tasks of the same batch, after the one given last, that need wait for nothing:
+ * they may begin elsewhere, and rpi_worker_next gives them all the same.  Returns their number. */
 uint32_t rpi_worker_follow(const struct rpi_worker *worker, struct rpi_task *tasks, uint32_t most);
 
 /* Whether the result has room; if not, rpi_worker_flush makes it. */
@@ -86,12 +86,12 @@ bool rpi_worker_fits(const struct rpi_worker *worker, const struct rpi_result *r
  * part of what rpi_worker_spent says of several tasks. */
 void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task,
                      const struct rpi_result *result, double ran);
-/* A child that the running task has spawned goes before its result: whether its frame fits, and the
- * putting of it.  Behind a flush rpi_worker_make_room looks for room; false: no memory. */
+/* A child that the running task has spawned goes before its result: whether its frame fits, and
+ * writing it.  After a flush rpi_worker_make_room makes room; false: no memory. */
 bool rpi_worker_fits_frame(const struct rpi_worker *worker, uint32_t size);
 void rpi_worker_put_frame(struct rpi_worker *worker, const uint8_t *frame, uint32_t size);
 bool rpi_worker_make_room(struct rpi_worker *worker);
-/* Tasks without a time of their own took so many seconds together. */
+/* The tasks without a time of their own took `seconds` together. */
 void rpi_worker_spent(struct rpi_worker *worker, double seconds);
 /* The results so far go out. */
 void rpi_worker_flush(struct rpi_worker *worker);

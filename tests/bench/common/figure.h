@@ -7,8 +7,8 @@
 
 #define BENCH_ROUNDS 5 /* that a median is taken of */
 
-/* Prints "bench NAME VALUE UNIT  PEER VALUE  ratio R": the medians of so many rounds of the figure,
- * of what it is compared with, and of their ratio in each round. */
+/* Prints "bench NAME VALUE UNIT  PEER VALUE  ratio R": the medians over `rounds` rounds of the
+ * figure, of its peer, and of their ratio. */
 void figure(const char *name, const char *unit, const double *values, const char *peer,
             const double *peers, int rounds);
 

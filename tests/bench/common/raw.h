@@ -6,7 +6,7 @@
 #include <mpi.h>
 #include <stddef.h>
 
-/* Each loop of messages of 8 bytes from here on is so many times shorter: for slower transports. */
+/* Makes later loops of 8-byte messages `times` times shorter, for slower transports. */
 void raw_shorten(int times);
 
 /* Seconds of one round trip of 8 bytes. */
@@ -19,8 +19,8 @@ double windowed_echo(MPI_Comm comm, int rank);
  * header and payload, and rank 0 stores each result in an array.  The best of two windows. */
 double framed_echo(MPI_Comm comm, int rank);
 
-/* How many messages of that size are under way in turn, 0 before the first and behind the last;
- * BANDWIDTH_MOST at the most. */
+/* The window, in messages of that size under way, to try after `window`; at most BANDWIDTH_MOST.
+ * 0 comes before the first and after the last. */
 #define BANDWIDTH_MOST 64
 int next_window(size_t size, int window);
 

@@ -1,5 +1,6 @@
-/* A task calls MPI_Abort, in Fortran: it alone fails.  Or a child that it forks calls MPI_Finalize:
- * that does nothing. aborts [fork | child] */
+/* A task calls MPI_Abort, in Fortran: it alone fails.  Or a child that it forks calls
+ * MPI_Finalize: that does nothing.
+ *   aborts [fork | child] */
 #include <rankpool.h>
 
 #include <stdio.h>

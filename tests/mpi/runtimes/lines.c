@@ -1,5 +1,6 @@
 /* Tasks with processes of their own print a line each in another language, after main has printed
- * one. lines [exit]    the last task leaves by exit() */
+ * one.
+ *   lines [exit]    the last task leaves by exit() */
 #include <rankpool.h>
 
 #include <stdlib.h>

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <time.h>
 
-/* On the application's communicator, and only when a pool cannot be opened: what nobody receives
- * would stay there, or come to a later communicator of the same number. */
+/* On the application's communicator, and only when a pool cannot be opened: a message that no rank
+ * receives would stay there, or reach a later communicator of the same number. */
 #define TAG_CAME     RPI_TAG_MOST
 #define TAG_GIVEN_UP (RPI_TAG_MOST - 1)
 #define FAREWELL     1.0 /* seconds for the last word of a rank */
@@ -76,8 +76,8 @@ static void send_farewell(const struct meeting *meeting)
     static struct farewell farewell; /* for ever: MPI may read it later */
     double when = realtime();
     farewell = (struct farewell){ .waited = when - meeting->began, .when = when };
-    int first = meeting->rank == 0 ? 1 : 0, behind = meeting->rank == 0 ? meeting->size : 1;
-    for (int rank = first; rank < behind; rank++) {
+    int first = meeting->rank == 0 ? 1 : 0, end = meeting->rank == 0 ? meeting->size : 1;
+    for (int rank = first; rank < end; rank++) {
         MPI_Request request;
         if (meeting->gone && meeting->gone[rank])
             continue;

@@ -16,8 +16,8 @@ struct rpi_mpi_recv_ring {
     uint8_t *bytes; /* RPI_MPI_RECV_RING times RPI_BATCH_MAX */
     MPI_Request requests[RPI_MPI_RECV_RING];
     unsigned head;
-    unsigned unposted; /* so many before the head: posted again when nothing has come, for that is
-                          not in a message's way */
+    unsigned unposted; /* number of places before the head: posted again when nothing has come, so
+                          that no message has to wait for it */
     bool held;         /* the head's batch is here */
     int size, source;  /* while it is */
 };
@@ -37,7 +37,7 @@ int rpi_mpi_recv_ring_look(struct rpi_mpi_recv_ring *ring);
 const void *rpi_mpi_recv_ring_batch(const struct rpi_mpi_recv_ring *ring);
 /* The head's batch is done with. */
 RP_MUST_USE rp_status rpi_mpi_recv_ring_pop(struct rpi_mpi_recv_ring *ring);
-/* Nothing has come, or a look has failed for the end of a process: what is missing is posted. */
+/* Posts what is missing: nothing has come, or a look has failed because a process ended. */
 RP_MUST_USE rp_status rpi_mpi_recv_ring_fill(struct rpi_mpi_recv_ring *ring);
 
 /* What has come of a request that is over: MPI's code for it, or RPI_MPI_CANCELLED.  Only where

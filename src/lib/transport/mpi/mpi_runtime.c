@@ -24,7 +24,7 @@ static bool inherited;       /* MPI was initialised in the process that forked t
 static atomic_bool bereft;   /* a worker was lost in this process: as `ours` */
 static atomic_bool stopping; /* rpi_mpi_stop is under way */
 
-/* ---- beginning and end, on a thread that may be left behind */
+/* ---- beginning and end, on a thread that may be abandoned */
 
 /* Of the process, as MPI is: a thread that does not come back goes on in it. */
 static struct {
@@ -113,7 +113,7 @@ static void stop_mpi(double timeout)
         (void)pthread_detach(thread);
 }
 
-/* ---- what it is to this process */
+/* ---- MPI's state in this process */
 
 bool rpi_mpi_runtime_active(void)
 {

@@ -1,5 +1,5 @@
-/* MPI's life in this process: initialised by rankpool only if nobody else did, and then finalised
- * once, at exit. */
+/* MPI's life in this process: rankpool initialises it only if the application has not, and then
+ * finalises it once, at exit. */
 #ifndef RPI_MPI_RUNTIME_H
 #define RPI_MPI_RUNTIME_H
 

@@ -24,7 +24,7 @@
 
 struct command {
     char program[PATH_MAX];
-    char *text;       /* the words, one behind the other, each with its zero */
+    char *text;       /* the words in a row, each with its zero */
     char **arguments; /* without the program's name; NULL at the end */
 };
 
@@ -93,10 +93,10 @@ static rp_status read_command(struct command *command, const struct rpi_alloc *a
 
 /* ---- spawning */
 
-/* A spawn under way.  MPI_Comm_spawn returns when every worker has initialised MPI, and not at all
- * where one has ended before.  So a thread of its own waits for that, and is left behind when the
- * time is over.  The caller is in no MPI call meanwhile: but for MPI's word, which wants the main
- * thread below MPI_THREAD_SERIALIZED, one thread at a time is all that any level needs. */
+/* A spawn under way.  MPI_Comm_spawn returns when every worker has initialised MPI, and never if
+ * one has ended before.  So a separate thread waits for it, and is abandoned when the time is over.
+ * The caller makes no MPI call meanwhile: one thread at a time is all that any thread level really
+ * needs, though below MPI_THREAD_SERIALIZED the standard wants the main thread. */
 struct spawn {
     struct command command;
     MPI_Comm self, ranks;
@@ -220,8 +220,8 @@ static rp_status refused(enum rpi_mpi_spawn_why why, int code, int count)
         text, count + 1, rpi_advice(RPI_ADVICE_SPAWN));
 }
 
-/* A spawned process that was not told so by us: were it a worker of ours, in an MPI that does not
- * pass the environment on, it would spawn workers that spawn workers. */
+/* A spawned process without our token may be a worker of ours, under an MPI that does not pass the
+ * environment on: it would spawn workers that spawn workers. */
 static rp_status refuse_grandchildren(int count)
 {
     MPI_Comm parent = MPI_COMM_NULL;

@@ -16,7 +16,7 @@
 #define COMPONENT "mca_btl_tcp"
 
 static int quiet =
-    -1; /* the end of a pipe that nobody writes into: never readable, and never writable */
+    -1; /* the read end of a pipe that is never written to: never readable or writable */
 
 static bool is_end(ssize_t size)
 {

@@ -24,13 +24,13 @@ enum tag {
 #define FRAGMENT (1 << 30) /* bytes of a large payload in one message: MPI-3.1 counts are int */
 /* seconds for the last messages of a rank that ends without the others */
 #define PARTING 1.0
-/* seconds without a message, behind which nothing more comes from a rank that has ended */
+/* seconds after a rank's end: if a poll then brings nothing, nothing more comes from it */
 #define LATE   2e-3
-#define LATEST 50e-3 /* seconds behind which nothing more is taken from it */
-/* seconds, and twice a host's timeout, in which the end is heard of that has made a receive fail */
+#define LATEST 50e-3 /* seconds after a rank's end: then nothing more is taken from it */
+/* seconds, plus twice a host's timeout: by then the end that made a receive fail is noticed */
 #define DOUBT  10.0
-#define MISSED 20 /* seconds, and a host's timeout: a peer's batch comes within them */
-/* bytes a second: rank 0 receives large messages at least so fast, all peers' together */
+#define MISSED 20 /* seconds, plus a host's timeout: a peer's batch comes within them */
+/* bytes a second: rank 0 receives large messages at least this fast, all peers' together */
 #define SLOW   1e6
 #define ANYONE (-1)                               /* instead of a peer's number: it may be any */
 #define LOOK   ((uint64_t)RPI_TICKS_US * 1000)    /* between two looks at the side channel */
@@ -43,7 +43,7 @@ struct operation {
     size_t due;  /* bytes to be received */
     int peer;
     bool receive;
-    bool odd;      /* a fragment was longer than it was to be */
+    bool odd;      /* a fragment was longer than expected */
     unsigned look; /* the last one that missed it, and how many have */
     int missed;
     struct rpi_link untaken;
@@ -352,7 +352,7 @@ static bool is_there(struct mpi *mpi, int number)
     return !peer->silent;
 }
 
-/* Rings who may sleep. */
+/* Rings the peer if it may sleep. */
 static void ring(struct mpi *mpi, int number, bool anew)
 {
     if (has_channel(mpi))
@@ -390,7 +390,7 @@ static rp_status make_room(struct mpi *mpi, size_t more)
     return RP_OK;
 }
 
-/* The memory that the next operation takes, of so many fragments.  RP_ERR_NOMEM: nothing
+/* Reserves the memory of an operation with `fragments` fragments.  RP_ERR_NOMEM: nothing
  * changed. */
 static rp_status provide(struct mpi *mpi, size_t fragments)
 {
@@ -399,7 +399,7 @@ static rp_status provide(struct mpi *mpi, size_t fragments)
     return mpi->spare ? make_room(mpi, fragments) : rpi_no_memory("messages");
 }
 
-/* Behind provide(). */
+/* After provide(). */
 static struct operation *begin(struct mpi *mpi, int peer, size_t fragments, void *cookie,
                                bool receive)
 {
@@ -457,7 +457,7 @@ static int fragment_size(size_t size, size_t i)
     return left < FRAGMENT ? (int)left : FRAGMENT;
 }
 
-/* Behind so many fragments a call has failed. */
+/* A call has failed after `fragments` fragments. */
 static rp_status cut_short(struct mpi *mpi, struct operation *operation, size_t fragments,
                            const char *call, int code, bool *done)
 {
@@ -579,7 +579,7 @@ static void step(struct mpi *mpi, const struct rpi_events *events, struct operat
 {
     if (--operation->left)
         return;
-    if (has_ended(mpi, operation)) /* in the moment, by a handler: nobody waits for it */
+    if (has_ended(mpi, operation)) /* just now, by a handler: it is no longer awaited */
         ;
     else if (!operation->receive) {
         ring(mpi, operation->peer, true); /* only now it is on its way */
@@ -606,7 +606,7 @@ static void count_received(struct operation *operation, MPI_Status *status, int 
     operation->due -= operation->odd ? 0 : (size_t)size;
 }
 
-/* Each once; a handler may add more behind them. */
+/* Each once; a handler may append more. */
 static void offer_untaken(struct mpi *mpi, const struct rpi_events *events)
 {
     struct rpi_link *last = mpi->untaken.previous, *link = NULL;
@@ -624,7 +624,7 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     offer_untaken(mpi, events);
     if (!mpi->pending)
         return RP_OK;
-    int before = mpi->pending; /* handlers may add more behind these */
+    int before = mpi->pending; /* handlers may append more */
     int code = MPI_Testsome(before, mpi->requests, &count, mpi->completed, mpi->statuses);
     bool single = code == MPI_ERR_IN_STATUS ||
                   rpi_mpi_ulfm_is_end(code); /* each has a code of its own */
