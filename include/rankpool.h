@@ -184,7 +184,7 @@ typedef struct rp_config { /* rank 0's applies, but for finalizer, log, alloc: s
     uint64_t seed;            /* where rp_seed begins */
     /* failure (and cancel_grace, of isolation) */
     double open_timeout;      /* seconds for every rank to come, and to answer; default 60 */
-    double lost_after;        /* seconds of silence until a worker is suspect; default: never */
+    double lost_after;        /* seconds of silence until a worker is lost; default: never */
     double host_timeout;      /* seconds without an answer until a host is lost; default 3 */
     double cancel_grace;      /* RP_FORK: seconds from a cancel to SIGKILL; default 1 */
     int respawn;              /* lost workers that are replaced, at most; default 0 */

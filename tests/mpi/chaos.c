@@ -502,7 +502,7 @@ static rp_status open_chaos(void)
 {
     rp_config config = RP_CONFIG_INIT;
     config.isolation = plan.fork ? RP_FORK : RP_INLINE;
-    config.lost_after = plan.stop || plan.deaf ? 0.5 : 0;
+    config.lost_after = plan.deaf ? 0.5 : plan.stop ? 10 : 0;
     char journal[4096];
     (void)snprintf(journal, sizeof journal, "%s.journal", plan.starts);
     config.journal = plan.journal ? journal : NULL;

@@ -45,19 +45,18 @@ trouble "tasks that may start once" 3 once "$TMP/starts" -- \
     "^outcome: .*task once \(number [0-9]+\) was lost on worker 1 \(.*the task may have been running, and options.attempts = 1 allows no start more" \
     "is lost: .* of the tasks it had 0 start again and [1-4] end as lost"
 trouble "a task that ends its worker each time" 5 poison -- \
-    "^outcome: .*task kills \(number 100\) was lost on worker [0-9]+ \(.*started 2 times, and each time its worker was lost or silent: before that worker [0-9].* RP_FORK .* options.attempts allows more starts"
+    "^outcome: .*task kills \(number 100\) was lost on worker [0-9]+ \(.*started 2 times, and each time its worker was lost: before that worker [0-9].* RP_FORK .* options.attempts allows more starts"
 trouble "an item that ends its worker each time" 6 item -- '^outcome: item 37 of a map of kills .*lost on worker'
 trouble "a task that crashes" 3 crash -- "^outcome: .*task crashes .* on worker [0-9]+ \(.*pid [0-9]+.*SIGABRT.*the last words"
 trouble "no worker is left" 3 none -- \
     "^outcome: rp_wait: the pool cannot go on: no worker is left; $who was the last\..*run the program again, with config.journal"
-trouble "a worker is stopped for 5 s" 3 hung -- \
-    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) was not heard of for 1 s: .*; [1-9][0-9]* of its tasks start again elsewhere; it is taken in again when it is heard of, and given up after 10 s" \
-    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is heard of again and gets tasks again"
-trouble "a worker is stopped for too long" 3 hopeless -- \
-    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is given up, .*: it was not heard of for 3 s, ten times lost_after; of the tasks it had 0 start again and 1 end as lost; workers left: 1" \
+trouble "a worker is stopped for less than lost_after" 3 paused --
+silent='it was not heard of for 0.3 s \(config.lost_after\), stopped, hung or cut off'
+trouble "a worker is stopped for longer" 3 hung -- \
+    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is given up, .*: $silent; of the tasks it had .* 1 end as lost; workers left: 1" \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\): rank 0 has ended without a word, or cannot be reached: this worker ends"
 trouble "a worker is silent at the end" 3 left -- \
-    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is silent at the pool's end: it is left behind"
+    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is given up, .*: $silent;"
 
 forged() # NAME WAY PATTERN
 {

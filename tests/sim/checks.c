@@ -1,6 +1,5 @@
 /* What must hold after every step, whatever the engines do inside. */
 #include "checks_map.h"
-#include "tables/copies.h"
 #include "master/deps.h"
 #include "inside.h"
 #include "master/settle.h"
@@ -241,9 +240,8 @@ static void check_futures(struct sim *sim)
 static bool is_out(const struct sim *sim, int worker, uint64_t id, uint8_t attempt)
 {
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, id);
-    return (future && future->state == RP_SENT && future->attempts == attempt &&
-            sim->master.batches.table[future->pending.batch]->peer == worker) ||
-           rpi_copies_has(&sim->master.roster, worker, id, attempt);
+    return future && future->state == RP_SENT && future->attempts == attempt &&
+           sim->master.batches.table[future->pending.batch]->peer == worker;
 }
 
 static bool has_landed(const struct sim *sim, int worker, struct flight *flight)
@@ -432,8 +430,6 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
     if (sim->workers[batch->peer].told)
         model_fail(&sim->model, "worker %d was told to stop, and gets a batch of tasks",
                    batch->peer);
-    if (to->suspect)
-        model_fail(&sim->model, "worker %d is silent, and gets tasks", batch->peer);
     struct flight *flight = new_flight(sim, batch->peer, reader.left);
     bool shared = reader.left > 1 || to->flight_count > 1,
          alone = to->flight_count > 1 && to->flights[0].solo;
@@ -466,8 +462,8 @@ struct waiting {
     int starving; /* a worker that has nothing, though tasks of its own are queued; or 0 */
 };
 
-/* Items of a map that wait as chunks: they were handed out, and their worker was lost, silent, or
- * gave them back. */
+/* Items of a map that wait as chunks: they were handed out, and their worker was lost, or gave
+ * them back. */
 static uint64_t items_again(const struct sim *sim, const struct rpi_future *map)
 {
     uint64_t items = 0;
@@ -494,8 +490,7 @@ static struct waiting look_at_queue(struct sim *sim)
             continue;
         if (task->options.hard) {
             waiting.own++;
-            if (sim->master.roster.seats[task->options.worker].in_flight == 0 &&
-                sim->master.roster.seats[task->options.worker].presence != RPI_SUSPECT)
+            if (sim->master.roster.seats[task->options.worker].in_flight == 0)
                 waiting.starving = task->options.worker;
             continue;
         }
@@ -518,7 +513,7 @@ static uint32_t depth_due(const struct sim *sim, const struct waiting *waiting)
 {
     const struct rpi_master *master = &sim->master;
     double mean = master->times[sim->model.tasks[waiting->head]->function].mean;
-    bool enough = waiting->tasks > (uint64_t)master->roster.present;
+    bool enough = waiting->tasks > (uint64_t)(master->roster.workers - master->roster.lost);
     bool fills = waiting->bytes + waiting->tasks * RPI_FRAME_HEADER >= sim->plan.batch_limit;
     if (waiting->unsure || master->losses.count || mean < 0 || mean > APART * master->round_trip)
         return 1;
@@ -595,7 +590,7 @@ static void check_counts(struct sim *sim)
         ours.retried += task->handed > 1 ? task->handed - 1 : 0;
         detached_fails += task->detached && status != RP_OK && status != RP_ERR_CANCELLED;
     }
-    if (sim->report->lost || sim->report->silent) {
+    if (sim->report->lost) {
         if (counts->submitted != ours.submitted ||
             counts->done + counts->failed + counts->cancelled != ours.submitted)
             model_fail(&sim->model,

@@ -1,5 +1,6 @@
-/* Workers that die, with their host or alone, and ones that fall silent and come back; and what the
- * model makes of it: which tasks were given up, and with what right some settle there and then. */
+/* Workers that die, with their host or alone, and ones that fall silent: they come back in time, or
+ * rank 0 gives them up.  And what the model makes of it: which tasks were given up, and with what
+ * right some settle there and then. */
 #include "inside.h"
 #include "master/ready.h"
 #include "master/settle.h"
@@ -10,7 +11,7 @@
 #define HOST      3     /* workers on one */
 #define LATER     40e-6 /* seconds until memory is asked for again */
 
-/* A task at a worker before the engine hears that it is lost, or silent. */
+/* A task at a worker before the engine hears that it is lost. */
 struct given {
     uint64_t id, number, first;
     uint32_t items;
@@ -35,21 +36,26 @@ static int living(const struct sim *sim)
     return count;
 }
 
-bool faults_kill(struct sim *sim, int worker)
+/* What is on its way comes until `cut`; at `reported`, later than that, rank 0 hears of its end. */
+static bool die(struct sim *sim, int worker, double cut, double reported)
 {
     struct sim_worker *self = &sim->workers[worker];
     if (self->dead || sim->stopping || living(sim) < 2)
         return false;
     self->dead = true;
+    self->cut = cut;
     work_abandon(self);
-    /* What is on its way comes until then, and after that it is reported. */
-    self->cut = sim->now + (chance_is(&sim->chance, 0.4)
-                                ? 0
-                                : chance_exponential(&sim->chance, 5 * sim->plan.latency));
-    later(sim, SIM_LOST, worker,
-          self->cut + chance_exponential(&sim->chance, 20 * sim->plan.latency));
+    later(sim, SIM_LOST, worker, reported);
     sim->report->lost++;
     return true;
+}
+
+bool faults_kill(struct sim *sim, int worker)
+{
+    double latency = sim->plan.latency, cut = sim->now;
+    if (!chance_is(&sim->chance, 0.4))
+        cut += chance_exponential(&sim->chance, 5 * latency);
+    return die(sim, worker, cut, cut + chance_exponential(&sim->chance, 20 * latency));
 }
 
 /* Words that name nothing, or another task that the worker may have. */
@@ -92,9 +98,9 @@ static void fall_silent(struct sim *sim, int worker)
     if (self->busy_until < until)
         self->busy_until = until;
     self->looks_at = self->busy_until;
-    later(sim, SIM_SUSPECT, worker, sim->now + (until - sim->now) * chance_unit(&sim->chance));
-    later(sim, SIM_BACK, worker,
-          self->busy_until + chance_exponential(&sim->chance, 5 * sim->plan.latency));
+    if (chance_is(&sim->chance, 0.5))
+        later(sim, SIM_SILENT, worker, sim->now + (until - sim->now) * chance_unit(&sim->chance));
+    later(sim, SIM_BACK, worker, self->busy_until);
     sim->report->silent++;
 }
 
@@ -258,16 +264,14 @@ static void task_given_up(struct sim *sim, const struct given *given, const stru
     check_end_there(sim, task, given->number, task->given_up);
 }
 
-static rp_status tell(struct sim *sim, int worker, bool lost)
+static rp_status tell(struct sim *sim, int worker)
 {
     uint32_t count;
     struct given *given = look(sim, worker, &count);
-    const struct rpi_death words = lost ? sim->workers[worker].words
-                                        : (struct rpi_death){ .way = RPI_WAY_NONE };
+    const struct rpi_death words = sim->workers[worker].words;
     if (words.way != RPI_WAY_NONE)
         rpi_master_died(&sim->master, worker, &words);
-    rp_status status = lost ? rpi_master_lost(&sim->master, worker, sim->now)
-                            : rpi_master_suspect(&sim->master, worker, sim->now);
+    rp_status status = rpi_master_lost(&sim->master, worker, sim->now);
     for (uint32_t i = 0; i < count && !sim->model.violation[0]; i++) {
         bool named = given[i].is_chunk && is_named(&given[i], &words),
              there = is_there(sim, worker, &given[i]);
@@ -286,15 +290,6 @@ static rp_status tell(struct sim *sim, int worker, bool lost)
     }
     free(given);
     return status;
-}
-
-void faults_heard(struct sim *sim, int worker)
-{
-    struct sim_worker *self = &sim->workers[worker];
-    if (!self->suspect || self->gone)
-        return;
-    self->suspect = false;
-    rpi_master_back(&sim->master, worker, sim->now);
 }
 
 /* ---- faults on purpose: what a wrong engine would do */
@@ -367,37 +362,36 @@ static void on_lost(struct sim *sim, int worker)
               sim->now + chance_exponential(&sim->chance, 100 * sim->plan.latency));
 }
 
+static void lose(struct sim *sim, int worker)
+{
+    struct sim_worker *self = &sim->workers[worker];
+    if (sim->now < self->held_until) { /* what was refused without memory comes first */
+        later(sim, SIM_LOST, worker, self->held_until + LATER);
+        return;
+    }
+    bool again = self->gone;
+    self->gone = true;
+    if (!again && sim_fault_now(sim, SIM_MISS_LOSS))
+        return;
+    if (tell(sim, worker) == RP_ERR_NOMEM)
+        later(sim, SIM_LOST, worker, sim->now + LATER);
+    else
+        on_lost(sim, worker);
+    spoil(sim);
+}
+
 bool faults_event(struct sim *sim, const struct sim_event *event)
 {
     struct sim_worker *self = &sim->workers[event->worker];
-    bool lost = event->kind == SIM_LOST;
-    if (event->kind == SIM_BACK) {
+    if (event->kind == SIM_LOST)
+        lose(sim, event->worker);
+    else if (event->kind == SIM_SILENT && self->silent) /* for too long: rank 0 gives it up */
+        (void)die(sim, event->worker, sim->now, sim->now);
+    else if (event->kind == SIM_BACK)
         self->silent = false;
-        faults_heard(sim, event->worker);
-        return true;
-    }
-    if (event->kind == SIM_REPLACED) {
+    else if (event->kind == SIM_REPLACED)
         replace(sim, event->worker);
-        return true;
-    }
-    if (event->kind != SIM_SUSPECT && !lost)
-        return false;
-    if (lost && sim->now < self->held_until) { /* messages that found no memory come first */
-        later(sim, SIM_LOST, event->worker, self->held_until + LATER);
-        return true;
-    }
-    if (lost && !self->gone && sim_fault_now(sim, SIM_MISS_LOSS)) {
-        self->gone = true;
-        return true;
-    }
-    if (!lost && (!self->silent || self->dead))
-        return true;
-    self->gone = self->gone || lost;
-    self->suspect = !lost;
-    if (tell(sim, event->worker, lost) == RP_ERR_NOMEM)
-        later(sim, event->kind, event->worker, sim->now + LATER);
-    else if (lost)
-        on_lost(sim, event->worker);
-    spoil(sim);
+    else
+        return event->kind == SIM_SILENT;
     return true;
 }

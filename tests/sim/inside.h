@@ -42,7 +42,6 @@ struct sim_worker {
     bool gone;              /* rank 0 has heard of it */
     bool replaced;          /* it is not the first of its number */
     bool silent;            /* until busy_until */
-    bool suspect;           /* rank 0 has noticed */
     double held_until;      /* a message from it that found no memory comes again before */
     uint64_t last_own;      /* + 1: of its own tasks, the one handed out last in this dispatch */
     struct flight flights[RPI_DEPTH];
@@ -174,8 +173,6 @@ bool faults_kill_by(struct sim *sim, int worker, const rp_call *call, uint64_t i
 bool faults_swallow(const struct sim *sim, const struct sim_event *event);
 /* An event of this file's; false: it is none. */
 bool faults_event(struct sim *sim, const struct sim_event *event);
-/* Something came from the worker: it is there. */
-void faults_heard(struct sim *sim, int worker);
 /* Starts that the task may have, those that returned an error aside. */
 uint32_t faults_limit(const struct model_task *task);
 

@@ -291,8 +291,6 @@ static void on_batch(struct sim *sim, enum sim_side side, int worker)
         transport_sim_drop(message);
         return;
     }
-    if (side == SIM_MASTER)
-        faults_heard(sim, worker);
     if (receive(sim, side, worker, message) == RP_ERR_NOMEM) {
         if (side == SIM_MASTER)
             sim->workers[worker].held_until = sim->now + 2 * LATER;
@@ -518,9 +516,8 @@ struct sim_plan sim_plan_losing(uint64_t seed)
         plan.poison = chance_is(&chance, 0.5) ? 0.02 : 0.1;
     if (kind == 2)
         plan.poison = 0;
-    plan.cancels = plan.silences <= 0;
+    plan.cancels = true;
     plan.replaced = chance_is(&chance, 0.5) ? chance_unit(&chance) : 0;
-    plan.recalls = kind == 3 ? 0 : plan.recalls;
     plan.slow = chance_is(&chance, 0.4) ? chance_unit(&chance) : 0;
     return plan;
 }

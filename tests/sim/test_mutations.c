@@ -170,7 +170,7 @@ static struct seen try_losing(enum sim_fault fault)
     return try_plans(sim_plan_losing, fault);
 }
 
-/* The checks miss a fault in a task that is detached, released, or settled by a late success. */
+/* The checks miss a fault in a task that is detached or released. */
 static void nearly_always_seen(enum sim_fault fault)
 {
     struct seen seen = try_losing(fault);

@@ -18,7 +18,7 @@ enum sim_event_kind {
     SIM_LOOK,
     SIM_APP,
     SIM_LOST,
-    SIM_SUSPECT,
+    SIM_SILENT,
     SIM_BACK,
     SIM_REPLACED
 };

@@ -1,7 +1,6 @@
 /* What becomes of tasks whose worker is lost, or silent: one rule a test.  Random losses are the
  * simulator's (tests/sim). */
 #include "bare_master.h"
-#include "tables/copies.h"
 #include "harness.h"
 
 #include <signal.h>
@@ -105,19 +104,9 @@ static void fail_as(int worker, const struct rpi_frame *task, rp_status how)
     CU_ASSERT_EQUAL(answer(worker, task, RPI_FRAME_FAILED, payload, rpi_failure_size(3)), RP_OK);
 }
 
-static void fail(int worker, const struct rpi_frame *task)
-{
-    fail_as(worker, task, RP_ERR_TASK);
-}
-
 static void lose(int worker)
 {
     CU_ASSERT_EQUAL(rpi_master_lost(&master, worker, now), RP_OK);
-}
-
-static void suspect(int worker)
-{
-    CU_ASSERT_EQUAL(rpi_master_suspect(&master, worker, now), RP_OK);
 }
 
 /* ---- lost: tasks */
@@ -227,9 +216,9 @@ static void poison_is_found(void)
     make_brief();
     for (int i = 0; i < 6; i++)
         ids[i] = submit(NULL);
-    master.roster.present = 1; /* so that one worker gets all of them */
+    master.roster.lost = 3; /* one worker counts: it gets all of them */
     rpi_master_dispatch(&master, now);
-    master.roster.present = 4;
+    master.roster.lost = 0;
     int culprits[4] = { 0 }, lost = 0, left = 6;
     for (int worker; left > 0 && (worker = take(&out, true)); rpi_master_dispatch(&master, now)) {
         bool poisoned = false;
@@ -561,10 +550,10 @@ static void begin_six(struct out *out, uint64_t *ids, const struct rpi_options *
     make_brief();
     for (int i = 0; i < 6; i++)
         ids[i] = submit(options);
-    master.roster.present = 1;
+    master.roster.lost = 2;
     CU_ASSERT_EQUAL(hand_out(out), 1);
     CU_ASSERT_EQUAL_FATAL(out->count, 6);
-    master.roster.present = 3;
+    master.roster.lost = 0;
 }
 
 /* It alone fails, at once, though its options allow more; its mates are as after any loss. */
@@ -864,8 +853,7 @@ static void place_is_taken(void)
     CU_ASSERT_EQUAL(outcome_of(bound).status, RP_ERR_LOST);
     CU_ASSERT_EQUAL(hand_out(&out), 0);
     rpi_master_replaced(&master, 1, 77, now);
-    CU_ASSERT_TRUE(master.roster.lost == 0 && master.roster.present == 1 &&
-                   master.roster.idle == 1);
+    CU_ASSERT_TRUE(master.roster.lost == 0 && master.roster.idle == 1);
     CU_ASSERT_TRUE(master.roster.seats[1].pid == 77 && master.roster.seats[1].done == done);
     CU_ASSERT_EQUAL(outcome_of(bound).status,
                     RP_ERR_LOST); /* it was to run in the process that is gone */
@@ -898,246 +886,50 @@ static void successors_of_a_poison_task(void)
     end_master();
 }
 
-/* ---- silent */
-
-static void suspects_task_runs_elsewhere(void)
-{
-    struct out first, second, third;
-    begin(2);
-    uint64_t id = submit(NULL);
-    CU_ASSERT_EQUAL(hand_out(&first), 1);
-    suspect(1);
-    CU_ASSERT_EQUAL(hand_out(&second), 2);
-    CU_ASSERT_TRUE(second.frames[0].id == id && second.frames[0].attempt == 2);
-    uint64_t other = submit(NULL);
-    CU_ASSERT_EQUAL(hand_out(&third), 0); /* worker 1 gets nothing */
-    succeed(2, &second.frames[0]);
-    CU_ASSERT_EQUAL(outcome_of(id).worker, 2);
-    CU_ASSERT_EQUAL(hand_out(&third), 2);
-    CU_ASSERT_EQUAL(third.frames[0].id, other);
-    rpi_master_back(&master, 1, now);
-    CU_ASSERT_EQUAL(master.roster.seats[1].in_flight, 1);
-    succeed(1, &first.frames[0]); /* for nothing, but now it is free */
-    CU_ASSERT_EQUAL(master.roster.seats[1].in_flight, 0);
-    CU_ASSERT_EQUAL(outcome_of(id).worker, 2);
-    (void)submit(NULL);
-    CU_ASSERT_EQUAL(hand_out(&third), 1);
-    end_master();
-}
-
-static void late_success_counts(void)
-{
-    for (int started = 0; started < 2; started++) {
-        struct out first, second;
-        begin(2);
-        uint64_t id = submit(NULL);
-        CU_ASSERT_EQUAL(hand_out(&first), 1);
-        suspect(1);
-        if (started)
-            CU_ASSERT_EQUAL(hand_out(&second), 2);
-        rpi_master_back(&master, 1, now);
-        succeed(1, &first.frames[0]);
-        CU_ASSERT_TRUE(outcome_of(id).status == RP_OK && outcome_of(id).worker == 1);
-        CU_ASSERT_EQUAL(master.queue.tasks, 0);
-        if (started) { /* it runs for nothing, and keeps its worker until it is done */
-            CU_ASSERT_TRUE(master.roster.seats[2].in_flight == 1 && master.roster.seats[2].alone);
-            succeed(2, &second.frames[0]);
-        }
-        CU_ASSERT_EQUAL(master.roster.seats[2].in_flight, 0);
-        CU_ASSERT_EQUAL(outcome_of(id).worker, 1);
-        CU_ASSERT_EQUAL(master.losses.count, 0);
-        end_master();
-    }
-}
-
-static void late_failure_does_not(void)
-{
-    struct out first, second;
-    begin(2);
-    uint64_t id = submit(NULL);
-    CU_ASSERT_EQUAL(hand_out(&first), 1);
-    suspect(1);
-    CU_ASSERT_EQUAL(hand_out(&second), 2);
-    rpi_master_back(&master, 1, now);
-    fail(1, &first.frames[0]);
-    CU_ASSERT_EQUAL(state_of(id), RP_SENT);
-    succeed(2, &second.frames[0]);
-    CU_ASSERT_EQUAL(outcome_of(id).status, RP_OK);
-    end_master();
-}
-
-static void late_large_success(void)
-{
-    for (int announced = 0; announced < 2; announced++) {
-        struct out first, second;
-        begin(2);
-        uint64_t id = submit(NULL);
-        CU_ASSERT_EQUAL(hand_out(&first), 1);
-        if (announced)
-            CU_ASSERT_EQUAL(answer(1, &first.frames[0], RPI_FRAME_LARGE, NULL, 7000), RP_OK);
-        suspect(1);
-        CU_ASSERT_EQUAL(hand_out(&second), 2);
-        rpi_master_back(&master, 1, now);
-        if (!announced)
-            CU_ASSERT_EQUAL(answer(1, &first.frames[0], RPI_FRAME_LARGE, NULL, 7000), RP_OK);
-        CU_ASSERT_EQUAL(master.roster.seats[1].in_flight, 0);
-        struct rpi_arrival *arrival = rpi_master_incoming(&master);
-        CU_ASSERT_PTR_NOT_NULL_FATAL(arrival);
-        memset(arrival->buffer, 3, 7000);
-        CU_ASSERT_EQUAL(rpi_master_arrived(&master, arrival, now), RP_OK);
-        CU_ASSERT_TRUE(outcome_of(id).worker == 1 && outcome_of(id).size == 7000);
-        succeed(2, &second.frames[0]);
-        CU_ASSERT_TRUE(outcome_of(id).worker == 1 && master.roster.seats[2].in_flight == 0);
-        end_master();
-    }
-}
-
-static void at_most_once_waits(void)
-{
-    struct rpi_options once = { .attempts = 1 };
-    struct out out, none;
-    begin(2);
-    uint64_t id = submit(&once);
-    CU_ASSERT_EQUAL(hand_out(&out), 1);
-    suspect(1);
-    CU_ASSERT_EQUAL(hand_out(&none), 0);
-    CU_ASSERT_EQUAL(state_of(id), RP_SENT);
-    rpi_master_back(&master, 1, now);
-    succeed(1, &out.frames[0]);
-    CU_ASSERT_EQUAL(outcome_of(id).status, RP_OK);
-    end_master();
-}
-
-/* Silence alone fails nothing: when its starts are used up the task waits where it is. */
-static void starts_are_bounded(void)
-{
-    struct out out, none;
-    begin(4);
-    uint64_t id = submit(NULL);
-    for (int i = 1; i <= 3; i++) {
-        CU_ASSERT_EQUAL(hand_out(&out), i);
-        CU_ASSERT_EQUAL(out.frames[0].attempt, i);
-        suspect(i);
-    }
-    CU_ASSERT_EQUAL(hand_out(&none), 0);
-    CU_ASSERT_EQUAL(state_of(id), RP_SENT);
-    lose(3);
-    CU_ASSERT_EQUAL(outcome_of(id).status, RP_ERR_LOST);
-    says(outcome_of(id).message, "lost or silent");
-    end_master();
-}
-
-static void cancelled_at_a_suspect(void)
-{
-    struct rpi_options once = { .attempts = 1 };
-    struct out out, cancel;
-    begin(2);
-    uint64_t id = submit(&once);
-    CU_ASSERT_EQUAL(hand_out(&out), 1);
-    suspect(1);
-    CU_ASSERT_EQUAL(rpi_master_cancel(&master, id, rpi_master_future(&master, id), now), RP_OK);
-    CU_ASSERT_EQUAL(outcome_of(id).status, RP_ERR_CANCELLED);
-    CU_ASSERT_EQUAL(take(&cancel, true), 1);
-    CU_ASSERT_EQUAL(master.roster.seats[1].in_flight, 1);
-    succeed(1, &out.frames[0]);
-    CU_ASSERT_EQUAL(master.roster.seats[1].in_flight, 0);
-    CU_ASSERT_EQUAL(outcome_of(id).status, RP_ERR_CANCELLED);
-    end_master();
-}
-
-/* A chunk that was cut since: what comes late of the whole is dropped. */
-static void late_chunk(void)
-{
-    for (int cut = 0; cut < 2; cut++) {
-        struct out first, out;
-        begin(2);
-        uint64_t id = map(9, 9, 0);
-        CU_ASSERT_EQUAL(hand_out(&first), 1);
-        suspect(1);
-        if (cut) {
-            CU_ASSERT_EQUAL(hand_out(&out), 2);
-            CU_ASSERT_EQUAL(out.frames[0].chunk.count, 3);
-            chunk_done(2, &out.frames[0]);
-        }
-        rpi_master_back(&master, 1, now);
-        chunk_done(1, &first.frames[0]);
-        CU_ASSERT_EQUAL(state_of(id), cut ? RP_SENT : RP_DONE);
-        for (int worker; (worker = hand_out(&out));)
-            chunk_done(worker, &out.frames[0]);
-        CU_ASSERT_EQUAL(outcome_of(id).status, RP_OK);
-        CU_ASSERT_TRUE(master.counts.done == 9 && master.queue.tasks == 0 &&
-                       master.queue.bytes == 0);
-        end_master();
-    }
-}
-
-static void lost_after_all(void)
-{
-    struct out first, second;
-    begin(2);
-    uint64_t id = submit(NULL);
-    CU_ASSERT_EQUAL(hand_out(&first), 1);
-    suspect(1);
-    CU_ASSERT_EQUAL(hand_out(&second), 2);
-    lose(1);
-    CU_ASSERT_EQUAL(master.roster.seats[1].in_flight, 0);
-    succeed(2, &second.frames[0]);
-    CU_ASSERT_TRUE(outcome_of(id).status == RP_OK && outcome_of(id).attempts == 2);
-    rpi_master_back(&master, 1, now); /* no way back */
-    CU_ASSERT_EQUAL(master.roster.present, 1);
-    end_master();
-}
-
 /* ---- memory */
 
 /* Whatever is refused: the call says so, and called again it does the rest. */
 static void lose_without_memory(void)
 {
-    for (int silent = 0; silent < 2; silent++) {
-        uint64_t fail_at = 0;
-        for (bool refused = true; refused; fail_at++) {
-            struct rpi_options once = { .attempts = 1 };
-            struct out out;
-            uint64_t ids[4], large;
-            uint8_t arg[5000] = { 0 };
-            begin(3);
-            make_brief();
-            master.roster.present = 1;
-            for (int i = 0; i < 4; i++)
-                ids[i] = submit(i == 2 ? &once : NULL);
-            struct rpi_request request = { .arg = arg, .size = sizeof arg };
-            CU_ASSERT_EQUAL(rpi_master_submit(&master, &request, now, &large), RP_OK);
-            uint64_t whole = map(4, 4, 0);
-            rpi_master_dispatch(&master, now);
-            for (int worker; (worker = take(&out, false)) == 1;)
-                continue;
-            master.roster.present = 3;
-            memory.calls = 0;
-            memory.fail_at = fail_at + 1;
-            rp_status status = silent ? rpi_master_suspect(&master, 1, now)
-                                      : rpi_master_lost(&master, 1, now);
-            refused = memory.refused > 0;
-            CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
-            memory.fail_at = 0;
-            if (silent)
-                suspect(1);
-            else
-                lose(1);
-            CU_ASSERT_EQUAL(state_of(ids[2]), silent ? RP_SENT : RP_DONE);
-            for (int worker; (worker = hand_out(&out));)
-                for (int i = 0; i < out.count; i++)
-                    if (out.frames[i].flags & RPI_FRAME_CHUNK)
-                        chunk_done(worker, &out.frames[i]);
-                    else
-                        succeed(worker, &out.frames[i]);
-            for (int i = 0; i < 4; i++)
-                CU_ASSERT_TRUE(i == 2 || outcome_of(ids[i]).status == RP_OK);
-            CU_ASSERT_EQUAL(outcome_of(large).status, RP_OK);
-            CU_ASSERT_EQUAL(outcome_of(whole).status, RP_OK);
-            end_master();
-        }
-        CU_ASSERT_TRUE(fail_at > 5);
+    uint64_t fail_at = 0;
+    for (bool refused = true; refused; fail_at++) {
+        struct rpi_options once = { .attempts = 1 };
+        struct out out;
+        uint64_t ids[4], large;
+        uint8_t arg[5000] = { 0 };
+        begin(3);
+        make_brief();
+        master.roster.lost = 2; /* one worker counts: it gets all */
+        for (int i = 0; i < 4; i++)
+            ids[i] = submit(i == 2 ? &once : NULL);
+        struct rpi_request request = { .arg = arg, .size = sizeof arg };
+        CU_ASSERT_EQUAL(rpi_master_submit(&master, &request, now, &large), RP_OK);
+        uint64_t whole = map(4, 4, 0);
+        rpi_master_dispatch(&master, now);
+        for (int worker; (worker = take(&out, false)) == 1;)
+            continue;
+        master.roster.lost = 0;
+        memory.calls = 0;
+        memory.fail_at = fail_at + 1;
+        rp_status status = rpi_master_lost(&master, 1, now);
+        refused = memory.refused > 0;
+        CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
+        memory.fail_at = 0;
+        lose(1);
+        CU_ASSERT_EQUAL(state_of(ids[2]), RP_DONE);
+        for (int worker; (worker = hand_out(&out));)
+            for (int i = 0; i < out.count; i++)
+                if (out.frames[i].flags & RPI_FRAME_CHUNK)
+                    chunk_done(worker, &out.frames[i]);
+                else
+                    succeed(worker, &out.frames[i]);
+        for (int i = 0; i < 4; i++)
+            CU_ASSERT_TRUE(i == 2 || outcome_of(ids[i]).status == RP_OK);
+        CU_ASSERT_EQUAL(outcome_of(large).status, RP_OK);
+        CU_ASSERT_EQUAL(outcome_of(whole).status, RP_OK);
+        end_master();
     }
+    CU_ASSERT_TRUE(fail_at > 5);
 }
 
 static CU_TestInfo lost[] = {
@@ -1170,21 +962,10 @@ static CU_TestInfo lost[] = {
     { "input_on_its_way", input_on_its_way },
     { "place_is_taken", place_is_taken },
     { "successors_of_a_poison_task", successors_of_a_poison_task },
+    { "lose_without_memory", lose_without_memory },
     CU_TEST_INFO_NULL
 };
-static CU_TestInfo silent[] = { { "suspects_task_runs_elsewhere", suspects_task_runs_elsewhere },
-                                { "late_success_counts", late_success_counts },
-                                { "late_failure_does_not", late_failure_does_not },
-                                { "late_large_success", late_large_success },
-                                { "at_most_once_waits", at_most_once_waits },
-                                { "starts_are_bounded", starts_are_bounded },
-                                { "cancelled_at_a_suspect", cancelled_at_a_suspect },
-                                { "late_chunk", late_chunk },
-                                { "lost_after_all", lost_after_all },
-                                { "lose_without_memory", lose_without_memory },
-                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "lost", register_add, NULL, NULL, NULL, lost },
-                                 { "silent", register_add, NULL, NULL, NULL, silent },
                                  CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)

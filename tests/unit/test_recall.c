@@ -652,7 +652,6 @@ static void same_worker_gets_it_again(void)
             master.times[0].mean = 2 * RT; /* short enough to be sent in advance */
             hand_out();
             again += given_count[1];
-            CU_ASSERT_EQUAL(rpi_master_suspect(&master, 1, now), RP_OK);
             CU_ASSERT_EQUAL(returned(1, kept + 1, count - 1), RP_OK);
             CU_ASSERT_EQUAL(give(1, RPI_RESULTS, given[1], given_count[1], 0), RP_OK);
         }

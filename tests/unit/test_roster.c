@@ -1,5 +1,4 @@
 /* How much each worker has in flight. */
-#include "tables/copies.h"
 #include "harness.h"
 #include "memory.h"
 #include "tables/roster.h"
@@ -146,44 +145,24 @@ static void without_memory(void)
 static void who_is_not_present_gets_nothing(void)
 {
     begin(3);
-    rpi_roster_set(&roster, 1, RPI_SUSPECT);
+    rpi_roster_set(&roster, 1, RPI_LOST);
     rpi_roster_sent(&roster, 2);
     rpi_roster_alone(&roster, 2);
-    CU_ASSERT_TRUE(roster.present == 2 && roster.lost == 0);
+    CU_ASSERT_EQUAL(roster.lost, 1);
     for (int i = 0; i < RPI_DEPTH; i++)
         CU_ASSERT_EQUAL(send_next(), 3);
     CU_ASSERT_EQUAL(send_next(), 0);
     CU_ASSERT_FALSE(rpi_roster_has_idle(&roster));
     rpi_roster_done(&roster, 2); /* what went alone is done */
     CU_ASSERT_EQUAL(send_next(), 2);
-    rpi_roster_set(&roster, 1, RPI_PRESENT);
+    rpi_roster_replace(&roster, 1, 77);
     CU_ASSERT_EQUAL(send_next(), 1);
     rpi_roster_set(&roster, 1, RPI_LOST);
     rpi_roster_done(&roster, 1);
     rpi_roster_set(&roster, 2, RPI_LOST);
-    CU_ASSERT_TRUE(send_next() == 0 && roster.present == 1 && roster.lost == 2 &&
-                   !rpi_roster_deserted(&roster));
-    rpi_roster_set(&roster, 3, RPI_SUSPECT);
-    CU_ASSERT_TRUE(roster.present == 0 && !rpi_roster_deserted(&roster));
+    CU_ASSERT_TRUE(send_next() == 0 && roster.lost == 2 && !rpi_roster_deserted(&roster));
     rpi_roster_set(&roster, 3, RPI_LOST);
-    CU_ASSERT_TRUE(roster.present == 0 && rpi_roster_deserted(&roster));
-    end();
-}
-
-static void copies_by_id_and_attempt(void)
-{
-    uint32_t batch = 0;
-    begin(2);
-    CU_ASSERT_TRUE(rpi_copies_add(&roster, 1, 7, 1, 10) && rpi_copies_add(&roster, 1, 7, 2, 11) &&
-                   rpi_copies_add(&roster, 2, 7, 3, 12));
-    CU_ASSERT_TRUE(rpi_copies_has(&roster, 1, 7, 2) && !rpi_copies_has(&roster, 2, 7, 2));
-    CU_ASSERT_TRUE(rpi_copies_take(&roster, 1, 7, 2, &batch) && batch == 11);
-    CU_ASSERT_FALSE(rpi_copies_take(&roster, 1, 7, 2, &batch));
-    CU_ASSERT_TRUE(rpi_copies_pop(&roster, 1, &batch) && batch == 10);
-    CU_ASSERT_FALSE(rpi_copies_pop(&roster, 1, &batch));
-    memory.fail_at = memory.calls + 1;
-    CU_ASSERT_FALSE(rpi_copies_add(&roster, 1, 8, 1, 13));
-    rpi_copies_drop(&roster, 2);
+    CU_ASSERT_TRUE(roster.lost == 3 && rpi_roster_deserted(&roster));
     end();
 }
 
@@ -195,7 +174,6 @@ static CU_TestInfo tests[] = { { "all_in_turn", all_in_turn },
                                { "without_memory", without_memory },
                                { "who_is_not_present_gets_nothing",
                                  who_is_not_present_gets_nothing },
-                               { "copies_by_id_and_attempt", copies_by_id_and_attempt },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "roster", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };
 

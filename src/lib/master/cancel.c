@@ -55,19 +55,6 @@ static rp_status tell_busy_workers(struct rpi_master *master, const struct rpi_f
     return status;
 }
 
-/* A silent worker may not answer for long: settles now what was cancelled there. */
-static rp_status settle_at_suspects(struct rpi_master *master)
-{
-    const struct rpi_roster *roster = &master->roster;
-    rp_status status = RP_OK;
-    if (roster->present + roster->lost == roster->workers)
-        return RP_OK;
-    for (int worker = 1; status == RP_OK && worker <= roster->workers; worker++)
-        if (roster->seats[worker].presence == RPI_SUSPECT)
-            status = rpi_master_suspect(master, worker, master->now);
-    return status;
-}
-
 static rp_status cancel_queued(struct rpi_master *master, uint64_t id, struct rpi_future *future,
                                uint16_t function)
 {
@@ -97,7 +84,7 @@ static rp_status cancel_map(struct rpi_master *master, struct rpi_map *map)
     rp_status status = map->left > rpi_map_waiting(map) ? tell_busy_workers(master, &frame) : RP_OK;
     if (status == RP_OK)
         status = rpi_map_cancel(master, map);
-    return status == RP_OK ? settle_at_suspects(master) : status;
+    return status;
 }
 
 rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_future *future,
@@ -120,7 +107,7 @@ rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_f
     if (status != RP_OK)
         return status;
     future->pending.retried = RPI_NEVER_AGAIN;
-    return settle_at_suspects(master);
+    return RP_OK;
 }
 
 /* Tasks at workers are not tried again. */
@@ -153,5 +140,5 @@ rp_status rpi_master_cancel_all(struct rpi_master *master, double now)
         else if (future->state == RP_WAITING)
             status = cancel_waiting(master, id, future);
     }
-    return status == RP_OK ? settle_at_suspects(master) : status;
+    return status;
 }

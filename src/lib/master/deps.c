@@ -82,16 +82,14 @@ static void send_message(struct rpi_master *master, struct rpi_batch *batch,
 }
 
 /* Tells the workers that have the outcome to forget it.  Without memory they keep it until the
- * pool's end.  So does a worker with copies (copies.h): one of these tasks may need the outcome,
- * and would wait for it for ever. */
+ * pool's end. */
 static void forget_at_workers(struct rpi_master *master, const struct rpi_deps_input *input)
 {
     for (int worker = 0; input->sent && worker <= master->roster.workers; worker++) {
         struct rpi_writer writer;
         struct rpi_frame frame = { .id = input->id, .flags = RPI_FRAME_FAILED };
         const struct rpi_seat *seat = &master->roster.seats[worker];
-        if (!(input->sent[worker / 8] & 1 << worker % 8) || seat->presence == RPI_LOST ||
-            !rpi_list_empty(&seat->copies))
+        if (!(input->sent[worker / 8] & 1 << worker % 8) || seat->presence == RPI_LOST)
             continue;
         struct rpi_batch *batch = open_message(master, &writer);
         if (!batch)

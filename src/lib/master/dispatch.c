@@ -38,7 +38,9 @@ static struct rpi_grant grant_for(const struct rpi_master *master, const struct 
         .mean = master->times[entry->function].mean,
         .round_trip = master->round_trip,
         .queued = queue->tasks,
-        .workers = queue == &master->queue ? (uint32_t)master->roster.present : 1,
+        .workers = queue == &master->queue
+                       ? (uint32_t)(master->roster.workers - master->roster.lost)
+                       : 1,
         .fills = fills(master, queue),
         .in_flight = master->roster.seats[worker].in_flight,
     };
@@ -256,8 +258,7 @@ bool rpi_master_starves(struct rpi_master *master)
     for (int worker = 1; master->own && worker <= master->roster.workers; worker++) {
         struct rpi_ready_own *own = master->own[worker];
         const struct rpi_seat *seat = &master->roster.seats[worker];
-        if (own && seat->in_flight == 0 && seat->presence != RPI_SUSPECT &&
-            rpi_ready_peek(master, &own->queue, &entry))
+        if (own && seat->in_flight == 0 && rpi_ready_peek(master, &own->queue, &entry))
             return true; /* one that has something is looked at again when it has done it */
     }
     const struct rpi_future *future = rpi_ready_peek(master, &master->queue, &entry);

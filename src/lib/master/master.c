@@ -1,6 +1,5 @@
 #include "master/master.h"
 
-#include "tables/copies.h"
 #include "master/deps.h"
 #include "master/keyed.h"
 #include "master/ready.h"
@@ -69,8 +68,6 @@ void rpi_master_fini(struct rpi_master *master)
     rpi_options_fini(&master->options);
     rpi_shared_versions_fini(&master->versions);
     rpi_batches_fini(&master->batches);
-    for (int worker = 0; worker <= master->roster.workers; worker++)
-        rpi_copies_drop(&master->roster, worker);
     rpi_roster_fini(&master->roster);
     rpi_free(&master->config.alloc, master->times);
     master->times = NULL;

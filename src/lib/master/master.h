@@ -183,11 +183,6 @@ RP_MUST_USE rp_status rpi_master_lost(struct rpi_master *master, int worker, dou
 /* Another process, with this pid and on the same host, has taken the place of a worker that
  * rpi_master_lost was told of with success. */
 void rpi_master_replaced(struct rpi_master *master, int worker, int64_t pid, double now);
-/* It has been silent for too long: it gets nothing more, and what it has may run elsewhere
- * meanwhile, if its attempts allow a start more. RP_ERR_NOMEM: call again. */
-RP_MUST_USE rp_status rpi_master_suspect(struct rpi_master *master, int worker, double now);
-/* It is heard of again. */
-void rpi_master_back(struct rpi_master *master, int worker, double now);
 
 /* A posted arrival is complete.  RP_ERR_NOMEM: call again later. */
 RP_MUST_USE rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arrival,

@@ -1,6 +1,5 @@
 #include "master/rebalance.h"
 
-#include "tables/copies.h"
 #include "tables/policy.h"
 #include "master/requeue.h"
 #include "master/settle.h"
@@ -99,9 +98,6 @@ static rp_status take_back(struct rpi_master *master, int worker, const struct r
                            struct rpi_retry_retained_reader *place)
 {
     struct rpi_future *future = rpi_settle_awaited(master, worker, frame);
-    uint32_t batch;
-    if (!future && rpi_copies_take(&master->roster, worker, frame->id, frame->attempt, &batch))
-        rpi_settle_leave(master, batch, 1, 0);
     if (!future || master->dropped)
         return RP_OK;
     future->attempts--;

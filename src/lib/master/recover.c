@@ -1,4 +1,4 @@
-/* Workers that are lost, or silent, and what becomes of their tasks.
+/* Workers that are lost, and what becomes of their tasks.
  *
  * What stood in a batch that was handed to the transport may have started there.  If its attempts
  * allow a start more it is queued again, before its equals, and from then on it goes alone: to a
@@ -8,7 +8,6 @@
  * to the one item.
  *
  * Where the worker itself has said which task ended it, that one fails, and starts nowhere else. */
-#include "tables/copies.h"
 #include "master/deps.h"
 #include "master/ready.h"
 #include "master/requeue.h"
@@ -77,10 +76,9 @@ static void tell_lost(const struct rpi_master *master, const struct rpi_options 
     else
         tell_places(
             master, loss, text,
-            (size_t)snprintf(
-                text, RPI_MESSAGE_MAX,
-                "the task was started %lu times, and each time its worker was lost or silent:",
-                (unsigned long)starts));
+            (size_t)snprintf(text, RPI_MESSAGE_MAX,
+                             "the task was started %lu times, and each time its worker was lost:",
+                             (unsigned long)starts));
 }
 
 /* ---- settling what will not run again */
@@ -100,28 +98,20 @@ static rp_status fail_chunk(struct rpi_master *master, uint64_t id, struct rpi_f
     return rpi_map_chunk_done(master, &frame, chunk, payload, how->worker);
 }
 
-/* `leaves`: it leaves its batch, as its worker is gone or has answered it.  Else it becomes a copy
- * (copies.h). */
 static rp_status settle(struct rpi_master *master, const struct rpi_retry_retained *retained,
-                        struct rpi_future *future, const struct rpi_settled *how, bool leaves)
+                        struct rpi_future *future, const struct rpi_settled *how)
 {
     uint64_t id = retained->frame.id;
     uint32_t batch = future->pending.batch;
-    uint8_t attempt = future->attempts;
-    if (!leaves && !rpi_copies_add(&master->roster, how->worker, id, attempt, batch))
-        return rpi_no_memory("a cancel");
     bool chunk = future->flags & RPI_FUTURE_CHUNK;
     if (!chunk)
         future->state = RP_QUEUED; /* no batch hears of it yet */
     rp_status status = chunk ? fail_chunk(master, id, future, how)
                              : rpi_settle_failure(master, id, future, how);
-    if (status == RP_OK && leaves)
-        rpi_settle_leave(master, batch, 1, 0);
     if (status == RP_OK)
-        return RP_OK;
-    future->state = RP_SENT;
-    if (!leaves)
-        (void)rpi_copies_take(&master->roster, how->worker, id, attempt, &batch);
+        rpi_settle_leave(master, batch, 1, 0);
+    else
+        future->state = RP_SENT;
     return status;
 }
 
@@ -135,20 +125,20 @@ static rp_status settle_lost(struct rpi_master *master, const struct rpi_retry_r
                                .at_worker = true,
                                .function = retained->frame.function };
     tell_lost(master, options, rpi_attempts_find(&master->losses, retained->frame.id), message);
-    return settle(master, retained, future, &how, true);
+    return settle(master, retained, future, &how);
 }
 
 static rp_status settle_cancelled(struct rpi_master *master,
                                   const struct rpi_retry_retained *retained,
-                                  struct rpi_future *future, bool gone, bool leaves)
+                                  struct rpi_future *future)
 {
     struct rpi_settled how = { .status = RP_ERR_CANCELLED,
                                .code = RP_ERR_CANCELLED,
-                               .message = gone ? "the worker is lost" : "the worker is silent",
+                               .message = "the worker is lost",
                                .worker = retained->batch->peer,
                                .at_worker = true,
                                .function = retained->frame.function };
-    return settle(master, retained, future, &how, leaves);
+    return settle(master, retained, future, &how);
 }
 
 /* ---- starting again */
@@ -167,14 +157,14 @@ static uint32_t piece_of(uint32_t items, uint32_t starts)
 }
 
 static rp_status start_again(struct rpi_master *master, const struct rpi_retry_retained *retained,
-                             struct rpi_future *future, uint32_t attempts, bool leaves)
+                             struct rpi_future *future, uint32_t attempts)
 {
     uint32_t batch = future->pending.batch,
              items = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
     int worker = retained->batch->peer;
     uint64_t id = retained->frame.id;
     struct rpi_attempt *loss = rpi_attempts_of(&master->losses, id);
-    if (!loss || (!leaves && !rpi_copies_add(&master->roster, worker, id, future->attempts, batch)))
+    if (!loss)
         return rpi_no_memory("a task that was lost");
     struct rpi_attempt before = *loss;
     rpi_attempt_note(loss, worker);
@@ -183,26 +173,11 @@ static rp_status start_again(struct rpi_master *master, const struct rpi_retry_r
     if (status != RP_OK) {
         loss->times = before.times;
         loss->piece = before.piece;
-        if (!leaves)
-            (void)rpi_copies_take(&master->roster, worker, id, future->attempts, &batch);
         return status;
     }
-    if (leaves)
-        rpi_settle_leave(master, batch, 1, 0);
+    rpi_settle_leave(master, batch, 1, 0);
     master->counts.retried += items;
     return RP_OK;
-}
-
-/* Marks the large result that a silent worker has announced as late. */
-static void make_late(const struct rpi_master *master, const struct rpi_frame *frame)
-{
-    const struct rpi_link *lists[] = { &master->incoming, &master->arriving };
-    for (int i = 0; i < 2; i++)
-        for (struct rpi_link *link = lists[i]->next; link != lists[i]; link = link->next) {
-            struct rpi_arrival *arrival = RPI_MEMBER(link, struct rpi_arrival, link);
-            arrival->late = arrival->late || (arrival->frame.id == frame->id &&
-                                              arrival->frame.attempt == frame->attempt);
-        }
 }
 
 static bool is_cancelled(const struct rpi_future *future)
@@ -211,26 +186,17 @@ static bool is_cancelled(const struct rpi_future *future)
                                             : future->pending.retried == RPI_NEVER_AGAIN;
 }
 
-/* A task that may have started at a worker that is gone, or (not `gone`) silent, where it may
- * stay. */
+/* A task that may have started at the lost worker. */
 static rp_status give_up(struct rpi_master *master, const struct rpi_retry_retained *retained,
-                         struct rpi_future *future, bool gone)
+                         struct rpi_future *future)
 {
-    bool leaves = gone || future->flags & RPI_FUTURE_ARRIVING;
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
     uint32_t starts = starts_of(future), attempts = attempts_of(options);
-    rp_status status = RP_OK;
     if (is_cancelled(future))
-        status = settle_cancelled(master, retained, future, gone, leaves);
-    else if (starts < attempts && !options->hard && !master->dropped)
-        status = start_again(master, retained, future, attempts, leaves);
-    else if (gone)
-        status = settle_lost(master, retained, future, options);
-    else
-        return RP_OK;
-    if (status == RP_OK && leaves && !gone)
-        make_late(master, &retained->frame);
-    return status;
+        return settle_cancelled(master, retained, future);
+    if (starts < attempts && !options->hard && !master->dropped)
+        return start_again(master, retained, future, attempts);
+    return settle_lost(master, retained, future, options);
 }
 
 /* One that cannot have started goes back as it was. */
@@ -239,7 +205,7 @@ static rp_status take_one_back(struct rpi_master *master, const struct rpi_retry
 {
     uint32_t batch = future->pending.batch;
     if (is_cancelled(future))
-        return settle_cancelled(master, retained, future, true, true);
+        return settle_cancelled(master, retained, future);
     if (future->flags & RPI_FUTURE_CHUNK && !rpi_attempts_find(&master->losses, retained->frame.id))
         return rpi_map_chunk_back(master, retained->frame.id, future);
     rp_status status = rpi_retry(master, retained, future, 0);
@@ -292,7 +258,7 @@ static rp_status settle_crashed(struct rpi_master *master,
                                .function = retained->frame.function,
                                .final = true };
     tell_crashed(master, worker, message);
-    return settle(master, retained, future, &how, true);
+    return settle(master, retained, future, &how);
 }
 
 /* The items of a chunk before the one that ended the worker ran there, and are given up in a
@@ -313,7 +279,7 @@ static rp_status give_up_before(struct rpi_master *master,
     before->pending.batch = chunk->pending.batch;
     batch->remaining++;
     *movable += batch->movable;
-    rp_status status = give_up(master, &part, before, true);
+    rp_status status = give_up(master, &part, before);
     if (status == RP_OK) {
         chunk->pending.number += items;
         chunk->pending.items -= items;
@@ -349,7 +315,7 @@ static rp_status crash_item(struct rpi_master *master, const struct rpi_retry_re
     death->way = RPI_WAY_NONE;
     if (!after)
         return RP_OK;
-    return master->dropped ? give_up(master, retained, chunk, true)
+    return master->dropped ? give_up(master, retained, chunk)
                            : take_one_back(master, retained, chunk);
 }
 
@@ -380,7 +346,7 @@ static struct rpi_future *current(const struct rpi_master *master,
 
 /* Each task of the batch that is waited for there.  Once the last has left it, its bytes may be
  * another message's. */
-static rp_status give_up_batch(struct rpi_master *master, struct rpi_batch *batch, bool gone)
+static rp_status give_up_batch(struct rpi_master *master, struct rpi_batch *batch)
 {
     struct rpi_retry_retained_reader reader;
     rp_status status = RP_OK;
@@ -388,10 +354,10 @@ static rp_status give_up_batch(struct rpi_master *master, struct rpi_batch *batc
     for (bool more = rpi_retry_retained_open(&reader, batch);
          more && status == RP_OK && batch->remaining && rpi_retry_retained_next(&reader);) {
         struct rpi_future *future = current(master, &reader.now);
-        if (future && gone && is_culprit(master, &reader.now, future))
+        if (future && is_culprit(master, &reader.now, future))
             status = crash(master, &reader.now, future);
         else if (future)
-            status = give_up(master, &reader.now, future, gone);
+            status = give_up(master, &reader.now, future);
     }
     return status;
 }
@@ -411,13 +377,13 @@ static rp_status take_back(struct rpi_master *master, struct rpi_batch *batch)
     return status;
 }
 
-static rp_status give_up_batches(struct rpi_master *master, int worker, bool gone)
+static rp_status give_up_batches(struct rpi_master *master, int worker)
 {
     rp_status status = RP_OK;
     for (uint32_t i = 0; status == RP_OK && i < master->batches.count; i++) {
         struct rpi_batch *batch = master->batches.table[i];
         if (batch->remaining && batch->peer == worker)
-            status = batch->handed ? give_up_batch(master, batch, gone) : take_back(master, batch);
+            status = batch->handed ? give_up_batch(master, batch) : take_back(master, batch);
     }
     return status;
 }
@@ -432,8 +398,8 @@ static void drop_message(struct rpi_master *master, struct rpi_batch *batch)
     rpi_master_sent(master, batch);
 }
 
-/* Removes batches of tasks, to be taken back; drops other messages only if the worker is gone. */
-static void clear_outgoing(struct rpi_master *master, int worker, bool gone)
+/* Takes back batches of tasks and drops other messages. */
+static void clear_outgoing(struct rpi_master *master, int worker)
 {
     master->roster.seats[worker].cancels = NULL;
     for (struct rpi_link *link = master->outgoing.next, *next; link != &master->outgoing;
@@ -441,7 +407,7 @@ static void clear_outgoing(struct rpi_master *master, int worker, bool gone)
         struct rpi_batch *batch = RPI_MEMBER(link, struct rpi_batch, link);
         bool tasks = batch->remaining && !batch->handed;
         next = link->next;
-        if (batch->peer != worker || !(tasks || gone))
+        if (batch->peer != worker)
             continue;
         rpi_list_remove(link);
         if (tasks)
@@ -452,13 +418,6 @@ static void clear_outgoing(struct rpi_master *master, int worker, bool gone)
 }
 
 /* ---- the worker */
-
-static void drop_copies(struct rpi_master *master, int worker)
-{
-    uint32_t batch;
-    while (rpi_copies_pop(&master->roster, worker, &batch))
-        rpi_settle_leave(master, batch, 1, 0);
-}
 
 /* MPI may still write into what is posted. */
 static void set_arrivals_aside(struct rpi_master *master, int worker)
@@ -491,10 +450,9 @@ rp_status rpi_master_lost(struct rpi_master *master, int worker, double now)
     if (master->roster.seats[worker].presence != RPI_LOST)
         rpi_roster_set(&master->roster, worker, RPI_LOST);
     rpi_subtasks_lost(master, worker);
-    drop_copies(master, worker);
     set_arrivals_aside(master, worker);
-    clear_outgoing(master, worker, true);
-    rp_status status = give_up_batches(master, worker, true);
+    clear_outgoing(master, worker);
+    rp_status status = give_up_batches(master, worker);
     if (status == RP_OK && !rpi_shared_lost(master, worker))
         status = rpi_no_memory("an answer about shared data");
     rpi_ready_wake(master, worker); /* what it alone may run fails */
@@ -507,28 +465,5 @@ void rpi_master_replaced(struct rpi_master *master, int worker, int64_t pid, dou
     rpi_shared_replaced(master, worker);
     rpi_deps_replaced(master, worker);
     rpi_roster_replace(&master->roster, worker, pid);
-    rpi_ready_wake(master, worker);
-}
-
-rp_status rpi_master_suspect(struct rpi_master *master, int worker, double now)
-{
-    master->now = now;
-    if (master->roster.seats[worker].presence == RPI_LOST)
-        return RP_OK;
-    if (master->roster.seats[worker].presence == RPI_PRESENT)
-        rpi_roster_set(&master->roster, worker, RPI_SUSPECT);
-    clear_outgoing(master, worker, false);
-    rp_status status = give_up_batches(master, worker, false);
-    if (status == RP_OK && !rpi_shared_lost(master, worker))
-        status = rpi_no_memory("an answer about shared data");
-    return status;
-}
-
-void rpi_master_back(struct rpi_master *master, int worker, double now)
-{
-    master->now = now;
-    if (master->roster.seats[worker].presence != RPI_SUSPECT)
-        return;
-    rpi_roster_set(&master->roster, worker, RPI_PRESENT);
     rpi_ready_wake(master, worker);
 }

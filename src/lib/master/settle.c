@@ -1,9 +1,7 @@
 #include "master/settle.h"
 
-#include "tables/copies.h"
 #include "master/deps.h"
 #include "master/keyed.h"
-#include "master/stale.h"
 #include "master/plain.h"
 #include "master/ready.h"
 #include "master/rebalance.h"
@@ -230,8 +228,8 @@ static rp_status settle_frame(struct rpi_master *master, const struct rpi_frame 
     return status == RP_OK ? rpi_settle_failure(master, frame->id, future, &failed) : status;
 }
 
-rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame *frame, int worker,
-                              bool late)
+/* Makes room for a large payload that `frame` announces.  RP_ERR_NOMEM. */
+static rp_status make_arrival(struct rpi_master *master, const struct rpi_frame *frame, int worker)
 {
     struct rpi_arrival *arrival = rpi_reserve(&master->config.alloc, sizeof *arrival);
     void *buffer = arrival ? rpi_buffer_new(&master->config.alloc, frame->length) : NULL;
@@ -240,7 +238,7 @@ rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame 
         return rpi_no_memory("a large result");
     }
     *arrival = (struct rpi_arrival){
-        .peer = worker, .late = late, .size = frame->length, .buffer = buffer, .frame = *frame
+        .peer = worker, .size = frame->length, .buffer = buffer, .frame = *frame
     };
     rpi_list_append(&master->incoming, &arrival->link);
     return RP_OK;
@@ -252,7 +250,7 @@ static rp_status announce(struct rpi_master *master, const struct rpi_frame *fra
 {
     rp_status status = future->flags & RPI_FUTURE_CHUNK ? rpi_map_check(frame, future) : RP_OK;
     if (status == RP_OK)
-        status = rpi_settle_announce(master, frame, worker, false);
+        status = make_arrival(master, frame, worker);
     if (status == RP_OK)
         future->flags |= RPI_FUTURE_ARRIVING;
     return status;
@@ -275,18 +273,12 @@ struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worke
     return is_at(master, future, worker, frame->attempt) ? future : NULL;
 }
 
-rp_status rpi_settle_strange(const struct rpi_master *master, int worker)
+/* A result of a task that the worker does not have: RP_OK for a duplicate, else RP_ERR_BROKEN. */
+static rp_status strange(const struct rpi_master *master, int worker)
 {
     if (master->roster.seats[worker].again)
         return RP_OK; /* it was taken the first time; memory ran out later in the batch */
     return rpi_reader_bad("a result is of a task that this worker does not have");
-}
-
-/* Whether the worker has this task, waited for or not. */
-static bool is_out(const struct rpi_master *master, int worker, const struct rpi_frame *frame)
-{
-    return rpi_settle_awaited(master, worker, frame) ||
-           rpi_copies_has(&master->roster, worker, frame->id, frame->attempt);
 }
 
 /* Times of one function's frames that follow each other are taken together. */
@@ -380,7 +372,7 @@ static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *f
     if (sound != RP_OK)
         return sound;
     if (!future)
-        return rpi_late_frame(master, frame, how);
+        return strange(master, how->worker);
     if ((frame->flags & RPI_FRAME_CHUNK) && !(future->flags & RPI_FUTURE_CHUNK))
         return rpi_reader_bad("a task is answered as a chunk of a map");
     uint64_t tasks = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
@@ -431,9 +423,9 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
             break;
         how.ran = frame.flags & RPI_FRAME_RAN ? 1e-9 * (double)frame.ran : mean;
         if (frame.flags & RPI_FRAME_SPAWNED)
-            status = is_out(master, worker, &frame)
+            status = rpi_settle_awaited(master, worker, &frame)
                          ? rpi_subtasks_hold(master, worker, &frame, from, reader.at)
-                         : rpi_settle_strange(master, worker);
+                         : strange(master, worker);
         else
             status = take_frame(master, &frame, &how, &run);
     }
@@ -461,12 +453,6 @@ rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arri
     how.ran = frame->flags & RPI_FRAME_RAN ? 1e-9 * (double)frame->ran : 0;
     master->now = now;
     master->counts.bytes_in += arrival->size;
-    if (arrival->late) {
-        rp_status status = rpi_late_arrived(master, arrival, &how);
-        if (status != RP_OK)
-            return status;
-        goto drop;
-    }
     if (!future || !(future->flags & RPI_FUTURE_ARRIVING) ||
         !is_at(master, future, arrival->peer, frame->attempt))
         goto drop; /* its task no longer waits for it */

@@ -71,19 +71,12 @@ void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future
  * NULL. */
 struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worker,
                                       const struct rpi_frame *frame);
-/* Checks a result for a task not assigned to this worker: RP_OK for a possible duplicate, else
- * RP_ERR_BROKEN. */
-RP_MUST_USE rp_status rpi_settle_strange(const struct rpi_master *master, int worker);
 /* Takes `tasks` tasks, which ran for `ran` seconds in all, from the batch with this index. */
 void rpi_settle_leave(struct rpi_master *master, uint32_t index, uint32_t tasks, double ran);
 /* The common part of settling.  It overwrites future->pending: read what you need of that before,
  * and set the data after. */
 void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
                      const struct rpi_settled *how);
-/* Makes room for the large payload that `frame` announces; `late`: its worker has the task as a
- * copy (copies.h).  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_settle_announce(struct rpi_master *master, const struct rpi_frame *frame,
-                                          int worker, bool late);
 void rpi_arrival_free(struct rpi_master *master, struct rpi_arrival *arrival);
 /* Forgets the losses of a task that is settled. */
 static inline void rpi_settle_losses(struct rpi_master *master, uint64_t id)

@@ -130,9 +130,7 @@ static bool same_host(const struct rpi_master *master, int a, int b)
 static bool counts(const struct rpi_master *master, int worker, const struct rpi_holder *holder)
 {
     uint8_t presence = master->roster.seats[worker].presence;
-    if (holder->state == RPI_HOLDS)
-        return presence != RPI_LOST && holder->fd >= 0;
-    return presence == RPI_PRESENT || (presence == RPI_SUSPECT && holder->state == RPI_WAITS);
+    return presence == RPI_PRESENT && (holder->state != RPI_HOLDS || holder->fd >= 0);
 }
 
 /* A worker (or rank 0, if it works) on this one's host in this state, or -1.  What others cannot
@@ -210,14 +208,13 @@ static bool release_waiting(struct rpi_master *master, const struct rpi_shared_v
 
 bool rpi_shared_lost(struct rpi_master *master, int worker)
 {
-    bool lost = master->roster.seats[worker].presence == RPI_LOST;
     for (struct rpi_link *link = master->versions.live.next; link != &master->versions.live;
          link = link->next) {
         struct rpi_shared_version *version = version_of(link);
         struct rpi_holder *holder = version->holders ? &version->holders[worker] : NULL;
         if (holder && holder->state == RPI_FILLS && !release_waiting(master, version, worker))
             return false;
-        if (holder && lost)
+        if (holder)
             holder->state = RPI_HOLDS_NOTHING;
     }
     return true;

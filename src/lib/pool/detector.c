@@ -2,13 +2,12 @@
 
 #include "base/status.h"
 
-#define LOOKS    4  /* in the time that is too long, at least; fewer are a pause */
-#define PATIENCE 10 /* times that time, after which a worker is hopeless */
+#define LOOKS 4 /* in the time that is too long, at least; fewer are a pause */
 
 struct rpi_listened {
-    struct rpi_link link; /* in order, or among the silent, or alone: lost */
+    struct rpi_link link; /* in order, or alone: forgotten */
     double heard;
-    bool silent, forgotten;
+    bool forgotten;
 };
 
 rp_status rpi_detector_init(struct rpi_detector *detector, const struct rpi_alloc *alloc,
@@ -18,7 +17,6 @@ rp_status rpi_detector_init(struct rpi_detector *detector, const struct rpi_allo
         .alloc = *alloc, .limit = limit, .looked = now, .since = now
     };
     rpi_list_init(&detector->order);
-    rpi_list_init(&detector->silent);
     if (!(limit > 0))
         return RP_OK;
     detector->workers = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *detector->workers);
@@ -37,29 +35,14 @@ void rpi_detector_fini(struct rpi_detector *detector)
     detector->workers = NULL;
 }
 
-bool rpi_detector_heard(struct rpi_detector *detector, int worker, double now)
+void rpi_detector_heard(struct rpi_detector *detector, int worker, double now)
 {
     if (!detector->workers || worker < 1 || detector->workers[worker].forgotten)
-        return false;
+        return;
     struct rpi_listened *one = &detector->workers[worker];
-    bool was_silent = one->silent;
     rpi_list_remove(&one->link);
     one->heard = now;
-    one->silent = false;
     rpi_list_append(&detector->order, &one->link);
-    return was_silent;
-}
-
-/* The first of a list, if it was not heard of for more than `limit` seconds; else NULL. */
-static struct rpi_listened *first_unheard(const struct rpi_detector *detector,
-                                          struct rpi_link *list, double limit)
-{
-    struct rpi_link *link = rpi_list_first(list);
-    if (!link)
-        return NULL;
-    struct rpi_listened *one = RPI_MEMBER(link, struct rpi_listened, link);
-    double heard = one->heard > detector->since ? one->heard : detector->since;
-    return detector->looked - heard > limit ? one : NULL;
 }
 
 int rpi_detector_silent(struct rpi_detector *detector, double now)
@@ -69,21 +52,12 @@ int rpi_detector_silent(struct rpi_detector *detector, double now)
     if (now - detector->looked > detector->limit / LOOKS)
         detector->since = now;
     detector->looked = now;
-    struct rpi_listened *one = first_unheard(detector, &detector->order, detector->limit);
-    if (!one)
+    struct rpi_link *link = rpi_list_first(&detector->order);
+    if (!link)
         return 0;
-    rpi_list_remove(&one->link);
-    rpi_list_append(&detector->silent, &one->link);
-    one->silent = true;
-    return (int)(one - detector->workers);
-}
-
-int rpi_detector_hopeless(struct rpi_detector *detector)
-{
-    struct rpi_listened *one = detector->workers ? first_unheard(detector, &detector->silent,
-                                                                 PATIENCE * detector->limit)
-                                                 : NULL;
-    return one ? (int)(one - detector->workers) : 0;
+    struct rpi_listened *one = RPI_MEMBER(link, struct rpi_listened, link);
+    double heard = one->heard > detector->since ? one->heard : detector->since;
+    return now - heard > detector->limit ? (int)(one - detector->workers) : 0;
 }
 
 void rpi_detector_forget(struct rpi_detector *detector, int worker)

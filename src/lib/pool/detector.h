@@ -12,8 +12,7 @@ struct rpi_listened;
 struct rpi_detector {
     struct rpi_alloc alloc;
     struct rpi_listened *workers; /* [1 .. count]; NULL: it is off */
-    struct rpi_link order;        /* those that are not silent, longest unheard first */
-    struct rpi_link silent;       /* those that are, likewise */
+    struct rpi_link order;        /* longest unheard first */
     double limit;                 /* seconds; 0: off */
     double looked;                /* the last look */
     double since;                 /* silence before this does not count */
@@ -25,14 +24,11 @@ RP_MUST_USE rp_status rpi_detector_init(struct rpi_detector *detector,
                                         double now);
 void rpi_detector_fini(struct rpi_detector *detector);
 
-/* A sign of life.  Returns whether it had been found silent. */
-bool rpi_detector_heard(struct rpi_detector *detector, int worker, double now);
-/* A look, after all that has come is taken: the next worker that is silent now, or 0.  Each is
- * returned once, until it is heard again. */
+/* A sign of life. */
+void rpi_detector_heard(struct rpi_detector *detector, int worker, double now);
+/* A look, after all that has come is taken: the worker that has been silent longest, if that is
+ * too long, or 0.  It is told again until it is forgotten or heard of. */
 int rpi_detector_silent(struct rpi_detector *detector, double now);
-/* After such looks: a worker that has been silent so long (ten times the limit) that it must be
- * given up, or 0. */
-int rpi_detector_hopeless(struct rpi_detector *detector);
 /* It is lost: nothing more is said of it. */
 void rpi_detector_forget(struct rpi_detector *detector, int worker);
 /* Another process is in its place, and was heard of now. */

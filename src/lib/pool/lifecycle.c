@@ -259,7 +259,7 @@ static rp_status tell_workers(rp_pool *pool, uint64_t how)
 }
 
 /* Tells every rank that nothing more will come, and waits for their goodbyes: what they still send
- * is taken meanwhile.  Silent workers are not waited for. */
+ * is taken meanwhile. */
 static rp_status stop_workers(rp_pool *pool, bool drop)
 {
     rp_status status = tell_workers(pool, drop ? RPI_STOP_DROP : 0);
@@ -267,8 +267,6 @@ static rp_status stop_workers(rp_pool *pool, bool drop)
         do
             status = rpi_wait(pool, rpi_members_all_left, NULL, RP_FOREVER);
         while (status == RP_ERR_NOMEM);
-    if (status == RP_OK)
-        rpi_members_leave_behind(pool);
     return status;
 }
 

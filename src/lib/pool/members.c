@@ -51,22 +51,12 @@ static void tell_lost(rp_pool *pool, int peer)
     (void)rpi_pool_note(pool, status);
 }
 
-static void tell_suspect(rp_pool *pool, int peer)
-{
-    rp_status status = rpi_master_suspect(&pool->master, peer, pool->now);
-    pool->ranks[peer].suspect = status == RP_ERR_NOMEM;
-    pool->due += pool->ranks[peer].suspect;
-    (void)rpi_pool_note(pool, status);
-}
-
 static void tell_again(rp_pool *pool)
 {
     pool->due = 0;
     for (int peer = 1; peer <= pool->master.roster.workers; peer++) {
         if (pool->ranks[peer].lost)
             tell_lost(pool, peer);
-        else if (pool->ranks[peer].suspect)
-            tell_suspect(pool, peer);
     }
 }
 
@@ -101,7 +91,6 @@ static bool lose(rp_pool *pool, int peer)
 {
     bool served = leave(pool, peer);
     pool->lost++;
-    pool->ranks[peer].suspect = false;
     pool->sending -= pool->ranks[peer].sending;
     pool->ranks[peer].sending = 0;
     rpi_detector_forget(&pool->detector, peer);
@@ -207,43 +196,22 @@ void rpi_members_astray(void *context, int peer)
     rpi_members_give_up(context, peer);
 }
 
-/* Should it come back it finds its line to rank 0 cut, and ends. */
+/* If it runs again, it finds its line to rank 0 closed, and ends. */
 static void give_up_silent(rp_pool *pool, int peer)
 {
-    (void)rpi_error(RP_ERR_LOST, "it was not heard of for %g s, ten times lost_after",
-                    10 * pool->detector.limit);
+    (void)rpi_error(RP_ERR_LOST,
+                    "it was not heard of for %g s (config.lost_after), stopped, hung or cut off",
+                    pool->detector.limit);
     if (is_worker(pool, peer))
         rpi_members_give_up(pool, peer);
     else
         rpi_detector_forget(&pool->detector, peer);
 }
 
-static void suspect(rp_pool *pool, int peer)
-{
-    uint64_t again = pool->master.counts.retried;
-    double limit = pool->detector.limit;
-    tell_suspect(pool, peer);
-    rpi_say(&pool->log, RP_LOG_WARNING,
-            "%s was not heard of for %g s: stopped, hung or cut off; %llu of its tasks start again "
-            "elsewhere; it is taken in "
-            "again when it is heard of, and given up after %g s",
-            name_of(pool, peer).text, limit,
-            (unsigned long long)(pool->master.counts.retried - again), 10 * limit);
-    rpi_tracing_event(pool, peer, "silent");
-}
-
 void rpi_members_heard(void *context, int peer)
 {
     rp_pool *pool = context;
-    if (!is_worker(pool, peer) || !rpi_detector_heard(&pool->detector, peer, pool->now))
-        return;
-    pool->ranks[peer].suspect = false;
-    rpi_say(&pool->log, RP_LOG_WARNING,
-            "%s is heard of again and gets tasks again; what others have done meanwhile is not "
-            "taken twice",
-            name_of(pool, peer).text);
-    rpi_tracing_event(pool, peer, "back");
-    rpi_master_back(&pool->master, peer, pool->now);
+    rpi_detector_heard(&pool->detector, peer, pool->now);
 }
 
 void rpi_members_step(rp_pool *pool)
@@ -251,9 +219,6 @@ void rpi_members_step(rp_pool *pool)
     if (pool->due)
         tell_again(pool);
     for (int peer; (peer = rpi_detector_silent(&pool->detector, pool->now));)
-        if (is_worker(pool, peer))
-            suspect(pool, peer);
-    for (int peer; (peer = rpi_detector_hopeless(&pool->detector));)
         give_up_silent(pool, peer);
     rpi_members_replaced(pool, rpi_respawn_come(pool));
     rpi_respawn_step(pool);
@@ -262,34 +227,8 @@ void rpi_members_step(rp_pool *pool)
 
 /* ---- at the pool's end */
 
-static bool is_silent(const rp_pool *pool, int peer)
-{
-    return is_worker(pool, peer) && !pool->ranks[peer].away &&
-           pool->master.roster.seats[peer].presence == RPI_SUSPECT;
-}
-
 bool rpi_members_all_left(rp_pool *pool, const void *unused)
 {
-    const struct rpi_roster *roster = &pool->master.roster;
-    int left = pool->goodbyes;
     (void)unused;
-    for (int peer = 1; roster->present + roster->lost < roster->workers && peer <= roster->workers;
-         peer++)
-        left += is_silent(pool, peer);
-    return left >= pool->transport->peers;
-}
-
-void rpi_members_leave_behind(rp_pool *pool)
-{
-    for (int peer = 1; peer <= pool->transport->peers; peer++) {
-        if (!is_silent(pool, peer))
-            continue;
-        rpi_say(&pool->log, RP_LOG_WARNING,
-                "%s is silent at the pool's end: it is left behind, and ends when it is heard of "
-                "again or rankpool launch ends",
-                name_of(pool, peer).text);
-        pool->transport->ops->forget(pool->transport, peer);
-        (void)leave(pool, peer);
-        pool->lost++;
-    }
+    return pool->goodbyes >= pool->transport->peers;
 }

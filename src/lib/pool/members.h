@@ -1,10 +1,10 @@
-/* What a pool does about workers that end, or fall silent: tells the engine, and says so. */
+/* What a pool does about workers that end or are silent: it tells the engine, and logs it. */
 #ifndef RPI_MEMBERS_H
 #define RPI_MEMBERS_H
 
 #include "pool/state.h"
 
-/* For `ranks` ranks, with workers suspected after `lost_after` seconds of silence; 0: never.
+/* For `ranks` ranks, where a worker is lost after `lost_after` seconds of silence; 0: never.
  * RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_members_init(rp_pool *pool, int ranks, double lost_after);
 void rpi_members_fini(rp_pool *pool);
@@ -25,9 +25,7 @@ void rpi_members_give_up(rp_pool *pool, int peer);
 /* For the pool's step: what the engine had no memory for, and which workers are silent. */
 void rpi_members_step(rp_pool *pool);
 
-/* The pool ends: whether every rank has said goodbye, or is silent; and what is done with the
- * silent ones. */
+/* Whether every rank has said goodbye, or is lost. */
 bool rpi_members_all_left(rp_pool *pool, const void *unused);
-void rpi_members_leave_behind(rp_pool *pool);
 
 #endif

@@ -50,9 +50,9 @@ struct rpi_respawn;
 
 /* What the pool knows of a rank. */
 struct rpi_members_peer {
-    bool away;          /* it has ended its service, or its life */
-    bool lost, suspect; /* and the engine had no memory to take note yet */
-    uint64_t sending;   /* messages to it whose bytes MPI still needs */
+    bool away;        /* it has ended its service, or its life */
+    bool lost;        /* and the engine had no memory to take note yet */
+    uint64_t sending; /* messages to it whose bytes MPI still needs */
 };
 
 struct rp_pool {

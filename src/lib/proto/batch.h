@@ -67,7 +67,6 @@ struct rpi_arrival {
     int peer;
     bool complete;
     bool outcome; /* of another task, kept elsewhere */
-    bool late;    /* at rank 0: its task was started elsewhere, or is settled (stale.h) */
     uint64_t size;
     void *buffer;                   /* an rpi_buffer */
     struct rpi_frame frame;         /* that announced it */

@@ -4,7 +4,7 @@
 
 rp_status rpi_roster_init(struct rpi_roster *roster, const struct rpi_alloc *alloc, int workers)
 {
-    *roster = (struct rpi_roster){ .alloc = *alloc, .workers = workers, .present = workers };
+    *roster = (struct rpi_roster){ .alloc = *alloc, .workers = workers };
     roster->seats = rpi_zeroed(alloc, ((size_t)workers + 1) *
                                           (sizeof *roster->seats + sizeof *roster->deaths));
     if (!roster->seats)
@@ -20,7 +20,6 @@ rp_status rpi_roster_init(struct rpi_roster *roster, const struct rpi_alloc *all
         rpi_list_init(&seat->link);
         rpi_list_init(&seat->held);
         rpi_list_init(&seat->load);
-        rpi_list_init(&seat->copies);
         if (worker > 0)
             rpi_list_append(&roster->rings[0], &seat->link);
     }
@@ -79,7 +78,6 @@ void rpi_roster_done(struct rpi_roster *roster, int worker)
 void rpi_roster_set(struct rpi_roster *roster, int worker, enum rpi_presence presence)
 {
     struct rpi_seat *seat = &roster->seats[worker];
-    roster->present += (presence == RPI_PRESENT) - (seat->presence == RPI_PRESENT);
     roster->lost += (presence == RPI_LOST) - (seat->presence == RPI_LOST);
     roster->idle -= is_idle(roster, seat);
     seat->presence = (uint8_t)presence;

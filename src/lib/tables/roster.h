@@ -1,6 +1,6 @@
 /* The workers and how many batches are in flight at each.  Workers with equally many stand in one
- * ring, so that the next one to serve is found without a look at the others.  A worker that is lost
- * or suspect, or has a task that goes alone, may not be served and is in no ring. */
+ * ring, so that the next one to serve is found without a look at the others.  A worker that is
+ * lost, or has a task that goes alone, may not be served and is in no ring. */
 #ifndef RPI_ROSTER_H
 #define RPI_ROSTER_H
 
@@ -16,8 +16,7 @@ struct rpi_batch;
 
 enum rpi_presence {
     RPI_PRESENT,
-    RPI_SUSPECT, /* not heard of for too long */
-    RPI_LOST,    /* gone for good */
+    RPI_LOST, /* gone for good */
 };
 
 struct rpi_seat {
@@ -29,7 +28,6 @@ struct rpi_seat {
     double busy;        /* seconds its tasks ran */
     int64_t pid;
     struct rpi_link held;      /* children of tasks that run there */
-    struct rpi_link copies;    /* tasks that are no longer awaited there (copies.h) */
     struct rpi_link load;      /* in roster->loaded, or alone */
     struct rpi_batch *cancels; /* the message that the next cancel may share, or NULL */
     uint32_t movable;          /* tasks there that others may run */
@@ -48,7 +46,6 @@ struct rpi_roster {
     struct rpi_death *deaths; /* by worker: what it said of its end */
     int workers;
     int lost;                             /* of them */
-    int present;                          /* neither lost nor suspect */
     struct rpi_link rings[RPI_DEPTH + 1]; /* by batches in flight */
     /* workers by their last batch, those left out that have nothing to hand back */
     struct rpi_link loaded;
