@@ -78,10 +78,10 @@ CLI_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard src/cli/*.c)))
 EXAMPLES := $(patsubst src/examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard src/examples/*.c)))
 # calls.c and fixture.c share names: a program has one of them.
 CALLS_OBJ := $(BUILD)/tests/support/calls.o
-CALLERS := $(patsubst %.c,$(BUILD)/%,$(shell grep -l '"calls.h"' tests/unit/*.c tests/mpi/*.c))
+CALLERS := $(patsubst %.c,$(BUILD)/%,$(shell grep -l '"calls.h"' tests/unit/*/*.c tests/mpi/*.c))
 SUPPORT_OBJ := $(filter-out $(CALLS_OBJ),$(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c))))
 SIM_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c))))
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c tests/self/test_*.c)))
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/*/test_*.c tests/self/test_*.c)))
 SIM_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/sim/test_*.c)))
 MPI_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/mpi/*.c)))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))

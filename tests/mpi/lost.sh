@@ -39,14 +39,14 @@ done
 for btl in vader tcp; do
     for way in to from; do
         says "2 of 3 workers killed while 200 and 400 MiB go $way them, over $btl" '^0 wrong; 1 workers, 2 lost$' \
-            recovering -n 4 --mca btl $btl,self "$BUILD/tests/mpi/midway" $way 400
+            recovering -n 4 --mca btl $btl,self "$BUILD/tests/mpi/loss_mid_message" $way 400
     done
 done
 says "every worker killed" '^wait: rp_[a-z_]*: the pool cannot go on: no worker is left' recovering -n 3 "$survivor" all
 
 # MPI does not come back from a call: for ever, after a worker's death, and for a while.
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-held=("$BUILD/rankpool" launch -n 3 "$BUILD/tests/mpi/held")
+held=("$BUILD/rankpool" launch -n 3 "$BUILD/tests/mpi/mpi_hang")
 timeout 60 "${held[@]}" slow >"$TMP/slow" 2>&1 &
 run timeout 60 "${held[@]}" killed
 cp "$TMP/err" "$TMP/told"

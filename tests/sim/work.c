@@ -86,8 +86,7 @@ static rp_status play(rp_call *call, const void *arg, size_t size)
     if (chance_is(&playing->chance, 0.1))
         look(playing, info.worker, playing->until);
     if (rp_cancelled(call) && !task->cancel_asked && !playing->workers[info.worker].told)
-        model_fail(model, "task %llu must stop, but was not cancelled",
-                   (unsigned long long)number);
+        model_fail(model, "task %llu must stop, but was not cancelled", (unsigned long long)number);
     rp_status spawned = task->spawns ? spawns_play(playing, call, task, (uint32_t)info.attempt)
                                      : RP_OK;
     if (rp_cancelled(call) && !task->map && chance_is(&playing->chance, 0.5)) {

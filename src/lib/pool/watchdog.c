@@ -13,7 +13,7 @@
 #define LOOK 100 /* ms between two looks */
 #define CALM 50  /* looks after a worker's end, and then no more if MPI comes back */
 /* looks at one call of MPI's, which end the process: no call takes that long, even for 4 GiB */
-#define HELD   200
+#define HELD      200
 #define NO_WORKER 0
 
 struct process {

@@ -1,6 +1,6 @@
-/* A program for delay.sh: rounds of tasks that keep some of the workers busy and leave the others
- * idle, so that a lost worker costs no time but that of the repeated work.
- *   rounds ROUNDS MILLISECONDS FILE WORKER...
+/* A program for recovery_time.sh: rounds of tasks that keep some of the workers busy and leave the
+ * others idle, so that a lost worker costs no time but that of the repeated work.
+ *   recovery_time ROUNDS MILLISECONDS FILE WORKER...
  * A round is one task of MILLISECONDS for each WORKER, if it is there.  In the middle of a task of
  * round ROUNDS / 3, FILE is made; if it is "kill", these workers are killed.  Prints when the work
  * begins, how long it and its longest round took, and how many tasks were started again. */

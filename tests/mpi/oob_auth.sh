@@ -7,7 +7,7 @@
 
 without_leaks
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-strangers=$BUILD/tests/mpi/strangers
+strangers=$BUILD/tests/mpi/oob_auth
 
 # Where rank 0 listens, the first time, the second time; empty: it did not within 60 s.
 door() # NUMBER

@@ -19,7 +19,7 @@ trouble() # NAME RANKS WORDS... -- PATTERNS...
         shift
     done
     shift
-    MARK=$mark run_job timeout -k 5 150 "$BUILD/rankpool" launch -n "$ranks" "$BUILD/tests/mpi/trouble" "${words[@]}"
+    MARK=$mark run_job timeout -k 5 150 "$BUILD/rankpool" launch -n "$ranks" "$BUILD/tests/mpi/messages" "${words[@]}"
     cat "$TMP/out" >>"$TMP/err"
     if [ "$rc" != 0 ]; then
         not_ok "$name" "status $rc"

@@ -1,6 +1,6 @@
 /* Kills each of two workers in the middle of a message, of MIB / 2 and of MIB MiB; lost.sh runs it.
- *   midway to MIB      while the worker receives an argument
- *   midway from MIB    while it sends a result
+ *   loss_mid_message to MIB      while the worker receives an argument
+ *   loss_mid_message from MIB    while it sends a result
  * Prints what came of the tasks, which other workers repeat. */
 #include <rankpool.h>
 

@@ -1,11 +1,11 @@
-/* A program for strangers.sh: a pool to whose side channel strangers come, and the strangers.
- *   strangers pool DIR          a pool that works, loses a worker and has it replaced.  Whenever
+/* A program for oob_auth.sh: a pool to whose side channel strangers come, and the strangers.
+ *   oob_auth pool DIR          a pool that works, loses a worker and has it replaced.  Whenever
  *                               rank 0 listens somewhere, "ADDRESS PORT" is a
  *                               new line of DIR/doors, and the worker that is awaited comes only
  *                               when there is DIR/over.1 (.2 and so on)
- *   strangers call ADDRESS PORT     all that a stranger may try, but for the token
- *   strangers scan ADDRESS          every port
- *   strangers knock ADDRESS PORT    whether somebody listens there */
+ *   oob_auth call ADDRESS PORT     all that a stranger may try, but for the token
+ *   oob_auth scan ADDRESS          every port
+ *   oob_auth knock ADDRESS PORT    whether somebody listens there */
 #include <rankpool.h>
 
 #include <arpa/inet.h>

@@ -45,7 +45,7 @@ static void with_processes(made_call *made, rp_status status, const char *what)
 
 #define LIMITED TASK(.time_limit = 1e-3)
 #define ONCE    TASK(.attempts = 1)
-#define AFTER  TASK(.after = &failed, .after_count = 1)
+#define AFTER   TASK(.after = &failed, .after_count = 1)
 
 /* clang-format off */
 #define WITH_TASKS(X) \

@@ -1,8 +1,8 @@
-/* A program for trouble.sh, under rankpool launch: one kind of trouble a run.  What the pool says
+/* A program for messages.sh, under rankpool launch: one kind of trouble a run.  What the pool says
  * of it goes to standard error; a line that begins with
  * "outcome:" is a task's message.  Ends with 0 when all is as it must be, and says on standard
  * output what is not.
- *   trouble lost | exits | once FILE | poison | item | crash | none | paused | hung | left |
+ *   messages lost | exits | once FILE | poison | item | crash | none | paused | hung | left |
  *   forge WAY */
 #include "fixture.h"
 

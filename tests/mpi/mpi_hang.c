@@ -1,6 +1,6 @@
 /* Rank 0 is inside an MPI call that does not return; lost.sh runs it.
- *   held killed    after a worker was killed: as if MPI waited for something that it held
- *   held slow      for SLOW seconds, and no process has died */
+ *   mpi_hang killed    after a worker was killed: as if MPI waited for something that it held
+ *   mpi_hang slow      for SLOW seconds, and no process has died */
 #include <rankpool.h>
 
 #include <mpi.h>

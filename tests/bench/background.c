@@ -77,7 +77,7 @@ int main(void)
         must(rp_cancel_all(pool), "rp_cancel_all");
         must(rp_drain(pool, RP_FOREVER), "rp_drain");
     }
-    figure("away", "tasks/s", rate, "waiting", limit, BENCH_ROUNDS);
-    figure("away-computation", "steps/s", steps, "undisturbed", quiet, BENCH_ROUNDS);
+    figure("background", "tasks/s", rate, "waiting", limit, BENCH_ROUNDS);
+    figure("background-computation", "steps/s", steps, "undisturbed", quiet, BENCH_ROUNDS);
     return rp_close(&pool) != RP_OK;
 }

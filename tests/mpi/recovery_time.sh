@@ -8,11 +8,11 @@
 # machine: alone
 . tests/support/shell.sh
 
-needs rankpool tests/mpi/rounds
+needs rankpool tests/mpi/recovery_time
 
 without_leaks
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-rounds=$BUILD/tests/mpi/rounds
+rounds=$BUILD/tests/mpi/recovery_time
 count=10
 task=200 # milliseconds; a task may be lost among others and again alone: twice
 again=$((2 * task))

@@ -67,7 +67,7 @@ int main(int argc, char **argv)
     (void)MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
-    must(size >= 64 ? RP_OK : RP_ERR_INVALID, "crowd: run it with mpirun -n 64");
+    must(size >= 64 ? RP_OK : RP_ERR_INVALID, "oversubscribed: run it with mpirun -n 64");
     for (int k = 0; k < SIZES; k++)
         (void)MPI_Comm_split(MPI_COMM_WORLD, rank < sizes[k] ? 0 : MPI_UNDEFINED, rank, &comms[k]);
     for (int i = 0; i < BENCH_ROUNDS; i++) {
@@ -80,11 +80,11 @@ int main(int argc, char **argv)
     }
     for (int k = 1; k < SIZES && rank == 0; k++) {
         char name[32], peer[32];
-        (void)snprintf(name, sizeof name, "crowd-%d", sizes[k]);
-        (void)snprintf(peer, sizeof peer, "crowd-%d", sizes[k - 1]);
+        (void)snprintf(name, sizeof name, "oversubscribed-%d", sizes[k]);
+        (void)snprintf(peer, sizeof peer, "oversubscribed-%d", sizes[k - 1]);
         figure(name, "tasks/s", rates[k], peer, rates[k - 1], BENCH_ROUNDS);
     }
     if (rank == 0)
-        figure("crowd-64-open-close", "s", around, "allowed", allowed, BENCH_ROUNDS);
+        figure("oversubscribed-64-open-close", "s", around, "allowed", allowed, BENCH_ROUNDS);
     return MPI_Finalize();
 }
