@@ -2,6 +2,7 @@
 #include "checks_map.h"
 #include "master/deps.h"
 #include "inside.h"
+#include "master/map.h"
 #include "master/settle.h"
 
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * right some settle there and then. */
 #include "inside.h"
 #include "master/ready.h"
+#include "master/retry.h"
 #include "master/settle.h"
 
 #include <stdlib.h>
@@ -331,7 +332,7 @@ static void spoil(struct sim *sim)
                                          .message = "",
                                          .function = future->pending.function };
         const struct rpi_options options = *rpi_options_at(&sim->master.options, future->options);
-        if (rpi_settle_failure(&sim->master, task->id, future, &how) == RP_OK)
+        if (rpi_retry_or_fail(&sim->master, task->id, future, &how) == RP_OK)
             rpi_ready_void(&sim->master, &options, task->size);
     }
 }

@@ -1,6 +1,9 @@
 /* Cancelling at rank 0: what is queued is settled at once, workers are told about the rest. */
-#include "master/deps.h"
+#include "master/inflight.h"
+#include "master/map.h"
+#include "master/master.h"
 #include "master/ready.h"
+#include "master/retry.h"
 #include "master/settle.h"
 #include "base/status.h"
 
@@ -40,7 +43,7 @@ static rp_status tell_worker(struct rpi_master *master, int worker, const struct
     batch->size = writer.used;
     batch->peer = worker;
     batch->sends = 1;
-    rpi_master_send(master, batch);
+    rpi_inflight_send(master, batch);
     master->roster.seats[worker].cancels = frame ? batch : NULL;
     return RP_OK;
 }
@@ -63,7 +66,7 @@ static rp_status cancel_queued(struct rpi_master *master, uint64_t id, struct rp
     };
     const struct rpi_options options = *rpi_options_at(&master->options, future->options);
     uint32_t size = rpi_future_size(future);
-    rp_status status = rpi_settle_failure(master, id, future, &how);
+    rp_status status = rpi_retry_or_fail(master, id, future, &how);
     if (status == RP_OK)
         rpi_ready_void(master, &options, size);
     return status;
@@ -75,7 +78,7 @@ static rp_status cancel_waiting(struct rpi_master *master, uint64_t id, struct r
                                .code = RP_ERR_CANCELLED,
                                .message = "" };
     how.function = rpi_options_at(&master->options, future->options)->dependent->entry.function;
-    return rpi_settle_failure(master, id, future, &how);
+    return rpi_retry_or_fail(master, id, future, &how);
 }
 
 static rp_status cancel_map(struct rpi_master *master, struct rpi_map *map)

@@ -6,36 +6,6 @@
 
 #include "master/master.h"
 
-/* A future that others depend on. */
-struct rpi_deps_input {
-    struct rpi_link link; /* in its bucket */
-    uint64_t id;
-    uint32_t dependents;   /* unsettled ones, and messages under way with it as a piece */
-    struct rpi_link edges; /* of those that wait for it */
-    uint8_t *sent;         /* a bit for each worker that has it; NULL: no worker has */
-};
-
-struct rpi_deps_edge {
-    struct rpi_link link;
-    struct rpi_deps_dependent *owner;
-    struct rpi_deps_input *input;
-};
-
-/* A task with inputs. */
-struct rpi_deps_dependent {
-    struct rpi_link link; /* in inputs->moved when it can be queued or settled, else alone */
-    struct rpi_link all;
-    /* in inputs->urgent when it may be more urgent than its inputs, else alone */
-    struct rpi_link urgent;
-    uint64_t id;
-    struct rpi_entry entry; /* while it waits; data is an rpi_buffer, or borrowed */
-    void *arg;              /* that buffer, or NULL */
-    uint32_t count, unmet;
-    uint64_t failed; /* an input that failed; 0: none */
-    bool follows;    /* it does not run, but takes the outcome of its one input */
-    struct rpi_deps_edge edges[];
-};
-
 /* Makes the record of a task that comes after these.  RP_ERR_STALE, with the index;
  * RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_deps_gather(struct rpi_master *master, const rp_future *after,
@@ -61,8 +31,6 @@ RP_MUST_USE bool rpi_deps_send(struct rpi_master *master,
                                const struct rpi_deps_dependent *dependent, int worker);
 /* Another process, which has no outcomes yet, takes a lost worker's place. */
 void rpi_deps_replaced(struct rpi_master *master, int worker);
-/* Call when a message with the outcome of `id` as its piece has gone, which kept it in place. */
-void rpi_deps_unpin(struct rpi_master *master, uint64_t id);
 void rpi_deps_fini(struct rpi_master *master);
 
 #endif

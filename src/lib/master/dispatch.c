@@ -1,8 +1,10 @@
 /* Handing out: which worker gets how much now. */
-#include "master/pack.h"
 #include "master/deps.h"
+#include "master/master.h"
+#include "master/pack.h"
 #include "master/ready.h"
 #include "master/rebalance.h"
+#include "master/retry.h"
 #include "master/settle.h"
 #include "master/shared.h"
 #include "master/urgency.h"
@@ -74,7 +76,7 @@ static rp_status fail_own(struct rpi_master *master, struct rpi_ready_own *own)
     how.message = message;
     for (struct rpi_future *future; (future = rpi_ready_peek(master, &own->queue, &entry));) {
         how.function = entry.function;
-        rp_status status = rpi_settle_failure(master, entry.id, future, &how);
+        rp_status status = rpi_retry_or_fail(master, entry.id, future, &how);
         if (status != RP_OK)
             return status;
         rpi_ready_drop_entry(&entry);

@@ -1,6 +1,6 @@
 #include "master/keyed.h"
 
-#include "master/settle.h"
+#include "master/master.h"
 #include "base/status.h"
 
 #define BUCKETS 1024 /* a power of two; the chains grow with the keyed tasks that are under way */
@@ -92,35 +92,6 @@ rp_bytes rpi_master_due_result(const struct rpi_master *master, const struct rpi
     return (rp_bytes){ .data = future->flags & RPI_FUTURE_BUFFER ? future->done.data
                                                                  : future->done.small,
                        .size = future->done.size };
-}
-
-void rpi_master_stored(struct rpi_master *master, struct rpi_keyed *keyed)
-{
-    uint64_t id = keyed->id;
-    struct rpi_future *future = rpi_future_of(&master->futures, id);
-    rpi_keyed_free(master, keyed);
-    future->state = RP_DONE;
-    master->unsettled--;
-    master->counts.done++;
-    rpi_settle_tell(master, id, future);
-}
-
-void rpi_keyed_settle(struct rpi_master *master, uint64_t id, struct rpi_future *future,
-                      const struct rpi_stored *stored, double now)
-{
-    static const struct rpi_settled how = { .status = RP_OK, .message = "" };
-    master->now = now;
-    rpi_settle_done(master, future, &how);
-    future->done.size = stored->size;
-    if (stored->size > RPI_SMALL_RESULT) {
-        future->done.data = stored->buffer;
-        future->flags |= RPI_FUTURE_BUFFER;
-    } else {
-        memcpy(future->done.small, stored->buffer, stored->size);
-        rpi_buffer_free(stored->buffer);
-    }
-    master->counts.done++;
-    rpi_settle_tell(master, id, future);
 }
 
 void rpi_keyed_fini(struct rpi_master *master)

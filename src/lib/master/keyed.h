@@ -34,11 +34,6 @@ void rpi_keyed_free(struct rpi_master *master, struct rpi_keyed *keyed);
 
 /* A future with a record is done.  Whether it waits for the journal; else its record is gone. */
 bool rpi_keyed_waits(struct rpi_master *master, struct rpi_future *future, struct rpi_keyed *keyed);
-/* Settles a task that was just submitted with an outcome from the journal, and takes the buffer
- * over. */
-void rpi_keyed_settle(struct rpi_master *master, uint64_t id, struct rpi_future *future,
-                      const struct rpi_stored *stored, double now);
-
 void rpi_keyed_fini(struct rpi_master *master);
 
 #endif

@@ -1,4 +1,7 @@
 /* Maps at rank 0: cutting chunks and scattering their results. */
+#include "master/map.h"
+
+#include "master/inflight.h"
 #include "master/settle.h"
 #include "base/status.h"
 
@@ -128,7 +131,7 @@ static void describe(const struct rpi_master *master, const struct rpi_map *map,
         failure->message, FAILURE_TEXT,
         "item %llu of a map of %s %s on worker %d (%s)%s%s%s; %llu of %llu items failed",
         (unsigned long long)map->failed, master->config.registry->names[map->request.function],
-        rpi_failure_verb(map->status), map->worker, master->roster.seats[map->worker].host, code,
+        rpi_settle_verb(map->status), map->worker, master->roster.seats[map->worker].host, code,
         map->message[0] ? ": " : "", map->message, (unsigned long long)map->failures,
         (unsigned long long)map->request.count);
 }
@@ -307,7 +310,7 @@ rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_
         (struct rpi_range){ .first = chunk->pending.number, .count = chunk->pending.items });
     if (status != RP_OK)
         return status;
-    rpi_settle_leave(master, batch, 1, 0);
+    rpi_inflight_leave(master, batch, 1, 0);
     rpi_settle_losses(master, id);
     rpi_future_free(&master->futures, id, chunk);
     return RP_OK;
@@ -351,7 +354,7 @@ rp_status rpi_map_item_failed(struct rpi_master *master, uint64_t id, struct rpi
     map->left--;
     chunk->pending.number++;
     if (--chunk->pending.items == 0) {
-        rpi_settle_leave(master, chunk->pending.batch, 1, 0);
+        rpi_inflight_leave(master, chunk->pending.batch, 1, 0);
         rpi_settle_losses(master, id);
         rpi_future_free(&master->futures, id, chunk);
     }

@@ -7,103 +7,7 @@
 #ifndef RPI_MASTER_H
 #define RPI_MASTER_H
 
-#include "proto/batch.h"
-#include "base/sha256.h"
-#include "tables/futures.h"
-#include "base/log.h"
-#include "tables/attempts.h"
-#include "tables/options.h"
-#include "tables/completions.h"
-#include "proto/registry.h"
-#include "tables/roster.h"
-#include "tables/taskq.h"
-#include "tables/shared_versions.h"
-
-struct rpi_master_config {
-    struct rpi_alloc alloc;
-    const struct rpi_log *log;           /* borrowed */
-    const struct rpi_registry *registry; /* borrowed */
-    int workers;
-    uint32_t batch_limit;      /* bytes */
-    uint32_t first_generation; /* of futures: random */
-};
-
-struct rpi_function_time {
-    double mean; /* seconds; negative: never measured */
-    uint64_t samples;
-};
-
-/* Tasks that come after others; deps.h. */
-struct rpi_deps {
-    struct rpi_link *buckets; /* of inputs; NULL before the first */
-    uint64_t bucket_count, count;
-    struct rpi_link all;    /* dependents */
-    struct rpi_link moved;  /* those with nothing more to wait for, or with a failed input */
-    struct rpi_link urgent; /* those that may be more urgent than what they wait for, the newest
-                               first; urgency.h */
-    uint64_t waiting;       /* dependents in RP_WAITING */
-};
-
-/* What names a task in the journal. */
-struct rpi_key {
-    rp_bytes bytes;
-    uint8_t argument[RPI_SHA256];
-    uint64_t hash; /* of the two */
-};
-
-/* An outcome that the journal had. */
-struct rpi_stored {
-    void *buffer; /* an rpi_buffer */
-    uint32_t size;
-};
-
-/* Tasks with a key; keyed.h. */
-struct rpi_keys {
-    struct rpi_link *buckets; /* of those under way; NULL before the first */
-    struct rpi_link due;      /* to store, in the order they ended */
-};
-
-struct rpi_counts {
-    uint64_t submitted, done, failed, retried, cancelled;
-    uint64_t messages_out, messages_in, bytes_out, bytes_in;
-    double busy;
-};
-
-struct rpi_master {
-    struct rpi_master_config config;
-    struct rpi_futures futures;
-    struct rpi_taskq queue;
-    struct rpi_places places;   /* of what is queued, here and there */
-    struct rpi_ready_own **own; /* by worker: tasks for that one only; NULL: none yet */
-    struct rpi_link awake;      /* of these, those whose worker may have credit */
-    uint64_t own_tasks, own_bytes;
-    struct rpi_option_table options;
-    struct rpi_shared_versions versions; /* of shared data */
-    struct rpi_roster roster;
-    struct rpi_batches batches;
-    struct rpi_link outgoing; /* batches to send */
-    struct rpi_link incoming; /* arrivals to post */
-    struct rpi_link arriving; /* posted */
-    struct rpi_link aside; /* posted, from workers that are lost: they never come, but MPI may write
-                              into them until its end */
-    struct rpi_subtasks_held *spare_held;
-    struct rpi_idqueue called; /* settled futures whose on_done is due */
-    size_t calls_due;          /* futures with on_done, not delivered */
-    struct rpi_deps inputs;
-    struct rpi_keys keys;
-    struct rpi_attempts losses;
-    struct rpi_link maps;            /* unfinished */
-    struct rpi_function_time *times; /* by function */
-    double round_trip;               /* seconds, measured */
-    double now;                      /* of the last event */
-    bool doubtful;        /* the worker that last handed back should have been done with it */
-    double look_again;    /* when a dispatch may find something new to recall; negative: never */
-    uint64_t next_number; /* of what the application submits: nothing that workers do moves it */
-    uint64_t spawned;     /* tasks, so far: the newest goes first */
-    uint64_t unsettled;   /* tasks; a map counts as one */
-    bool dropped;         /* the workers are told to stop: nothing is queued again */
-    struct rpi_counts counts;
-};
+#include "master/state.h"
 
 RP_MUST_USE rp_status rpi_master_init(struct rpi_master *master,
                                       const struct rpi_master_config *config);
@@ -139,17 +43,6 @@ RP_MUST_USE rp_status rpi_master_submit(struct rpi_master *master,
                                         const struct rpi_request *request, double now,
                                         uint64_t *id);
 
-/* A map to queue; in, out and statuses are borrowed until its future is settled. */
-struct rpi_map_request {
-    uint16_t function;
-    const void *in;
-    void *out;
-    uint32_t in_size, out_size;
-    uint64_t count; /* 0: done at once */
-    uint64_t chunk; /* 0: from measured time */
-    rp_status *statuses;
-    struct rpi_options options;
-};
 RP_MUST_USE rp_status rpi_master_map(struct rpi_master *master,
                                      const struct rpi_map_request *request, double now,
                                      uint64_t *id);
@@ -190,8 +83,6 @@ RP_MUST_USE rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_a
 /* The bytes of a batch, or of one of its pieces, are on their way. */
 void rpi_master_sent(struct rpi_master *master, struct rpi_batch *batch);
 
-/* Makes a batch an effect, the last one so far. */
-void rpi_master_send(struct rpi_master *master, struct rpi_batch *batch);
 /* The next effect, or NULL.  A batch goes to batch->peer, then its pieces; each of these is
  * reported with rpi_master_sent. */
 struct rpi_batch *rpi_master_outgoing(struct rpi_master *master);
@@ -204,7 +95,11 @@ struct rpi_arrival *rpi_master_incoming(struct rpi_master *master);
 void rpi_master_unposted(struct rpi_master *master, struct rpi_arrival *arrival);
 
 /* The live future the application holds, or NULL. */
-struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t id);
+static inline struct rpi_future *rpi_master_future(const struct rpi_master *master, uint64_t id)
+{
+    struct rpi_future *future = rpi_future_of(&master->futures, id);
+    return future && !(future->flags & RPI_FUTURE_RELEASED) ? future : NULL;
+}
 /* Whether a settled future is needed beside the application: its on_done is due, a stream will
  * deliver it, a task comes after it. */
 bool rpi_master_needs(const struct rpi_master *master, uint64_t id,

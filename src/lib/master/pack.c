@@ -1,8 +1,9 @@
 #include "master/pack.h"
 
 #include "master/deps.h"
+#include "master/inflight.h"
+#include "master/map.h"
 #include "master/ready.h"
-#include "master/settle.h"
 #include "master/shared.h"
 
 /* A batch while it is filled. */
@@ -368,6 +369,6 @@ bool rpi_pack_send(struct rpi_master *master, struct rpi_taskq *queue, int worke
     if (batch->movable)
         rpi_roster_load(&master->roster, worker, batch->remaining + batch->divisible, now,
                         filling.predicted);
-    rpi_master_send(master, batch);
+    rpi_inflight_send(master, batch);
     return true;
 }

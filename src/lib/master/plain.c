@@ -1,7 +1,7 @@
 #include "master/plain.h"
 
+#include "master/inflight.h"
 #include "master/ready.h"
-#include "master/settle.h"
 #include "base/status.h"
 
 #define FRAME (RPI_FRAME_HEADER + RPI_SMALL_RESULT) /* bytes of a plain result */
@@ -104,7 +104,7 @@ uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_read
             if (master->batches.table[future->pending.batch]->peer != worker)
                 break;
             if (leaving)
-                rpi_settle_leave(master, batch, leaving, ran * leaving);
+                rpi_inflight_leave(master, batch, leaving, ran * leaving);
             batch = future->pending.batch;
             leaving = 0;
         }
@@ -114,7 +114,7 @@ uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_read
             tell_stream(master, id, future, way.outbox);
     }
     if (leaving)
-        rpi_settle_leave(master, batch, leaving, ran * leaving);
+        rpi_inflight_leave(master, batch, leaving, ran * leaving);
     master->unsettled -= count;
     master->counts.done += count;
     reader->at = at;

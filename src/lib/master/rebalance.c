@@ -1,8 +1,10 @@
 #include "master/rebalance.h"
 
-#include "tables/policy.h"
-#include "master/requeue.h"
+#include "master/inflight.h"
+#include "master/map.h"
+#include "master/retry.h"
 #include "master/settle.h"
+#include "tables/policy.h"
 #include "base/status.h"
 
 /* ---- asking */
@@ -18,7 +20,7 @@ static bool ask(struct rpi_master *master, int worker)
     batch->size = writer.used;
     batch->peer = worker;
     batch->sends = 1;
-    rpi_master_send(master, batch);
+    rpi_inflight_send(master, batch);
     rpi_roster_ask(&master->roster, worker);
     return true;
 }
@@ -60,7 +62,7 @@ static rp_status settle_cancelled(struct rpi_master *master, uint64_t id, struct
            (status = rpi_reader_frame(&reader, &frame)) == RP_OK && frame.id != id)
         continue;
     how.function = frame.function;
-    return status == RP_OK ? rpi_settle_failure(master, id, future, &how) : status;
+    return status == RP_OK ? rpi_retry_or_fail(master, id, future, &how) : status;
 }
 
 static rp_status take(struct rpi_master *master, const struct rpi_frame *frame,
@@ -80,7 +82,7 @@ static rp_status take(struct rpi_master *master, const struct rpi_frame *frame,
  * forgotten, as what is queued is. */
 static rp_status take_cut(struct rpi_master *master, int worker, const struct rpi_frame *frame)
 {
-    struct rpi_future *future = rpi_settle_awaited(master, worker, frame);
+    struct rpi_future *future = rpi_inflight_awaited(master, worker, frame);
     uint32_t items = frame->chunk.count;
     if (!future)
         return RP_OK; /* it was given up there, or what becomes of it is known */
@@ -97,7 +99,7 @@ static rp_status take_cut(struct rpi_master *master, int worker, const struct rp
 static rp_status take_back(struct rpi_master *master, int worker, const struct rpi_frame *frame,
                            struct rpi_retry_retained_reader *place)
 {
-    struct rpi_future *future = rpi_settle_awaited(master, worker, frame);
+    struct rpi_future *future = rpi_inflight_awaited(master, worker, frame);
     if (!future || master->dropped)
         return RP_OK;
     future->attempts--;

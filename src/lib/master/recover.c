@@ -9,8 +9,11 @@
  *
  * Where the worker itself has said which task ended it, that one fails, and starts nowhere else. */
 #include "master/deps.h"
+#include "master/inflight.h"
+#include "master/map.h"
+#include "master/master.h"
 #include "master/ready.h"
-#include "master/requeue.h"
+#include "master/retry.h"
 #include "master/settle.h"
 #include "master/shared.h"
 #include "master/subtasks.h"
@@ -107,9 +110,9 @@ static rp_status settle(struct rpi_master *master, const struct rpi_retry_retain
     if (!chunk)
         future->state = RP_QUEUED; /* no batch hears of it yet */
     rp_status status = chunk ? fail_chunk(master, id, future, how)
-                             : rpi_settle_failure(master, id, future, how);
+                             : rpi_retry_or_fail(master, id, future, how);
     if (status == RP_OK)
-        rpi_settle_leave(master, batch, 1, 0);
+        rpi_inflight_leave(master, batch, 1, 0);
     else
         future->state = RP_SENT;
     return status;
@@ -175,7 +178,7 @@ static rp_status start_again(struct rpi_master *master, const struct rpi_retry_r
         loss->piece = before.piece;
         return status;
     }
-    rpi_settle_leave(master, batch, 1, 0);
+    rpi_inflight_leave(master, batch, 1, 0);
     master->counts.retried += items;
     return RP_OK;
 }
@@ -212,7 +215,7 @@ static rp_status take_one_back(struct rpi_master *master, const struct rpi_retry
     if (status != RP_OK)
         return status;
     future->attempts--;
-    rpi_settle_leave(master, batch, 1, 0);
+    rpi_inflight_leave(master, batch, 1, 0);
     return RP_OK;
 }
 
@@ -427,7 +430,7 @@ static void set_arrivals_aside(struct rpi_master *master, int worker)
         struct rpi_arrival *arrival = RPI_MEMBER(link, struct rpi_arrival, link);
         next = link->next;
         if (arrival->peer == worker)
-            rpi_arrival_free(master, arrival);
+            rpi_inflight_drop_arrival(master, arrival);
     }
     for (struct rpi_link *link = master->arriving.next, *next; link != &master->arriving;
          link = next) {

@@ -1,19 +1,152 @@
-/* Tasks that failed: tried again, or settled with what a person needs to know. */
-#include "master/requeue.h"
+#include "master/retry.h"
+
+#include "master/inflight.h"
+#include "master/ready.h"
 #include "master/settle.h"
 #include "base/status.h"
 
 #include <stdio.h>
 
-const char *rpi_failure_verb(rp_status status)
+/* ---- frames of a batch */
+
+bool rpi_retry_retained_open(struct rpi_retry_retained_reader *reader, struct rpi_batch *batch)
 {
-    return status == RP_ERR_CANCELLED  ? "was cancelled"
-           : status == RP_ERR_DEADLINE ? "overran its time limit"
-           : status == RP_ERR_CRASHED  ? "crashed"
-           : status == RP_ERR_LOST     ? "was lost"
-           : status == RP_ERR_INPUT    ? RPI_BEHIND_A_FAILED
-                                       : "failed";
+    *reader = (struct rpi_retry_retained_reader){ .now = { .batch = batch } };
+    return rpi_reader_open(&reader->reader, batch->bytes, batch->size) == RP_OK;
 }
+
+bool rpi_retry_retained_next(struct rpi_retry_retained_reader *reader)
+{
+    if (!reader->reader.left || rpi_reader_frame(&reader->reader, &reader->now.frame) != RP_OK)
+        return false;
+    reader->now.piece = reader->pieces;
+    if (reader->now.frame.flags & RPI_FRAME_LARGE)
+        reader->pieces++;
+    return true;
+}
+
+/* Looks on from where the place is, then from the batch's beginning. */
+static bool find(struct rpi_retry_retained_reader *place, struct rpi_batch *batch, uint64_t id)
+{
+    for (int round = 0; round < 2; round++) {
+        if ((place->now.batch != batch || round) && !rpi_retry_retained_open(place, batch))
+            return false;
+        while (rpi_retry_retained_next(place))
+            if (place->now.frame.id == id)
+                return true;
+    }
+    return false;
+}
+
+/* ---- back into the queue */
+
+/* Gives the queue an argument that travelled as a piece.  While its send is not reported, the batch
+ * keeps the bytes. */
+static rp_status reuse_piece(struct rpi_master *master, const struct rpi_batch *batch,
+                             const struct rpi_piece *piece, struct rpi_entry *entry)
+{
+    entry->data = piece->data;
+    entry->flags = (uint16_t)(RPI_ENTRY_LARGE | (piece->owned ? RPI_ENTRY_OWNED : 0));
+    if (!piece->owned || batch->sends == 0)
+        return RP_OK;
+    void *copy = rpi_buffer_new(&master->config.alloc, piece->size);
+    if (!copy)
+        return rpi_no_memory("a task's argument");
+    memcpy(copy, piece->data, piece->size);
+    entry->data = copy;
+    return RP_OK;
+}
+
+static bool was_lost(const struct rpi_master *master, uint64_t id)
+{
+    const struct rpi_attempt *loss = rpi_attempts_find(&master->losses, id);
+    return loss && loss->times > 0;
+}
+
+static void become_queued(struct rpi_future *future)
+{
+    future->state = RP_QUEUED;
+    future->flags &= (uint8_t)~RPI_FUTURE_ARRIVING;
+}
+
+static rp_status requeue_task(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                              struct rpi_future *future, uint16_t flags)
+{
+    const struct rpi_frame *frame = &retained->frame;
+    const struct rpi_options *options = rpi_options_at(&master->options, future->options);
+    struct rpi_piece *piece = frame->flags & RPI_FRAME_LARGE
+                                  ? &retained->batch->pieces[retained->piece]
+                                  : NULL;
+    struct rpi_entry entry = {
+        .id = frame->id, .size = frame->length, .function = frame->function, .data = frame->payload
+    };
+    rp_status status = piece ? reuse_piece(master, retained->batch, piece, &entry) : RP_OK;
+    if (status != RP_OK)
+        return status;
+    bool copied = piece && entry.data != piece->data;
+    entry.flags |= flags;
+    if (was_lost(master, frame->id))
+        entry.flags |= RPI_ENTRY_SOLO;
+    status = rpi_ready_enqueue(master, &entry, options, true, future->pending.number);
+    if (status != RP_OK) {
+        if (copied)
+            rpi_buffer_free((void *)(uintptr_t)entry.data);
+        return status;
+    }
+    if (piece && !copied)
+        piece->owned = NULL; /* the queue has it now */
+    become_queued(future);
+    rpi_future_queued(future, entry.function, entry.size);
+    return RP_OK;
+}
+
+/* Its items are where they were: the application keeps them.  The record by which rpi_map_cancel
+ * finds it is made if it has none. */
+static rp_status requeue_chunk(struct rpi_master *master, const struct rpi_frame *frame,
+                               struct rpi_future *future)
+{
+    struct rpi_map *map = future->pending.map;
+    const struct rpi_options *options = &map->request.options;
+    struct rpi_entry entry = {
+        .id = frame->id, .function = frame->function, .flags = RPI_ENTRY_CHUNK, .data = map
+    };
+    const struct rpi_rank rank = {
+        .priority = options->priority, .cost = options->cost, .order = map->number, .back = true
+    };
+    if (!rpi_attempts_of(&master->losses, frame->id))
+        return rpi_no_memory("a map's chunk");
+    if (was_lost(master, frame->id))
+        entry.flags |= RPI_ENTRY_SOLO;
+    rp_status status = rpi_taskq_push(&master->queue, &entry, &rank);
+    if (status != RP_OK)
+        return status;
+    rpi_ready_count(master, &master->queue, future->pending.items,
+                    (int64_t)future->pending.items * map->request.in_size);
+    become_queued(future);
+    future->pending.function = entry.function;
+    return RP_OK;
+}
+
+rp_status rpi_retry(struct rpi_master *master, const struct rpi_retry_retained *retained,
+                    struct rpi_future *future, uint16_t flags)
+{
+    return future->flags & RPI_FUTURE_CHUNK ? requeue_chunk(master, &retained->frame, future)
+                                            : requeue_task(master, retained, future, flags);
+}
+
+rp_status rpi_retry_at(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                       double ran, uint16_t flags, struct rpi_retry_retained_reader *place)
+{
+    uint32_t batch = future->pending.batch;
+    if (!find(place, master->batches.table[batch], id))
+        return rpi_reader_bad("it answers a task that its batch has not");
+    rp_status status = rpi_retry(master, &place->now, future, flags);
+    if (status == RP_OK)
+        rpi_inflight_leave(master, batch, 1, ran);
+    return status;
+}
+
+/* ---- tasks that failed: tried again, or settled with what a person needs to know */
 
 /* What happened, for a person. */
 static size_t tell(const struct rpi_master *master, uint64_t number, const struct rpi_settled *how,
@@ -28,7 +161,7 @@ static size_t tell(const struct rpi_master *master, uint64_t number, const struc
     else if (how->status == RP_ERR_CANCELLED)
         (void)snprintf(place, sizeof place, " before it started");
     int length = snprintf(text, size, "task %s (number %llu) %s%s", name,
-                          (unsigned long long)number, rpi_failure_verb(how->status), place);
+                          (unsigned long long)number, rpi_settle_verb(how->status), place);
     size_t used = (size_t)length < size ? (size_t)length : size - 1;
     if (how->status == RP_ERR_TASK)
         length = snprintf(text + used, size - used, " with code %d", how->code);
@@ -91,8 +224,8 @@ static rp_status try_again(struct rpi_master *master, uint64_t id, struct rpi_fu
     return RP_OK;
 }
 
-rp_status rpi_settle_failure(struct rpi_master *master, uint64_t id, struct rpi_future *future,
-                             const struct rpi_settled *how)
+rp_status rpi_retry_or_fail(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                            const struct rpi_settled *how)
 {
     bool again;
     rp_status status = try_again(master, id, future, how, &again);

@@ -1,96 +1,12 @@
 #include "master/settle.h"
 
 #include "master/deps.h"
+#include "master/inflight.h"
 #include "master/keyed.h"
-#include "master/plain.h"
-#include "master/ready.h"
-#include "master/rebalance.h"
-#include "master/shared.h"
-#include "master/subtasks.h"
+#include "master/master.h"
 #include "base/status.h"
 
-#define ROUND_TRIP_MIN 0.5e-6
-#define ROUND_TRIP_MAX 1e-3
-#define MEAN_SAMPLES   32 /* a function's mean follows about this many of its last tasks */
-
-/* ---- measured times */
-
-static void measured(struct rpi_master *master, uint16_t function, uint64_t tasks, double seconds)
-{
-    struct rpi_function_time *time = &master->times[function];
-    double sample = seconds / (double)tasks;
-    time->samples += tasks;
-    if (time->mean < 0)
-        time->mean = sample;
-    else
-        time->mean += (sample - time->mean) * (double)tasks /
-                      (double)(tasks +
-                               (time->samples < MEAN_SAMPLES ? time->samples : MEAN_SAMPLES));
-}
-
-/* What a batch to an idle worker cost beside its tasks: keeps the least, and slowly forgets it. */
-static void measured_round_trip(struct rpi_master *master, const struct rpi_batch *batch)
-{
-    double sample = master->now - batch->sent_at - batch->ran;
-    if (sample < master->round_trip)
-        master->round_trip = sample > ROUND_TRIP_MIN ? sample : ROUND_TRIP_MIN;
-    else
-        master->round_trip += ((sample < ROUND_TRIP_MAX ? sample : ROUND_TRIP_MAX) -
-                               master->round_trip) /
-                              64;
-}
-
-/* ---- a batch's end */
-
-static void retire(struct rpi_master *master, struct rpi_batch *batch)
-{
-    if (batch->remaining == 0 && batch->sends == 0)
-        rpi_batch_put(&master->batches, batch);
-}
-
-/* Releases what its piece points at. */
-static void let_bytes_go(struct rpi_master *master, struct rpi_batch *batch)
-{
-    if (batch->version)
-        rpi_shared_sent(master, batch->version);
-    if (batch->input)
-        rpi_deps_unpin(master, batch->input);
-}
-
-void rpi_master_sent(struct rpi_master *master, struct rpi_batch *batch)
-{
-    if (--batch->sends == 0 && (batch->version || batch->input))
-        let_bytes_go(master, batch);
-    retire(master, batch);
-}
-
-void rpi_settle_leave(struct rpi_master *master, uint32_t index, uint32_t tasks, double ran)
-{
-    struct rpi_batch *batch = master->batches.table[index];
-    batch->ran += ran;
-    if (batch->movable)
-        master->roster.seats[batch->peer].movable -= tasks;
-    batch->remaining -= tasks;
-    if (batch->remaining)
-        return;
-    if (batch->movable)
-        master->roster.seats[batch->peer].movable -= batch->divisible;
-    if (batch->to_idle)
-        measured_round_trip(master, batch);
-    rpi_roster_done(&master->roster, batch->peer);
-    rpi_ready_wake(master, batch->peer);
-    retire(master, batch);
-}
-
 /* ---- a task's end */
-
-static void account(struct rpi_master *master, const struct rpi_settled *how, uint64_t tasks)
-{
-    struct rpi_seat *seat = &master->roster.seats[how->worker];
-    seat->done += tasks;
-    seat->busy += how->ran;
-    master->counts.busy += how->ran;
-}
 
 void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
                      const struct rpi_settled *how)
@@ -98,7 +14,7 @@ void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
     uint32_t depth = future->pending.depth;
     double queued = master->now - future->pending.submitted - how->ran;
     if (future->state == RP_SENT) /* else it was cancelled before */
-        rpi_settle_leave(master, future->pending.batch, 1, how->ran);
+        rpi_inflight_leave(master, future->pending.batch, 1, how->ran);
     if (future->state == RP_WAITING)
         master->inputs.waiting--;
     future->state = RP_DONE;
@@ -111,6 +27,15 @@ void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
         future->done.queued = (float)(queued > 0 ? queued : 0);
     future->done.ran = (float)how->ran;
     master->unsettled--;
+}
+
+void rpi_master_forget_options(struct rpi_master *master, struct rpi_future *future)
+{
+    uint64_t epoch = rpi_options_at(&master->options, future->options)->epoch;
+    rpi_options_release(&master->options, future->options);
+    future->options = 0;
+    if (epoch)
+        rpi_shared_versions_release(&master->versions, epoch);
 }
 
 /* Tells the waiters named in its options.  Returns whether one of them frees it later. */
@@ -157,8 +82,8 @@ void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *f
     rpi_settle_tell(master, id, future);
 }
 
-static void settle_small(struct rpi_master *master, uint64_t id, struct rpi_future *future,
-                         const uint8_t *data, uint32_t size, const struct rpi_settled *how)
+void rpi_settle_small(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                      const uint8_t *data, uint32_t size, const struct rpi_settled *how)
 {
     rpi_settle_done(master, future, how);
     future->done.size = size;
@@ -201,274 +126,67 @@ rp_status rpi_settle_result(struct rpi_master *master, uint64_t id, struct rpi_f
     if (buffer)
         rpi_settle_buffer(master, id, future, buffer, size, how);
     else if (status == RP_OK)
-        settle_small(master, id, future, data, size, how);
+        rpi_settle_small(master, id, future, data, size, how);
     return status;
 }
 
-/* ---- what comes from workers */
+/* ---- with the journal */
 
-static rp_status settle_frame(struct rpi_master *master, const struct rpi_frame *frame,
-                              struct rpi_future *future, const uint8_t *payload,
-                              const struct rpi_settled *how)
+void rpi_master_stored(struct rpi_master *master, struct rpi_keyed *keyed)
 {
-    char message[RPI_MESSAGE_MAX + 1];
-    if (future->flags & RPI_FUTURE_CHUNK) {
-        uint32_t batch = future->pending.batch;
-        rp_status status = rpi_map_chunk_done(master, frame, future, payload, how->worker);
-        if (status == RP_OK)
-            rpi_settle_leave(master, batch, 1, how->ran);
-        return status;
-    }
-    if (!(frame->flags & RPI_FRAME_FAILED))
-        return rpi_settle_result(master, frame->id, future, payload, frame->length, how);
-    struct rpi_settled failed = *how;
-    failed.message = message;
-    rp_status status = rpi_failure_get(payload, frame->length, &failed.status, &failed.code,
-                                       message);
-    return status == RP_OK ? rpi_settle_failure(master, frame->id, future, &failed) : status;
+    uint64_t id = keyed->id;
+    struct rpi_future *future = rpi_future_of(&master->futures, id);
+    rpi_keyed_free(master, keyed);
+    future->state = RP_DONE;
+    master->unsettled--;
+    master->counts.done++;
+    rpi_settle_tell(master, id, future);
 }
 
-/* Makes room for a large payload that `frame` announces.  RP_ERR_NOMEM. */
-static rp_status make_arrival(struct rpi_master *master, const struct rpi_frame *frame, int worker)
+void rpi_settle_stored(struct rpi_master *master, uint64_t id, struct rpi_future *future,
+                       const struct rpi_stored *stored, double now)
 {
-    struct rpi_arrival *arrival = rpi_reserve(&master->config.alloc, sizeof *arrival);
-    void *buffer = arrival ? rpi_buffer_new(&master->config.alloc, frame->length) : NULL;
-    if (!buffer) {
-        rpi_free(&master->config.alloc, arrival);
-        return rpi_no_memory("a large result");
-    }
-    *arrival = (struct rpi_arrival){
-        .peer = worker, .size = frame->length, .buffer = buffer, .frame = *frame
-    };
-    rpi_list_append(&master->incoming, &arrival->link);
-    return RP_OK;
-}
-
-/* Provides a buffer for a large result; its future stays as it is. */
-static rp_status announce(struct rpi_master *master, const struct rpi_frame *frame,
-                          struct rpi_future *future, int worker)
-{
-    rp_status status = future->flags & RPI_FUTURE_CHUNK ? rpi_map_check(frame, future) : RP_OK;
-    if (status == RP_OK)
-        status = make_arrival(master, frame, worker);
-    if (status == RP_OK)
-        future->flags |= RPI_FUTURE_ARRIVING;
-    return status;
-}
-
-static bool is_at(const struct rpi_master *master, const struct rpi_future *future, int worker,
-                  uint8_t attempt)
-{
-    return future->state == RP_SENT && future->attempts == attempt &&
-           master->batches.table[future->pending.batch]->peer == worker;
-}
-
-/* A result counts only for the attempt that is under way at that worker, and once. */
-struct rpi_future *rpi_settle_awaited(const struct rpi_master *master, int worker,
-                                      const struct rpi_frame *frame)
-{
-    struct rpi_future *future = rpi_future_of(&master->futures, frame->id);
-    if (!future || future->flags & (RPI_FUTURE_ARRIVING | RPI_FUTURE_MAP))
-        return NULL;
-    return is_at(master, future, worker, frame->attempt) ? future : NULL;
-}
-
-/* A result of a task that the worker does not have: RP_OK for a duplicate, else RP_ERR_BROKEN. */
-static rp_status strange(const struct rpi_master *master, int worker)
-{
-    if (master->roster.seats[worker].again)
-        return RP_OK; /* it was taken the first time; memory ran out later in the batch */
-    return rpi_reader_bad("a result is of a task that this worker does not have");
-}
-
-/* Times of one function's frames that follow each other are taken together. */
-struct run {
-    uint16_t function;
-    uint64_t tasks;
-    double seconds;
-};
-
-static void end_run(struct rpi_master *master, const struct run *run, int worker)
-{
-    struct rpi_settled how = { .worker = worker, .ran = run->seconds };
-    if (!run->tasks)
-        return;
-    measured(master, run->function, run->tasks, run->seconds);
-    account(master, &how, run->tasks);
-}
-
-static void extend_run(struct rpi_master *master, struct run *run, const struct rpi_frame *frame,
-                       uint64_t tasks, double ran, int worker)
-{
-    if (run->function != frame->function) {
-        end_run(master, run, worker);
-        *run = (struct run){ .function = frame->function };
-    }
-    run->tasks += tasks;
-    run->seconds += ran;
-}
-
-/* Settles a result in a batch, of a task that may have spawned others; on success it queues these,
- * once nothing more can fail. */
-static rp_status settle_parent(struct rpi_master *master, const struct rpi_frame *frame,
-                               struct rpi_future *future, const struct rpi_settled *how)
-{
-    void *buffer = NULL;
-    if (frame->flags & RPI_FRAME_FAILED) {
-        rpi_subtasks_drop(master, how->worker, frame);
-        return settle_frame(master, frame, future, frame->payload, how);
-    }
-    rp_status status = rpi_settle_room(master, frame->payload, frame->length, &buffer);
-    if (status == RP_OK)
-        status = rpi_subtasks_commit(master, how->worker, frame, future);
-    if (status != RP_OK) {
-        rpi_buffer_free(buffer);
-        return status;
-    }
-    if (buffer)
-        rpi_settle_buffer(master, frame->id, future, buffer, frame->length, how);
-    else
-        settle_small(master, frame->id, future, frame->payload, frame->length, how);
-    return RP_OK;
-}
-
-static rp_status settle_here(struct rpi_master *master, const struct rpi_frame *frame,
-                             struct rpi_future *future, const struct rpi_settled *how)
-{
-    if (rpi_list_empty(&master->roster.seats[how->worker].held) || future->flags & RPI_FUTURE_CHUNK)
-        return settle_frame(master, frame, future, frame->payload, how);
-    return settle_parent(master, frame, future, how);
-}
-
-/* Whether its time counts for its function: a cancelled task's does not, if it ran at all. */
-static bool is_measure(const struct rpi_frame *frame, const struct rpi_future *future)
-{
-    if (future->flags & RPI_FUTURE_CHUNK)
-        return !future->pending.map->stopped;
-    return !(frame->flags & RPI_FRAME_FAILED) || frame->flags & RPI_FRAME_LARGE ||
-           frame->length < 4 || rpi_get32(frame->payload) != RP_ERR_CANCELLED;
-}
-
-/* Rejects frames that no sound worker writes. */
-static rp_status check_frame(const struct rpi_master *master, const struct rpi_frame *frame)
-{
-    const unsigned known = RPI_FRAME_LARGE | RPI_FRAME_RAN | RPI_FRAME_CHUNK | RPI_FRAME_FAILED;
-    bool large = frame->flags & RPI_FRAME_LARGE;
-    if (frame->function >= master->config.registry->count)
-        return rpi_reader_bad("its function has no such number");
-    if (frame->flags & ~known)
-        return rpi_reader_bad("a result has flags that no result has");
-    if (large && (frame->flags & RPI_FRAME_FAILED ||
-                  frame->length <= rpi_inline_limit(master->config.batch_limit)))
-        return rpi_reader_bad("a result is announced as large, but is not");
-    return RP_OK;
-}
-
-static rp_status take_frame(struct rpi_master *master, const struct rpi_frame *frame,
-                            struct rpi_settled *how, struct run *run)
-{
-    struct rpi_future *future = rpi_settle_awaited(master, how->worker, frame);
-    rp_status sound = check_frame(master, frame);
-    if (sound != RP_OK)
-        return sound;
-    if (!future)
-        return strange(master, how->worker);
-    if ((frame->flags & RPI_FRAME_CHUNK) && !(future->flags & RPI_FUTURE_CHUNK))
-        return rpi_reader_bad("a task is answered as a chunk of a map");
-    uint64_t tasks = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
-    bool measure = is_measure(frame, future);
-    how->function = frame->function;
-    rp_status status = frame->flags & RPI_FRAME_LARGE ? announce(master, frame, future, how->worker)
-                                                      : settle_here(master, frame, future, how);
-    if (status == RP_OK && measure)
-        extend_run(master, run, frame, tasks, how->ran, how->worker);
-    else if (status == RP_OK)
-        account(master, how, tasks);
-    return status;
-}
-
-rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *data, size_t size,
-                             double now)
-{
-    struct rpi_reader reader;
-    struct run run = { 0 };
-    rp_status status = rpi_reader_open(&reader, data, size);
-    if (status != RP_OK || master->roster.seats[worker].presence == RPI_LOST)
-        return status; /* a lost worker is not heard any more */
-    if (reader.kind == RPI_SHARE)
-        return rpi_shared_receive(master, worker, &reader);
-    if (reader.kind != RPI_RESULTS && reader.kind != RPI_RETURNED)
-        return rpi_reader_bad("a worker sends results only");
-    double mean = 1e-9 * (double)reader.word;
+    static const struct rpi_settled how = { .status = RP_OK, .message = "" };
     master->now = now;
-    master->counts.messages_in++;
-    master->counts.bytes_in += size;
-    if (reader.kind == RPI_RETURNED)
-        return rpi_rebalance_returned(master, worker, &reader);
-    if (reader.left)
-        rpi_roster_heard(&master->roster, worker);
-    while (reader.left && status == RP_OK) {
-        struct rpi_frame frame = { 0 };
-        struct rpi_settled how = {
-            .status = RP_OK, .worker = worker, .at_worker = true, .message = ""
-        };
-        uint32_t taken = rpi_plain_settle(master, worker, &reader, mean, &frame.function);
-        if (taken)
-            extend_run(master, &run, &frame, taken, mean * taken, worker);
-        if (!reader.left)
-            break;
-        const uint8_t *from = reader.at;
-        status = rpi_reader_frame(&reader, &frame);
-        if (status != RP_OK)
-            break;
-        how.ran = frame.flags & RPI_FRAME_RAN ? 1e-9 * (double)frame.ran : mean;
-        if (frame.flags & RPI_FRAME_SPAWNED)
-            status = rpi_settle_awaited(master, worker, &frame)
-                         ? rpi_subtasks_hold(master, worker, &frame, from, reader.at)
-                         : strange(master, worker);
-        else
-            status = take_frame(master, &frame, &how, &run);
-    }
-    end_run(master, &run, worker);
-    master->roster.seats[worker].again = status == RP_ERR_NOMEM;
-    if (status == RP_OK && reader.at != reader.end)
-        return rpi_reader_bad("there is something after its frames");
-    return status;
-}
-
-void rpi_arrival_free(struct rpi_master *master, struct rpi_arrival *arrival)
-{
-    rpi_list_remove(&arrival->link);
-    rpi_buffer_free(arrival->buffer);
-    rpi_free(&master->config.alloc, arrival);
-}
-
-rp_status rpi_master_arrived(struct rpi_master *master, struct rpi_arrival *arrival, double now)
-{
-    const struct rpi_frame *frame = &arrival->frame;
-    struct rpi_future *future = rpi_future_of(&master->futures, frame->id);
-    struct rpi_settled how = {
-        .worker = arrival->peer, .at_worker = true, .message = "", .function = frame->function
-    };
-    how.ran = frame->flags & RPI_FRAME_RAN ? 1e-9 * (double)frame->ran : 0;
-    master->now = now;
-    master->counts.bytes_in += arrival->size;
-    if (!future || !(future->flags & RPI_FUTURE_ARRIVING) ||
-        !is_at(master, future, arrival->peer, frame->attempt))
-        goto drop; /* its task no longer waits for it */
-    if (!(future->flags & RPI_FUTURE_CHUNK) && !(frame->flags & RPI_FRAME_FAILED)) {
-        rp_status status = rpi_subtasks_commit(master, arrival->peer, frame, future);
-        if (status != RP_OK)
-            return status;
-        rpi_settle_buffer(master, frame->id, future, arrival->buffer, (uint32_t)arrival->size,
-                          &how);
-        arrival->buffer = NULL; /* the future has it */
+    rpi_settle_done(master, future, &how);
+    future->done.size = stored->size;
+    if (stored->size > RPI_SMALL_RESULT) {
+        future->done.data = stored->buffer;
+        future->flags |= RPI_FUTURE_BUFFER;
     } else {
-        rp_status status = settle_frame(master, frame, future, arrival->buffer, &how);
-        if (status != RP_OK)
-            return status;
+        memcpy(future->done.small, stored->buffer, stored->size);
+        rpi_buffer_free(stored->buffer);
     }
-drop:
-    rpi_arrival_free(master, arrival);
-    return RP_OK;
+    master->counts.done++;
+    rpi_settle_tell(master, id, future);
+}
+
+/* ---- for callers */
+
+const char *rpi_settle_verb(rp_status status)
+{
+    return status == RP_ERR_CANCELLED  ? "was cancelled"
+           : status == RP_ERR_DEADLINE ? "overran its time limit"
+           : status == RP_ERR_CRASHED  ? "crashed"
+           : status == RP_ERR_LOST     ? "was lost"
+           : status == RP_ERR_INPUT    ? RPI_BEHIND_A_FAILED
+                                       : "failed";
+}
+
+void rpi_master_outcome(const struct rpi_master *master, const struct rpi_future *future,
+                        rp_outcome *outcome)
+{
+    const struct rpi_failure *failure = future->status != RP_OK ? future->done.data : NULL;
+    outcome->status = (rp_status)future->status;
+    outcome->code = failure ? failure->code : 0;
+    outcome->message = failure ? failure->message : "";
+    outcome->size = failure ? 0 : future->done.size;
+    outcome->data = NULL;
+    if (outcome->size)
+        outcome->data = future->flags & RPI_FUTURE_BUFFER ? future->done.data : future->done.small;
+    outcome->worker = (int)future->done.worker;
+    outcome->host = master->roster.seats[future->done.worker].host;
+    outcome->attempts = future->attempts;
+    outcome->queued = future->flags & RPI_FUTURE_SPAWNED ? 0 : (double)future->done.queued;
+    outcome->ran = (double)future->done.ran;
 }

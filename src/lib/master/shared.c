@@ -1,5 +1,7 @@
 #include "master/shared.h"
 
+#include "master/inflight.h"
+#include "master/master.h"
 #include "base/status.h"
 
 /* ---- to workers */
@@ -13,7 +15,7 @@ static struct rpi_batch *message_to(struct rpi_master *master, int worker,
     batch->size = rpi_share_put(batch->bytes, message);
     batch->peer = worker;
     batch->sends = 1;
-    rpi_master_send(master, batch);
+    rpi_inflight_send(master, batch);
     return batch;
 }
 
@@ -103,12 +105,6 @@ bool rpi_shared_tell(struct rpi_master *master, int worker, uint64_t epoch)
     }
     *told = epoch;
     return true;
-}
-
-void rpi_shared_sent(struct rpi_master *master, struct rpi_shared_version *version)
-{
-    (void)master;
-    version->sending--;
 }
 
 rp_status rpi_master_share(struct rpi_master *master, const char *name,

@@ -1,6 +1,8 @@
 /* Taking tasks and maps in: rpi_master_submit and rpi_master_map. */
 #include "master/deps.h"
 #include "master/keyed.h"
+#include "master/map.h"
+#include "master/master.h"
 #include "master/plain.h"
 #include "master/ready.h"
 #include "master/settle.h"
@@ -197,7 +199,7 @@ static rp_status submit_any(struct rpi_master *master, const struct rpi_request 
     count_in(master, &draft, future);
     *id = draft.entry.id;
     if (request->stored)
-        rpi_keyed_settle(master, draft.entry.id, future, request->stored, now);
+        rpi_settle_stored(master, draft.entry.id, future, request->stored, now);
     return RP_OK;
 
 drop_future:

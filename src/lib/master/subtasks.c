@@ -1,8 +1,8 @@
 #include "master/subtasks.h"
 
 #include "master/keyed.h"
+#include "master/master.h"
 #include "master/ready.h"
-#include "master/settle.h"
 #include "base/status.h"
 
 static struct rpi_subtasks_held *held_of(const struct rpi_master *master, int worker, uint64_t id,

@@ -1,8 +1,6 @@
 #include "master/urgency.h"
 
-#include "master/deps.h"
 #include "master/ready.h"
-#include "master/settle.h"
 
 static int32_t priority_of(const struct rpi_master *master, const struct rpi_future *future)
 {

@@ -35,8 +35,9 @@ struct rpi_batch {
     bool handed;    /* it was given out to be sent: it may have begun */
     double sent_at; /* seconds */
     double ran;     /* seconds, of its tasks' results */
-    struct rpi_shared_version *version; /* whose bytes its piece is, or NULL */
-    uint64_t input;                     /* the future whose outcome its piece is, or 0 */
+    struct rpi_shared_version *version;           /* whose bytes its piece is, or NULL */
+    uint64_t input;                               /* the future whose outcome its piece is, or 0 */
+    void (*unpin)(void *context, uint64_t input); /* call when that piece has gone */
     _Alignas(16) uint8_t bytes[];
 };
 

@@ -1,8 +1,8 @@
-/* Queueing a task again from the copy that its batch retains. */
-#ifndef RPI_REQUEUE_H
-#define RPI_REQUEUE_H
+/* Starting a task again, from the copy that its batch retains, or settling it as failed. */
+#ifndef RPI_RETRY_H
+#define RPI_RETRY_H
 
-#include "master/master.h"
+#include "master/settle.h"
 
 /* A frame of a batch that was filled here. */
 struct rpi_retry_retained {
@@ -33,5 +33,9 @@ RP_MUST_USE rp_status rpi_retry(struct rpi_master *master,
 RP_MUST_USE rp_status rpi_retry_at(struct rpi_master *master, uint64_t id,
                                    struct rpi_future *future, double ran, uint16_t flags,
                                    struct rpi_retry_retained_reader *place);
+
+/* Settles a failed task, or queues it again.  RP_ERR_NOMEM: nothing changed. */
+RP_MUST_USE rp_status rpi_retry_or_fail(struct rpi_master *master, uint64_t id,
+                                        struct rpi_future *future, const struct rpi_settled *how);
 
 #endif
