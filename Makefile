@@ -67,9 +67,10 @@ endif
 # ---- what there is -------------------------------------------------------------------------------
 
 # The rule between the folders is in scripts/layers.txt. transport/mpi and open know MPI;
-# open/handshake.c does not.
+# open/handshake.c and open/register.c do not.
 LIB_SRC := $(sort $(wildcard src/lib/*/*.c src/lib/*/*/*.c))
-LIB_MPI_SRC := $(filter-out src/lib/open/handshake%.c,$(filter src/lib/transport/mpi/%.c src/lib/open/%.c,$(LIB_SRC)))
+LIB_MPI_SRC := $(filter-out src/lib/open/handshake%.c src/lib/open/register.c,\
+	$(filter src/lib/transport/mpi/%.c src/lib/open/%.c,$(LIB_SRC)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_MPI_OBJ := $(LIB_MPI_SRC:%.c=$(BUILD)/%.o)
 LIB_PURE_OBJ := $(filter-out $(LIB_MPI_OBJ),$(LIB_OBJ))

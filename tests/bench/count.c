@@ -4,6 +4,7 @@
  * this under callgrind).
  *   count submit|map|spawn TASKS */
 #include "exec/inline.h"
+#include "open/register.h"
 #include "figure.h"
 #include "master/master.h"
 #include "master/settle.h"
@@ -52,7 +53,7 @@ static struct bench *open_bench(void)
     struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
     struct bench *bench = calloc(1, sizeof *bench);
     must(bench ? RP_OK : RP_ERR_NOMEM, "count");
-    must(rpi_registry_snapshot(&bench->registry, &alloc), "the registry");
+    must(rpi_register_snapshot(&bench->registry, &alloc), "the registry");
     struct rpi_master_config master = { .alloc = alloc,
                                         .log = &log,
                                         .registry = &bench->registry,

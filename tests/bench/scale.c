@@ -11,6 +11,7 @@
  * over the workers' time until the last result is in.
  *   scale [FILE]     FILE: lines "workers seconds-a-task efficiency tasks-a-second" for the plot */
 #include "base/clock.h"
+#include "open/register.h"
 #include "figure.h"
 #include "master/master.h"
 #include "transport_sim.h"
@@ -217,7 +218,7 @@ static void open_cell(struct cell *cell, int workers, double duration, double ti
     static struct rpi_log log;
     struct rpi_alloc alloc = rpi_alloc_of(NULL, NULL);
     *cell = (struct cell){ .duration = duration, .tick = tick };
-    must(rpi_registry_snapshot(&cell->registry, &alloc), "the registry");
+    must(rpi_register_snapshot(&cell->registry, &alloc), "the registry");
     struct rpi_master_config config = { .alloc = alloc,
                                         .log = &log,
                                         .registry = &cell->registry,

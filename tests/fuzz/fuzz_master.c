@@ -2,6 +2,7 @@
  * worker may send. Input: messages, each worker u8, size u16, bytes; what a large payload holds is
  * taken from the input as well. */
 #include "fuzz.h"
+#include "open/register.h"
 #include "master/master.h"
 #include "master/shared.h"
 
@@ -115,7 +116,7 @@ static void begin(void)
     hook = memory_hook(&memory);
     now = 1000;
     id_count = 0;
-    MUST(rpi_registry_snapshot(&registry, &hook) == RP_OK);
+    MUST(rpi_register_snapshot(&registry, &hook) == RP_OK);
     struct rpi_master_config config = { .alloc = hook,
                                         .log = &log,
                                         .registry = &registry,

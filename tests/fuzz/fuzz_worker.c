@@ -4,7 +4,7 @@
 #include "fuzz.h"
 #include "exec/inline.h"
 #include "worker/shared_fetch.h"
-#include "proto/registry.h"
+#include "open/register.h"
 #include "worker/worker.h"
 
 #define LIMIT RPI_BATCH_MIN
@@ -50,7 +50,7 @@ static void begin(void)
     registered = true;
     memory = (struct memory){ .most = MOST };
     struct rpi_alloc hook = memory_hook(&memory);
-    MUST(rpi_registry_snapshot(&registry, &hook) == RP_OK);
+    MUST(rpi_register_snapshot(&registry, &hook) == RP_OK);
     struct rpi_worker_config config = { .alloc = hook,
                                         .batch_limit = LIMIT,
                                         .functions = registry.count };

@@ -1,6 +1,7 @@
 /* A run: events in their order, each given to the engine it is for; what the engines want is done;
  * then the checks. */
 #include "inside.h"
+#include "open/register.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +77,7 @@ static void open_sim(struct sim *sim)
     model_init(&sim->model, plan->seed);
     transport_sim_init(&sim->transport, chance_mix(plan->seed, 3), plan->latency, plan->workers);
     sim->workers = test_zeroed(((size_t)plan->workers + 1) * sizeof *sim->workers);
-    if (rpi_registry_snapshot(&sim->registry, &sim->alloc) != RP_OK)
+    if (rpi_register_snapshot(&sim->registry, &sim->alloc) != RP_OK)
         model_fail(&sim->model, "no registry: %s", rp_error_message());
     struct rpi_master_config config = { .alloc = sim->alloc,
                                         .log = &sim->log,

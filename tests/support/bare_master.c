@@ -1,4 +1,5 @@
 #include "bare_master.h"
+#include "open/register.h"
 
 #include "harness.h"
 
@@ -26,7 +27,7 @@ void begin_master(int workers, const struct rpi_log *log)
     memory = (struct memory){ .most = 1 << 24 };
     now = 1000;
     struct rpi_alloc alloc = memory_hook(&memory);
-    CU_ASSERT_EQUAL_FATAL(rpi_registry_snapshot(&registry, &alloc), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_register_snapshot(&registry, &alloc), RP_OK);
     struct rpi_master_config config = { .alloc = alloc,
                                         .log = log ? log : &plain,
                                         .registry = &registry,

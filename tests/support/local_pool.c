@@ -1,4 +1,5 @@
 #include "local_pool.h"
+#include "open/register.h"
 
 #include "pool/journaling.h"
 #include "store/trace.h"
@@ -32,7 +33,7 @@ rp_status local_pool_open_as(struct memory *memory, const rp_config *wanted, rp_
     if (status == RP_OK)
         status = rpi_batch_limit(&parts.batch_limit);
     if (status == RP_OK)
-        status = rpi_registry_snapshot(&registry, &alloc);
+        status = rpi_register_snapshot(&registry, &alloc);
     if (status != RP_OK)
         return status;
     status = rpi_journaling_open(&checked, &parts.journal);

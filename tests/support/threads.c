@@ -1,4 +1,5 @@
 #include "threads.h"
+#include "open/register.h"
 
 #include "base/wakeup.h"
 #include "pool/journaling.h"
@@ -340,7 +341,7 @@ static rp_status start_worker(struct hub *hub, int number, const char *host,
     struct worker *worker = &hub->workers[number - 1];
     worker->end.base = (struct rpi_transport){ .ops = &end_ops, .peers = 1 };
     worker->end.hub = hub;
-    rp_status status = rpi_registry_snapshot(&worker->registry, &hub->alloc);
+    rp_status status = rpi_register_snapshot(&worker->registry, &hub->alloc);
     if (status == RP_OK)
         status = rpi_transport_local_open(&hub->alloc, &hub->locals[number - 1],
                                           &worker->end.local);
@@ -409,7 +410,7 @@ rp_pool *threads_open(int workers, const rp_config *config)
     rp_status status = rpi_pool_config_check(config, &checked);
     struct rpi_alloc alloc = rpi_alloc_of(checked.alloc, checked.alloc_user);
     if (status == RP_OK)
-        status = rpi_registry_snapshot(&registry, &alloc);
+        status = rpi_register_snapshot(&registry, &alloc);
     if (status == RP_OK && workers > 0)
         status = open_hub(&parts, &alloc, pids, &checked);
     if (status == RP_OK)

@@ -1,4 +1,5 @@
 /* Opening a pool: in this process alone, or over MPI. */
+#include "open/register.h"
 #include "base/advice.h"
 #include "base/clock.h"
 #include "exec/answer_thread.h"
@@ -57,7 +58,7 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     if (status != RP_OK)
         return status;
     alloc = rpi_alloc_of(checked.alloc, checked.alloc_user);
-    status = rpi_registry_snapshot(&registry, &alloc);
+    status = rpi_register_snapshot(&registry, &alloc);
     if (status != RP_OK)
         return status;
     status = rpi_journaling_open(&checked, &parts.journal);
@@ -321,7 +322,7 @@ static void prepare_entry(struct entry *entry, const rp_config *config, rp_statu
     opening->log = (struct rpi_log){ .sink = entry->config.log, .user = entry->config.log_user };
     entry->alloc = rpi_alloc_of(entry->config.alloc, entry->config.alloc_user);
     if (opening->status == RP_OK)
-        opening->status = rpi_registry_snapshot(&entry->registry, &entry->alloc);
+        opening->status = rpi_register_snapshot(&entry->registry, &entry->alloc);
     opening->alloc = entry->alloc;
     opening->registry = &entry->registry;
     opening->timeout = entry->config.open_timeout;

@@ -1,7 +1,5 @@
-/* Names of task functions.  One table per process, filled before any open; each pool takes a
- * snapshot, in which a function's number is its place among the sorted names, so that equal
- * registries give equal numbers on every rank.  Functions of a plug-in that was unloaded are in no
- * snapshot taken afterwards. */
+/* The names of a pool's task functions, in which a function's number is its place among the sorted
+ * names, so that equal registries give equal numbers on every rank. */
 #ifndef RPI_REGISTRY_H
 #define RPI_REGISTRY_H
 
@@ -20,11 +18,19 @@ struct rpi_registry {
     uint64_t hash; /* of all names, FNV-1a */
 };
 
-/* RP_ERR_INVALID with a message when an earlier registration was bad (a name that two functions
- * have); RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_registry_snapshot(struct rpi_registry *registry,
-                                            const struct rpi_alloc *alloc);
+/* Room for `most` names; alloc is set.  RP_ERR_NOMEM: rpi_registry_fini frees what it has. */
+RP_MUST_USE rp_status rpi_registry_init(struct rpi_registry *registry, uint32_t most);
+/* Adds a name, whose text the caller keeps, in its place among the others: in time that grows with
+ * their number, a few hundred, once an open. */
+void rpi_registry_add(struct rpi_registry *registry, const char *name, rp_fn *fn);
+/* After the last name: makes functions found by their address, and the hash. */
+void rpi_registry_index(struct rpi_registry *registry);
 void rpi_registry_fini(struct rpi_registry *registry);
+
+/* FNV-1a of the text on top of `hash`, with its zero: "ab", "c" is not "a", "bc". RPI_REGISTRY_HASH
+ * is the first `hash`. */
+#define RPI_REGISTRY_HASH 0xCBF29CE484222325U
+uint64_t rpi_registry_hash(uint64_t hash, const char *text);
 
 static inline uint32_t rpi_registry_slot(rp_fn *fn)
 {

@@ -1,6 +1,7 @@
 /* The worker's caretaker, and the lock that it borrows the worker with: for the thread sanitizer
  * too. */
 /* limit: 120 */
+#include "open/register.h"
 #include "exec/answer_thread.h"
 #include "base/clock.h"
 #include "harness.h"
@@ -201,7 +202,7 @@ static void begin(void)
     struct rpi_alloc alloc = memory_hook(&memory);
     said = short_ones = 0;
     memset(&heard, 0, sizeof heard);
-    CU_ASSERT_EQUAL_FATAL(rpi_registry_snapshot(&registry, &alloc), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_register_snapshot(&registry, &alloc), RP_OK);
     CU_ASSERT_EQUAL_FATAL(rpi_transport_local_open(&alloc, &master_end, &worker_end), RP_OK);
     struct rpi_serve_config config = { .alloc = alloc,
                                        .registry = &registry,

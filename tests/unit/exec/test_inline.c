@@ -1,4 +1,5 @@
 /* Running one task in the worker's own process: what a call may do, and what comes of it. */
+#include "open/register.h"
 #include "exec/inline.h"
 #include "harness.h"
 #include "memory.h"
@@ -54,7 +55,7 @@ static void set_up(void)
     memory = (struct memory){ 0 };
     memset(&script, 0, sizeof script);
     alloc = memory_hook(&memory);
-    CU_ASSERT_EQUAL_FATAL(rpi_registry_snapshot(&registry, &alloc), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_register_snapshot(&registry, &alloc), RP_OK);
     CU_ASSERT_EQUAL_FATAL(rpi_inline_init(&executor, &alloc, &registry, ROOM, 3, "host3"), RP_OK);
 }
 

@@ -2,7 +2,7 @@
  * the fatal ones last. */
 #include "harness.h"
 #include "memory.h"
-#include "proto/registry.h"
+#include "open/register.h"
 #include "proto/task.h"
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ static struct rpi_registry snapshot(void)
     struct rpi_registry registry;
     memory = (struct memory){ 0 };
     struct rpi_alloc alloc = memory_hook(&memory);
-    CU_ASSERT_EQUAL_FATAL(rpi_registry_snapshot(&registry, &alloc), RP_OK);
+    CU_ASSERT_EQUAL_FATAL(rpi_register_snapshot(&registry, &alloc), RP_OK);
     return registry;
 }
 
@@ -147,7 +147,7 @@ static void snapshot_without_memory(void)
         struct rpi_registry registry;
         struct rpi_alloc alloc = memory_hook(&memory);
         memory = (struct memory){ .fail_at = call };
-        CU_ASSERT_EQUAL(rpi_registry_snapshot(&registry, &alloc), RP_ERR_NOMEM);
+        CU_ASSERT_EQUAL(rpi_register_snapshot(&registry, &alloc), RP_ERR_NOMEM);
         CU_ASSERT_EQUAL(memory.refused, 1);
         CU_ASSERT_EQUAL(memory.live, 0);
     }
@@ -163,7 +163,7 @@ static void clash_before_main(void)
     rp_register_at("reg_clash_too", first, "three.c", 33);
     rp_register_at("reg_clash_too", second, "four.c", 44);
     memory = (struct memory){ 0 };
-    CU_ASSERT_EQUAL(rpi_registry_snapshot(&registry, &alloc), RP_ERR_INVALID);
+    CU_ASSERT_EQUAL(rpi_register_snapshot(&registry, &alloc), RP_ERR_INVALID);
     CU_ASSERT_TRUE(says("reg_clash "));
     CU_ASSERT_TRUE(says("one.c:11"));
     CU_ASSERT_TRUE(says("two.c:22"));
