@@ -10,16 +10,11 @@
 
 /* ---- the table of inputs */
 
-static struct rpi_link *bucket_of(const struct rpi_deps *inputs, uint64_t id)
-{
-    return &inputs->buckets[(id * 0x9E3779B97F4A7C15U) >> 32 & (BUCKETS - 1)];
-}
-
 static struct rpi_deps_input *find(const struct rpi_deps *inputs, uint64_t id)
 {
     if (inputs->count == 0)
         return NULL;
-    const struct rpi_link *head = bucket_of(inputs, id);
+    const struct rpi_link *head = rpi_table_bucket(&inputs->table, id);
     for (struct rpi_link *link = head->next; link != head; link = link->next) {
         struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
         if (input->id == id)
@@ -33,29 +28,18 @@ bool rpi_deps_hold(const struct rpi_deps *inputs, uint64_t id)
     return find(inputs, id);
 }
 
-static bool make_buckets(struct rpi_master *master)
-{
-    struct rpi_deps *inputs = &master->inputs;
-    if (inputs->buckets)
-        return true;
-    inputs->buckets = rpi_reserve(&master->config.alloc, BUCKETS * sizeof *inputs->buckets);
-    for (size_t i = 0; inputs->buckets && i < BUCKETS; i++)
-        rpi_list_init(&inputs->buckets[i]);
-    return inputs->buckets;
-}
-
 static struct rpi_deps_input *find_or_make(struct rpi_master *master, uint64_t id)
 {
     struct rpi_deps *inputs = &master->inputs;
     struct rpi_deps_input *input = find(inputs, id);
-    if (input || !make_buckets(master))
+    if (input || !rpi_table_make(&inputs->table, &master->config.alloc, BUCKETS))
         return input;
     input = rpi_zeroed(&master->config.alloc, sizeof *input);
     if (!input)
         return NULL;
     input->id = id;
     rpi_list_init(&input->edges);
-    rpi_list_append(bucket_of(inputs, id), &input->link);
+    rpi_list_append(rpi_table_bucket(&inputs->table, id), &input->link);
     inputs->count++;
     return input;
 }
@@ -99,13 +83,14 @@ static void forget_at_workers(struct rpi_master *master, const struct rpi_deps_i
 
 void rpi_deps_replaced(struct rpi_master *master, int worker)
 {
-    struct rpi_link *buckets = master->inputs.buckets;
-    for (size_t i = 0; buckets && i < BUCKETS; i++)
-        for (struct rpi_link *link = buckets[i].next; link != &buckets[i]; link = link->next) {
-            struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
-            if (input->sent)
-                input->sent[worker / 8] &= (uint8_t) ~(1 << worker % 8);
-        }
+    const struct rpi_table *table = &master->inputs.table;
+    uint64_t id = 0;
+    for (struct rpi_link *link = NULL; (link = rpi_table_next(table, link, id));) {
+        struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
+        id = input->id;
+        if (input->sent)
+            input->sent[worker / 8] &= (uint8_t) ~(1 << worker % 8);
+    }
 }
 
 bool rpi_master_needs(const struct rpi_master *master, uint64_t id, const struct rpi_future *future)
@@ -263,14 +248,13 @@ void rpi_deps_fini(struct rpi_master *master)
         rpi_buffer_free(dependent->arg);
         rpi_free(&master->config.alloc, dependent);
     }
-    for (size_t i = 0; inputs->buckets && i < BUCKETS; i++)
-        for (struct rpi_link *link; (link = rpi_list_pop(&inputs->buckets[i]));) {
-            struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
-            rpi_free(&master->config.alloc, input->sent);
-            rpi_free(&master->config.alloc, input);
-        }
-    rpi_free(&master->config.alloc, inputs->buckets);
-    inputs->buckets = NULL;
+    for (struct rpi_link *link; (link = rpi_table_next(&inputs->table, NULL, 0));) {
+        struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
+        rpi_list_remove(link);
+        rpi_free(&master->config.alloc, input->sent);
+        rpi_free(&master->config.alloc, input);
+    }
+    rpi_table_free(&inputs->table, &master->config.alloc);
     inputs->count = 0;
 }
 

@@ -5,11 +5,6 @@
 
 #define BUCKETS 1024 /* a power of two; the chains grow with the keyed tasks that are under way */
 
-static struct rpi_link *bucket_of(const struct rpi_keys *keys, const struct rpi_key *key)
-{
-    return &keys->buckets[key->hash >> 32 & (BUCKETS - 1)];
-}
-
 static bool same(const struct rpi_keyed *keyed, uint16_t function, const struct rpi_key *key)
 {
     return keyed->key.hash == key->hash && keyed->function == function &&
@@ -21,9 +16,9 @@ static bool same(const struct rpi_keyed *keyed, uint16_t function, const struct 
 struct rpi_keyed *rpi_keyed_find(const struct rpi_master *master, uint16_t function,
                                  const struct rpi_key *key)
 {
-    if (!master->keys.buckets)
+    const struct rpi_link *head = rpi_table_bucket(&master->keys.table, key->hash);
+    if (!head)
         return NULL;
-    const struct rpi_link *head = bucket_of(&master->keys, key);
     for (struct rpi_link *link = head->next; link != head; link = link->next) {
         struct rpi_keyed *keyed = RPI_MEMBER(link, struct rpi_keyed, link);
         if (same(keyed, function, key))
@@ -32,22 +27,11 @@ struct rpi_keyed *rpi_keyed_find(const struct rpi_master *master, uint16_t funct
     return NULL;
 }
 
-static bool make_buckets(struct rpi_master *master)
-{
-    struct rpi_keys *keys = &master->keys;
-    if (keys->buckets)
-        return true;
-    keys->buckets = rpi_reserve(&master->config.alloc, BUCKETS * sizeof *keys->buckets);
-    for (size_t i = 0; keys->buckets && i < BUCKETS; i++)
-        rpi_list_init(&keys->buckets[i]);
-    return keys->buckets;
-}
-
 rp_status rpi_keyed_make(struct rpi_master *master, uint16_t function, const struct rpi_key *key,
                          struct rpi_keyed **keyed)
 {
     struct rpi_keyed *new = NULL;
-    if (make_buckets(master))
+    if (rpi_table_make(&master->keys.table, &master->config.alloc, BUCKETS))
         new = rpi_zeroed(&master->config.alloc, sizeof *new + key->bytes.size);
     if (!new)
         return rpi_no_memory("a task's key");
@@ -55,7 +39,7 @@ rp_status rpi_keyed_make(struct rpi_master *master, uint16_t function, const str
     new->key.bytes.data = memcpy(new->bytes, key->bytes.data, key->bytes.size);
     new->function = function;
     rpi_list_init(&new->due);
-    rpi_list_append(bucket_of(&master->keys, key), &new->link);
+    rpi_list_append(rpi_table_bucket(&master->keys.table, key->hash), &new->link);
     *keyed = new;
     return RP_OK;
 }
@@ -97,9 +81,7 @@ rp_bytes rpi_master_due_result(const struct rpi_master *master, const struct rpi
 void rpi_keyed_fini(struct rpi_master *master)
 {
     struct rpi_keys *keys = &master->keys;
-    for (size_t i = 0; keys->buckets && i < BUCKETS; i++)
-        for (struct rpi_link *link; (link = rpi_list_first(&keys->buckets[i]));)
-            rpi_keyed_free(master, RPI_MEMBER(link, struct rpi_keyed, link));
-    rpi_free(&master->config.alloc, keys->buckets);
-    keys->buckets = NULL;
+    for (struct rpi_link *link; (link = rpi_table_next(&keys->table, NULL, 0));)
+        rpi_keyed_free(master, RPI_MEMBER(link, struct rpi_keyed, link));
+    rpi_table_free(&keys->table, &master->config.alloc);
 }

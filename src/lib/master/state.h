@@ -4,6 +4,7 @@
 
 #include "proto/batch.h"
 #include "base/sha256.h"
+#include "base/table.h"
 #include "tables/futures.h"
 #include "base/log.h"
 #include "tables/attempts.h"
@@ -30,8 +31,8 @@ struct rpi_function_time {
 
 /* Tasks that come after others; deps.h. */
 struct rpi_deps {
-    struct rpi_link *buckets; /* of inputs; NULL before the first */
-    uint64_t bucket_count, count;
+    struct rpi_table table; /* of inputs, by id */
+    uint64_t count;
     struct rpi_link all;    /* dependents */
     struct rpi_link moved;  /* those with nothing more to wait for, or with a failed input */
     struct rpi_link urgent; /* those that may be more urgent than what they wait for, the newest
@@ -54,8 +55,8 @@ struct rpi_stored {
 
 /* Tasks with a key; keyed.h. */
 struct rpi_keys {
-    struct rpi_link *buckets; /* of those under way; NULL before the first */
-    struct rpi_link due;      /* to store, in the order they ended */
+    struct rpi_table table; /* of those under way, by hash */
+    struct rpi_link due;    /* to store, in the order they ended */
 };
 
 struct rpi_counts {

@@ -14,50 +14,35 @@ static struct rpi_attempt *loss_of(struct rpi_link *link)
 
 void rpi_attempts_fini(struct rpi_attempts *losses)
 {
-    for (size_t i = 0; losses->buckets && i < BUCKETS; i++)
-        for (struct rpi_link *link; (link = rpi_list_pop(&losses->buckets[i]));)
-            rpi_free(&losses->alloc, loss_of(link));
-    rpi_free(&losses->alloc, losses->buckets);
-    losses->buckets = NULL;
+    for (struct rpi_link *link; (link = rpi_table_next(&losses->table, NULL, 0));) {
+        rpi_list_remove(link);
+        rpi_free(&losses->alloc, loss_of(link));
+    }
+    rpi_table_free(&losses->table, &losses->alloc);
     losses->count = 0;
-}
-
-static struct rpi_link *bucket_of(const struct rpi_attempts *losses, uint64_t id)
-{
-    return &losses->buckets[(id * 0x9E3779B97F4A7C15U) >> 32 & (BUCKETS - 1)];
 }
 
 struct rpi_attempt *rpi_attempts_find(const struct rpi_attempts *losses, uint64_t id)
 {
     if (losses->count == 0)
         return NULL;
-    const struct rpi_link *head = bucket_of(losses, id);
+    const struct rpi_link *head = rpi_table_bucket(&losses->table, id);
     for (struct rpi_link *link = head->next; link != head; link = link->next)
         if (loss_of(link)->id == id)
             return loss_of(link);
     return NULL;
 }
 
-static bool make_buckets(struct rpi_attempts *losses)
-{
-    if (losses->buckets)
-        return true;
-    losses->buckets = rpi_reserve(&losses->alloc, BUCKETS * sizeof *losses->buckets);
-    for (size_t i = 0; losses->buckets && i < BUCKETS; i++)
-        rpi_list_init(&losses->buckets[i]);
-    return losses->buckets;
-}
-
 struct rpi_attempt *rpi_attempts_of(struct rpi_attempts *losses, uint64_t id)
 {
     struct rpi_attempt *loss = rpi_attempts_find(losses, id);
-    if (loss || !make_buckets(losses))
+    if (loss || !rpi_table_make(&losses->table, &losses->alloc, BUCKETS))
         return loss;
     loss = rpi_zeroed(&losses->alloc, sizeof *loss);
     if (!loss)
         return NULL;
     loss->id = id;
-    rpi_list_append(bucket_of(losses, id), &loss->link);
+    rpi_list_append(rpi_table_bucket(&losses->table, id), &loss->link);
     losses->count++;
     return loss;
 }
@@ -72,16 +57,9 @@ void rpi_attempt_note(struct rpi_attempt *loss, int worker)
 const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *losses,
                                             const struct rpi_attempt *loss)
 {
-    if (losses->count == 0)
-        return NULL;
-    struct rpi_link *head = loss ? bucket_of(losses, loss->id) : losses->buckets;
-    const struct rpi_link *next = loss ? loss->link.next : head->next;
-    while (next == head) {
-        if (++head == losses->buckets + BUCKETS)
-            return NULL;
-        next = head->next;
-    }
-    return RPI_MEMBER(next, struct rpi_attempt, link);
+    struct rpi_link *next = loss ? rpi_table_next(&losses->table, &loss->link, loss->id)
+                                 : rpi_table_next(&losses->table, NULL, 0);
+    return next ? loss_of(next) : NULL;
 }
 
 bool rpi_attempts_forget(struct rpi_attempts *losses, uint64_t id)

@@ -1,10 +1,10 @@
-/* What is known of tasks whose worker was lost, or silent too long, while they may have been
- * running there: how often, and where.  Each stands here until it is settled. */
+/* What is known of tasks whose worker was lost while they may have been running there: how often,
+ * and where.  Each stands here until it is settled. */
 #ifndef RPI_ATTEMPTS_H
 #define RPI_ATTEMPTS_H
 
 #include "base/alloc.h"
-#include "base/list.h"
+#include "base/table.h"
 
 #define RPI_ATTEMPT_PLACES 6 /* workers that are remembered for one task */
 
@@ -18,7 +18,7 @@ struct rpi_attempt {
 
 struct rpi_attempts {
     struct rpi_alloc alloc;
-    struct rpi_link *buckets; /* NULL before the first */
+    struct rpi_table table;
     uint64_t count;
 };
 

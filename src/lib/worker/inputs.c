@@ -2,6 +2,8 @@
 
 #include "base/status.h"
 
+#define BUCKETS 256
+
 /* An outcome; its bytes are in its arrival's buffer, which is complete at once when they came
  * inside a message. */
 struct kept {
@@ -21,15 +23,6 @@ struct list {
 void rpi_inputs_init(struct rpi_inputs *outcomes, const struct rpi_alloc *alloc)
 {
     *outcomes = (struct rpi_inputs){ .alloc = *alloc };
-    for (size_t i = 0; i < RPI_INPUTS_BUCKETS; i++) {
-        rpi_list_init(&outcomes->kept[i]);
-        rpi_list_init(&outcomes->lists[i]);
-    }
-}
-
-static struct rpi_link *bucket(struct rpi_link *buckets, uint64_t id)
-{
-    return &buckets[(id * 0x9E3779B97F4A7C15U) >> 56];
 }
 
 static void drop_kept(struct rpi_inputs *outcomes, struct kept *kept)
@@ -50,20 +43,20 @@ static void drop_list(struct rpi_inputs *outcomes, struct list *list)
 void rpi_inputs_fini(struct rpi_inputs *outcomes)
 {
     struct rpi_link *link;
-    for (size_t i = 0; i < RPI_INPUTS_BUCKETS; i++) {
-        while ((link = rpi_list_first(&outcomes->kept[i])))
-            drop_kept(outcomes, RPI_MEMBER(link, struct kept, link));
-        while ((link = rpi_list_first(&outcomes->lists[i])))
-            drop_list(outcomes, RPI_MEMBER(link, struct list, link));
-    }
+    while ((link = rpi_table_next(&outcomes->kept, NULL, 0)))
+        drop_kept(outcomes, RPI_MEMBER(link, struct kept, link));
+    while ((link = rpi_table_next(&outcomes->lists, NULL, 0)))
+        drop_list(outcomes, RPI_MEMBER(link, struct list, link));
+    rpi_table_free(&outcomes->kept, &outcomes->alloc);
+    rpi_table_free(&outcomes->lists, &outcomes->alloc);
     rpi_free(&outcomes->alloc, outcomes->views);
     outcomes->views = NULL;
 }
 
 static struct kept *find_kept(struct rpi_inputs *outcomes, uint64_t id)
 {
-    struct rpi_link *head = bucket(outcomes->kept, id);
-    for (struct rpi_link *link = head->next; link != head; link = link->next)
+    struct rpi_link *head = rpi_table_bucket(&outcomes->kept, id);
+    for (struct rpi_link *link = head ? head->next : head; link != head; link = link->next)
         if (RPI_MEMBER(link, struct kept, link)->id == id)
             return RPI_MEMBER(link, struct kept, link);
     return NULL;
@@ -71,7 +64,7 @@ static struct kept *find_kept(struct rpi_inputs *outcomes, uint64_t id)
 
 static struct list *find_list(struct rpi_inputs *outcomes, uint64_t task)
 {
-    struct rpi_link *head = bucket(outcomes->lists, task);
+    struct rpi_link *head = rpi_table_bucket(&outcomes->lists, task);
     if (outcomes->list_count == 0)
         return NULL;
     for (struct rpi_link *link = head->next; link != head; link = link->next)
@@ -90,7 +83,9 @@ static rp_status keep(struct rpi_inputs *outcomes, const struct rpi_frame *frame
     if (find_kept(outcomes, frame->id) && !(frame->flags & RPI_FRAME_LARGE))
         return RP_OK; /* the message came before, when memory ran out in it, or this worker was
                          never told to forget it */
-    struct kept *kept = rpi_zeroed(&outcomes->alloc, sizeof *kept);
+    struct kept *kept = NULL;
+    if (rpi_table_make(&outcomes->kept, &outcomes->alloc, BUCKETS))
+        kept = rpi_zeroed(&outcomes->alloc, sizeof *kept);
     void *buffer = kept ? rpi_buffer_new(&outcomes->alloc, frame->length) : NULL;
     if (!buffer) {
         rpi_free(&outcomes->alloc, kept);
@@ -102,7 +97,7 @@ static rp_status keep(struct rpi_inputs *outcomes, const struct rpi_frame *frame
                                           .complete = !(frame->flags & RPI_FRAME_LARGE),
                                           .outcome = true };
     rpi_list_init(&kept->arrival.link);
-    rpi_list_append(bucket(outcomes->kept, frame->id), &kept->link);
+    rpi_list_append(rpi_table_bucket(&outcomes->kept, frame->id), &kept->link);
     if (!kept->arrival.complete)
         *arrival = &kept->arrival;
     else if (frame->length)
@@ -119,8 +114,10 @@ static rp_status note_list(struct rpi_inputs *outcomes, const struct rpi_frame *
         return RP_OK; /* it came before */
     if (frame->number != before || frame->flags & RPI_FRAME_LARGE || frame->length % 8)
         return rpi_reader_bad("the list of a task's inputs has a gap");
-    struct list *list = rpi_reserve(&outcomes->alloc,
-                                    sizeof *list + ((size_t)before + count) * sizeof *list->ids);
+    struct list *list = NULL;
+    if (rpi_table_make(&outcomes->lists, &outcomes->alloc, BUCKETS))
+        list = rpi_reserve(&outcomes->alloc,
+                           sizeof *list + ((size_t)before + count) * sizeof *list->ids);
     if (!list)
         return rpi_no_memory("the list of a task's inputs");
     if (old) {
@@ -131,7 +128,7 @@ static rp_status note_list(struct rpi_inputs *outcomes, const struct rpi_frame *
     list->count = before + count;
     for (uint32_t i = 0; i < count; i++)
         list->ids[before + i] = rpi_get64(frame->payload + 8 * (size_t)i);
-    rpi_list_append(bucket(outcomes->lists, frame->id), &list->link);
+    rpi_list_append(rpi_table_bucket(&outcomes->lists, frame->id), &list->link);
     outcomes->list_count++;
     return RP_OK;
 }
@@ -139,8 +136,8 @@ static rp_status note_list(struct rpi_inputs *outcomes, const struct rpi_frame *
 /* What is still coming stays: MPI writes into it. */
 static void forget(struct rpi_inputs *outcomes, uint64_t id)
 {
-    struct rpi_link *head = bucket(outcomes->kept, id);
-    for (struct rpi_link *link = head->next, *next; link != head; link = next) {
+    struct rpi_link *head = rpi_table_bucket(&outcomes->kept, id);
+    for (struct rpi_link *link = head ? head->next : head, *next; link != head; link = next) {
         struct kept *kept = RPI_MEMBER(link, struct kept, link);
         next = link->next;
         if (kept->id == id && kept->arrival.complete)

@@ -2,14 +2,13 @@
 #ifndef RPI_INPUTS_H
 #define RPI_INPUTS_H
 
+#include "base/table.h"
 #include "proto/batch.h"
-
-#define RPI_INPUTS_BUCKETS 256
 
 struct rpi_inputs {
     struct rpi_alloc alloc;
-    struct rpi_link kept[RPI_INPUTS_BUCKETS];  /* outcomes, by id */
-    struct rpi_link lists[RPI_INPUTS_BUCKETS]; /* what a task needs, by the task's id */
+    struct rpi_table kept;  /* outcomes, by id */
+    struct rpi_table lists; /* what a task needs, by the task's id */
     uint64_t list_count;
     rp_bytes *views; /* of the running task's inputs */
     uint32_t view_capacity;
