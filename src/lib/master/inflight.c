@@ -92,13 +92,6 @@ void rpi_inflight_leave(struct rpi_master *master, uint32_t index, uint32_t task
 
 /* ---- tasks and large results */
 
-bool rpi_inflight_is_at(const struct rpi_master *master, const struct rpi_future *future,
-                        int worker, uint8_t attempt)
-{
-    return future->state == RP_SENT && future->attempts == attempt &&
-           master->batches.table[future->pending.batch]->peer == worker;
-}
-
 /* A result counts only for the attempt that is under way at that worker, and once. */
 struct rpi_future *rpi_inflight_awaited(const struct rpi_master *master, int worker,
                                         const struct rpi_frame *frame)

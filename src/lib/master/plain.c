@@ -23,11 +23,6 @@ rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function, con
     return RP_OK;
 }
 
-static bool is_awaited(const struct rpi_future *future, uint8_t attempt)
-{
-    return future && future->state == RP_SENT && future->attempts == attempt;
-}
-
 /* Where the results of tasks with these options go; NULL: not to a stream alone. */
 struct way {
     uint32_t options;
@@ -98,7 +93,8 @@ uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_read
     for (; count < most && rpi_get64(at + 8) == alike; count++, at += FRAME) {
         uint64_t id = rpi_get64(at);
         struct rpi_future *future = rpi_future_of(&master->futures, id);
-        if (!is_awaited(future, (uint8_t)(alike >> 16)) || !is_simple(master, future, &way))
+        if (!rpi_inflight_is_sent(future, (uint8_t)(alike >> 16)) ||
+            !is_simple(master, future, &way))
             break;
         if (!leaving || future->pending.batch != batch) {
             if (master->batches.table[future->pending.batch]->peer != worker)

@@ -21,13 +21,6 @@
 
 #include <stdio.h>
 
-#define ATTEMPTS 3 /* where the options say nothing */
-
-static uint32_t attempts_of(const struct rpi_options *options)
-{
-    return options->attempts ? options->attempts : ATTEMPTS;
-}
-
 /* Starts that ended with a returned error count against options.retries instead. */
 static uint32_t starts_of(const struct rpi_future *future)
 {
@@ -75,7 +68,7 @@ static void tell_lost(const struct rpi_master *master, const struct rpi_options 
         (void)snprintf(text, RPI_MESSAGE_MAX,
                        "the worker is gone; the task may have been running, and options.attempts = "
                        "%lu allows no start more",
-                       (unsigned long)attempts_of(options));
+                       (unsigned long)rpi_options_attempts(options));
     else
         tell_places(
             master, loss, text,
@@ -194,7 +187,7 @@ static rp_status give_up(struct rpi_master *master, const struct rpi_retry_retai
                          struct rpi_future *future)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    uint32_t starts = starts_of(future), attempts = attempts_of(options);
+    uint32_t starts = starts_of(future), attempts = rpi_options_attempts(options);
     if (is_cancelled(future))
         return settle_cancelled(master, retained, future);
     if (starts < attempts && !options->hard && !master->dropped)
@@ -339,12 +332,9 @@ static struct rpi_future *current(const struct rpi_master *master,
                                   const struct rpi_retry_retained *retained)
 {
     struct rpi_future *future = rpi_future_of(&master->futures, retained->frame.id);
-    if (!future || future->state != RP_SENT || future->flags & RPI_FUTURE_MAP)
+    if (!rpi_inflight_is_sent(future, retained->frame.attempt) || future->flags & RPI_FUTURE_MAP)
         return NULL;
-    return future->pending.batch == retained->batch->index &&
-                   future->attempts == retained->frame.attempt
-               ? future
-               : NULL;
+    return future->pending.batch == retained->batch->index ? future : NULL;
 }
 
 /* Each task of the batch that is waited for there.  Once the last has left it, its bytes may be

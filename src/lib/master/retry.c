@@ -186,12 +186,10 @@ static struct rpi_failure *describe(struct rpi_master *master, uint64_t number,
     return failure;
 }
 
-#define ATTEMPTS 3 /* unless the options say otherwise */
-
 /* Starts that its process did not survive are counted apart from those that returned an error. */
 static bool may_crash_again(const struct rpi_future *future, const struct rpi_options *options)
 {
-    uint32_t allowed = options->attempts ? options->attempts : ATTEMPTS;
+    uint32_t allowed = rpi_options_attempts(options);
     return future->pending.retried < future->attempts &&
            (uint32_t)(future->attempts - future->pending.retried) < allowed;
 }
@@ -219,7 +217,7 @@ static rp_status try_again(struct rpi_master *master, uint64_t id, struct rpi_fu
         char text[RPI_MESSAGE_MAX + 512];
         (void)tell(master, number, how, text, sizeof text);
         rpi_say(master->config.log, RP_LOG_WARNING, "%s.  It is tried again (start %d of %u)", text,
-                future->attempts + 1, options->attempts ? options->attempts : ATTEMPTS);
+                future->attempts + 1, rpi_options_attempts(options));
     }
     return RP_OK;
 }

@@ -25,6 +25,12 @@ struct rpi_options {
     uint64_t epoch; /* of its submission (shared_versions.h); 0: nothing was shared */
 };
 
+/* How often a task may start whose process or worker ends in it. */
+static inline uint32_t rpi_options_attempts(const struct rpi_options *options)
+{
+    return options->attempts ? options->attempts : 3;
+}
+
 struct rpi_interned;
 
 struct rpi_option_table {
