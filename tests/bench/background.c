@@ -10,7 +10,7 @@
 #define AWAY    5.0 /* seconds */
 #define WAITING 1.5
 
-static rp_status nap(rp_call *call, const void *arg, size_t size)
+static rp_status wakeup(rp_call *call, const void *arg, size_t size)
 {
     (void)call;
     (void)arg;
@@ -18,7 +18,7 @@ static rp_status nap(rp_call *call, const void *arg, size_t size)
     pause_for(1e-3);
     return RP_OK;
 }
-RP_TASK(nap);
+RP_TASK(wakeup);
 
 static uint64_t done(rp_pool *pool)
 {
@@ -69,7 +69,7 @@ int main(void)
         quiet[i] = compute(0.5);
         for (int k = 0; k < tasks; k++) {
             rp_future future;
-            must(rp_submit(pool, nap, NULL, 0, NULL, &future), "rp_submit");
+            must(rp_submit(pool, wakeup, NULL, 0, NULL, &future), "rp_submit");
             must(rp_release(pool, future), "rp_release");
         }
         limit[i] = waiting(pool);

@@ -24,7 +24,7 @@ struct bench {
     struct rpi_master master;
     struct rpi_worker worker;
     struct rpi_inline executor;
-    struct rpi_completions outbox;
+    struct rpi_completions completions;
     double now;
     uint64_t tasks;
 };
@@ -76,7 +76,7 @@ static void close_bench(struct bench *bench)
     rpi_worker_fini(&bench->worker);
     rpi_inline_fini(&bench->executor);
     rpi_master_fini(&bench->master);
-    rpi_idqueue_fini(&bench->outbox.ready, &bench->registry.alloc);
+    rpi_idqueue_fini(&bench->completions.ready, &bench->registry.alloc);
     rpi_registry_fini(&bench->registry);
     free(bench);
 }
@@ -207,19 +207,19 @@ static void map(struct bench *bench, uint64_t *room)
 
 static void take_items(struct bench *bench)
 {
-    while (bench->outbox.ready.count) {
-        uint64_t id = rpi_idqueue_pop(&bench->outbox.ready);
+    while (bench->completions.ready.count) {
+        uint64_t id = rpi_idqueue_pop(&bench->completions.ready);
         struct rpi_future *future = rpi_future_of(&bench->master.futures, id);
         future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
         rpi_future_free(&bench->master.futures, id, future);
-        bench->outbox.open--;
+        bench->completions.open--;
     }
 }
 
 /* A binary tree of bench->tasks nodes and less than as many again. */
 static void spawn(struct bench *bench, uint64_t *unused)
 {
-    struct rpi_options options = { .outbox = &bench->outbox };
+    struct rpi_options options = { .completions = &bench->completions };
     int64_t levels = 0;
     uint64_t id;
     (void)unused;
@@ -231,10 +231,10 @@ static void spawn(struct bench *bench, uint64_t *unused)
                                    .size = sizeof levels,
                                    .released = true,
                                    .options = &options };
-    must(rpi_idqueue_reserve(&bench->outbox.ready, &bench->registry.alloc, 1), "the outbox");
+    must(rpi_idqueue_reserve(&bench->completions.ready, &bench->registry.alloc, 1), "the outbox");
     must(rpi_master_submit(&bench->master, &request, bench->now, &id), "rpi_master_submit");
-    bench->outbox.open = 1;
-    while (bench->outbox.open) {
+    bench->completions.open = 1;
+    while (bench->completions.open) {
         step(bench);
         take_items(bench);
     }

@@ -23,14 +23,14 @@ static rp_status cpu(rp_call *call, const void *arg, size_t size)
 }
 RP_TASK(cpu);
 
-static rp_status nap(rp_call *call, const void *arg, size_t size)
+static rp_status wakeup(rp_call *call, const void *arg, size_t size)
 {
     (void)call;
     (void)size;
     pause_for(*(const double *)arg);
     return RP_OK;
 }
-RP_TASK(nap);
+RP_TASK(wakeup);
 
 static double worker_cpu(rp_pool *pool)
 {
@@ -89,7 +89,7 @@ int main(void)
         limits[i] = 0.5;
         worker += after - before;
         mine = cpu_seconds();
-        must(rp_apply(pool, nap, &pause, sizeof pause, NULL, 0, NULL), "rp_apply");
+        must(rp_apply(pool, wakeup, &pause, sizeof pause, NULL, 0, NULL), "rp_apply");
         waiting += cpu_seconds() - mine;
         used = worker_cpu(pool);
         (void)used;

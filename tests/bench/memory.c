@@ -40,15 +40,15 @@ int main(void)
     must(futures ? RP_OK : RP_ERR_NOMEM, "memory");
     memset(futures, 1, TASKS * sizeof *futures);
     must(rp_submit(pool, gate, NULL, 0, NULL, &closed), "rp_submit");
-    double before = resident();
+    double before = child();
     for (int i = 0; i < TASKS; i++) {
         double x = i;
         must(rp_submit(pool, twice, &x, sizeof x, NULL, &futures[i]), "rp_submit");
     }
-    double queued = resident();
+    double queued = child();
     must(rp_cancel(pool, closed), "rp_cancel");
     must(rp_drain(pool, RP_FOREVER), "rp_drain");
-    double done = resident();
+    double done = child();
     figure_one("memory-queued", "B", (queued - before) / TASKS, "allowed", 72);
     figure_one("memory-done", "B", (done - before) / TASKS, "allowed", 48);
     for (int i = 0; i < TASKS; i++) {

@@ -9,7 +9,7 @@
 #define SIZES 4
 #define PART  0.4 /* seconds of one measurement, about */
 
-static rp_status nap(rp_call *call, const void *arg, size_t size)
+static rp_status wakeup(rp_call *call, const void *arg, size_t size)
 {
     (void)call;
     (void)arg;
@@ -17,7 +17,7 @@ static rp_status nap(rp_call *call, const void *arg, size_t size)
     pause_for(100e-6);
     return RP_OK;
 }
-RP_TASK(nap);
+RP_TASK(wakeup);
 
 /* A barrier in which no rank spins: there are two cores. */
 static void meet(void)
@@ -36,7 +36,7 @@ static void meet(void)
 static void run(rp_pool *pool, int tasks)
 {
     for (int i = 0; i < tasks; i++)
-        must(rp_submit(pool, nap, NULL, 0, NULL, NULL), "rp_submit");
+        must(rp_submit(pool, wakeup, NULL, 0, NULL, NULL), "rp_submit");
     must(rp_drain(pool, RP_FOREVER), "rp_drain");
 }
 

@@ -93,15 +93,15 @@ static double stream_round(rp_pool *pool, double *growth)
 {
     rp_stream *stream;
     rp_item item = RP_ITEM_INIT;
-    double x = 0, sum = 0, begin = seconds(), before = resident();
+    double x = 0, sum = 0, begin = seconds(), before = child();
     rp_status status;
     must(rp_imap(pool, twice, count_up, &x, NULL, &stream), "rp_imap");
     *growth = 0;
     for (int i = 0; (status = rp_stream_next(stream, RP_FOREVER, &item)) == RP_OK; i++) {
         must(item.outcome->status, "a task");
         sum += *(const double *)item.outcome->data;
-        if (i % 1000000 == 0 && resident() - before > *growth)
-            *growth = resident() - before;
+        if (i % 1000000 == 0 && child() - before > *growth)
+            *growth = child() - before;
     }
     must(status == RP_END ? RP_OK : status, "rp_stream_next");
     double rate = ITEMS / (seconds() - begin);

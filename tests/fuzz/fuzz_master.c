@@ -18,7 +18,7 @@ static struct memory memory;
 static struct rpi_alloc hook;
 static struct rpi_registry registry;
 static struct rpi_master master;
-static struct rpi_completions outbox;
+static struct rpi_completions completions;
 static double now;
 static uint64_t ids[SETTLES];
 static int id_count;
@@ -79,7 +79,7 @@ static void submit_map(uint64_t count, uint64_t chunk)
 
 static void submit_all(void)
 {
-    static const struct rpi_options streamed = { .outbox = &outbox },
+    static const struct rpi_options streamed = { .completions = &completions },
                                     careful = { .retries = 2, .on_done = never_called },
                                     urgent = {
                                         .priority = 5, .time_limit = 2, .worker = 2, .hard = true
@@ -87,7 +87,7 @@ static void submit_all(void)
     uint64_t first = submit((struct rpi_request){ .arg = "an argument", .size = 11 });
     rp_future after[2] = { { first } };
     for (int i = 0; i < 4; i++) {
-        outbox.open++;
+        completions.open++;
         (void)submit((struct rpi_request){
             .function = (uint16_t)(i & 1), .arg = "tree", .size = 4, .options = &streamed });
     }
@@ -128,8 +128,8 @@ static void begin(void)
         master.roster.seats[i].host = i < 3 ? "here" : "there";
         master.roster.seats[i].pid = 100 + i;
     }
-    outbox = (struct rpi_completions){ .open = 0 };
-    MUST(rpi_idqueue_reserve(&outbox.ready, &hook, 8) == RP_OK);
+    completions = (struct rpi_completions){ .open = 0 };
+    MUST(rpi_idqueue_reserve(&completions.ready, &hook, 8) == RP_OK);
     map_in = test_zeroed((size_t)ITEMS * IN_SIZE);
     map_out = test_zeroed((size_t)ITEMS * OUT_SIZE);
     map_statuses = test_zeroed(ITEMS * sizeof *map_statuses);
@@ -176,12 +176,12 @@ static void look_at_outcomes(void)
         (void)sum_of(outcome.message, strlen(outcome.message));
         (void)sum_of(outcome.data, outcome.size);
     }
-    while (outbox.ready.count) {
-        id = rpi_idqueue_pop(&outbox.ready);
+    while (completions.ready.count) {
+        id = rpi_idqueue_pop(&completions.ready);
         struct rpi_future *future = rpi_future_of(&master.futures, id);
         MUST(future && future->state == RP_DONE && future->flags & RPI_FUTURE_STREAMED);
         future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
-        outbox.open--;
+        completions.open--;
         if (future->flags & RPI_FUTURE_RELEASED)
             rpi_master_release(&master, id, future);
     }
@@ -197,7 +197,7 @@ static void end(void)
          (version = rpi_shared_versions_dead(&master.versions));)
         rpi_shared_version_free(&master.versions, version);
     rpi_master_fini(&master);
-    rpi_idqueue_fini(&outbox.ready, &hook);
+    rpi_idqueue_fini(&completions.ready, &hook);
     rpi_registry_fini(&registry);
     free(map_in);
     free(map_out);

@@ -31,8 +31,8 @@ RP_TASK(answer);
 
 static rp_status naps(rp_call *call, const void *arg, size_t size)
 {
-    const struct timespec nap = { .tv_nsec = 300000000 };
-    (void)nanosleep(&nap, NULL);
+    const struct timespec wakeup = { .tv_nsec = 300000000 };
+    (void)nanosleep(&wakeup, NULL);
     return rp_return(call, arg, size);
 }
 RP_TASK(naps);
@@ -116,12 +116,12 @@ static bool leave_a_thread(void)
 {
     static rp_future future;
     pthread_t thread;
-    const struct timespec nap = { .tv_nsec = 50000000 };
+    const struct timespec wakeup = { .tv_nsec = 50000000 };
     if (rp_submit(pool, naps, "", 1, NULL, &future) != RP_OK ||
         pthread_create(&thread, NULL, wait_for_it, &future) != 0)
         return false;
     (void)pthread_detach(thread);
-    (void)nanosleep(&nap, NULL); /* most of the time it waits by then, or runs the task */
+    (void)nanosleep(&wakeup, NULL); /* most of the time it waits by then, or runs the task */
     return true;
 }
 

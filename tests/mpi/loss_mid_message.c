@@ -45,7 +45,7 @@ static rp_status give(rp_call *call, const void *arg, size_t arg_size)
 }
 RP_TASK(give);
 
-static long resident(pid_t pid)
+static long child(pid_t pid)
 {
     char name[64];
     long all, pages = 0;
@@ -71,7 +71,7 @@ static void *kill_midway(void *context)
     long more = 0;
     for (int i = 0; i < 300000 && more < (long)(watch->size / 4); i++) {
         (void)usleep(100);
-        more = resident(watch->receiver) - watch->before;
+        more = child(watch->receiver) - watch->before;
     }
     (void)kill(watch->victim, SIGKILL);
     return NULL;
@@ -91,7 +91,7 @@ static int lose(rp_pool *pool, int victim, const char *large, size_t size)
     size_t got = 0;
     options.worker = victim;
     options.borrow = large != NULL;
-    watch.before = resident(watch.receiver);
+    watch.before = child(watch.receiver);
     if (status == RP_OK)
         status = large ? rp_submit(pool, count, large, size, &options, &future)
                        : rp_submit(pool, give, &size, sizeof size, &options, &future);

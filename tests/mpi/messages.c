@@ -251,7 +251,7 @@ static void wait_until_sent(rp_future future)
 static void lost(void)
 {
     double while_ = 0.3;
-    rp_future future = give(nap, &while_, sizeof while_, 0, 1, false);
+    rp_future future = give(wakeup, &while_, sizeof while_, 0, 1, false);
     wait_until_sent(future);
     send_signal(1, SIGKILL);
     expect(outcome_of(future).status == RP_OK, "the task is done elsewhere");
@@ -345,12 +345,12 @@ static void crash(void)
 static void none(void)
 {
     double while_ = 60;
-    rp_future future = give(nap, &while_, sizeof while_, 0, 0, false);
+    rp_future future = give(wakeup, &while_, sizeof while_, 0, 0, false);
     for (int i = 1; i <= (int)rp_workers(pool); i++)
         send_signal(i, SIGKILL);
     expect(rp_wait(pool, future, LONG) == RP_ERR_BROKEN, "the wait says that the pool is broken");
     printf("outcome: %s\n", rp_error_message());
-    expect(rp_submit(pool, nap, &while_, sizeof while_, NULL, &future) == RP_ERR_BROKEN,
+    expect(rp_submit(pool, wakeup, &while_, sizeof while_, NULL, &future) == RP_ERR_BROKEN,
            "and so does a submission");
 }
 
@@ -360,7 +360,7 @@ static void paused(void)
     double while_ = 0.5;
     rp_future futures[6];
     for (int i = 0; i < 6; i++)
-        futures[i] = give(nap, &while_, sizeof while_, 0, 1, false);
+        futures[i] = give(wakeup, &while_, sizeof while_, 0, 1, false);
     wait_until_sent(futures[0]);
     send_signal(1, SIGSTOP);
     for (double end = seconds() + 1; seconds() < end && rp_progress(pool) == RP_OK;)
@@ -368,7 +368,7 @@ static void paused(void)
     send_signal(1, SIGCONT);
     for (int i = 0; i < 6; i++)
         expect(outcome_of(futures[i]).status == RP_OK, "its tasks are done");
-    rp_outcome outcome = outcome_of(give(nap, &while_, sizeof while_, 0, 1, true));
+    rp_outcome outcome = outcome_of(give(wakeup, &while_, sizeof while_, 0, 1, true));
     expect(outcome.status == RP_OK && outcome.worker == 1, "it works on");
     expect(lost_workers() == 0 && !look_at(1).lost, "no worker is lost");
 }
@@ -378,11 +378,11 @@ static void hung(void)
 {
     double while_ = 0.3;
     struct pollfd end = { .fd = pidfd_open((pid_t)look_at(1).pid, 0), .events = POLLIN };
-    rp_future once = give(nap, &while_, sizeof while_, 1, 1, true), more[6];
+    rp_future once = give(wakeup, &while_, sizeof while_, 1, 1, true), more[6];
     wait_until_sent(once);
     send_signal(1, SIGSTOP);
     for (int i = 0; i < 6; i++)
-        more[i] = give(nap, &while_, sizeof while_, 0, 1, false);
+        more[i] = give(wakeup, &while_, sizeof while_, 0, 1, false);
     for (int i = 0; i < 6; i++)
         expect(outcome_of(more[i]).status == RP_OK && outcome_of(more[i]).worker == 2,
                "its tasks are done elsewhere");

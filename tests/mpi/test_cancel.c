@@ -99,7 +99,7 @@ static void many_behind_a_long_one(rp_toggle background)
     int crew = (int)rp_workers(pool);
     CU_ASSERT_FATAL(crew <= MOST);
     for (int i = 0; i < crew; i++)
-        long_ones[i] = submit(nap, &length, sizeof length);
+        long_ones[i] = submit(wakeup, &length, sizeof length);
     for (int i = 0; i < MANY; i++)
         futures[i] = submit(nothing, NULL, 0);
     compute(0.05);
@@ -170,7 +170,8 @@ static void a_map(void)
         lengths[i] = 0.02;
     options.statuses = statuses;
     options.chunk = 50;
-    IS(RP_OK, rp_map_async(pool, nap, lengths, sizeof *lengths, 200, NULL, 0, &options, &future));
+    IS(RP_OK,
+       rp_map_async(pool, wakeup, lengths, sizeof *lengths, 200, NULL, 0, &options, &future));
     compute(0.05);
     IS(RP_OK, rp_cancel(pool, future));
     IS(RP_OK, rp_wait(pool, future, LONG));
@@ -200,7 +201,7 @@ static void detached_ones_in_silence(void)
     if (!open_pool(&config))
         return;
     for (int i = 0; i < 100; i++)
-        IS(RP_OK, rp_submit(pool, nap, &length, sizeof length, NULL, NULL));
+        IS(RP_OK, rp_submit(pool, wakeup, &length, sizeof length, NULL, NULL));
     IS(RP_OK, rp_cancel_all(pool));
     IS(RP_OK, rp_drain(pool, RP_FOREVER));
     CU_ASSERT_EQUAL(errors, 0);
@@ -214,7 +215,7 @@ static rp_status mostly_short(rp_call *call, const void *arg, size_t size)
 {
     double length;
     memcpy(&length, arg, sizeof length);
-    return length > 0 ? nap(call, arg, size) : RP_OK;
+    return length > 0 ? wakeup(call, arg, size) : RP_OK;
 }
 RP_TASK(mostly_short);
 

@@ -120,7 +120,7 @@ static void submit_naps(rp_pool *to, int tasks)
     double length = 1e-3;
     for (int i = 0; i < tasks; i++) {
         rp_future future;
-        IS(RP_OK, rp_submit(to, nap, &length, sizeof length, NULL, &future));
+        IS(RP_OK, rp_submit(to, wakeup, &length, sizeof length, NULL, &future));
         IS(RP_OK, rp_release(to, future));
     }
 }

@@ -555,8 +555,8 @@ static void outcome_times(void)
     rp_future first[8], second;
     size_t workers = rp_workers(pool);
     for (size_t i = 0; i < workers; i++)
-        first[i] = submit(nap, &nap_length, sizeof nap_length);
-    second = submit(nap, &nap_length, sizeof nap_length);
+        first[i] = submit(wakeup, &nap_length, sizeof nap_length);
+    second = submit(wakeup, &nap_length, sizeof nap_length);
     IS(RP_OK, rp_drain(pool, RP_FOREVER));
     for (size_t i = 0; i < workers; i++) {
         IS(RP_OK, rp_outcome_of(pool, first[i], &outcome));

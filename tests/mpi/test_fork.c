@@ -946,7 +946,7 @@ static void many_crashes(void)
     rp_worker_info info = RP_WORKER_INFO_INIT;
     rp_task_options options = once();
     enum way way = UNDERSCORE_EXIT;
-    pid_t zygote = 0, child = 0;
+    pid_t forkserver = 0, child = 0;
     options.worker = 1;
     options.worker_hard = true;
     if (!open_forked())
@@ -961,10 +961,10 @@ static void many_crashes(void)
     CU_ASSERT_EQUAL(crashed, most);
     IS(RP_OK, rp_get(pool, submit_with(nothing, NULL, 0, &options), RP_FOREVER, NULL, 0, NULL));
     CU_ASSERT_EQUAL(count_files((pid_t)info.pid), files);
-    CU_ASSERT_EQUAL(count_children((pid_t)info.pid, &zygote), 1);
-    CU_ASSERT_EQUAL(count_children(zygote, &child), 1);
+    CU_ASSERT_EQUAL(count_children((pid_t)info.pid, &forkserver), 1);
+    CU_ASSERT_EQUAL(count_children(forkserver, &child), 1);
     close_pool();
-    CU_ASSERT(ends_soon(zygote));
+    CU_ASSERT(ends_soon(forkserver));
     CU_ASSERT(ends_soon(child));
 }
 

@@ -83,7 +83,7 @@ static void waiting_master(void)
     rp_outcome outcome = RP_OUTCOME_INIT;
     if (!open_pool(NULL))
         return;
-    rp_future future = submit(nap, &length, sizeof length);
+    rp_future future = submit(wakeup, &length, sizeof length);
     workers_used(before);
     double here = used_here();
     long sleeps = sleeps_here();
@@ -110,7 +110,7 @@ static void surplus_ranks(void)
                   used_here() - before < SHARE * WATCHED + 0.1); /* opening and closing, too */
         return;
     }
-    IS(RP_OK, rp_apply(pool, nap, &length, sizeof length, NULL, 0, NULL));
+    IS(RP_OK, rp_apply(pool, wakeup, &length, sizeof length, NULL, 0, NULL));
     close_pool();
 }
 

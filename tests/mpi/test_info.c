@@ -82,7 +82,7 @@ static void busy_seconds(void)
     if (!open_pool(NULL))
         return;
     for (int i = 0; i < COUNT; i++)
-        (void)submit(nap, &length, sizeof length);
+        (void)submit(wakeup, &length, sizeof length);
     IS(RP_OK, rp_drain(pool, RP_FOREVER));
     IS(RP_OK, rp_stats_of(pool, &stats));
     CU_ASSERT(stats.busy_seconds >= 0.9 * COUNT * length && stats.busy_seconds < 10);

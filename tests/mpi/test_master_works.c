@@ -55,7 +55,7 @@ static void outcomes(void)
     if (!open_working())
         return;
     for (int i = 0; i < COUNT; i++)
-        futures[i] = submit(nap, &length, sizeof length);
+        futures[i] = submit(wakeup, &length, sizeof length);
     IS(RP_OK, rp_wait_all(pool, futures, COUNT, RP_ALL, RP_FOREVER));
     IS(RP_OK, rp_worker_info_of(pool, 0, &info));
     for (int i = 0; i < COUNT; i++) {
@@ -79,8 +79,8 @@ static void timeouts(void)
         return;
     if (ranks() > 1) {
         for (int i = 0; i < 40; i++)
-            IS(RP_OK, rp_release(pool, submit(nap, &length, sizeof length)));
-        rp_future last = submit(nap, &length, sizeof length);
+            IS(RP_OK, rp_release(pool, submit(wakeup, &length, sizeof length)));
+        rp_future last = submit(wakeup, &length, sizeof length);
         IS(RP_ERR_TIMEOUT, rp_wait(pool, last, 0.15)); /* the function is measured */
         begin = seconds();
         IS(RP_ERR_TIMEOUT, rp_wait(pool, last, 0.02));

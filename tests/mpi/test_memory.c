@@ -17,7 +17,7 @@
 #define SANITIZED false
 #endif
 
-static long resident(void)
+static long child(void)
 {
     long pages = 0;
     FILE *file = fopen("/proc/self/statm", "r");
@@ -29,7 +29,7 @@ static long resident(void)
 
 static long grown(long before)
 {
-    return resident() - before;
+    return child() - before;
 }
 
 static void queued(int64_t count, rp_future *futures)
@@ -39,7 +39,7 @@ static void queued(int64_t count, rp_future *futures)
     rp_future gate = close_gate();
     memset(futures, 0,
            (size_t)count * sizeof *futures); /* the application's own memory is not counted */
-    long before = resident();
+    long before = child();
     for (int64_t i = 0; i < count; i++)
         wrong += rp_submit(pool, twice, &i, sizeof i, NULL, &futures[i]) != RP_OK;
     long growth = grown(before);
@@ -90,7 +90,7 @@ static void rounds(void)
             wrong += rp_get(pool, futures[i], RP_FOREVER, arg, sizeof arg, NULL) != RP_OK;
         CU_ASSERT_EQUAL(wrong, 0);
         if (round == 3)
-            after_first = resident();
+            after_first = child();
     }
     CU_ASSERT(SANITIZED || grown(after_first) < 10 * MIB);
     close_pool();
@@ -107,7 +107,7 @@ static void pools(void)
             close_pool();
         }
         if (round == 20)
-            after_first = resident();
+            after_first = child();
     }
     CU_ASSERT(SANITIZED || grown(after_first) < 10 * MIB);
 }

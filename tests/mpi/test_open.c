@@ -178,9 +178,9 @@ static void terminate_waits_for_what_runs(void)
     double length = 0.2;
     if (!open_pool(NULL))
         return;
-    rp_future future = submit(nap, &length, sizeof length);
+    rp_future future = submit(wakeup, &length, sizeof length);
     for (int i = 0; i < 50; i++)
-        (void)submit(nap, &length, sizeof length);
+        (void)submit(wakeup, &length, sizeof length);
     while (ranks() > 1 && rp_state_of(pool, future) == RP_QUEUED)
         continue;
     double begin = seconds();

@@ -224,7 +224,7 @@ static void told_by_terminate(void)
         return;
     refusal = RP_ERR_CONTEXT;
     for (size_t i = 0; i < rp_workers(pool); i++)
-        IS(RP_OK, rp_submit(pool, nap, &length, sizeof length, &options, NULL));
+        IS(RP_OK, rp_submit(pool, wakeup, &length, sizeof length, &options, NULL));
     IS(RP_OK, rp_terminate(&pool));
     IS(RP_ERR_CONTEXT, refusal);
 }

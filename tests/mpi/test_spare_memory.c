@@ -28,7 +28,7 @@ static void rest(double seconds)
     (void)nanosleep(&time, NULL);
 }
 
-static int64_t resident(void)
+static int64_t child(void)
 {
     long pages = 0;
     FILE *file = fopen("/proc/self/statm", "r");
@@ -41,7 +41,7 @@ static int64_t resident(void)
 
 static rp_status tell_resident(rp_call *call, const void *arg, size_t size)
 {
-    int64_t bytes = resident();
+    int64_t bytes = child();
     (void)arg;
     (void)size;
     return rp_return(call, &bytes, sizeof bytes);
@@ -78,14 +78,14 @@ static void asleep(void)
     if (!open_pool(NULL))
         return;
     use_buffers();
-    int64_t used = resident(), least = used - BUFFERS / 2 * (int64_t)SIZE;
-    for (int i = 0; i < 10 * PATIENCE && ranks() > 1 && resident() > least && !SANITIZED; i++)
+    int64_t used = child(), least = used - BUFFERS / 2 * (int64_t)SIZE;
+    for (int i = 0; i < 10 * PATIENCE && ranks() > 1 && child() > least && !SANITIZED; i++)
         rest(0.1);
     if (ranks() == 1) { /* no thread but this one is there to do it: the next call does */
         rest(1.5);
         IS(RP_OK, rp_progress(pool));
     }
-    CU_ASSERT_TRUE(SANITIZED || resident() <= least);
+    CU_ASSERT_TRUE(SANITIZED || child() <= least);
     close_pool();
 }
 
@@ -103,12 +103,12 @@ static void freed_while_nothing_is_called(void)
     for (int i = 0; i < BUFFERS; i++)
         IS(RP_OK, rp_take(pool, futures[i], RP_FOREVER, &data[i], &size));
     rest(2.5); /* the caretaker has nothing to do any more */
-    int64_t used = resident(), least = used - BUFFERS / 2 * (int64_t)SIZE;
+    int64_t used = child(), least = used - BUFFERS / 2 * (int64_t)SIZE;
     for (int i = 0; i < BUFFERS; i++)
         rp_free(data[i]);
-    for (int i = 0; i < 10 * PATIENCE && ranks() > 1 && resident() > least && !SANITIZED; i++)
+    for (int i = 0; i < 10 * PATIENCE && ranks() > 1 && child() > least && !SANITIZED; i++)
         rest(0.1);
-    CU_ASSERT_TRUE(SANITIZED || ranks() == 1 || resident() <= least);
+    CU_ASSERT_TRUE(SANITIZED || ranks() == 1 || child() <= least);
     close_pool();
 }
 

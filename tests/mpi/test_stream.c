@@ -248,7 +248,7 @@ static void queue_limit(void)
     rp_status status = RP_OK;
     double length = ranks() > 1 ? 0.01 : 0;
     for (size_t i = 0; i < 100 * rp_workers(pool) && status == RP_OK; i++)
-        status = rp_stream_submit(stream, nap, &length, sizeof length, &options, NULL);
+        status = rp_stream_submit(stream, wakeup, &length, sizeof length, &options, NULL);
     IS(RP_ERR_FULL, status);
     SAYS("queue is full");
     open_gate();

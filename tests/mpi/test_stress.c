@@ -484,7 +484,7 @@ static void threads_wait_for_one(void)
         return;
     for (int round = 0; round < 20; round++) {
         double length = 0.002;
-        rp_future future = submit(nap, &length, sizeof length);
+        rp_future future = submit(wakeup, &length, sizeof length);
         for (int i = 0; i < THREADS; i++)
             CU_ASSERT_EQUAL_FATAL(pthread_create(&all[i], NULL, wait_for_it, &future), 0);
         for (int i = 0; i < THREADS; i++) {

@@ -400,7 +400,7 @@ static void terminated(void)
         return;
     }
     for (int i = 0; i < 200; i++)
-        (void)submit(nap, &length, sizeof length);
+        (void)submit(wakeup, &length, sizeof length);
     for (int i = 0; i < 20; i++)
         (void)submit(echo, large, sizeof large);
     double begin = seconds();

@@ -40,7 +40,7 @@ static void be_away(double seconds)
 static void submit_naps(int count, double seconds)
 {
     for (int i = 0; i < count; i++)
-        (void)submit(nap, &seconds, sizeof seconds);
+        (void)submit(wakeup, &seconds, sizeof seconds);
 }
 
 static void said_once(void)
@@ -81,7 +81,7 @@ static void not_said(void)
     pinned.worker = 1;
     pinned.worker_hard = true;
     for (int i = 0; i < 6; i++) /* one worker idle, and tasks queued that are the other's */
-        IS(RP_OK, rp_submit(pool, nap, &seconds, sizeof seconds, &pinned, NULL));
+        IS(RP_OK, rp_submit(pool, wakeup, &seconds, sizeof seconds, &pinned, NULL));
     IS(RP_OK, rp_drain(pool, RP_FOREVER));
     CU_ASSERT_EQUAL(warnings.count, 0);
     close_pool();

@@ -96,7 +96,7 @@ static void queue_again(struct sim *sim, const struct model_task *child)
     uint8_t *arg = test_room(NULL, child->size);
     pattern_fill(arg, child->size, child->seed);
     request.arg = arg;
-    options.outbox = &sim->stream;
+    options.completions = &sim->stream;
     sim->stream.open++;
     if (rpi_idqueue_reserve(&sim->stream.ready, &sim->alloc, sim->stream.open + 1) == RP_OK)
         (void)!rpi_master_submit(&sim->master, &request, sim->now, &id);
@@ -271,7 +271,7 @@ rp_status stream_item(struct sim *sim, struct model_task *task, struct rpi_reque
     task->streamed = true;
     task->index = sim->streamed;
     task->spawns = sim->model.count < MANY && chance_is(chance, sim->plan.spawns);
-    task->options.outbox = options->outbox = &sim->stream;
+    task->options.completions = options->completions = &sim->stream;
     task->released = request->released = chance_is(chance, 0.8);
     request->link = task->index;
     sim->stream.open++;

@@ -111,7 +111,7 @@ static void sleep_for(double length)
         continue;
 }
 
-rp_status nap(rp_call *call, const void *arg, size_t size)
+rp_status wakeup(rp_call *call, const void *arg, size_t size)
 {
     double length;
     if (size != sizeof length)
@@ -120,7 +120,7 @@ rp_status nap(rp_call *call, const void *arg, size_t size)
     sleep_for(length);
     return RP_OK;
 }
-RP_TASK(nap);
+RP_TASK(wakeup);
 
 rp_status pid_of(rp_call *call, const void *arg, size_t size)
 {

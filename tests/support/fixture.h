@@ -44,7 +44,7 @@ rp_future submit(rp_fn *fn, const void *arg, size_t size);
 rp_fn echo;    /* gives its argument back */
 rp_fn nothing; /* gives nothing */
 rp_fn twice;   /* int64_t: doubles it */
-rp_fn nap;     /* double: sleeps that many seconds */
+rp_fn wakeup;  /* double: sleeps that many seconds */
 rp_fn pid_of;  /* gives the pid_t of the process that it runs in */
 rp_fn returns; /* int: returns that as its status */
 rp_fn ordinal; /* gives an int64_t: this process's 1st, 2nd, ... since begin_ordinals */

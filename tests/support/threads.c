@@ -28,13 +28,13 @@ struct end {
     struct rpi_transport base;
     struct rpi_transport *local;
     struct hub *hub;
-    struct rpi_wakeup nap;
+    struct rpi_wakeup wakeup;
     bool gone, told; /* under the hub's lock */
 };
 
 struct hub {
     struct rpi_transport base; /* the master's end */
-    struct rpi_wakeup nap;     /* its sleep; whoever sends ends the other end's */
+    struct rpi_wakeup wakeup;  /* its sleep; whoever sends ends the other end's */
     pthread_mutex_t lock;      /* recursive: a handler may send; taken after the pool's lock */
     struct rpi_alloc alloc;
     struct rpi_transport **locals; /* the master's, by worker - 1 */
@@ -66,7 +66,7 @@ static rp_status end_send(struct rpi_transport *transport, int peer, const void 
     (void)pthread_mutex_lock(&end->hub->lock);
     rp_status status = end->local->ops->send(end->local, peer, data, size, cookie, done);
     (void)pthread_mutex_unlock(&end->hub->lock);
-    rpi_wakeup_wake(&end->hub->nap);
+    rpi_wakeup_wake(&end->hub->wakeup);
     return status;
 }
 
@@ -77,7 +77,7 @@ static rp_status end_send_large(struct rpi_transport *transport, int peer, const
     (void)pthread_mutex_lock(&end->hub->lock);
     rp_status status = end->local->ops->send_large(end->local, peer, data, size, cookie, done);
     (void)pthread_mutex_unlock(&end->hub->lock);
-    rpi_wakeup_wake(&end->hub->nap);
+    rpi_wakeup_wake(&end->hub->wakeup);
     return status;
 }
 
@@ -118,12 +118,12 @@ static bool end_doze(struct rpi_transport *transport)
 
 static void end_park(struct rpi_transport *transport, double seconds)
 {
-    (void)rpi_wakeup_take(&end_of(transport)->nap, seconds);
+    (void)rpi_wakeup_take(&end_of(transport)->wakeup, seconds);
 }
 
 static void end_wake(struct rpi_transport *transport)
 {
-    rpi_wakeup_wake(&end_of(transport)->nap);
+    rpi_wakeup_wake(&end_of(transport)->wakeup);
 }
 
 static void end_close(struct rpi_transport *transport, bool together)
@@ -132,7 +132,7 @@ static void end_close(struct rpi_transport *transport, bool together)
     (void)pthread_mutex_lock(&end->hub->lock);
     end->local->ops->close(end->local, together);
     (void)pthread_mutex_unlock(&end->hub->lock);
-    rpi_wakeup_wake(&end->hub->nap);
+    rpi_wakeup_wake(&end->hub->wakeup);
 }
 
 static const struct rpi_transport_ops end_ops = {
@@ -156,7 +156,7 @@ static rp_status hub_send(struct rpi_transport *transport, int peer, const void 
     *done = hub->workers[peer - 1].end.gone; /* its end of the local transport may be closed */
     rp_status status = *done ? RP_OK : local->ops->send(local, 1, data, size, cookie, done);
     (void)pthread_mutex_unlock(&hub->lock);
-    rpi_wakeup_wake(&hub->workers[peer - 1].end.nap);
+    rpi_wakeup_wake(&hub->workers[peer - 1].end.wakeup);
     return status;
 }
 
@@ -169,7 +169,7 @@ static rp_status hub_send_large(struct rpi_transport *transport, int peer, const
     *done = hub->workers[peer - 1].end.gone; /* its end of the local transport may be closed */
     rp_status status = *done ? RP_OK : local->ops->send_large(local, 1, data, size, cookie, done);
     (void)pthread_mutex_unlock(&hub->lock);
-    rpi_wakeup_wake(&hub->workers[peer - 1].end.nap);
+    rpi_wakeup_wake(&hub->workers[peer - 1].end.wakeup);
     return status;
 }
 
@@ -228,8 +228,8 @@ void threads_lose(rp_pool *pool, int worker)
     (void)pthread_mutex_lock(&hub->lock);
     hub->workers[worker - 1].end.gone = true;
     (void)pthread_mutex_unlock(&hub->lock);
-    rpi_wakeup_wake(&hub->workers[worker - 1].end.nap);
-    rpi_wakeup_wake(&hub->nap);
+    rpi_wakeup_wake(&hub->workers[worker - 1].end.wakeup);
+    rpi_wakeup_wake(&hub->wakeup);
 }
 
 static rp_status hub_poll(struct rpi_transport *transport, const struct rpi_events *events,
@@ -273,12 +273,12 @@ static bool hub_doze(struct rpi_transport *transport)
 
 static void hub_park(struct rpi_transport *transport, double seconds)
 {
-    (void)rpi_wakeup_take(&hub_of(transport)->nap, seconds);
+    (void)rpi_wakeup_take(&hub_of(transport)->wakeup, seconds);
 }
 
 static void hub_wake(struct rpi_transport *transport)
 {
-    rpi_wakeup_wake(&hub_of(transport)->nap);
+    rpi_wakeup_wake(&hub_of(transport)->wakeup);
 }
 
 static void hub_close(struct rpi_transport *transport, bool together)
@@ -288,8 +288,8 @@ static void hub_close(struct rpi_transport *transport, bool together)
     for (int i = 0; i < hub->started; i++)
         (void)pthread_join(hub->workers[i].thread, NULL);
     for (int i = 0; i < hub->base.peers; i++)
-        rpi_wakeup_fini(&hub->workers[i].end.nap);
-    rpi_wakeup_fini(&hub->nap);
+        rpi_wakeup_fini(&hub->workers[i].end.wakeup);
+    rpi_wakeup_fini(&hub->wakeup);
     for (int i = 0; i < hub->base.peers; i++)
         hub->locals[i]->ops->close(hub->locals[i], together);
     (void)pthread_mutex_destroy(&hub->lock);
@@ -369,9 +369,9 @@ static struct hub *make_hub(const struct rpi_alloc *alloc, int workers)
     hub->base = (struct rpi_transport){ .ops = &hub_ops, .peers = workers };
     hub->locals = rpi_zeroed(alloc, (size_t)workers * sizeof(struct rpi_transport *));
     hub->workers = rpi_zeroed(alloc, (size_t)workers * sizeof *hub->workers);
-    rpi_wakeup_init(&hub->nap);
+    rpi_wakeup_init(&hub->wakeup);
     for (int i = 0; i < workers; i++)
-        rpi_wakeup_init(&hub->workers[i].end.nap);
+        rpi_wakeup_init(&hub->workers[i].end.wakeup);
     (void)pthread_mutexattr_init(&recursive);
     (void)pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     (void)pthread_mutex_init(&hub->lock, &recursive);

@@ -140,7 +140,7 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
         status = rpi_task_options(options, pool, &own);
         if (status != RP_OK)
             return status;
-        own.outbox = submission->kept ? submission->kept->outbox : NULL;
+        own.completions = submission->kept ? submission->kept->completions : NULL;
         request.options = &own;
     }
     status = rpi_pool_open(pool);

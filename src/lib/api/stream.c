@@ -53,7 +53,7 @@ static rp_status open_stream(rp_pool *pool, const rp_stream_options *options, rp
     if (!new)
         return rpi_no_memory("a stream");
     new->pool = pool;
-    new->kept.outbox = &new->outbox;
+    new->kept.completions = &new->completions;
     if (rpi_options_are_default(&checked))
         status = rpi_options_intern(&pool->master.options, &new->kept, &new->number);
     if (status != RP_OK) {
@@ -64,8 +64,8 @@ static rp_status open_stream(rp_pool *pool, const rp_stream_options *options, rp
     new->task = (rp_task_options)RP_TASK_OPTIONS_INIT;
     if (options) {
         new->options = *options;
-        new->outbox.ordered = options->ordered;
-        new->outbox.skip_empty = options->skip_empty;
+        new->completions.ordered = options->ordered;
+        new->completions.skip_empty = options->skip_empty;
         if (options->task)
             new->task = *options->task;
         new->options.task = options->task ? &new->task : NULL;
@@ -117,7 +117,7 @@ static rp_status reserve(rp_stream *stream)
     const struct rpi_alloc *alloc = &stream->pool->alloc;
     uint64_t capacity = stream->order_capacity ? 2 * stream->order_capacity : 64;
     if (!stream->options.ordered)
-        return rpi_idqueue_reserve(&stream->outbox.ready, alloc, stream->outbox.open + 1);
+        return rpi_idqueue_reserve(&stream->completions.ready, alloc, stream->completions.open + 1);
     if (stream->submitted - stream->next < stream->order_capacity)
         return RP_OK;
     uint64_t *order = rpi_reserve(alloc, capacity * sizeof *order);
@@ -171,15 +171,15 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
                                      submission.options); /* meanwhile others may submit here */
     if (status != RP_OK)
         return status;
-    if (stream->outbox.open >= stream->in_flight)
+    if (stream->completions.open >= stream->in_flight)
         (void)rpi_step(stream->pool, false);
-    if (stream->outbox.open >= stream->in_flight)
+    if (stream->completions.open >= stream->in_flight)
         return rpi_error(RP_ERR_FULL, "rp_stream_submit: %llu items are in flight: take one first",
                          (unsigned long long)stream->in_flight);
     status = reserve(stream);
     if (status != RP_OK)
         return status;
-    stream->outbox.open++; /* first, as the journal may have its outcome */
+    stream->completions.open++; /* first, as the journal may have its outcome */
     if (stream->number && !options && !future &&
         submit_plain(stream, fn, &(const rp_bytes){ arg, size }, &id)) {
         note_item(stream, id);
@@ -189,7 +189,7 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
     submission.link = (uint32_t)stream->submitted;
     status = rpi_pool_submit(stream->pool, &submission, &id);
     if (status != RP_OK) {
-        stream->outbox.open--;
+        stream->completions.open--;
         return status;
     }
     note_item(stream, id);
@@ -222,7 +222,7 @@ rp_status rp_stream_submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t
 
 static bool is_empty(const rp_stream *stream, const struct rpi_future *future)
 {
-    return stream->outbox.skip_empty && future->status == RP_OK && future->done.size == 0;
+    return stream->completions.skip_empty && future->status == RP_OK && future->done.size == 0;
 }
 
 /* A future of the application's becomes an item; settled already, it is ready at once. */
@@ -239,15 +239,15 @@ static rp_status add(rp_stream *stream, uint64_t id)
     rp_status status = reserve(stream);
     if (status == RP_OK && future->state != RP_DONE) {
         struct rpi_options joined = *rpi_options_at(&master->options, future->options);
-        joined.outbox = &stream->outbox;
+        joined.completions = &stream->completions;
         status = rpi_options_intern(&master->options, &joined, &options);
     }
     if (status != RP_OK)
         return status;
     note_item(stream, id);
-    stream->outbox.open++;
+    stream->completions.open++;
     if (future->state == RP_DONE && is_empty(stream, future)) {
-        stream->outbox.open--;
+        stream->completions.open--;
         rpi_master_release(master, id, future);
         return RP_OK;
     }
@@ -257,7 +257,7 @@ static rp_status add(rp_stream *stream, uint64_t id)
         rpi_options_release(&master->options, future->options);
         future->options = options;
     } else if (!stream->options.ordered) {
-        rpi_idqueue_push(&stream->outbox.ready, id);
+        rpi_idqueue_push(&stream->completions.ready, id);
     }
     return RP_OK;
 }
@@ -303,7 +303,7 @@ static bool ask(rp_stream *stream)
 static bool is_hungry(const rp_stream *stream)
 {
     return stream->source && !stream->asking && (stream->asked || !stream->ended) &&
-           stream->outbox.open < stream->in_flight;
+           stream->completions.open < stream->in_flight;
 }
 
 /* rp_imap: asks the source for items while there is room; what the pool's queue has no room for is
@@ -347,7 +347,7 @@ static uint64_t first_in_order(rp_stream *stream)
 
 static bool over(const rp_stream *stream)
 {
-    return stream->ended && !stream->asked && stream->outbox.open == 0;
+    return stream->ended && !stream->asked && stream->completions.open == 0;
 }
 
 static bool ready(rp_pool *pool, const void *context)
@@ -356,7 +356,8 @@ static bool ready(rp_pool *pool, const void *context)
     (void)pool;
     if (over(stream))
         return true;
-    return stream->options.ordered ? first_in_order(stream) != 0 : stream->outbox.ready.count > 0;
+    return stream->options.ordered ? first_in_order(stream) != 0
+                                   : stream->completions.ready.count > 0;
 }
 
 /* Or, in rp_imap, the source can be asked again: what vanished without an item, or left the pool's
@@ -365,7 +366,7 @@ static bool ready_or_hungry(rp_pool *pool, const void *context)
 {
     const rp_stream *stream = *(rp_stream *const *)context;
     return ready(pool, context) ||
-           (is_hungry(stream) && stream->outbox.open <= stream->in_flight / 2 &&
+           (is_hungry(stream) && stream->completions.open <= stream->in_flight / 2 &&
             rpi_pool_has_room(pool, stream->item.size));
 }
 
@@ -388,7 +389,7 @@ static rp_status await(rp_stream *stream, double timeout)
 static uint64_t take_ready(rp_stream *stream)
 {
     if (!stream->options.ordered)
-        return rpi_idqueue_pop(&stream->outbox.ready);
+        return rpi_idqueue_pop(&stream->completions.ready);
     uint64_t id = first_in_order(stream);
     stream->next++;
     return id;
@@ -397,7 +398,7 @@ static uint64_t take_ready(rp_stream *stream)
 static void deliver(rp_stream *stream, uint64_t id, rp_item *item)
 {
     const struct rpi_future *future = rpi_future_of(&stream->pool->master.futures, id);
-    stream->outbox.open--;
+    stream->completions.open--;
     stream->delivered = id;
     stream->outcome = (rp_outcome)RP_OUTCOME_INIT;
     rpi_master_outcome(&stream->pool->master, future, &stream->outcome);
@@ -452,7 +453,7 @@ static void cancel_rest(rp_stream *stream)
     for (uint32_t i = 0; i < master->futures.touched; i++) {
         struct rpi_future *future = rpi_future_slot(&master->futures, i);
         if (future->state == RP_STALE || future->state == RP_DONE || !future->options ||
-            rpi_options_at(&master->options, future->options)->outbox != &stream->outbox)
+            rpi_options_at(&master->options, future->options)->completions != &stream->completions)
             continue;
         rp_status status = rpi_master_cancel(master, (uint64_t)future->generation << 32 | i, future,
                                              stream->pool->now);
@@ -475,9 +476,9 @@ static void close_stream(rp_stream *stream)
         if (future && future->state == RP_DONE && future->flags & RPI_FUTURE_STREAMED)
             let_go(stream, id);
     }
-    while (stream->outbox.ready.count)
-        let_go(stream, rpi_idqueue_pop(&stream->outbox.ready));
-    rpi_options_detach(&stream->pool->master.options, &stream->outbox);
+    while (stream->completions.ready.count)
+        let_go(stream, rpi_idqueue_pop(&stream->completions.ready));
+    rpi_options_detach(&stream->pool->master.options, &stream->completions);
     rpi_streams_drop(stream);
 }
 

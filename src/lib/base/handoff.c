@@ -3,52 +3,52 @@
 #include "base/clock.h"
 #include "base/membarrier.h"
 
-void rpi_handoff_init(struct rpi_handoff *loan, void (*call)(void *context), void *context)
+void rpi_handoff_init(struct rpi_handoff *handoff, void (*call)(void *context), void *context)
 {
-    atomic_init(&loan->turn, 0);
-    atomic_init(&loan->borrowed, false);
-    atomic_init(&loan->asleep, false);
-    loan->fences = !rpi_membarrier_register();
-    loan->call = call;
-    loan->context = context;
+    atomic_init(&handoff->turn, 0);
+    atomic_init(&handoff->borrowed, false);
+    atomic_init(&handoff->asleep, false);
+    handoff->fences = !rpi_membarrier_register();
+    handoff->call = call;
+    handoff->context = context;
 }
 
-void rpi_handoff_call(struct rpi_handoff *loan)
+void rpi_handoff_call(struct rpi_handoff *handoff)
 {
-    atomic_store(&loan->asleep, false);
-    loan->call(loan->context);
+    atomic_store(&handoff->asleep, false);
+    handoff->call(handoff->context);
 }
 
-void rpi_handoff_contend(struct rpi_handoff *loan)
+void rpi_handoff_contend(struct rpi_handoff *handoff)
 {
     struct rpi_patience patience = { 0 };
-    while (atomic_load(&loan->borrowed))
+    while (atomic_load(&handoff->borrowed))
         rpi_patience_wait(&patience);
 }
 
-bool rpi_handoff_borrow(struct rpi_handoff *loan)
+bool rpi_handoff_borrow(struct rpi_handoff *handoff)
 {
-    atomic_store(&loan->borrowed, true);
-    if (!loan->fences)
+    atomic_store(&handoff->borrowed, true);
+    if (!handoff->fences)
         rpi_membarrier_all();
-    if (atomic_load(&loan->turn) & 1)
+    if (atomic_load(&handoff->turn) & 1)
         return true;
-    atomic_store(&loan->borrowed, false);
+    atomic_store(&handoff->borrowed, false);
     return false;
 }
 
-void rpi_handoff_return(struct rpi_handoff *loan)
+void rpi_handoff_return(struct rpi_handoff *handoff)
 {
-    atomic_store(&loan->borrowed, false);
+    atomic_store(&handoff->borrowed, false);
 }
 
-bool rpi_handoff_sleep(struct rpi_handoff *loan, uint64_t turn)
+bool rpi_handoff_sleep(struct rpi_handoff *handoff, uint64_t turn)
 {
-    atomic_store(&loan->asleep, true);
-    if (!loan->fences)
+    atomic_store(&handoff->asleep, true);
+    if (!handoff->fences)
         rpi_membarrier_all();
-    if (!(turn & 1) && atomic_load(&loan->turn) == turn)
+    if (!(turn & 1) && atomic_load(&handoff->turn) == turn)
         return true;
-    atomic_store(&loan->asleep, false);
+    atomic_store(&handoff->asleep, false);
     return false;
 }

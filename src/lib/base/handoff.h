@@ -24,49 +24,49 @@ struct rpi_handoff {
 };
 
 /* `call` wakes the borrower; from the owner's thread. */
-void rpi_handoff_init(struct rpi_handoff *loan, void (*call)(void *context), void *context);
+void rpi_handoff_init(struct rpi_handoff *handoff, void (*call)(void *context), void *context);
 
-void rpi_handoff_call(struct rpi_handoff *loan);
-void rpi_handoff_contend(struct rpi_handoff *loan);
+void rpi_handoff_call(struct rpi_handoff *handoff);
+void rpi_handoff_contend(struct rpi_handoff *handoff);
 
 /* Before what it reads of the other side. */
-static inline void rpi_handoff_next_turn(struct rpi_handoff *loan)
+static inline void rpi_handoff_next_turn(struct rpi_handoff *handoff)
 {
-    uint64_t turn = atomic_load_explicit(&loan->turn, memory_order_relaxed) + 1;
-    if (loan->fences)
-        (void)atomic_exchange(&loan->turn, turn);
+    uint64_t turn = atomic_load_explicit(&handoff->turn, memory_order_relaxed) + 1;
+    if (handoff->fences)
+        (void)atomic_exchange(&handoff->turn, turn);
     else
-        atomic_store_explicit(&loan->turn, turn, memory_order_release);
+        atomic_store_explicit(&handoff->turn, turn, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
 }
 
 /* The owner goes out, and comes back. */
-static inline void rpi_handoff_out(struct rpi_handoff *loan)
+static inline void rpi_handoff_out(struct rpi_handoff *handoff)
 {
-    rpi_handoff_next_turn(loan);
-    if (atomic_load(&loan->asleep))
-        rpi_handoff_call(loan);
+    rpi_handoff_next_turn(handoff);
+    if (atomic_load(&handoff->asleep))
+        rpi_handoff_call(handoff);
 }
 
-static inline void rpi_handoff_back(struct rpi_handoff *loan)
+static inline void rpi_handoff_back(struct rpi_handoff *handoff)
 {
-    rpi_handoff_next_turn(loan);
-    if (atomic_load(&loan->borrowed))
-        rpi_handoff_contend(loan);
+    rpi_handoff_next_turn(handoff);
+    if (atomic_load(&handoff->borrowed))
+        rpi_handoff_contend(handoff);
 }
 
 /* Borrows it if the owner is out.  Not from the owner's thread. */
-bool rpi_handoff_borrow(struct rpi_handoff *loan);
-void rpi_handoff_return(struct rpi_handoff *loan);
+bool rpi_handoff_borrow(struct rpi_handoff *handoff);
+void rpi_handoff_return(struct rpi_handoff *handoff);
 
 /* What tells one time out from another; odd: out now. */
-static inline uint64_t rpi_handoff_turn(const struct rpi_handoff *loan)
+static inline uint64_t rpi_handoff_turn(const struct rpi_handoff *handoff)
 {
-    return atomic_load(&loan->turn);
+    return atomic_load(&handoff->turn);
 }
 
 /* The borrower means to sleep until it is called.  False: the owner is out, or has been since
  * `turn`. */
-bool rpi_handoff_sleep(struct rpi_handoff *loan, uint64_t turn);
+bool rpi_handoff_sleep(struct rpi_handoff *handoff, uint64_t turn);
 
 #endif

@@ -66,10 +66,10 @@ static int kill_children(void)
 
 void rpi_proctree_kill(void)
 {
-    const struct timespec nap = { .tv_nsec = LOOK_NAP };
+    const struct timespec wakeup = { .tv_nsec = LOOK_NAP };
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
     for (int i = 0; i < LOOKS && kill_children() > 0; i++) {
-        (void)nanosleep(&nap, NULL);
+        (void)nanosleep(&wakeup, NULL);
         while (waitpid(-1, NULL, WNOHANG) > 0)
             continue;
     }

@@ -10,70 +10,70 @@
 #include <unistd.h>
 #endif
 
-void rpi_wakeup_init(struct rpi_wakeup *nap)
+void rpi_wakeup_init(struct rpi_wakeup *wakeup)
 {
     pthread_condattr_t attributes;
     (void)pthread_condattr_init(&attributes); /* none of these can fail with these arguments */
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&nap->lock, NULL);
-    (void)pthread_cond_init(&nap->wake, &attributes);
+    (void)pthread_mutex_init(&wakeup->lock, NULL);
+    (void)pthread_cond_init(&wakeup->wake, &attributes);
     (void)pthread_condattr_destroy(&attributes);
-    nap->called = nap->over = false;
+    wakeup->called = wakeup->over = false;
 }
 
-void rpi_wakeup_fini(struct rpi_wakeup *nap)
+void rpi_wakeup_fini(struct rpi_wakeup *wakeup)
 {
-    (void)pthread_cond_destroy(&nap->wake);
-    (void)pthread_mutex_destroy(&nap->lock);
+    (void)pthread_cond_destroy(&wakeup->wake);
+    (void)pthread_mutex_destroy(&wakeup->lock);
 }
 
 /* Returns whether it was called. */
-static bool rest(struct rpi_wakeup *nap, double seconds, bool *over)
+static bool rest(struct rpi_wakeup *wakeup, double seconds, bool *over)
 {
     double end = rpi_now() + seconds;
     const struct timespec until = rpi_timespec(end);
     int status = 0;
-    (void)pthread_mutex_lock(&nap->lock);
-    while (!nap->called && !nap->over && status == 0)
-        status = seconds < 0 ? pthread_cond_wait(&nap->wake, &nap->lock)
-                             : pthread_cond_timedwait(&nap->wake, &nap->lock, &until);
-    bool called = nap->called;
-    *over = nap->over;
-    nap->called = false;
-    (void)pthread_mutex_unlock(&nap->lock);
+    (void)pthread_mutex_lock(&wakeup->lock);
+    while (!wakeup->called && !wakeup->over && status == 0)
+        status = seconds < 0 ? pthread_cond_wait(&wakeup->wake, &wakeup->lock)
+                             : pthread_cond_timedwait(&wakeup->wake, &wakeup->lock, &until);
+    bool called = wakeup->called;
+    *over = wakeup->over;
+    wakeup->called = false;
+    (void)pthread_mutex_unlock(&wakeup->lock);
     return called;
 }
 
-bool rpi_wakeup_take(struct rpi_wakeup *nap, double seconds)
+bool rpi_wakeup_take(struct rpi_wakeup *wakeup, double seconds)
 {
     bool over;
-    (void)rest(nap, seconds, &over);
+    (void)rest(wakeup, seconds, &over);
     return !over;
 }
 
-bool rpi_wakeup_until_called(struct rpi_wakeup *nap, double seconds)
+bool rpi_wakeup_until_called(struct rpi_wakeup *wakeup, double seconds)
 {
     bool over;
-    return rest(nap, seconds, &over);
+    return rest(wakeup, seconds, &over);
 }
 
-static void call(struct rpi_wakeup *nap, bool over)
+static void call(struct rpi_wakeup *wakeup, bool over)
 {
-    (void)pthread_mutex_lock(&nap->lock);
-    nap->called = true;
-    nap->over = nap->over || over;
-    (void)pthread_cond_signal(&nap->wake);
-    (void)pthread_mutex_unlock(&nap->lock);
+    (void)pthread_mutex_lock(&wakeup->lock);
+    wakeup->called = true;
+    wakeup->over = wakeup->over || over;
+    (void)pthread_cond_signal(&wakeup->wake);
+    (void)pthread_mutex_unlock(&wakeup->lock);
 }
 
-void rpi_wakeup_wake(struct rpi_wakeup *nap)
+void rpi_wakeup_wake(struct rpi_wakeup *wakeup)
 {
-    call(nap, false);
+    call(wakeup, false);
 }
 
-void rpi_wakeup_end(struct rpi_wakeup *nap)
+void rpi_wakeup_end(struct rpi_wakeup *wakeup)
 {
-    call(nap, true);
+    call(wakeup, true);
 }
 
 void rpi_wakeup_prompt(void)

@@ -12,20 +12,20 @@ struct rpi_wakeup {
     bool over;
 };
 
-void rpi_wakeup_init(struct rpi_wakeup *nap);
-void rpi_wakeup_fini(struct rpi_wakeup *nap);
+void rpi_wakeup_init(struct rpi_wakeup *wakeup);
+void rpi_wakeup_fini(struct rpi_wakeup *wakeup);
 
 /* Sleeps for `seconds` (for ever if negative) or until rpi_wakeup_wake; a wake that came before
  * counts.  False: rpi_wakeup_end was called. */
-bool rpi_wakeup_take(struct rpi_wakeup *nap, double seconds);
+bool rpi_wakeup_take(struct rpi_wakeup *wakeup, double seconds);
 /* The same; true: it was woken, false: the time is over. */
-bool rpi_wakeup_until_called(struct rpi_wakeup *nap, double seconds);
+bool rpi_wakeup_until_called(struct rpi_wakeup *wakeup, double seconds);
 /* For a thread that must run as soon as its sleep is over, even beside one that computes on the
  * same core.  Best effort; older kernels ignore it. */
 void rpi_wakeup_prompt(void);
 /* From any thread. */
-void rpi_wakeup_wake(struct rpi_wakeup *nap);
+void rpi_wakeup_wake(struct rpi_wakeup *wakeup);
 /* As rpi_wakeup_wake; from now on every rpi_wakeup_take returns false at once. */
-void rpi_wakeup_end(struct rpi_wakeup *nap);
+void rpi_wakeup_end(struct rpi_wakeup *wakeup);
 
 #endif

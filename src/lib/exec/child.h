@@ -15,7 +15,7 @@ enum rpi_child_look {
 };
 
 struct rpi_fork_config {
-    struct rpi_child_main_config child;
+    struct rpi_child_main_config main;
     struct rpi_isolation isolation;
     const atomic_bool *cancel; /* the running task must stop */
     enum rpi_child_look (*look)(void *context);
@@ -27,8 +27,8 @@ struct rpi_fork_config {
 
 struct rpi_child {
     struct rpi_fork_config config;
-    struct rpi_child_main child; /* as every process finds it */
-    struct rpi_forkserver zygote;
+    struct rpi_child_main main; /* as every process finds it */
+    struct rpi_forkserver forkserver;
     struct rpi_postmortem_tail tail;
     int timer;   /* a timerfd: of the next look */
     double rest; /* seconds that it was set for; 0: it does not run */
@@ -70,34 +70,33 @@ struct rpi_child_patience {
 };
 
 /* All but the first process.  RP_ERR_NOMEM, RP_ERR_FULL. */
-RP_MUST_USE rp_status rpi_child_init(struct rpi_child *resident,
-                                     const struct rpi_fork_config *config);
-void rpi_child_fini(struct rpi_child *resident);
+RP_MUST_USE rp_status rpi_child_init(struct rpi_child *child, const struct rpi_fork_config *config);
+void rpi_child_fini(struct rpi_child *child);
 
 /* A fresh process, its initializer run.  RP_ERR_BROKEN: that failed; RP_ERR_FULL, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_child_start(struct rpi_child *resident);
+RP_MUST_USE rp_status rpi_child_start(struct rpi_child *child);
 /* Has the finalizer run and the process leave. */
-void rpi_child_stop(struct rpi_child *resident);
+void rpi_child_stop(struct rpi_child *child);
 /* Ends it at once. */
-void rpi_child_kill(struct rpi_child *resident);
+void rpi_child_kill(struct rpi_child *child);
 
-/* Gives an order, which has nothing but what is on the board. */
-void rpi_child_command(struct rpi_child *resident, enum rpi_mailbox_order what);
+/* Gives an order, which has nothing but what is in the mailbox. */
+void rpi_child_command(struct rpi_child *child, enum rpi_mailbox_order what);
 /* Gives `count` tasks at once, RPI_LINE at the most, whose arguments are in the area.  Each is
  * awaited, in their order. */
-void rpi_child_give(struct rpi_child *resident, const struct rpi_task *tasks, uint32_t count);
+void rpi_child_give(struct rpi_child *child, const struct rpi_task *tasks, uint32_t count);
 /* Whether the next task has been given to the process and was not withdrawn; whether it is done. */
-bool rpi_child_has_next(const struct rpi_child *resident);
-bool rpi_child_is_next_done(const struct rpi_child *resident);
+bool rpi_child_has_next(const struct rpi_child *child);
+bool rpi_child_is_next_done(const struct rpi_child *child);
 /* Withdraws what the process has not begun; returns how many tasks it keeps that were not
  * awaited. */
-uint32_t rpi_child_hold(struct rpi_child *resident);
+uint32_t rpi_child_hold(struct rpi_child *child);
 /* Waits for what comes of the next order. */
-enum rpi_child_end rpi_child_await(struct rpi_child *resident,
+enum rpi_child_end rpi_child_await(struct rpi_child *child,
                                    const struct rpi_child_patience *patience);
 /* Copies the report out of the shared memory, then checks it; *result is valid until the next one.
  * RP_ERR_CRASHED, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_child_report(struct rpi_child *resident, const struct rpi_task *task,
+RP_MUST_USE rp_status rpi_child_report(struct rpi_child *child, const struct rpi_task *task,
                                        struct rpi_result *result);
 
 #endif

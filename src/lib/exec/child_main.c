@@ -57,13 +57,13 @@ static void guard_exit(void)
 
 static uint32_t await_order(struct life *life)
 {
-    struct rpi_mailbox *board = life->child->area.board;
+    struct rpi_mailbox *mailbox = life->child->area.mailbox;
     uint32_t number;
-    while (!rpi_mailbox_begin(board, &number)) {
-        uint32_t count = rpi_futex_count(&board->orders);
-        if (rpi_mailbox_begin(board, &number))
+    while (!rpi_mailbox_begin(mailbox, &number)) {
+        uint32_t count = rpi_futex_count(&mailbox->orders);
+        if (rpi_mailbox_begin(mailbox, &number))
             break;
-        rpi_futex_sleep(&board->orders, count);
+        rpi_futex_sleep(&mailbox->orders, count);
         life->rang = rpi_ticks();
     }
     return number;
@@ -94,10 +94,10 @@ static uint64_t put_children(struct life *life, struct rpi_result *result)
  * for several reports at once. */
 static void ring(struct life *life)
 {
-    const struct rpi_mailbox *board = life->child->area.board;
+    const struct rpi_mailbox *mailbox = life->child->area.mailbox;
     const uint64_t one = 1;
     uint64_t now = rpi_ticks();
-    if (rpi_mailbox_given(board) != rpi_mailbox_begun(board) && now - life->rang < STALE)
+    if (rpi_mailbox_given(mailbox) != rpi_mailbox_begun(mailbox) && now - life->rang < STALE)
         return;
     life->rang = now;
     if (write(life->child->reports, &one, sizeof one) != sizeof one)
@@ -119,8 +119,8 @@ static void report(struct life *life, uint32_t number, struct rpi_result *result
                                      rpi_child_result_put(area->out + life->at, result, children));
     rpi_runtimes_flush(); /* what it printed may not wait for a process that may crash */
     if (life->at > MUCH)
-        (void)rpi_mailbox_withdraw(area->board, number);
-    atomic_store(&area->board->done, number);
+        (void)rpi_mailbox_withdraw(area->mailbox, number);
+    atomic_store(&area->mailbox->done, number);
     ring(life);
 }
 
@@ -186,7 +186,7 @@ static bool share(struct life *life)
     struct rpi_shared_cache kept;
     bool all = true;
     rpi_shared_cache_init(&kept, &life->child->config.alloc);
-    for (uint64_t i = 0; i < area->board->shared; i++) {
+    for (uint64_t i = 0; i < area->mailbox->shared; i++) {
         const struct rpi_child_main_datum *from = (const void *)at;
         struct rpi_shared_datum *datum = find(&life->catalogue, from->number);
         at += sizeof *from + rpi_padded(from->length);
@@ -220,12 +220,12 @@ static void make_place(struct life *life, const struct rpi_mailbox_command *comm
         life->at = 0;
     size_t room = area->out_room - life->at - RPI_CHILD_RESULT_DATA;
     rpi_inline_place(&life->executor, area->out + life->at + RPI_CHILD_RESULT_DATA,
-                     room < UINT32_MAX ? room : UINT32_MAX, &area->board->progress);
+                     room < UINT32_MAX ? room : UINT32_MAX, &area->mailbox->progress);
 }
 
 static void obey(struct life *life, uint32_t number)
 {
-    const struct rpi_mailbox_command *command = rpi_mailbox_command_of(life->child->area.board,
+    const struct rpi_mailbox_command *command = rpi_mailbox_command_of(life->child->area.mailbox,
                                                                        number);
     struct rpi_result result = { .status = RP_OK, .message = "" };
     make_place(life, command);
@@ -255,7 +255,7 @@ static rp_status prepare(struct life *life)
                                        config->room, config->number, config->host);
     if (status != RP_OK)
         return status;
-    life->executor.call.cancel = &area->board->cancel;
+    life->executor.call.cancel = &area->mailbox->cancel;
     life->executor.call.seed = config->seed;
     life->executor.call.catalogue = &life->catalogue;
     return RP_OK;

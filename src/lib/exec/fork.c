@@ -14,9 +14,9 @@
 #define SHORT      4096 /* bytes of an argument: longer ones are not copied ahead of time */
 #define HEAR_TICKS ((uint64_t)1000 * RPI_TICKS_US)
 
-rp_status rpi_fork_open(const struct rpi_fork_config *config, struct rpi_child **resident)
+rp_status rpi_fork_open(const struct rpi_fork_config *config, struct rpi_child **child)
 {
-    struct rpi_alloc alloc = config->child.alloc;
+    struct rpi_alloc alloc = config->main.alloc;
     struct rpi_child *new = rpi_reserve(&alloc, sizeof *new);
     if (!new)
         return rpi_no_memory("a worker");
@@ -25,7 +25,7 @@ rp_status rpi_fork_open(const struct rpi_fork_config *config, struct rpi_child *
         status = rpi_child_start(new);
     if (status == RP_OK) {
         new->looks = true;
-        *resident = new;
+        *child = new;
         return RP_OK;
     }
     rpi_child_fini(new);
@@ -33,46 +33,45 @@ rp_status rpi_fork_open(const struct rpi_fork_config *config, struct rpi_child *
     return status;
 }
 
-void rpi_fork_close(struct rpi_child *resident, bool over)
+void rpi_fork_close(struct rpi_child *child, bool over)
 {
-    struct rpi_alloc alloc = resident->config.child.alloc;
-    resident->looks = false; /* there is nothing to look at any more */
+    struct rpi_alloc alloc = child->config.main.alloc;
+    child->looks = false; /* there is nothing to look at any more */
     if (!over)
-        rpi_child_stop(resident);
-    rpi_child_fini(resident);
-    rpi_free(&alloc, resident);
+        rpi_child_stop(child);
+    rpi_child_fini(child);
+    rpi_free(&alloc, child);
 }
 
 /* ---- failures that are not the function's own */
 
-static void fail(struct rpi_child *resident, rp_status status, int code, struct rpi_result *result)
+static void fail(struct rpi_child *child, rp_status status, int code, struct rpi_result *result)
 {
-    *result = (struct rpi_result){ .status = status, .code = code, .message = resident->message };
+    *result = (struct rpi_result){ .status = status, .code = code, .message = child->message };
 }
 
-static void crashed(struct rpi_child *resident, struct rpi_result *result)
+static void crashed(struct rpi_child *child, struct rpi_result *result)
 {
-    rpi_postmortem(resident->message, sizeof resident->message, resident->pid, resident->status,
-                   &resident->tail);
-    fail(resident, RP_ERR_CRASHED, rpi_postmortem_code(resident->status), result);
+    rpi_postmortem(child->message, sizeof child->message, child->pid, child->status, &child->tail);
+    fail(child, RP_ERR_CRASHED, rpi_postmortem_code(child->status), result);
 }
 
-static void overran(struct rpi_child *resident, double limit, struct rpi_result *result)
+static void overran(struct rpi_child *child, double limit, struct rpi_result *result)
 {
-    (void)snprintf(resident->message, sizeof resident->message,
+    (void)snprintf(child->message, sizeof child->message,
                    "its process (pid %lld) was killed after its limit of %.3g s",
-                   (long long)resident->pid, limit);
-    rpi_postmortem_last_words(resident->message, sizeof resident->message, &resident->tail);
-    fail(resident, RP_ERR_DEADLINE, 0, result);
+                   (long long)child->pid, limit);
+    rpi_postmortem_last_words(child->message, sizeof child->message, &child->tail);
+    fail(child, RP_ERR_DEADLINE, 0, result);
 }
 
-static void cancelled(struct rpi_child *resident, struct rpi_result *result)
+static void cancelled(struct rpi_child *child, struct rpi_result *result)
 {
     (void)snprintf(
-        resident->message, sizeof resident->message,
+        child->message, sizeof child->message,
         "its process (pid %lld) was killed: it went on for %.3g s after rp_cancelled() said so",
-        (long long)resident->pid, resident->config.isolation.cancel_grace);
-    fail(resident, RP_ERR_CANCELLED, RP_ERR_CANCELLED, result);
+        (long long)child->pid, child->config.isolation.cancel_grace);
+    fail(child, RP_ERR_CANCELLED, RP_ERR_CANCELLED, result);
 }
 
 /* The outcome when the pool has failed; it is not reported. */
@@ -142,7 +141,7 @@ static bool put_datum(const struct rpi_mailbox_area *area, size_t *used,
 static bool put_list(const struct rpi_mailbox_area *area, const struct rpi_shared_cache *catalogue)
 {
     size_t used = 0;
-    area->board->shared = 0;
+    area->mailbox->shared = 0;
     for (const struct rpi_link *link = catalogue->data.next; link != &catalogue->data;
          link = link->next) {
         const struct rpi_shared_datum *datum = rpi_shared_datum_of(link);
@@ -150,69 +149,69 @@ static bool put_list(const struct rpi_mailbox_area *area, const struct rpi_share
             continue;
         if (!put_datum(area, &used, datum))
             return false;
-        area->board->shared++;
+        area->mailbox->shared++;
     }
     return true;
 }
 
 /* Brings the process's shared data in line with the worker's.  RPI_CHILD_END_DONE: *all tells
  * whether it has them all. */
-static enum rpi_child_end share(struct rpi_child *resident,
-                                const struct rpi_shared_cache *catalogue, bool *all)
+static enum rpi_child_end share(struct rpi_child *child, const struct rpi_shared_cache *catalogue,
+                                bool *all)
 {
     static const struct rpi_child_patience patience;
     const struct rpi_task none = { 0 };
     struct rpi_result result;
     *all = true;
-    if (resident->changes == catalogue->changes)
+    if (child->changes == catalogue->changes)
         return RPI_CHILD_END_DONE;
-    *all = put_list(&resident->child.area, catalogue);
+    *all = put_list(&child->main.area, catalogue);
     if (!*all)
         return RPI_CHILD_END_DONE;
-    rpi_child_command(resident, RPI_MAILBOX_ORDER_SHARED);
-    enum rpi_child_end end = rpi_child_await(resident, &patience);
+    rpi_child_command(child, RPI_MAILBOX_ORDER_SHARED);
+    enum rpi_child_end end = rpi_child_await(child, &patience);
     if (end != RPI_CHILD_END_DONE)
         return end;
-    *all = rpi_child_report(resident, &none, &result) == RP_OK && result.status == RP_OK;
+    *all = rpi_child_report(child, &none, &result) == RP_OK && result.status == RP_OK;
     if (*all)
-        resident->changes = catalogue->changes;
+        child->changes = catalogue->changes;
     return end;
 }
 
 /* ---- cutting a chunk */
 
 /* A chunk whose process is not there yet, or is brought up to date, keeps one item. */
-static uint32_t cut_coming(const struct rpi_child *resident)
+static uint32_t cut_coming(const struct rpi_child *child)
 {
-    struct rpi_task *coming = resident->coming;
+    struct rpi_task *coming = child->coming;
     if (!coming)
         return UINT32_MAX;
     coming->chunk.count = 1;
     coming->size = coming->chunk.in_size;
-    return resident->saved + 1;
+    return child->saved + 1;
 }
 
-/* The process could damage the limit that it has: it is read once and kept in resident->items. */
-uint32_t rpi_fork_cut(struct rpi_child *resident)
+/* The process could damage the limit that it has: it is read once and kept in child->items. */
+uint32_t rpi_fork_cut(struct rpi_child *child)
 {
-    struct rpi_mailbox_progress *progress = &resident->child.area.board->progress;
-    if (!resident->items)
-        return cut_coming(resident);
+    struct rpi_mailbox_progress *progress = &child->main.area.mailbox->progress;
+    if (!child->items)
+        return cut_coming(child);
     uint32_t items = rpi_mailbox_progress_cut(progress, NULL);
-    if (items == 0 || items > resident->items)
+    if (items == 0 || items > child->items)
         return UINT32_MAX;
-    resident->items = items;
-    return resident->saved + items;
+    child->items = items;
+    return child->saved + items;
 }
 
 /* The process's part of a chunk has ended: the task keeps the items that it had. */
-static void end_part(struct rpi_child *resident, struct rpi_task *task)
+static void end_part(struct rpi_child *child, struct rpi_task *task)
 {
     if (!task->is_chunk)
         return;
-    task->chunk.count = resident->items;
+    task->chunk.count = child->items;
     task->size = (size_t)task->chunk.count * task->chunk.in_size;
-    resident->items = 0;
+    child->items = 0;
 }
 
 /* Packs the result of a chunk, which has room for all `given` items, to those that it kept.
@@ -245,55 +244,55 @@ static rp_status shrink(const struct rpi_task *task, uint32_t given, struct rpi_
 /* ---- running */
 
 /* A process to run a task in.  false: *result tells why there is none. */
-static bool make_ready(struct rpi_child *resident, int *births, struct rpi_result *result)
+static bool make_ready(struct rpi_child *child, int *births, struct rpi_result *result)
 {
     rp_status status = RP_OK;
-    while (!resident->alive && (*births)++ < BIRTHS)
-        status = rpi_child_start(resident);
-    if (resident->alive)
+    while (!child->alive && (*births)++ < BIRTHS)
+        status = rpi_child_start(child);
+    if (child->alive)
         return true;
-    (void)snprintf(resident->message, sizeof resident->message,
+    (void)snprintf(child->message, sizeof child->message,
                    "there is no process to run it in: %.900s",
                    status == RP_OK ? "each of several died before it began" : rp_error_message());
-    fail(resident, RP_ERR_CRASHED, (int)status, result);
+    fail(child, RP_ERR_CRASHED, (int)status, result);
     return false;
 }
 
-static void take(struct rpi_child *resident, const struct rpi_task *task, uint32_t given,
+static void take(struct rpi_child *child, const struct rpi_task *task, uint32_t given,
                  struct rpi_result *result)
 {
     struct rpi_task whole = *task;
     whole.chunk.count = given;
-    rp_status status = rpi_child_report(resident, &whole, result);
+    rp_status status = rpi_child_report(child, &whole, result);
     if (status == RP_OK && task->is_chunk && given != task->chunk.count)
         status = shrink(task, given, result);
     if (status == RP_OK)
         return;
-    (void)snprintf(resident->message, sizeof resident->message, "%.900s", rp_error_message());
+    (void)snprintf(child->message, sizeof child->message, "%.900s", rp_error_message());
     if (status == RP_ERR_NOMEM) {
-        fail(resident, RP_ERR_TASK, RP_ERR_NOMEM, result);
+        fail(child, RP_ERR_TASK, RP_ERR_NOMEM, result);
         return;
     }
-    rpi_child_kill(resident);
-    fail(resident, RP_ERR_CRASHED, SIGKILL, result);
+    rpi_child_kill(child);
+    fail(child, RP_ERR_CRASHED, SIGKILL, result);
 }
 
 /* `given`: the items that its process got, of a chunk that may have fewer since. */
-static void tell(struct rpi_child *resident, const struct rpi_task *task, uint32_t given,
+static void tell(struct rpi_child *child, const struct rpi_task *task, uint32_t given,
                  enum rpi_child_end end, struct rpi_result *result)
 {
     switch (end) {
     case RPI_CHILD_END_DONE:
-        take(resident, task, given, result);
+        take(child, task, given, result);
         break;
     case RPI_CHILD_END_DIED:
-        crashed(resident, result);
+        crashed(child, result);
         break;
     case RPI_CHILD_END_OVERRAN:
-        overran(resident, task->limit, result);
+        overran(child, task->limit, result);
         break;
     case RPI_CHILD_END_CANCELLED:
-        cancelled(resident, result);
+        cancelled(child, result);
         break;
     case RPI_CHILD_END_OVER:
         over(result);
@@ -304,25 +303,25 @@ static void tell(struct rpi_child *resident, const struct rpi_task *task, uint32
     }
 }
 
-static enum rpi_child_end refuse(struct rpi_child *resident, const char *why,
+static enum rpi_child_end refuse(struct rpi_child *child, const char *why,
                                  struct rpi_result *result)
 {
-    (void)snprintf(resident->message, sizeof resident->message, "%s", why);
-    fail(resident, RP_ERR_TASK, RP_ERR_NOMEM, result);
+    (void)snprintf(child->message, sizeof child->message, "%s", why);
+    fail(child, RP_ERR_TASK, RP_ERR_NOMEM, result);
     return RPI_CHILD_END_REFUSED;
 }
 
 /* Passes on what it said on standard error, but not after each short task.  What a good task has
  * said does not count as a later one's last words. */
-static void hear(struct rpi_child *resident, bool good)
+static void hear(struct rpi_child *child, bool good)
 {
     uint64_t now = rpi_ticks();
-    if (good && now - resident->heard < HEAR_TICKS)
+    if (good && now - child->heard < HEAR_TICKS)
         return;
-    resident->heard = now;
-    rpi_postmortem_tail_forward(&resident->tail);
+    child->heard = now;
+    rpi_postmortem_tail_forward(&child->tail);
     if (good)
-        rpi_postmortem_tail_begin(&resident->tail);
+        rpi_postmortem_tail_begin(&child->tail);
 }
 
 static bool is_short(const struct rpi_task *task)
@@ -331,82 +330,80 @@ static bool is_short(const struct rpi_task *task)
 }
 
 /* Tasks that the process is given along with this one; at most `most` in all. */
-static uint32_t follow(struct rpi_child *resident, struct rpi_task *tasks, uint32_t most)
+static uint32_t follow(struct rpi_child *child, struct rpi_task *tasks, uint32_t most)
 {
-    const struct rpi_fork_config *config = &resident->config;
+    const struct rpi_fork_config *config = &child->config;
     uint64_t limit = config->isolation.tasks_per_child;
-    if (limit && most > limit - resident->ran)
-        most = (uint32_t)(limit - resident->ran);
+    if (limit && most > limit - child->ran)
+        most = (uint32_t)(limit - child->ran);
     if (!config->follow || most < 2 || !is_short(tasks))
         return 1;
     return 1 + config->follow(config->context, tasks + 1, most - 1);
 }
 
 /* Gives the process the task, with all that it can see, and those that may go along. */
-static enum rpi_child_end hand_over(struct rpi_child *resident, const struct rpi_task *task,
+static enum rpi_child_end hand_over(struct rpi_child *child, const struct rpi_task *task,
                                     const struct rpi_shared_cache *catalogue,
                                     struct rpi_result *result)
 {
-    const struct rpi_mailbox_area *area = &resident->child.area;
+    const struct rpi_mailbox_area *area = &child->main.area;
     struct rpi_task tasks[RPI_LINE];
     bool shared;
-    enum rpi_child_end end = share(resident, catalogue, &shared);
+    enum rpi_child_end end = share(child, catalogue, &shared);
     if (end != RPI_CHILD_END_DONE)
         return end == RPI_CHILD_END_DIED ? RPI_CHILD_END_EARLY : end;
     if (!shared && task->epoch)
-        return refuse(resident, "its process has no memory or descriptor for the shared data",
-                      result);
-    resident->used = 0;
+        return refuse(child, "its process has no memory or descriptor for the shared data", result);
+    child->used = 0;
     tasks[0] = *task;
-    if (!put_task(area, &resident->used, &tasks[0]))
-        return refuse(resident,
+    if (!put_task(area, &child->used, &tasks[0]))
+        return refuse(child,
                       "its argument and inputs are larger than the memory shared with its process",
                       result);
-    uint32_t count = follow(resident, tasks, RPI_LINE), put = 1;
-    while (put < count && put_task(area, &resident->used, &tasks[put]))
+    uint32_t count = follow(child, tasks, RPI_LINE), put = 1;
+    while (put < count && put_task(area, &child->used, &tasks[put]))
         put++;
-    rpi_child_give(resident, tasks, put);
-    resident->coming = NULL;
+    rpi_child_give(child, tasks, put);
+    child->coming = NULL;
     return RPI_CHILD_END_DONE;
 }
 
 /* *given: the items of a chunk that its process got. */
-static enum rpi_child_end run(struct rpi_child *resident, struct rpi_task *task,
+static enum rpi_child_end run(struct rpi_child *child, struct rpi_task *task,
                               const struct rpi_shared_cache *catalogue, uint32_t *given,
                               struct rpi_result *result)
 {
-    enum rpi_child_end end = rpi_child_has_next(resident)
-                                 ? RPI_CHILD_END_DONE
-                                 : hand_over(resident, task, catalogue, result);
+    enum rpi_child_end end = rpi_child_has_next(child) ? RPI_CHILD_END_DONE
+                                                       : hand_over(child, task, catalogue, result);
     *given = task->chunk.count;
     if (end != RPI_CHILD_END_DONE)
         return end;
     const struct rpi_child_patience patience = { .limit = task->limit,
                                                  .parts = task->is_chunk ? task->chunk.count : 1 };
-    end = rpi_child_await(resident, &patience);
-    end_part(resident, task);
-    hear(resident, end == RPI_CHILD_END_DONE);
-    if (!rpi_child_has_next(resident))
-        rpi_mailbox_area_drop(resident->child.area.in, resident->used);
+    end = rpi_child_await(child, &patience);
+    end_part(child, task);
+    hear(child, end == RPI_CHILD_END_DONE);
+    if (!rpi_child_has_next(child))
+        rpi_mailbox_area_drop(child->main.area.in, child->used);
     return end;
 }
 
 /* Runs a task, in another process if one dies before it has begun, which is not the task's doing.
  * *task has then the items that a chunk keeps, *given those that its process got. */
-static enum rpi_child_end execute(struct rpi_child *resident, struct rpi_task *task,
+static enum rpi_child_end execute(struct rpi_child *child, struct rpi_task *task,
                                   const struct rpi_shared_cache *catalogue, uint32_t *given,
                                   struct rpi_result *result)
 {
     enum rpi_child_end end;
     int births = 0;
     do {
-        resident->coming = task->is_chunk ? task : NULL;
+        child->coming = task->is_chunk ? task : NULL;
         *given = task->chunk.count;
-        bool ready = rpi_child_has_next(resident) || make_ready(resident, &births, result);
-        end = ready ? run(resident, task, catalogue, given, result) : RPI_CHILD_END_REFUSED;
-        resident->coming = NULL;
+        bool ready = rpi_child_has_next(child) || make_ready(child, &births, result);
+        end = ready ? run(child, task, catalogue, given, result) : RPI_CHILD_END_REFUSED;
+        child->coming = NULL;
     } while (end == RPI_CHILD_END_EARLY);
-    tell(resident, task, *given, end, result);
+    tell(child, task, *given, end, result);
     return end;
 }
 
@@ -414,11 +411,11 @@ static enum rpi_child_end execute(struct rpi_child *resident, struct rpi_task *t
 
 /* Keeps what the process, which got `given` items, did before it died, and fails the item that it
  * died of.  RP_ERR_CRASHED: what it left is damaged. */
-static rp_status save(struct rpi_child *resident, struct rpi_chunk_resume *salvage,
+static rp_status save(struct rpi_child *child, struct rpi_chunk_resume *salvage,
                       const struct rpi_task *rest, uint32_t given, const struct rpi_result *how)
 {
-    const struct rpi_mailbox_area *area = &resident->child.area;
-    const struct rpi_mailbox_progress *progress = &area->board->progress;
+    const struct rpi_mailbox_area *area = &child->main.area;
+    const struct rpi_mailbox_progress *progress = &area->mailbox->progress;
     uint32_t items = atomic_load(&progress->item), count = atomic_load(&progress->failures);
     uint64_t results = (uint64_t)given * rest->chunk.out_size,
              size = atomic_load(&progress->failures_size);
@@ -456,16 +453,16 @@ static rp_status conclude(struct rpi_chunk_resume *salvage, const struct rpi_tas
 
 /* Completes a chunk whose process died with `given` of its items, and which keeps `rest`.  *result
  * tells how it died, and becomes the whole chunk's. */
-static void go_on(struct rpi_child *resident, const struct rpi_task *task, struct rpi_task *rest,
+static void go_on(struct rpi_child *child, const struct rpi_task *task, struct rpi_task *rest,
                   uint32_t given, const struct rpi_shared_cache *catalogue, enum rpi_child_end end,
                   struct rpi_result *result)
 {
     struct rpi_chunk_resume salvage;
-    rp_status status = rpi_chunk_resume_begin(&salvage, &resident->config.child.alloc, task);
+    rp_status status = rpi_chunk_resume_begin(&salvage, &child->config.main.alloc, task);
     while (status == RP_OK) {
         rpi_chunk_resume_cut(&salvage, salvage.done + rest->chunk.count);
         if (end == RPI_CHILD_END_DIED || end == RPI_CHILD_END_OVERRAN) {
-            status = save(resident, &salvage, rest, given, result);
+            status = save(child, &salvage, rest, given, result);
         } else {
             status = conclude(&salvage, rest, result);
             rpi_buffer_free(result->owned);
@@ -473,33 +470,33 @@ static void go_on(struct rpi_child *resident, const struct rpi_task *task, struc
         if (status != RP_OK || salvage.done == salvage.items)
             break;
         rpi_chunk_resume_rest(&salvage, rest);
-        resident->saved = salvage.done;
-        end = execute(resident, rest, catalogue, &given, result);
+        child->saved = salvage.done;
+        end = execute(child, rest, catalogue, &given, result);
     }
     if (status == RP_OK)
         rpi_chunk_resume_finish(&salvage, result);
     else if (status == RP_ERR_NOMEM)
-        (void)refuse(resident, "the worker has no memory for a chunk's results", result);
+        (void)refuse(child, "the worker has no memory for a chunk's results", result);
     rpi_chunk_resume_drop(&salvage);
 }
 
 /* ---- any task */
 
-static void recycle(struct rpi_child *resident)
+static void recycle(struct rpi_child *child)
 {
-    uint64_t most = resident->config.isolation.tasks_per_child;
-    if (resident->alive && most && ++resident->ran >= most)
-        rpi_child_stop(resident);
+    uint64_t most = child->config.isolation.tasks_per_child;
+    if (child->alive && most && ++child->ran >= most)
+        rpi_child_stop(child);
 }
 
-void rpi_fork_execute(struct rpi_child *resident, const struct rpi_task *task,
+void rpi_fork_execute(struct rpi_child *child, const struct rpi_task *task,
                       const struct rpi_shared_cache *catalogue, struct rpi_result *result)
 {
     struct rpi_task rest = *task;
     uint32_t given;
-    resident->saved = 0;
-    enum rpi_child_end end = execute(resident, &rest, catalogue, &given, result);
+    child->saved = 0;
+    enum rpi_child_end end = execute(child, &rest, catalogue, &given, result);
     if (task->is_chunk && (end == RPI_CHILD_END_DIED || end == RPI_CHILD_END_OVERRAN))
-        go_on(resident, task, &rest, given, catalogue, end, result);
-    recycle(resident);
+        go_on(child, task, &rest, given, catalogue, end, result);
+    recycle(child);
 }

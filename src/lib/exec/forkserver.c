@@ -12,7 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* All signals are blocked over the fork: no handler of the application's runs in the zygote. */
+/* All signals are blocked over the fork: no handler of the application's runs in the fork server.
+ */
 static pid_t fork_zygote(int socket, const struct rpi_forkserver_config *config)
 {
     sigset_t all, before;
@@ -31,11 +32,11 @@ static pid_t fork_zygote(int socket, const struct rpi_forkserver_config *config)
     return pid;
 }
 
-rp_status rpi_forkserver_start(struct rpi_forkserver *zygote,
+rp_status rpi_forkserver_start(struct rpi_forkserver *forkserver,
                                const struct rpi_forkserver_config *config)
 {
     int ends[2];
-    *zygote = (struct rpi_forkserver){ .socket = -1 };
+    *forkserver = (struct rpi_forkserver){ .socket = -1 };
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return rpi_error(RP_ERR_FULL, "no socket for a task's process: %s", strerror(errno));
     pid_t pid = fork_zygote(ends[1], config);
@@ -45,43 +46,43 @@ rp_status rpi_forkserver_start(struct rpi_forkserver *zygote,
         (void)close(ends[0]);
         return rpi_error(RP_ERR_FULL, "no process for tasks (fork: %s)", strerror(error));
     }
-    zygote->pid = pid;
-    zygote->socket = rpi_private(ends[0]);
+    forkserver->pid = pid;
+    forkserver->socket = rpi_private(ends[0]);
     return RP_OK;
 }
 
-void rpi_forkserver_end(struct rpi_forkserver *zygote)
+void rpi_forkserver_end(struct rpi_forkserver *forkserver)
 {
-    if (!zygote->pid)
+    if (!forkserver->pid)
         return;
-    rpi_private_close(zygote->socket);
-    while (waitpid((pid_t)zygote->pid, NULL, 0) < 0 && errno == EINTR)
+    rpi_private_close(forkserver->socket);
+    while (waitpid((pid_t)forkserver->pid, NULL, 0) < 0 && errno == EINTR)
         continue; /* ECHILD: the application has reaped it */
-    *zygote = (struct rpi_forkserver){ .socket = -1 };
+    *forkserver = (struct rpi_forkserver){ .socket = -1 };
 }
 
-static bool ask(struct rpi_forkserver *zygote, char what)
+static bool ask(struct rpi_forkserver *forkserver, char what)
 {
-    return zygote->pid && send(zygote->socket, &what, 1, MSG_NOSIGNAL) == 1;
+    return forkserver->pid && send(forkserver->socket, &what, 1, MSG_NOSIGNAL) == 1;
 }
 
-bool rpi_forkserver_fork(struct rpi_forkserver *zygote)
+bool rpi_forkserver_fork(struct rpi_forkserver *forkserver)
 {
-    return ask(zygote, RPI_FORKSERVER_ORDER_FORK);
+    return ask(forkserver, RPI_FORKSERVER_ORDER_FORK);
 }
 
-bool rpi_forkserver_kill(struct rpi_forkserver *zygote)
+bool rpi_forkserver_kill(struct rpi_forkserver *forkserver)
 {
-    return ask(zygote, RPI_FORKSERVER_ORDER_KILL);
+    return ask(forkserver, RPI_FORKSERVER_ORDER_KILL);
 }
 
-int rpi_forkserver_hear(struct rpi_forkserver *zygote, struct rpi_forkserver_news *news)
+int rpi_forkserver_hear(struct rpi_forkserver *forkserver, struct rpi_forkserver_news *news)
 {
     ssize_t size;
-    if (!zygote->pid)
+    if (!forkserver->pid)
         return -1;
     do
-        size = recv(zygote->socket, news, sizeof *news, MSG_DONTWAIT);
+        size = recv(forkserver->socket, news, sizeof *news, MSG_DONTWAIT);
     while (size < 0 && errno == EINTR);
     if (size == (ssize_t)sizeof *news)
         return 1;

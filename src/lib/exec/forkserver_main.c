@@ -23,7 +23,7 @@
 #define SIGNALS   64
 #define OOM_SCORE "500" /* when memory is short a task's process must go, not the worker */
 
-struct nursery {
+struct forkserver {
     const struct rpi_forkserver_config *config;
     int socket;
     int signals; /* SIGCHLD */
@@ -97,55 +97,55 @@ static void volunteer(void)
     (void)close(fd);
 }
 
-_Noreturn static void be_child(struct nursery *nursery)
+_Noreturn static void be_child(struct forkserver *forkserver)
 {
-    const struct rpi_forkserver_config *config = nursery->config;
+    const struct rpi_forkserver_config *config = forkserver->config;
     (void)setsid();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)prctl(PR_SET_NAME, nursery->name);
-    if (getppid() != nursery->self)
+    (void)prctl(PR_SET_NAME, forkserver->name);
+    if (getppid() != forkserver->self)
         _exit(1); /* it died before this was agreed */
-    (void)close(nursery->socket);
-    (void)close(nursery->signals);
-    if (nursery->parent >= 0)
-        (void)close(nursery->parent);
+    (void)close(forkserver->socket);
+    (void)close(forkserver->signals);
+    if (forkserver->parent >= 0)
+        (void)close(forkserver->parent);
     volunteer();
     default_signals();
     config->live(config->context);
     _exit(1);
 }
 
-static void say(const struct nursery *nursery, enum rpi_forkserver_what what, int64_t value)
+static void say(const struct forkserver *forkserver, enum rpi_forkserver_what what, int64_t value)
 {
     struct rpi_forkserver_news news;
     memset(&news, 0, sizeof news);
     news.what = what;
     news.value = value;
-    (void)send(nursery->socket, &news, sizeof news,
+    (void)send(forkserver->socket, &news, sizeof news,
                MSG_NOSIGNAL); /* a worker that is gone shows at the next wait */
 }
 
-static void bear(struct nursery *nursery)
+static void bear(struct forkserver *forkserver)
 {
     pid_t pid = fork();
     if (pid == 0)
-        be_child(nursery);
+        be_child(forkserver);
     if (pid > 0) {
-        nursery->child = pid;
-        say(nursery, RPI_FORKSERVER_BORN, pid);
+        forkserver->child = pid;
+        say(forkserver, RPI_FORKSERVER_BORN, pid);
     } else {
-        say(nursery, RPI_FORKSERVER_STILLBORN, errno);
+        say(forkserver, RPI_FORKSERVER_STILLBORN, errno);
     }
 }
 
 /* ---- its end */
 
 /* Ends all other children of this process, once the child is dead and reaped. */
-static void sweep(struct nursery *nursery)
+static void sweep(struct forkserver *forkserver)
 {
     char self[24];
-    nursery->child = 0;
-    (void)snprintf(self, sizeof self, "%ld", (long)nursery->self);
+    forkserver->child = 0;
+    (void)snprintf(self, sizeof self, "%ld", (long)forkserver->self);
     for (int i = 0; i < SWEEPS; i++) {
         pid_t pid;
         do
@@ -160,94 +160,94 @@ static void sweep(struct nursery *nursery)
 }
 
 /* Kills its group before it is reaped: until then its number and its group's are not reused. */
-static void bury(struct nursery *nursery)
+static void bury(struct forkserver *forkserver)
 {
     int status = 0;
-    (void)kill(-nursery->child, SIGKILL);
-    while (waitpid(nursery->child, &status, 0) < 0 && errno == EINTR)
+    (void)kill(-forkserver->child, SIGKILL);
+    while (waitpid(forkserver->child, &status, 0) < 0 && errno == EINTR)
         continue;
-    sweep(nursery);
-    say(nursery, RPI_FORKSERVER_DIED, status);
+    sweep(forkserver);
+    say(forkserver, RPI_FORKSERVER_DIED, status);
 }
 
-static void reap(struct nursery *nursery)
+static void reap(struct forkserver *forkserver)
 {
     struct signalfd_siginfo drained;
-    while (read(nursery->signals, &drained, sizeof drained) > 0)
+    while (read(forkserver->signals, &drained, sizeof drained) > 0)
         continue;
     for (;;) {
         siginfo_t info = { 0 };
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
             return;
-        if (info.si_pid == nursery->child)
-            bury(nursery);
+        if (info.si_pid == forkserver->child)
+            bury(forkserver);
         else
             (void)waitpid(info.si_pid, NULL, 0);
     }
 }
 
-_Noreturn static void leave(struct nursery *nursery)
+_Noreturn static void leave(struct forkserver *forkserver)
 {
-    if (nursery->child) {
-        (void)kill(-nursery->child, SIGKILL);
-        (void)kill(nursery->child, SIGKILL); /* it may not lead its group yet */
-        while (waitpid(nursery->child, NULL, 0) < 0 && errno == EINTR)
+    if (forkserver->child) {
+        (void)kill(-forkserver->child, SIGKILL);
+        (void)kill(forkserver->child, SIGKILL); /* it may not lead its group yet */
+        while (waitpid(forkserver->child, NULL, 0) < 0 && errno == EINTR)
             continue;
     }
-    sweep(nursery);
+    sweep(forkserver);
     _exit(0);
 }
 
-/* ---- the zygote */
+/* ---- the fork server */
 
-static void obey(struct nursery *nursery)
+static void obey(struct forkserver *forkserver)
 {
     char what = 0;
-    ssize_t size = recv(nursery->socket, &what, 1, MSG_DONTWAIT);
+    ssize_t size = recv(forkserver->socket, &what, 1, MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (size != 1)
-        leave(nursery);
-    if (what == RPI_FORKSERVER_ORDER_FORK && !nursery->child)
-        bear(nursery);
-    if (what == RPI_FORKSERVER_ORDER_KILL && nursery->child) {
-        (void)kill(-nursery->child, SIGKILL);
-        (void)kill(nursery->child, SIGKILL);
+        leave(forkserver);
+    if (what == RPI_FORKSERVER_ORDER_FORK && !forkserver->child)
+        bear(forkserver);
+    if (what == RPI_FORKSERVER_ORDER_KILL && forkserver->child) {
+        (void)kill(-forkserver->child, SIGKILL);
+        (void)kill(forkserver->child, SIGKILL);
     }
 }
 
 _Noreturn void rpi_forkserver_main(int socket, pid_t parent,
                                    const struct rpi_forkserver_config *config)
 {
-    struct nursery nursery = {
+    struct forkserver forkserver = {
         .config = config, .socket = socket, .signals = -1, .parent = -1, .self = getpid()
     };
     sigset_t child;
     (void)setsid();
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
-    (void)prctl(PR_GET_NAME, nursery.name);
+    (void)prctl(PR_GET_NAME, forkserver.name);
     (void)prctl(PR_SET_NAME, RPI_PROCTREE_SPARED);
     keep_own(socket, config);
 #ifdef SYS_pidfd_open
-    nursery.parent = (int)syscall(SYS_pidfd_open, parent, 0U);
+    forkserver.parent = (int)syscall(SYS_pidfd_open, parent, 0U);
 #endif
     (void)signal(SIGCHLD, SIG_DFL); /* ignored, children would vanish unseen */
     (void)sigemptyset(&child);
     (void)sigaddset(&child, SIGCHLD);
-    nursery.signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (getppid() != parent || nursery.signals < 0)
+    forkserver.signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (getppid() != parent || forkserver.signals < 0)
         _exit(1);
     for (;;) {
-        struct pollfd fds[] = { { .fd = nursery.socket, .events = POLLIN },
-                                { .fd = nursery.signals, .events = POLLIN },
-                                { .fd = nursery.parent, .events = POLLIN } };
+        struct pollfd fds[] = { { .fd = forkserver.socket, .events = POLLIN },
+                                { .fd = forkserver.signals, .events = POLLIN },
+                                { .fd = forkserver.parent, .events = POLLIN } };
         if (poll(fds, 3, -1) < 0)
             continue;
         if (fds[2].revents)
-            leave(&nursery);
+            leave(&forkserver);
         if (fds[1].revents)
-            reap(&nursery);
+            reap(&forkserver);
         if (fds[0].revents)
-            obey(&nursery);
+            obey(&forkserver);
     }
 }

@@ -1,4 +1,4 @@
-/* What runs in the zygote's process (forkserver.h). */
+/* What runs in the fork server's process (forkserver.h). */
 #ifndef RPI_FORKSERVER_MAIN_H
 #define RPI_FORKSERVER_MAIN_H
 
@@ -6,7 +6,8 @@
 
 #include <sys/types.h>
 
-/* The zygote's life, from its fork to its end; all signals are blocked.  `parent`: the worker. */
+/* The fork server's life, from its fork to its end; all signals are blocked.  `parent`: the worker.
+ */
 _Noreturn void rpi_forkserver_main(int socket, pid_t parent,
                                    const struct rpi_forkserver_config *config);
 

@@ -20,43 +20,43 @@ static uint64_t ends_of(uint32_t given, uint32_t begun)
     return (uint64_t)given << 32 | begun;
 }
 
-uint32_t rpi_mailbox_given(const struct rpi_mailbox *board)
+uint32_t rpi_mailbox_given(const struct rpi_mailbox *mailbox)
 {
-    return (uint32_t)(atomic_load(&board->ends) >> 32);
+    return (uint32_t)(atomic_load(&mailbox->ends) >> 32);
 }
 
-uint32_t rpi_mailbox_begun(const struct rpi_mailbox *board)
+uint32_t rpi_mailbox_begun(const struct rpi_mailbox *mailbox)
 {
-    return (uint32_t)atomic_load(&board->ends);
+    return (uint32_t)atomic_load(&mailbox->ends);
 }
 
-bool rpi_mailbox_is_done(const struct rpi_mailbox *board, uint32_t number)
+bool rpi_mailbox_is_done(const struct rpi_mailbox *mailbox, uint32_t number)
 {
-    return !rpi_mailbox_is_after(number, atomic_load(&board->done));
+    return !rpi_mailbox_is_after(number, atomic_load(&mailbox->done));
 }
 
-void rpi_mailbox_set(struct rpi_mailbox *board, uint32_t given, uint32_t begun)
+void rpi_mailbox_set(struct rpi_mailbox *mailbox, uint32_t given, uint32_t begun)
 {
-    atomic_store(&board->ends, ends_of(given, begun));
+    atomic_store(&mailbox->ends, ends_of(given, begun));
 }
 
-bool rpi_mailbox_begin(struct rpi_mailbox *board, uint32_t *number)
+bool rpi_mailbox_begin(struct rpi_mailbox *mailbox, uint32_t *number)
 {
-    uint64_t ends = atomic_load(&board->ends);
+    uint64_t ends = atomic_load(&mailbox->ends);
     uint32_t given, begun;
     do {
         given = (uint32_t)(ends >> 32);
         begun = (uint32_t)ends;
         if (given == begun)
             return false;
-    } while (!atomic_compare_exchange_weak(&board->ends, &ends, ends_of(given, begun + 1)));
+    } while (!atomic_compare_exchange_weak(&mailbox->ends, &ends, ends_of(given, begun + 1)));
     *number = begun + 1;
     return true;
 }
 
-uint32_t rpi_mailbox_withdraw(struct rpi_mailbox *board, uint32_t kept)
+uint32_t rpi_mailbox_withdraw(struct rpi_mailbox *mailbox, uint32_t kept)
 {
-    uint64_t ends = atomic_load(&board->ends);
+    uint64_t ends = atomic_load(&mailbox->ends);
     uint32_t given, begun, last;
     do {
         given = (uint32_t)(ends >> 32);
@@ -64,7 +64,7 @@ uint32_t rpi_mailbox_withdraw(struct rpi_mailbox *board, uint32_t kept)
         last = rpi_mailbox_is_after(begun, kept) ? begun : kept;
         if (given == last)
             break;
-    } while (!atomic_compare_exchange_weak(&board->ends, &ends, ends_of(last, begun)));
+    } while (!atomic_compare_exchange_weak(&mailbox->ends, &ends, ends_of(last, begun)));
     return last;
 }
 
@@ -84,20 +84,20 @@ rp_status rpi_mailbox_area_map(struct rpi_mailbox_area *area)
         return rpi_no_memory("the memory that a worker shares with its tasks' process");
     (void)madvise(place, area->mapped, MADV_DONTDUMP);
     size_t page = (size_t)sysconf(_SC_PAGESIZE),
-           board = (sizeof *area->board + page - 1) / page * page;
-    area->board = place;
+           mailbox = (sizeof *area->mailbox + page - 1) / page * page;
+    area->mailbox = place;
     area->out_room = area->mapped / 3 / page * page;
-    area->in_room = area->mapped - board - area->out_room;
-    area->out = (uint8_t *)place + board;
+    area->in_room = area->mapped - mailbox - area->out_room;
+    area->out = (uint8_t *)place + mailbox;
     area->in = area->out + area->out_room;
     return RP_OK;
 }
 
 void rpi_mailbox_area_unmap(struct rpi_mailbox_area *area)
 {
-    if (area->board)
-        (void)munmap(area->board, area->mapped);
-    area->board = NULL;
+    if (area->mailbox)
+        (void)munmap(area->mailbox, area->mapped);
+    area->mailbox = NULL;
 }
 
 void rpi_mailbox_area_drop(uint8_t *from, size_t size)

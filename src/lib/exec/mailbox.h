@@ -50,26 +50,26 @@ static inline bool rpi_mailbox_is_after(uint32_t a, uint32_t b)
     return (int32_t)(a - b) > 0;
 }
 
-static inline struct rpi_mailbox_command *rpi_mailbox_command_of(struct rpi_mailbox *board,
+static inline struct rpi_mailbox_command *rpi_mailbox_command_of(struct rpi_mailbox *mailbox,
                                                                  uint32_t number)
 {
-    return &board->line[number % RPI_LINE];
+    return &mailbox->line[number % RPI_LINE];
 }
 
-uint32_t rpi_mailbox_given(const struct rpi_mailbox *board);
-uint32_t rpi_mailbox_begun(const struct rpi_mailbox *board);
-bool rpi_mailbox_is_done(const struct rpi_mailbox *board, uint32_t number);
+uint32_t rpi_mailbox_given(const struct rpi_mailbox *mailbox);
+uint32_t rpi_mailbox_begun(const struct rpi_mailbox *mailbox);
+bool rpi_mailbox_is_done(const struct rpi_mailbox *mailbox, uint32_t number);
 /* By the worker, while no order waits to begin: sets the numbers of the last one given and
  * begun. */
-void rpi_mailbox_set(struct rpi_mailbox *board, uint32_t given, uint32_t begun);
+void rpi_mailbox_set(struct rpi_mailbox *mailbox, uint32_t given, uint32_t begun);
 /* By the process.  false: nothing waits. */
-bool rpi_mailbox_begin(struct rpi_mailbox *board, uint32_t *number);
+bool rpi_mailbox_begin(struct rpi_mailbox *mailbox, uint32_t *number);
 /* Withdraws orders after `kept` that are not begun; returns the last that was not withdrawn. */
-uint32_t rpi_mailbox_withdraw(struct rpi_mailbox *board, uint32_t kept);
+uint32_t rpi_mailbox_withdraw(struct rpi_mailbox *mailbox, uint32_t kept);
 
 /* The worker's view, private to each process. */
 struct rpi_mailbox_area {
-    struct rpi_mailbox *board;
+    struct rpi_mailbox *mailbox;
     uint8_t *in, *out; /* arguments; the report */
     size_t in_room, out_room;
     size_t mapped;

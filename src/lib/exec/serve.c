@@ -72,12 +72,12 @@ static uint32_t follow(void *context, struct rpi_task *tasks, uint32_t most)
     return rpi_worker_follow(&server->worker, tasks, most);
 }
 
-/* The running chunk is cut, for its own thread or for the attendant. */
+/* The running chunk is cut, for its own thread or for the answer thread. */
 static uint32_t cut(void *context)
 {
     struct rpi_serve *server = context;
-    if (server->resident)
-        return rpi_fork_cut(server->resident);
+    if (server->child)
+        return rpi_fork_cut(server->child);
     return rpi_mailbox_progress_cut(&server->executor.own,
                                     server->executor.fenced ? NULL : rpi_membarrier_all);
 }
@@ -123,22 +123,22 @@ rp_status rpi_serve_isolate(struct rpi_serve *server, const struct rpi_isolation
                             void (*finalizer)(void *worker_data))
 {
     const struct rpi_inline *executor = &server->executor;
-    const struct rpi_fork_config config = { .child = { .alloc = executor->alloc,
-                                                       .registry = executor->registry,
-                                                       .room = executor->room,
-                                                       .number = executor->call.worker,
-                                                       .host = executor->call.host,
-                                                       .seed = executor->call.seed,
-                                                       .initializer = initializer,
-                                                       .init_arg = init_arg,
-                                                       .finalizer = finalizer,
-                                                       .worker = getpid() },
+    const struct rpi_fork_config config = { .main = { .alloc = executor->alloc,
+                                                      .registry = executor->registry,
+                                                      .room = executor->room,
+                                                      .number = executor->call.worker,
+                                                      .host = executor->call.host,
+                                                      .seed = executor->call.seed,
+                                                      .initializer = initializer,
+                                                      .init_arg = init_arg,
+                                                      .finalizer = finalizer,
+                                                      .worker = getpid() },
                                             .isolation = *isolation,
                                             .cancel = &server->worker.cancel,
                                             .look = look_around,
                                             .follow = follow,
                                             .context = server };
-    return rpi_fork_open(&config, &server->resident);
+    return rpi_fork_open(&config, &server->child);
 }
 
 static void finalise(struct rpi_serve *server)
@@ -151,8 +151,8 @@ static void finalise(struct rpi_serve *server)
 
 void rpi_serve_fini(struct rpi_serve *server)
 {
-    if (server->resident)
-        rpi_fork_close(server->resident, server->broken != RP_OK || server->worker.alone);
+    if (server->child)
+        rpi_fork_close(server->child, server->broken != RP_OK || server->worker.alone);
     else if (server->finalizer)
         finalise(server);
     rpi_shared_io_end(&server->worker);
@@ -209,7 +209,7 @@ static void look(struct rpi_serve *server, struct turn *turn)
     double now = rpi_watch_at(&server->watch, ticks);
     if (turn->untimed) {
         rpi_worker_spent(&server->worker, now - turn->last);
-        server->brief = now - turn->last < BRIEF * turn->untimed && !server->resident;
+        server->brief = now - turn->last < BRIEF * turn->untimed && !server->child;
         turn->untimed = turn->glanced = 0;
     }
     turn->last = now;
@@ -255,7 +255,7 @@ static bool put_children(struct rpi_serve *server, struct turn *turn,
 /* Whether the next one is done too: a process has done both since it was last waited for. */
 static bool came_together(const struct rpi_serve *server)
 {
-    return server->resident && rpi_child_is_next_done(server->resident);
+    return server->child && rpi_child_is_next_done(server->child);
 }
 
 static void finish(struct rpi_serve *server, struct turn *turn, const struct rpi_task *task,
@@ -275,7 +275,7 @@ static void finish(struct rpi_serve *server, struct turn *turn, const struct rpi
             double now = rpi_watch_look(&server->watch);
             ran = now - turn->last;
             turn->last = now;
-            server->brief = ran < BRIEF && !task->is_chunk && !server->resident;
+            server->brief = ran < BRIEF && !task->is_chunk && !server->child;
         } else {
             turn->untimed++;
             look(server, turn);
@@ -316,12 +316,12 @@ static void execute(struct rpi_serve *server, const struct rpi_task *task,
     rpi_inline_expect(&server->executor, task);
     if (server->pause)
         server->pause(server->context);
-    rpi_handoff_out(&server->loan);
-    if (server->resident)
-        rpi_fork_execute(server->resident, task, &server->worker.catalogue, result);
+    rpi_handoff_out(&server->handoff);
+    if (server->child)
+        rpi_fork_execute(server->child, task, &server->worker.catalogue, result);
     else
         rpi_inline_execute(&server->executor, task, result);
-    rpi_handoff_back(&server->loan);
+    rpi_handoff_back(&server->handoff);
     if (server->resume)
         server->resume(server->context);
 }
@@ -333,7 +333,7 @@ static bool next(struct rpi_serve *server, struct rpi_task *task)
         return true;
     if (!server->worker.catalogue.work)
         return false;
-    rpi_shared_io(&server->worker, server->resident);
+    rpi_shared_io(&server->worker, server->child);
     if (server->worker.catalogue.work) /* only memory for the word about it was missing */
         note(server, RP_ERR_NOMEM);
     (void)rpi_serve_pump(server); /* an error is kept in server->broken */
@@ -356,9 +356,9 @@ static uint32_t run_plain(struct rpi_serve *server, struct turn *turn, uint32_t 
     uint32_t count = 0;
     *task = (struct rpi_task){ 0 };
     while (count < most && !is_due(server, turn) && rpi_worker_next_plain(&server->worker, task)) {
-        rpi_handoff_out(&server->loan);
+        rpi_handoff_out(&server->handoff);
         const void *plain = rpi_inline_execute_plain(&server->executor, task, &result);
-        rpi_handoff_back(&server->loan);
+        rpi_handoff_back(&server->handoff);
         count++;
         if (!plain) {
             finish(server, turn, task, &result);
@@ -374,7 +374,7 @@ static uint32_t run_plain(struct rpi_serve *server, struct turn *turn, uint32_t 
 /* Tasks that the process was given are awaited before any message is read that may concern them. */
 static bool goes_on(const struct rpi_serve *server, const struct turn *turn, bool more)
 {
-    if (server->resident && rpi_child_has_next(server->resident))
+    if (server->child && rpi_child_has_next(server->child))
         return true;
     return more && turn->last - turn->began < (server->brief ? TURN : STALE);
 }
@@ -396,9 +396,9 @@ uint32_t rpi_serve_run(struct rpi_serve *server, uint32_t most)
         execute(server, task, &result);
         finish(server, &turn, task, &result);
         count++;
-        if (server->brief && !server->resident && !server->pause)
+        if (server->brief && !server->child && !server->pause)
             count += run_plain(server, &turn, most - count);
-        if (!server->resident)
+        if (!server->child)
             glance(server, &turn);
         if (turn.last - turn.sent > STALE)
             flush(server, &turn);
@@ -488,8 +488,8 @@ rp_status rpi_serve_loop(struct rpi_serve *server)
     while (!said || !rpi_worker_finished(&server->worker)) {
         bool any = false;
         rp_status status = RP_OK;
-        if (server->resident) /* some are left only where there was no memory for their results */
-            server->worker.ahead = (uint16_t)rpi_child_hold(server->resident);
+        if (server->child) /* some are left only where there was no memory for their results */
+            server->worker.ahead = (uint16_t)rpi_child_hold(server->child);
         transport->hasty = rpi_patience_spins(&patience);
         do {
             server->came = 0;
@@ -512,8 +512,8 @@ rp_status rpi_serve_loop(struct rpi_serve *server)
                 return status;
             said = status == RP_OK;
         } else {
-            if (server->resident)
-                rpi_postmortem_tail_forward(&server->resident->tail);
+            if (server->child)
+                rpi_postmortem_tail_forward(&server->child->tail);
             wait_for_news(server, &patience, &dozing);
         }
     }

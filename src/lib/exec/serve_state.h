@@ -13,12 +13,12 @@
 #include <pthread.h>
 
 struct rpi_answer_thread {
-    struct rpi_wakeup nap;
+    struct rpi_wakeup wakeup;
     pthread_t thread;
     bool live;
     /* seconds that a task runs before its worker's messages are looked at meanwhile */
     double watch;
-    uint64_t seen; /* turn of the loan at the last look */
+    uint64_t seen; /* turn of the handoff at the last look */
     double rest;   /* seconds until the next */
     double since;  /* when that turn was first seen */
 };
@@ -27,7 +27,7 @@ struct rpi_serve {
     struct rpi_worker worker;
     struct rpi_inline executor;
     struct rpi_task task, plain; /* what runs; off the stack: read when a task ends its thread */
-    struct rpi_child *resident;  /* where tasks run instead; NULL: here */
+    struct rpi_child *child;     /* where tasks run instead; NULL: here */
     struct rpi_transport *transport; /* borrowed; peer 0 is the master */
     rp_status broken;                /* RP_OK while it can go on */
     rp_status shortage; /* RP_ERR_NOMEM: something waits for memory; reset when it is read */
@@ -36,9 +36,9 @@ struct rpi_serve {
     bool (*hurries)(void *context); /* NULL, or asked in between: what has not begun goes back, and
                                        the thread is free soon */
     void *context;
-    /* of all that is here but the executor: out on loan while a task's function runs */
-    struct rpi_handoff loan;
-    struct rpi_answer_thread attendant;
+    /* of all that is here but the executor: handed off while a task's function runs */
+    struct rpi_handoff handoff;
+    struct rpi_answer_thread answer_thread;
     void (*finalizer)(void *worker_data); /* NULL, or called at the end */
     uint32_t came;                        /* messages, in the last look */
     struct rpi_watch watch;

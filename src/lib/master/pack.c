@@ -64,7 +64,7 @@ static void tell_options(const struct rpi_master *master, struct rpi_frame *fram
                          const struct rpi_future *future)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, future->options);
-    if (options->outbox && !options->outbox->ordered)
+    if (options->completions && !options->completions->ordered)
         frame->flags |= RPI_FRAME_MAY_SPAWN;
     if (options->time_limit > 0) {
         frame->flags |= RPI_FRAME_RAN;
@@ -108,7 +108,7 @@ static bool put_task(struct rpi_master *master, struct filling *filling,
  * know no more of the options than *flag. */
 static bool goes_along(const struct rpi_options *options, uint8_t *flag)
 {
-    *flag = options->outbox && !options->outbox->ordered ? RPI_FRAME_MAY_SPAWN : 0;
+    *flag = options->completions && !options->completions->ordered ? RPI_FRAME_MAY_SPAWN : 0;
     return !options->worker && !options->dependent && !(options->time_limit > 0) && !options->epoch;
 }
 

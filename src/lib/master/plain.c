@@ -26,15 +26,15 @@ rp_status rpi_plain_submit_any(struct rpi_master *master, uint16_t function, con
 /* Where the results of tasks with these options go; NULL: not to a stream alone. */
 struct way {
     uint32_t options;
-    struct rpi_completions *outbox;
+    struct rpi_completions *completions;
 };
 
 static bool find_way(const struct rpi_master *master, uint32_t number, struct way *way)
 {
     const struct rpi_options *options = rpi_options_at(&master->options, number);
     bool alone = !options->on_done && !options->dependent && !options->keyed && !options->epoch;
-    *way = (struct way){ .options = number, .outbox = alone ? options->outbox : NULL };
-    return way->outbox;
+    *way = (struct way){ .options = number, .completions = alone ? options->completions : NULL };
+    return way->completions;
 }
 
 /* Nothing but the application waits for it, or nothing but a stream. */
@@ -45,7 +45,7 @@ static bool is_simple(const struct rpi_master *master, const struct rpi_future *
     if (!future->options)
         return !future->flags;
     return (future->flags & ~(unsigned)RPI_FUTURE_SPAWNED) == streamed &&
-           (future->options == way->options ? way->outbox != NULL
+           (future->options == way->options ? way->completions != NULL
                                             : find_way(master, future->options, way));
 }
 
@@ -67,12 +67,12 @@ static void settle(struct rpi_future *future, double now, double ran, int worker
 }
 
 static void tell_stream(struct rpi_master *master, uint64_t id, struct rpi_future *future,
-                        struct rpi_completions *outbox)
+                        struct rpi_completions *completions)
 {
     rpi_options_release(&master->options, future->options);
     future->options = 0;
-    if (outbox && !outbox->ordered)
-        rpi_idqueue_push(&outbox->ready, id);
+    if (completions && !completions->ordered)
+        rpi_idqueue_push(&completions->ready, id);
 }
 
 uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_reader *reader,
@@ -107,7 +107,7 @@ uint32_t rpi_plain_settle(struct rpi_master *master, int worker, struct rpi_read
         leaving++;
         settle(future, master->now, ran, worker, at + RPI_FRAME_HEADER);
         if (future->options)
-            tell_stream(master, id, future, way.outbox);
+            tell_stream(master, id, future, way.completions);
     }
     if (leaving)
         rpi_inflight_leave(master, batch, leaving, ran * leaving);

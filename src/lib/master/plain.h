@@ -45,7 +45,7 @@ RP_MUST_USE static inline rp_status rpi_plain_submit(struct rpi_master *master, 
 }
 
 /* The same for a stream's item without options of its own: `options` is the number of the stream's,
- * and its outbox must have room. */
+ * and these completions must have room. */
 RP_MUST_USE static inline rp_status rpi_plain_submit_item(struct rpi_master *master,
                                                           uint16_t function, const rp_bytes *arg,
                                                           double now, uint32_t options,

@@ -42,16 +42,17 @@ void rpi_master_forget_options(struct rpi_master *master, struct rpi_future *fut
 static bool tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
     const struct rpi_options options = *rpi_options_at(&master->options, future->options);
-    struct rpi_completions *outbox = options.outbox;
+    struct rpi_completions *completions = options.completions;
     if (options.dependent)
         rpi_deps_let_go(master, options.dependent);
-    if (outbox && outbox->skip_empty && future->status == RP_OK && future->done.size == 0) {
-        outbox->open--;
-        outbox = NULL;
+    if (completions && completions->skip_empty && future->status == RP_OK &&
+        future->done.size == 0) {
+        completions->open--;
+        completions = NULL;
         future->flags &= (uint8_t)~RPI_FUTURE_STREAMED;
     }
-    if (outbox && !outbox->ordered)
-        rpi_idqueue_push(&outbox->ready, id);
+    if (completions && !completions->ordered)
+        rpi_idqueue_push(&completions->ready, id);
     if (options.on_done)
         rpi_idqueue_push(&master->called, id);
     else

@@ -153,7 +153,7 @@ static void begin_future(struct rpi_master *master, const struct rpi_request *re
         future->pending.number = request->number ? request->number : master->next_number++;
         future->pending.submitted = now;
     }
-    if (draft->given && draft->given->outbox)
+    if (draft->given && draft->given->completions)
         future->flags |= (uint8_t)(RPI_FUTURE_STREAMED |
                                    (request->released ? RPI_FUTURE_RELEASED : 0));
     else if (request->released)

@@ -111,7 +111,7 @@ static rp_status queue_child(struct rpi_master *master, const struct rpi_frame *
                              const struct rpi_future *parent, uint64_t *id)
 {
     const struct rpi_options *parents = rpi_options_at(&master->options, parent->options);
-    struct rpi_options options = { .outbox = parents->outbox, .epoch = parents->epoch };
+    struct rpi_options options = { .completions = parents->completions, .epoch = parents->epoch };
     struct rpi_request request = { .function = frame->function,
                                    .arg = frame->payload,
                                    .size = frame->length,
@@ -178,20 +178,21 @@ rp_status rpi_subtasks_commit(struct rpi_master *master, int worker, const struc
                               const struct rpi_future *parent)
 {
     struct rpi_subtasks_held *held = held_of(master, worker, answer->id, answer->attempt);
-    struct rpi_completions *outbox = rpi_options_at(&master->options, parent->options)->outbox;
+    struct rpi_completions *completions =
+        rpi_options_at(&master->options, parent->options)->completions;
     struct rpi_keyed *keyed = rpi_options_at(&master->options, parent->options)->keyed;
     if (!held)
         return RP_OK;
     if (keyed)
         keyed->spawns = true;
-    if (outbox && !master->dropped) { /* dropped: the workers are told to stop */
-        rp_status status = rpi_idqueue_reserve(&outbox->ready, &master->config.alloc,
-                                               outbox->open + held->count);
+    if (completions && !master->dropped) { /* dropped: the workers are told to stop */
+        rp_status status = rpi_idqueue_reserve(&completions->ready, &master->config.alloc,
+                                               completions->open + held->count);
         if (status == RP_OK)
             status = queue_children(master, held, parent);
         if (status != RP_OK)
             return status;
-        outbox->open += held->count;
+        completions->open += held->count;
     }
     put_held(master, held);
     return RP_OK;

@@ -53,35 +53,35 @@ struct rpi_oob_worker {
     bool is_quiet_known;     /* and not much less */
 };
 
-void rpi_oob_worker_init(struct rpi_oob_worker *lifeline);
+void rpi_oob_worker_init(struct rpi_oob_worker *oob);
 /* Connects to rank 0's gate as worker `number`, and starts the thread, which sends a heartbeat each
  * `beat` seconds; if that is 0, every 10 s, in answer to a rank 0 on another host that sends some.
  * RP_ERR_BROKEN: rank 0 could not be reached within `timeout` seconds, or there is no thread. */
-RP_MUST_USE rp_status rpi_oob_worker_open(struct rpi_oob_worker *lifeline, uint32_t ip,
-                                          uint16_t port, const uint8_t *token, int number,
-                                          double beat, double timeout);
+RP_MUST_USE rp_status rpi_oob_worker_open(struct rpi_oob_worker *oob, uint32_t ip, uint16_t port,
+                                          const uint8_t *token, int number, double beat,
+                                          double timeout);
 /* The same over a connected socket, which it takes over, also where it fails. */
-RP_MUST_USE rp_status rpi_oob_worker_start(struct rpi_oob_worker *lifeline, int file, double beat);
+RP_MUST_USE rp_status rpi_oob_worker_start(struct rpi_oob_worker *oob, int file, double beat);
 /* From now on rank 0's end does not end this process. */
-void rpi_oob_worker_leave(struct rpi_oob_worker *lifeline);
+void rpi_oob_worker_leave(struct rpi_oob_worker *oob);
 /* Ends the thread and closes the socket; none: no effect. */
-void rpi_oob_worker_close(struct rpi_oob_worker *lifeline);
+void rpi_oob_worker_close(struct rpi_oob_worker *oob);
 
 /* A message was sent to rank 0: rings it if it may sleep.  `anew`: it was sent before, but has only
  * now left. */
-void rpi_oob_worker_sent(struct rpi_oob_worker *lifeline, bool anew);
+void rpi_oob_worker_sent(struct rpi_oob_worker *oob, bool anew);
 /* Something came from rank 0. */
-static inline void rpi_oob_worker_came(struct rpi_oob_worker *lifeline)
+static inline void rpi_oob_worker_came(struct rpi_oob_worker *oob)
 {
-    atomic_store_explicit(&lifeline->announced, false, memory_order_relaxed);
+    atomic_store_explicit(&oob->announced, false, memory_order_relaxed);
 }
 /* Says how many messages have been sent to rank 0 so far. */
-void rpi_oob_worker_count(struct rpi_oob_worker *lifeline, uint32_t sent);
+void rpi_oob_worker_count(struct rpi_oob_worker *oob, uint32_t sent);
 /* Says how a task ends this process.  For signal handlers too: nothing is locked. */
-void rpi_oob_worker_last_words(void *lifeline, const struct rpi_death *death);
+void rpi_oob_worker_last_words(void *oob, const struct rpi_death *death);
 /* Says that this worker is about to sleep. */
-void rpi_oob_worker_doze(struct rpi_oob_worker *lifeline);
+void rpi_oob_worker_doze(struct rpi_oob_worker *oob);
 /* Sleeps until rank 0 says something or ends, or `seconds` have passed. */
-void rpi_oob_worker_park(struct rpi_oob_worker *lifeline, double seconds);
+void rpi_oob_worker_park(struct rpi_oob_worker *oob, double seconds);
 
 #endif

@@ -151,9 +151,9 @@ static rp_status join(struct rpi_oob_setup *base, const struct rpi_handshake_gat
 {
     const struct rpi_oob_setup_mpi *side = RPI_MEMBER(base, struct rpi_oob_setup_mpi, base);
     const struct rpi_handshake *opening = side->opening;
-    struct rpi_oob_worker *lifeline = rpi_transport_mpi_lifeline(opening->transport);
-    lifeline->host_timeout = place->host_timeout * 1e-3;
-    return rpi_oob_worker_open(lifeline, place->ip, place->port, place->token, opening->rank,
+    struct rpi_oob_worker *oob = rpi_transport_mpi_oob(opening->transport);
+    oob->host_timeout = place->host_timeout * 1e-3;
+    return rpi_oob_worker_open(oob, place->ip, place->port, place->token, opening->rank,
                                place->beat * 1e-3, opening->timeout);
 }
 

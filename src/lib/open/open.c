@@ -96,7 +96,7 @@ struct entry {
     double began;
     struct rpi_journal *journal; /* rank 0's; NULL: none */
     struct rpi_trace *trace;     /* likewise */
-    struct rpi_respawn *heirs;   /* likewise */
+    struct rpi_respawn *respawn; /* likewise */
     bool spawned; /* the other ranks are: a communicator of ours, and no launcher that ends all with
                      one */
 };
@@ -140,7 +140,7 @@ static rp_status make_pool(struct entry *entry, rp_pool **pool)
                                     .registry = &entry->registry,
                                     .journal = entry->journal,
                                     .trace = entry->trace,
-                                    .heirs = entry->heirs,
+                                    .respawn = entry->respawn,
                                     .hosts = opening->hosts,
                                     .pids = opening->pids,
                                     .workers = opening->workers,
@@ -190,7 +190,7 @@ static rp_status master(struct entry *entry, rp_pool **pool)
         opening->status = rpi_tracing_open(&entry->config, &entry->trace);
     if (opening->status == RP_OK)
         opening->status = rpi_respawn_mpi_make(&entry->config, opening, atomic_load(&opens) + 1,
-                                               entry->side.beat, &entry->heirs);
+                                               entry->side.beat, &entry->respawn);
     rp_status status = RP_ERR_NOMEM;
     if (opening->hosts && opening->pids)
         status = rpi_handshake_master(opening);
@@ -203,7 +203,7 @@ static rp_status master(struct entry *entry, rp_pool **pool)
     if (status != RP_OK) {
         rpi_journaling_drop(entry->journal);
         rpi_trace_close(entry->trace);
-        rpi_respawn_free(entry->heirs);
+        rpi_respawn_free(entry->respawn);
     }
     rpi_free(&entry->alloc, opening->pids);
     if (status != RP_OK)
@@ -258,7 +258,7 @@ static rp_status serve(struct entry *entry, struct rpi_serve *server)
                                                : RPI_CRASH_ENDS_JOB,
                     job_ender());
     rpi_crash_serve(&server->executor.call);
-    rpi_crash_tell(rpi_oob_worker_last_words, rpi_transport_mpi_lifeline(opening->transport));
+    rpi_crash_tell(rpi_oob_worker_last_words, rpi_transport_mpi_oob(opening->transport));
     rpi_mpi_end_watch_errors();
     rpi_crash_phase(RPI_CRASH_IN_INITIALIZER);
     rp_status status = make_ready(entry, server);
@@ -266,7 +266,7 @@ static rp_status serve(struct entry *entry, struct rpi_serve *server)
     if (status == RP_OK) {
         opening->together = false; /* from here on only a good end is a common one */
         if (opening->attended && rpi_mpi_runtime_threads() &&
-            !server->resident) /* with it the main thread has time */
+            !server->child) /* with it the main thread has time */
             rpi_answer_thread_start(server);
         status = loop(server);
         rpi_answer_thread_stop(server);

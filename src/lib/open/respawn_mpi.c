@@ -29,31 +29,31 @@ static const struct mpi_heirs *heirs_of(struct rpi_respawn *base)
 }
 
 /* The talk of an opening, with this one rank. */
-static rp_status meet(const struct mpi_heirs *heirs, struct rpi_respawn_errand *errand)
+static rp_status meet(const struct mpi_heirs *respawn, struct rpi_respawn_errand *errand)
 {
     char hosts[2 * RPI_HOST_BYTES] = "";
     int64_t pids[2] = { 0 };
-    struct rpi_handshake opening = { .alloc = heirs->base.alloc,
-                                     .log = heirs->base.log,
-                                     .registry = heirs->base.registry,
+    struct rpi_handshake opening = { .alloc = respawn->base.alloc,
+                                     .log = respawn->base.log,
+                                     .registry = respawn->base.registry,
                                      .transport = errand->transport,
-                                     .timeout = heirs->timeout,
+                                     .timeout = respawn->timeout,
                                      .hasty = true,
                                      .shift = errand->worker - 1,
                                      .beside = errand->beside,
-                                     .batch_limit = heirs->batch_limit,
+                                     .batch_limit = respawn->batch_limit,
                                      .hosts = hosts,
                                      .pids = pids,
-                                     .seed = heirs->seed,
-                                     .initializer = heirs->initializer,
-                                     .init_arg = heirs->init_arg,
-                                     .isolation = heirs->isolation,
-                                     .attended = heirs->attended };
+                                     .seed = respawn->seed,
+                                     .initializer = respawn->initializer,
+                                     .init_arg = respawn->init_arg,
+                                     .isolation = respawn->isolation,
+                                     .attended = respawn->attended };
     struct rpi_oob_setup_mpi side;
     rpi_oob_setup_prepare(&side, &opening);
     side.foreign = true;
-    side.beat = heirs->beat;
-    side.host_timeout = heirs->host_timeout;
+    side.beat = respawn->beat;
+    side.host_timeout = respawn->host_timeout;
     rp_status status = rpi_handshake_master(&opening);
     errand->pid = pids[1];
     memcpy(errand->came_to, hosts + RPI_HOST_BYTES, RPI_HOST_BYTES);
@@ -64,25 +64,25 @@ static rp_status meet(const struct mpi_heirs *heirs, struct rpi_respawn_errand *
 
 static rp_status fetch(struct rpi_respawn *base, struct rpi_respawn_errand *errand)
 {
-    const struct mpi_heirs *heirs = heirs_of(base);
+    const struct mpi_heirs *respawn = heirs_of(base);
     const char *host = errand->abroad ? errand->host : NULL;
     MPI_Comm ranks;
-    rp_status status = rpi_mpi_spawn_spawn(RPI_MPI_SPAWN_HEIR, 1, heirs->turn, host, heirs->timeout,
-                                           &base->alloc, &ranks);
+    rp_status status = rpi_mpi_spawn_spawn(RPI_MPI_SPAWN_HEIR, 1, respawn->turn, host,
+                                           respawn->timeout, &base->alloc, &ranks);
     errand->stuck = status == RP_ERR_BROKEN;
     if (status != RP_OK)
         return status;
-    status = rpi_transport_mpi_open(ranks, heirs->timeout, &base->alloc, &errand->transport);
+    status = rpi_transport_mpi_open(ranks, respawn->timeout, &base->alloc, &errand->transport);
     (void)MPI_Comm_free(&ranks);
-    return status == RP_OK ? meet(heirs, errand) : status;
+    return status == RP_OK ? meet(respawn, errand) : status;
 }
 
 static void release(struct rpi_respawn *base)
 {
-    struct mpi_heirs *heirs = RPI_MEMBER(base, struct mpi_heirs, base);
+    struct mpi_heirs *respawn = RPI_MEMBER(base, struct mpi_heirs, base);
     struct rpi_alloc alloc = base->alloc;
-    rpi_free(&alloc, (void *)(uintptr_t)heirs->init_arg.data);
-    rpi_free(&alloc, heirs);
+    rpi_free(&alloc, (void *)(uintptr_t)respawn->init_arg.data);
+    rpi_free(&alloc, respawn);
 }
 
 static const struct rpi_respawn_ops ops = { .fetch = fetch,
@@ -102,15 +102,15 @@ static const char *obstacle(void)
     return NULL;
 }
 
-static rp_status copy_argument(struct mpi_heirs *heirs, rp_bytes from)
+static rp_status copy_argument(struct mpi_heirs *respawn, rp_bytes from)
 {
     if (from.size == 0)
         return RP_OK;
-    void *to = rpi_reserve(&heirs->base.alloc, from.size);
+    void *to = rpi_reserve(&respawn->base.alloc, from.size);
     if (!to)
         return rpi_no_memory("a copy of config.init_arg, for workers in the places of lost ones");
     memcpy(to, from.data, from.size);
-    heirs->init_arg = (rp_bytes){ .data = to, .size = from.size };
+    respawn->init_arg = (rp_bytes){ .data = to, .size = from.size };
     return RP_OK;
 }
 
@@ -126,9 +126,9 @@ static double doubt_of(const rp_config *config)
 }
 
 rp_status rpi_respawn_mpi_make(const rp_config *config, const struct rpi_handshake *opening,
-                               unsigned turn, double beat, struct rpi_respawn **heirs)
+                               unsigned turn, double beat, struct rpi_respawn **respawn)
 {
-    *heirs = NULL;
+    *respawn = NULL;
     if (config->respawn == 0)
         return RP_OK;
     if (obstacle()) {
@@ -154,7 +154,7 @@ rp_status rpi_respawn_mpi_make(const rp_config *config, const struct rpi_handsha
     if (status == RP_OK)
         status = copy_argument(new, opening->init_arg);
     if (status == RP_OK)
-        *heirs = &new->base;
+        *respawn = &new->base;
     else
         rpi_respawn_free(&new->base);
     return status;

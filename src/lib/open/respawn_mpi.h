@@ -6,10 +6,10 @@
 #include "open/handshake.h"
 
 /* For a pool that is being opened, of which `opening` says what its workers are told; `turn`: which
- * of the program's opens it is; `beat`: seconds between heartbeats.  *heirs is NULL where config
- * wants none, or where none can be: then a warning says why.  RP_ERR_NOMEM. */
+ * of the program's opens it is; `beat`: seconds between heartbeats.  *respawn is NULL where
+ * config wants none, or where none can be: then a warning says why.  RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_respawn_mpi_make(const rp_config *config,
                                            const struct rpi_handshake *opening, unsigned turn,
-                                           double beat, struct rpi_respawn **heirs);
+                                           double beat, struct rpi_respawn **respawn);
 
 #endif

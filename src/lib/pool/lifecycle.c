@@ -169,7 +169,7 @@ static void take_parts(rp_pool *new, const rp_config *config, const struct rpi_p
     new->journal = parts->journal;
     new->journal_sync = config->journal_sync;
     new->trace = parts->trace;
-    new->heirs = parts->heirs;
+    new->respawn = parts->respawn;
     new->log = (struct rpi_log){ .sink = config->log, .user = config->log_user };
     new->registry = *parts->registry;
     new->transport = parts->transport;
@@ -216,7 +216,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     start_caretaker(new, config, parts);
     tell_of_worker_here(new, config);
     if (new->recovery)
-        new->warden = rpi_watchdog_start(new);
+        new->watchdog = rpi_watchdog_start(new);
     enlist(new);
     rpi_pool_is_elsewhere(NULL);
     *pool = new;
@@ -274,7 +274,7 @@ static rp_status stop_workers(rp_pool *pool, bool drop)
  * tasks, and may stay there. */
 static void part(rp_pool *pool, bool together, bool used)
 {
-    rpi_watchdog_stop(pool->warden);
+    rpi_watchdog_stop(pool->watchdog);
     if (pool->here && !used)
         pool->here->ops->close(pool->here, true);
     if (pool->collective || !used)
@@ -293,7 +293,7 @@ static void destroy(rp_pool *pool)
     rpi_registry_fini(&pool->registry);
     rpi_idle_fini(&pool->rest);
     rpi_members_fini(pool);
-    rpi_respawn_free(pool->heirs);
+    rpi_respawn_free(pool->respawn);
     rpi_free(&alloc, pool->hosts);
     rpi_free(&alloc, pool);
     rpi_bufcache_end(alloc.cache);

@@ -79,7 +79,7 @@ void rpi_pool_call_caretaker(rp_pool *pool)
     if (pool->master.unsettled == 0 || rpi_pool_attended(pool))
         return;
     pool->caretaker.blocked = false;
-    rpi_wakeup_wake(&pool->caretaker.nap);
+    rpi_wakeup_wake(&pool->caretaker.wakeup);
 }
 
 void rpi_pool_break(rp_pool *pool, rp_status status)

@@ -74,7 +74,7 @@ struct rpi_pool_parts {
     struct rpi_registry *registry;   /* taken over */
     struct rpi_journal *journal;     /* taken over; or NULL */
     struct rpi_trace *trace;         /* likewise */
-    struct rpi_respawn *heirs;       /* likewise */
+    struct rpi_respawn *respawn;     /* likewise */
     char *hosts;                     /* taken over; NULL for one process */
     const int64_t *pids;             /* by rank */
     int workers;

@@ -88,7 +88,7 @@ static void park(rp_pool *pool)
 static void stir(void *context)
 {
     rp_pool *pool = context;
-    rpi_wakeup_wake(&pool->caretaker.nap);
+    rpi_wakeup_wake(&pool->caretaker.wakeup);
 }
 
 /* Nothing is unsettled.  While buffers are idle it looks every second, and gives them back when no
@@ -141,7 +141,7 @@ static void *care_for(void *context)
     rp_pool *pool = context;
     double rest = UNTIL_WORK;
     rpi_wakeup_prompt();
-    while (rpi_wakeup_take(&pool->caretaker.nap, rest))
+    while (rpi_wakeup_take(&pool->caretaker.wakeup, rest))
         rest = look(pool);
     return NULL;
 }
@@ -149,7 +149,7 @@ static void *care_for(void *context)
 void rpi_progress_thread_start(rp_pool *pool)
 {
     struct rpi_progress_thread *care = &pool->caretaker;
-    rpi_wakeup_init(&care->nap);
+    rpi_wakeup_init(&care->wakeup);
     care->rest = UNTIL_WORK;
     care->blocked = true;
     int code = rpi_thread_start(&care->thread, care_for, pool);
@@ -157,7 +157,7 @@ void rpi_progress_thread_start(rp_pool *pool)
     if (care->live)
         return;
     care->blocked = false;
-    rpi_wakeup_fini(&care->nap);
+    rpi_wakeup_fini(&care->wakeup);
     rpi_say(&pool->log, RP_LOG_WARNING,
             "the caretaker thread could not be started (error %d): tasks move only while calls on "
             "the pool drive it",
@@ -169,12 +169,12 @@ void rpi_progress_thread_stop(rp_pool *pool)
     struct rpi_progress_thread *care = &pool->caretaker;
     if (!care->live)
         return;
-    rpi_wakeup_end(&care->nap);
+    rpi_wakeup_end(&care->wakeup);
     pool->transport->ops->wake(pool->transport);
     rpi_biased_lock_give(&pool->lock);
     (void)pthread_join(care->thread, NULL);
     (void)rpi_bufcache_watch(pool->alloc.cache, NULL, NULL);
     rpi_biased_lock_take(&pool->lock);
-    rpi_wakeup_fini(&care->nap);
+    rpi_wakeup_fini(&care->wakeup);
     care->live = care->blocked = false;
 }

@@ -8,36 +8,36 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define LAST_WAIT 5.0 /* seconds, at the pool's end, for an heir on the way */
+#define LAST_WAIT 5.0 /* seconds, at the pool's end, for a replacement on the way */
 
-rp_status rpi_respawn_init(struct rpi_respawn *heirs, const struct rpi_alloc *alloc,
+rp_status rpi_respawn_init(struct rpi_respawn *respawn, const struct rpi_alloc *alloc,
                            const struct rpi_log *log, int workers, int limit)
 {
-    *heirs = (struct rpi_respawn){ .alloc = *alloc, .log = *log, .left = limit };
-    heirs->since = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *heirs->since);
-    return heirs->since ? RP_OK : rpi_no_memory("a pool");
+    *respawn = (struct rpi_respawn){ .alloc = *alloc, .log = *log, .left = limit };
+    respawn->since = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *respawn->since);
+    return respawn->since ? RP_OK : rpi_no_memory("a pool");
 }
 
-void rpi_respawn_free(struct rpi_respawn *heirs)
+void rpi_respawn_free(struct rpi_respawn *respawn)
 {
-    if (!heirs)
+    if (!respawn)
         return;
-    rpi_free(&heirs->alloc, heirs->since);
-    heirs->ops->release(heirs);
+    rpi_free(&respawn->alloc, respawn->since);
+    respawn->ops->release(respawn);
 }
 
 /* ---- the errand, on its own thread */
 
 static void *run(void *context)
 {
-    struct rpi_respawn *heirs = context;
-    struct rpi_respawn_errand *errand = &heirs->errand;
-    errand->status = heirs->ops->fetch(heirs, errand);
+    struct rpi_respawn *respawn = context;
+    struct rpi_respawn_errand *errand = &respawn->errand;
+    errand->status = respawn->ops->fetch(respawn, errand);
     if (errand->status != RP_OK)
         (void)snprintf(errand->why, sizeof errand->why, "%s", rp_error_message());
-    atomic_store(&heirs->over, true);
-    if (!atomic_load(&heirs->forsaken))
-        heirs->pool->ops->wake(heirs->pool);
+    atomic_store(&respawn->over, true);
+    if (!atomic_load(&respawn->forsaken))
+        respawn->pool->ops->wake(respawn->pool);
     return NULL;
 }
 
@@ -63,36 +63,36 @@ static int neighbours(const rp_pool *pool, int worker)
     return count;
 }
 
-static void give_up(struct rpi_respawn *heirs)
+static void give_up(struct rpi_respawn *respawn)
 {
-    heirs->closed = true;
-    heirs->waiting = 0;
+    respawn->closed = true;
+    respawn->waiting = 0;
 }
 
-/* The worker whose heir is next; 0: none, or not yet. */
+/* The worker whose replacement is next; 0: none, or not yet. */
 static int next(rp_pool *pool)
 {
-    struct rpi_respawn *heirs = pool->heirs;
+    struct rpi_respawn *respawn = pool->respawn;
     int first = 0;
     for (int worker = 1; worker <= pool->master.roster.workers; worker++) {
-        double since = heirs->since[worker];
+        double since = respawn->since[worker];
         if (!(since > 0))
             continue;
         if (pool->ranks[worker].lost ||
-            (is_abroad(pool, worker) && pool->now - since < pool->heirs->doubt))
+            (is_abroad(pool, worker) && pool->now - since < pool->respawn->doubt))
             return 0;
         if (neighbours(pool, worker) == 0) {
-            rpi_say(&heirs->log, RP_LOG_WARNING,
+            rpi_say(&respawn->log, RP_LOG_WARNING,
                     "worker %d was the last on its host (%s): were that gone as well, Open MPI "
                     "would end every worker when "
                     "one is spawned.  Lost workers are not replaced any more; the program's next "
                     "start has every worker "
                     "again",
                     worker, host_of(pool, worker));
-            give_up(heirs);
+            give_up(respawn);
             return 0;
         }
-        if (!first || since < heirs->since[first])
+        if (!first || since < respawn->since[first])
             first = worker;
     }
     return first;
@@ -100,20 +100,20 @@ static int next(rp_pool *pool)
 
 static void send_for(rp_pool *pool, int worker)
 {
-    struct rpi_respawn *heirs = pool->heirs;
-    heirs->since[worker] = 0;
-    heirs->waiting--;
-    heirs->left--;
-    heirs->registry = &pool->registry;
-    heirs->pool = pool->transport;
-    heirs->errand = (struct rpi_respawn_errand){ .worker = worker,
-                                                 .abroad = is_abroad(pool, worker),
-                                                 .beside = neighbours(pool, worker) };
-    (void)snprintf(heirs->errand.host, sizeof heirs->errand.host, "%s", host_of(pool, worker));
-    atomic_store(&heirs->over, false);
-    heirs->busy = rpi_thread_start(&heirs->thread, run, heirs) == 0;
-    if (!heirs->busy)
-        rpi_say(&heirs->log, RP_LOG_WARNING,
+    struct rpi_respawn *respawn = pool->respawn;
+    respawn->since[worker] = 0;
+    respawn->waiting--;
+    respawn->left--;
+    respawn->registry = &pool->registry;
+    respawn->pool = pool->transport;
+    respawn->errand = (struct rpi_respawn_errand){ .worker = worker,
+                                                   .abroad = is_abroad(pool, worker),
+                                                   .beside = neighbours(pool, worker) };
+    (void)snprintf(respawn->errand.host, sizeof respawn->errand.host, "%s", host_of(pool, worker));
+    atomic_store(&respawn->over, false);
+    respawn->busy = rpi_thread_start(&respawn->thread, run, respawn) == 0;
+    if (!respawn->busy)
+        rpi_say(&respawn->log, RP_LOG_WARNING,
                 "worker %d is not replaced: no thread could be started", worker);
 }
 
@@ -127,37 +127,38 @@ static rp_status admit(rp_pool *pool, const struct rpi_respawn_errand *errand)
     if (strcmp(errand->came_to, errand->host) != 0)
         status = rpi_error(RP_ERR_MPI, "MPI has spawned the new one on %s", errand->came_to);
     if (status == RP_OK)
-        status = pool->heirs->ops->adopt(pool->transport, errand->worker, errand->transport);
+        status = pool->respawn->ops->adopt(pool->transport, errand->worker, errand->transport);
     if (status != RP_OK)
         errand->transport->ops->close(errand->transport, false);
     return status;
 }
 
-/* The errand, if the heir has come; else NULL. */
+/* The errand, if the replacement has come; else NULL. */
 static const struct rpi_respawn_errand *take_in(rp_pool *pool)
 {
-    struct rpi_respawn *heirs = pool->heirs;
-    const struct rpi_respawn_errand *errand = &heirs->errand;
+    struct rpi_respawn *respawn = pool->respawn;
+    const struct rpi_respawn_errand *errand = &respawn->errand;
     char text[64];
-    (void)pthread_join(heirs->thread, NULL);
-    heirs->busy = false;
+    (void)pthread_join(respawn->thread, NULL);
+    respawn->busy = false;
     rp_status status = admit(pool, errand);
-    bool again = errand->stuck && !heirs->stuck && !heirs->closed && heirs->left > 0;
-    if (errand->stuck && heirs->stuck)
-        give_up(heirs);
-    heirs->stuck = errand->stuck;
+    bool again = errand->stuck && !respawn->stuck && !respawn->closed && respawn->left > 0;
+    if (errand->stuck && respawn->stuck)
+        give_up(respawn);
+    respawn->stuck = errand->stuck;
     if (status != RP_OK) {
-        rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is not replaced%s: %s", errand->worker,
-                errand->host, again ? " yet" : "", rp_error_message());
+        rpi_say(&respawn->log, RP_LOG_WARNING, "worker %d (%s) is not replaced%s: %s",
+                errand->worker, errand->host, again ? " yet" : "", rp_error_message());
         if (again)
             rpi_respawn_wish(pool, errand->worker);
         return NULL;
     }
-    heirs->count++;
+    respawn->count++;
     (void)snprintf(text, sizeof text, "replaced by pid %lld", (long long)errand->pid);
     rpi_tracing_event(pool, errand->worker, text);
-    rpi_say(&heirs->log, RP_LOG_WARNING, "worker %d (%s) is replaced, by pid %lld; %d more may be",
-            errand->worker, errand->host, (long long)errand->pid, heirs->left);
+    rpi_say(&respawn->log, RP_LOG_WARNING,
+            "worker %d (%s) is replaced, by pid %lld; %d more may be", errand->worker, errand->host,
+            (long long)errand->pid, respawn->left);
     return errand;
 }
 
@@ -165,23 +166,23 @@ static const struct rpi_respawn_errand *take_in(rp_pool *pool)
 
 void rpi_respawn_wish(rp_pool *pool, int worker)
 {
-    struct rpi_respawn *heirs = pool->heirs;
-    if (!heirs || heirs->closed)
+    struct rpi_respawn *respawn = pool->respawn;
+    if (!respawn || respawn->closed)
         return;
-    heirs->since[worker] = pool->now;
-    heirs->waiting++;
+    respawn->since[worker] = pool->now;
+    respawn->waiting++;
 }
 
 const struct rpi_respawn_errand *rpi_respawn_come(rp_pool *pool)
 {
-    struct rpi_respawn *heirs = pool->heirs;
-    return heirs && heirs->busy && atomic_load(&heirs->over) ? take_in(pool) : NULL;
+    struct rpi_respawn *respawn = pool->respawn;
+    return respawn && respawn->busy && atomic_load(&respawn->over) ? take_in(pool) : NULL;
 }
 
 void rpi_respawn_step(rp_pool *pool)
 {
-    struct rpi_respawn *heirs = pool->heirs;
-    if (!heirs || heirs->busy || heirs->closed || heirs->waiting == 0 || heirs->left == 0)
+    struct rpi_respawn *respawn = pool->respawn;
+    if (!respawn || respawn->busy || respawn->closed || respawn->waiting == 0 || respawn->left == 0)
         return;
     int worker = next(pool);
     if (worker)
@@ -190,31 +191,32 @@ void rpi_respawn_step(rp_pool *pool)
 
 bool rpi_respawn_hope(const rp_pool *pool)
 {
-    const struct rpi_respawn *heirs = pool->heirs;
-    return heirs && (heirs->busy || (!heirs->closed && heirs->waiting > 0 && heirs->left > 0));
+    const struct rpi_respawn *respawn = pool->respawn;
+    return respawn &&
+           (respawn->busy || (!respawn->closed && respawn->waiting > 0 && respawn->left > 0));
 }
 
 int rpi_respawn_count(const rp_pool *pool)
 {
-    return pool->heirs ? pool->heirs->count : 0;
+    return pool->respawn ? pool->respawn->count : 0;
 }
 
 const struct rpi_respawn_errand *rpi_respawn_stop(rp_pool *pool)
 {
-    struct rpi_respawn *heirs = pool->heirs;
+    struct rpi_respawn *respawn = pool->respawn;
     struct rpi_patience patience = { .crowded = true };
     double deadline = rpi_now() + LAST_WAIT;
-    if (!heirs)
+    if (!respawn)
         return NULL;
-    give_up(heirs);
-    while (heirs->busy && !atomic_load(&heirs->over) && rpi_now() < deadline)
+    give_up(respawn);
+    while (respawn->busy && !atomic_load(&respawn->over) && rpi_now() < deadline)
         rpi_patience_wait(&patience);
     const struct rpi_respawn_errand *come = rpi_respawn_come(pool);
-    if (heirs->busy) {
-        atomic_store(&heirs->forsaken, true);
-        (void)pthread_detach(heirs->thread);
-        heirs->busy = false;
-        heirs->ops->forsake(); /* the thread is inside MPI; what it uses stays, as a pool with
+    if (respawn->busy) {
+        atomic_store(&respawn->forsaken, true);
+        (void)pthread_detach(respawn->thread);
+        respawn->busy = false;
+        respawn->ops->forsake(); /* the thread is inside MPI; what it uses stays, as a pool with
                                   losses is never freed */
     }
     return come;

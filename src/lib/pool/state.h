@@ -30,7 +30,7 @@ struct rpi_idle {
 /* The thread that drives it (progress_thread.h). */
 struct rpi_progress_thread {
     pthread_t thread;
-    struct rpi_wakeup nap;
+    struct rpi_wakeup wakeup;
     bool live;    /* there is one; changes only while no other call is under way */
     bool blocked; /* it wants to be woken when a call leaves something unsettled; guarded by the
                      pool's lock */
@@ -75,8 +75,8 @@ struct rp_pool {
     bool hurried; /* it has handed back what had not begun, as no other thread drives the pool */
     int waiting;  /* threads in rpi_wait */
     struct rpi_progress_thread caretaker;
-    struct rpi_watchdog *warden; /* or NULL */
-    /* of the transport, begun and ended: odd while one is under way; for the warden */
+    struct rpi_watchdog *watchdog; /* or NULL */
+    /* of the transport, begun and ended: odd while one is under way; for the watchdog */
     atomic_uint polls;
     /* journaling.c */
     struct rpi_journal *journal; /* or NULL */
@@ -110,7 +110,7 @@ struct rp_pool {
     int goodbyes;                   /* ranks that are away now */
     int lost;                       /* ranks whose life ended first */
     int last;                       /* of them, the last one; 0: none */
-    struct rpi_respawn *heirs;      /* sends for heirs of lost workers; or NULL */
+    struct rpi_respawn *respawn;    /* sends for replacements of lost workers; or NULL */
     bool recovery;                  /* the launcher lets the job go on without them */
     uint8_t stop[RPI_BATCH_HEADER]; /* the last message to every rank */
     bool collective;                /* the peers are processes that close together */

@@ -4,7 +4,7 @@ void rpi_streams_drop(rp_stream *stream)
 {
     const struct rpi_alloc *alloc = &stream->pool->alloc;
     rpi_list_remove(&stream->link);
-    rpi_idqueue_fini(&stream->outbox.ready, alloc);
+    rpi_idqueue_fini(&stream->completions.ready, alloc);
     rpi_free(alloc, stream->order);
     rpi_options_release(&stream->pool->master.options, stream->number);
     rpi_free(alloc, stream);

@@ -5,7 +5,7 @@
 #include "pool/state.h"
 
 struct rp_stream {
-    struct rpi_completions outbox;
+    struct rpi_completions completions;
     struct rpi_link link;    /* in pool->streams */
     struct rpi_options kept; /* of an item without options of its own */
     /* of these among the master's options; 0: its items have others, by options.task */

@@ -46,21 +46,21 @@ static int watch_process(int64_t pid) /* -1: the system cannot */
 #endif
 }
 
-static void note_ends(struct rpi_watchdog *warden)
+static void note_ends(struct rpi_watchdog *watchdog)
 {
-    for (int i = 1; i < warden->count; i++) {
-        if (!warden->files[i].revents)
+    for (int i = 1; i < watchdog->count; i++) {
+        if (!watchdog->files[i].revents)
             continue;
-        warden->ended = warden->of[i];
-        warden->looks = 0;
-        (void)close(warden->files[i].fd);
-        warden->files[i].fd = -1; /* which poll passes over */
+        watchdog->ended = watchdog->of[i];
+        watchdog->looks = 0;
+        (void)close(watchdog->files[i].fd);
+        watchdog->files[i].fd = -1; /* which poll passes over */
     }
 }
 
-static void end_process(const struct rpi_watchdog *warden)
+static void end_process(const struct rpi_watchdog *watchdog)
 {
-    const rp_pool *pool = warden->pool;
+    const rp_pool *pool = watchdog->pool;
     rpi_say(&pool->log, RP_LOG_ERROR,
             "rank 0 (%s, pid %ld) ends: since worker %d (pid %ld) on the same host has ended, MPI "
             "has not come back for %d "
@@ -68,96 +68,97 @@ static void end_process(const struct rpi_watchdog *warden)
             "what that one was killed at writing into the memory that they share. What the journal "
             "has is done: "
             "start again; with mpirun's --mca btl tcp,self MPI shares no memory",
-            pool->hosts, (long)getpid(), warden->ended.worker, (long)warden->ended.pid,
+            pool->hosts, (long)getpid(), watchdog->ended.worker, (long)watchdog->ended.pid,
             LOOK * HELD / 1000);
     _exit(1);
 }
 
-static void look(struct rpi_watchdog *warden)
+static void look(struct rpi_watchdog *watchdog)
 {
-    unsigned polls = atomic_load_explicit(&warden->pool->polls, memory_order_relaxed);
+    unsigned polls = atomic_load_explicit(&watchdog->pool->polls, memory_order_relaxed);
     bool inside = polls % 2;
-    warden->held = inside && polls == warden->seen ? warden->held + 1 : 0;
-    warden->seen = polls;
-    if (warden->held >= HELD)
-        end_process(warden);
-    if (++warden->looks >= CALM && warden->held == 0)
-        warden->ended.worker = NO_WORKER;
+    watchdog->held = inside && polls == watchdog->seen ? watchdog->held + 1 : 0;
+    watchdog->seen = polls;
+    if (watchdog->held >= HELD)
+        end_process(watchdog);
+    if (++watchdog->looks >= CALM && watchdog->held == 0)
+        watchdog->ended.worker = NO_WORKER;
 }
 
 static void *watch(void *context)
 {
-    struct rpi_watchdog *warden = context;
+    struct rpi_watchdog *watchdog = context;
     for (;;) {
-        int ready = poll(warden->files, (nfds_t)warden->count,
-                         warden->ended.worker == NO_WORKER ? -1 : LOOK);
-        if (ready > 0 && warden->files[0].revents)
+        int ready = poll(watchdog->files, (nfds_t)watchdog->count,
+                         watchdog->ended.worker == NO_WORKER ? -1 : LOOK);
+        if (ready > 0 && watchdog->files[0].revents)
             return NULL;
         if (ready > 0)
-            note_ends(warden);
+            note_ends(watchdog);
         else if (ready == 0)
-            look(warden);
+            look(watchdog);
     }
 }
 
-static void fini(struct rpi_watchdog *warden)
+static void fini(struct rpi_watchdog *watchdog)
 {
-    struct rpi_alloc alloc = warden->alloc;
-    for (int i = 0; i < warden->count; i++)
-        if (warden->files[i].fd >= 0)
-            (void)close(warden->files[i].fd);
-    rpi_free(&alloc, warden->files);
-    rpi_free(&alloc, warden->of);
-    rpi_free(&alloc, warden);
+    struct rpi_alloc alloc = watchdog->alloc;
+    for (int i = 0; i < watchdog->count; i++)
+        if (watchdog->files[i].fd >= 0)
+            (void)close(watchdog->files[i].fd);
+    rpi_free(&alloc, watchdog->files);
+    rpi_free(&alloc, watchdog->of);
+    rpi_free(&alloc, watchdog);
 }
 
-static void add(struct rpi_watchdog *warden, int file, struct process of)
+static void add(struct rpi_watchdog *watchdog, int file, struct process of)
 {
-    warden->files[warden->count] = (struct pollfd){ .fd = file, .events = POLLIN };
-    warden->of[warden->count++] = of;
+    watchdog->files[watchdog->count] = (struct pollfd){ .fd = file, .events = POLLIN };
+    watchdog->of[watchdog->count++] = of;
 }
 
-static void find_processes(struct rpi_watchdog *warden)
+static void find_processes(struct rpi_watchdog *watchdog)
 {
-    const rp_pool *pool = warden->pool;
+    const rp_pool *pool = watchdog->pool;
     for (int worker = 1; worker <= pool->master.roster.workers; worker++) {
         const struct rpi_seat *seat = &pool->master.roster.seats[worker];
         int file = strcmp(seat->host, pool->hosts) == 0 ? watch_process(seat->pid) : -1;
         if (file >= 0)
-            add(warden, file, (struct process){ worker, (pid_t)seat->pid });
+            add(watchdog, file, (struct process){ worker, (pid_t)seat->pid });
     }
 }
 
 struct rpi_watchdog *rpi_watchdog_start(rp_pool *pool)
 {
     size_t most = (size_t)pool->master.roster.workers + 1;
-    struct rpi_watchdog *warden = rpi_zeroed(&pool->alloc, sizeof *warden);
-    if (!warden)
+    struct rpi_watchdog *watchdog = rpi_zeroed(&pool->alloc, sizeof *watchdog);
+    if (!watchdog)
         return NULL;
-    *warden = (struct rpi_watchdog){ .pool = pool,
-                                     .alloc = pool->alloc,
-                                     .stop = eventfd(0, EFD_CLOEXEC),
-                                     .files = rpi_zeroed(&pool->alloc,
-                                                         most * sizeof *warden->files),
-                                     .of = rpi_zeroed(&pool->alloc, most * sizeof *warden->of) };
-    if (warden->stop >= 0 && warden->files && warden->of) {
-        add(warden, warden->stop, (struct process){ NO_WORKER, 0 });
-        find_processes(warden);
-        if (warden->count > 1 && rpi_thread_start(&warden->thread, watch, warden) == 0)
-            return warden;
-    } else if (warden->stop >= 0) {
-        (void)close(warden->stop);
+    *watchdog = (struct rpi_watchdog){
+        .pool = pool,
+        .alloc = pool->alloc,
+        .stop = eventfd(0, EFD_CLOEXEC),
+        .files = rpi_zeroed(&pool->alloc, most * sizeof *watchdog->files),
+        .of = rpi_zeroed(&pool->alloc, most * sizeof *watchdog->of)
+    };
+    if (watchdog->stop >= 0 && watchdog->files && watchdog->of) {
+        add(watchdog, watchdog->stop, (struct process){ NO_WORKER, 0 });
+        find_processes(watchdog);
+        if (watchdog->count > 1 && rpi_thread_start(&watchdog->thread, watch, watchdog) == 0)
+            return watchdog;
+    } else if (watchdog->stop >= 0) {
+        (void)close(watchdog->stop);
     }
-    fini(warden);
+    fini(watchdog);
     return NULL;
 }
 
-void rpi_watchdog_stop(struct rpi_watchdog *warden)
+void rpi_watchdog_stop(struct rpi_watchdog *watchdog)
 {
     const uint64_t one = 1;
-    if (!warden)
+    if (!watchdog)
         return;
-    (void)!write(warden->stop, &one, sizeof one);
-    (void)pthread_join(warden->thread, NULL);
-    fini(warden);
+    (void)!write(watchdog->stop, &one, sizeof one);
+    (void)pthread_join(watchdog->thread, NULL);
+    fini(watchdog);
 }

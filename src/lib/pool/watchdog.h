@@ -14,6 +14,6 @@
 /* NULL: no worker on this host can be watched, or no memory, thread or descriptor was free. */
 struct rpi_watchdog *rpi_watchdog_start(rp_pool *pool);
 /* NULL: no effect. */
-void rpi_watchdog_stop(struct rpi_watchdog *warden);
+void rpi_watchdog_stop(struct rpi_watchdog *watchdog);
 
 #endif

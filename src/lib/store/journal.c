@@ -29,7 +29,7 @@ struct rpi_journal {
     char *path;
     bool sync;
     pthread_t thread;
-    struct rpi_wakeup nap; /* the thread's */
+    struct rpi_wakeup wakeup; /* the thread's */
 
     pthread_mutex_t lock;           /* guards these */
     struct record *waiting, **tail; /* to be written */
@@ -218,7 +218,7 @@ static void *keep(void *context)
     double rest = -1;
     bool goes_on;
     do {
-        goes_on = rpi_wakeup_take(&journal->nap, rest);
+        goes_on = rpi_wakeup_take(&journal->wakeup, rest);
         do
             rest = work(journal, !goes_on);
         while (rest >= 0 && rest < 1e-6);
@@ -230,7 +230,7 @@ static void *keep(void *context)
 
 static rp_status start_thread(struct rpi_journal *journal)
 {
-    rpi_wakeup_init(&journal->nap);
+    rpi_wakeup_init(&journal->wakeup);
     (void)pthread_mutex_init(&journal->lock, NULL); /* none of these can fail on Linux */
     (void)pthread_mutex_init(&journal->reading, NULL);
     (void)pthread_cond_init(&journal->moved, NULL);
@@ -238,7 +238,7 @@ static rp_status start_thread(struct rpi_journal *journal)
                                 journal); /* SIGXFSZ becomes an error of write() there */
     if (code == 0)
         return RP_OK;
-    rpi_wakeup_fini(&journal->nap);
+    rpi_wakeup_fini(&journal->wakeup);
     return rpi_error(RP_ERR_NOMEM, "the journal's thread could not be started: %s", strerror(code));
 }
 
@@ -312,9 +312,9 @@ static void free_spent(struct rpi_journal *journal)
 
 rp_status rpi_journal_close(struct rpi_journal *journal)
 {
-    rpi_wakeup_end(&journal->nap);
+    rpi_wakeup_end(&journal->wakeup);
     (void)pthread_join(journal->thread, NULL); /* it has committed */
-    rpi_wakeup_fini(&journal->nap);
+    rpi_wakeup_fini(&journal->wakeup);
     rpi_journal_db_close(&journal->ledger);
     free_spent(journal);
     rp_status status = rpi_journal_sound(journal);
@@ -333,7 +333,7 @@ static void catch_up(struct rpi_journal *journal)
     (void)pthread_mutex_lock(&journal->lock);
     while (journal->written < journal->put) {
         journal->write = true;
-        rpi_wakeup_wake(&journal->nap);
+        rpi_wakeup_wake(&journal->wakeup);
         (void)pthread_cond_wait(&journal->moved, &journal->lock);
     }
     (void)pthread_mutex_unlock(&journal->lock);
@@ -401,7 +401,7 @@ static void wait_for_room(struct rpi_journal *journal, uint64_t size)
     while (journal->unwritten > 0 && journal->unwritten + size > MOST_UNWRITTEN &&
            !journal->failed) {
         journal->write = true;
-        rpi_wakeup_wake(&journal->nap);
+        rpi_wakeup_wake(&journal->wakeup);
         (void)pthread_cond_wait(&journal->moved, &journal->lock);
     }
 }
@@ -422,7 +422,7 @@ static uint64_t append(struct rpi_journal *journal, struct record *record)
     uint64_t number = ++journal->put;
     (void)pthread_mutex_unlock(&journal->lock);
     if (wake)
-        rpi_wakeup_wake(&journal->nap);
+        rpi_wakeup_wake(&journal->wakeup);
     return number;
 }
 
@@ -476,7 +476,7 @@ bool rpi_journal_settle(struct rpi_journal *journal)
     journal->commit = journal->commit || !done;
     (void)pthread_mutex_unlock(&journal->lock);
     if (wake)
-        rpi_wakeup_wake(&journal->nap);
+        rpi_wakeup_wake(&journal->wakeup);
     return done;
 }
 

@@ -33,7 +33,7 @@ static bool same(const struct rpi_options *a, const struct rpi_options *b)
     return a->priority == b->priority && a->retries == b->retries && a->attempts == b->attempts &&
            equal(a->cost, b->cost) && equal(a->time_limit, b->time_limit) &&
            a->on_done == b->on_done && a->user == b->user && a->worker == b->worker &&
-           a->hard == b->hard && a->outbox == b->outbox && a->dependent == b->dependent &&
+           a->hard == b->hard && a->completions == b->completions && a->dependent == b->dependent &&
            a->keyed == b->keyed && a->epoch == b->epoch;
 }
 
@@ -117,9 +117,9 @@ rp_status rpi_options_raise(struct rpi_option_table *table, uint32_t *number, in
     return RP_OK;
 }
 
-void rpi_options_detach(struct rpi_option_table *table, const struct rpi_completions *outbox)
+void rpi_options_detach(struct rpi_option_table *table, const struct rpi_completions *completions)
 {
     for (uint32_t i = 1; i < table->count && table->entries; i++)
-        if (table->entries[i].held && table->entries[i].options.outbox == outbox)
-            table->entries[i].options.outbox = NULL;
+        if (table->entries[i].held && table->entries[i].options.completions == completions)
+            table->entries[i].options.completions = NULL;
 }

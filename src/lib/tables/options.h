@@ -21,7 +21,7 @@ struct rpi_options {
     bool hard;                            /* and no other */
     struct rpi_deps_dependent *dependent; /* what it comes after, or NULL */
     struct rpi_keyed *keyed;              /* what the journal must know of it, or NULL */
-    struct rpi_completions *outbox;       /* of the stream that its outcome goes to */
+    struct rpi_completions *completions;  /* of the stream that its outcome goes to */
     uint64_t epoch; /* of its submission (shared_versions.h); 0: nothing was shared */
 };
 
@@ -55,7 +55,7 @@ RP_MUST_USE rp_status rpi_options_raise(struct rpi_option_table *table, uint32_t
 /* `number` 0: the defaults. */
 const struct rpi_options *rpi_options_at(const struct rpi_option_table *table, uint32_t number);
 void rpi_options_release(struct rpi_option_table *table, uint32_t number);
-/* The outbox is gone: no task goes there any more. */
-void rpi_options_detach(struct rpi_option_table *table, const struct rpi_completions *outbox);
+/* The completions are gone: no task goes there any more. */
+void rpi_options_detach(struct rpi_option_table *table, const struct rpi_completions *completions);
 
 #endif

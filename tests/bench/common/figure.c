@@ -84,7 +84,7 @@ void pause_for(double time)
         continue;
 }
 
-double resident(void)
+double child(void)
 {
     long pages = 0;
     FILE *file = fopen("/proc/self/statm", "r");

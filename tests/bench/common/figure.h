@@ -27,6 +27,6 @@ double cpu_seconds(void);
 void pause_for(double seconds);
 
 /* Bytes of this process that are in memory. */
-double resident(void);
+double child(void);
 
 #endif

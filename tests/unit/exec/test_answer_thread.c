@@ -23,12 +23,12 @@ static void pause_for(double seconds)
     (void)nanosleep(&t, NULL);
 }
 
-/* ---- the loan */
+/* ---- the handoff */
 
 #define TURNS 20000
 
 struct shared {
-    struct rpi_handoff loan;
+    struct rpi_handoff handoff;
     long owned, borrowed; /* guarded by it: no atomics */
     atomic_bool over;
     int calls;
@@ -44,22 +44,22 @@ static void *borrow(void *context)
     struct shared *shared = context;
     for (; !atomic_load(&shared->over);
          pause_for(1e-5)) /* else the owner would wait all the time */
-        if (rpi_handoff_borrow(&shared->loan)) {
+        if (rpi_handoff_borrow(&shared->handoff)) {
             shared->borrowed++;
-            rpi_handoff_return(&shared->loan);
+            rpi_handoff_return(&shared->handoff);
         }
     return NULL;
 }
 
-/* Both write what the loan guards; each sees all that the other has done. */
+/* Both write what the handoff guards; each sees all that the other has done. */
 static void one_at_a_time(bool fences)
 {
     static struct shared shared;
     pthread_t thread;
     shared = (struct shared){ .owned = 0 };
-    rpi_handoff_init(&shared.loan, count_call, &shared);
+    rpi_handoff_init(&shared.handoff, count_call, &shared);
     if (fences)
-        shared.loan.fences = true;
+        shared.handoff.fences = true;
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, borrow, &shared), 0);
     long seen = 0, grown = 0;
     double end = rpi_now() + LONG;
@@ -69,10 +69,10 @@ static void one_at_a_time(bool fences)
         CU_ASSERT_TRUE(shared.borrowed > seen);
         grown += shared.borrowed > seen + 1;
         seen = shared.borrowed;
-        rpi_handoff_out(&shared.loan);
+        rpi_handoff_out(&shared.handoff);
         if (i % 10 == 0)
             pause_for(1e-5);
-        rpi_handoff_back(&shared.loan);
+        rpi_handoff_back(&shared.handoff);
     }
     CU_ASSERT_TRUE(grown >= 10); /* it was borrowed meanwhile */
     atomic_store(&shared.over, true);
@@ -94,23 +94,24 @@ static void called_when_asleep(void)
 {
     static struct shared shared;
     shared = (struct shared){ .owned = 0 };
-    rpi_handoff_init(&shared.loan, count_call, &shared);
-    CU_ASSERT_FALSE(rpi_handoff_borrow(&shared.loan)); /* its owner is here */
-    uint64_t turn = rpi_handoff_turn(&shared.loan);
-    CU_ASSERT_TRUE(rpi_handoff_sleep(&shared.loan, turn));
-    rpi_handoff_out(&shared.loan);
+    rpi_handoff_init(&shared.handoff, count_call, &shared);
+    CU_ASSERT_FALSE(rpi_handoff_borrow(&shared.handoff)); /* its owner is here */
+    uint64_t turn = rpi_handoff_turn(&shared.handoff);
+    CU_ASSERT_TRUE(rpi_handoff_sleep(&shared.handoff, turn));
+    rpi_handoff_out(&shared.handoff);
     CU_ASSERT_EQUAL(shared.calls, 1);
-    CU_ASSERT_FALSE(rpi_handoff_sleep(&shared.loan, turn)); /* the owner was out since */
-    CU_ASSERT_FALSE(rpi_handoff_sleep(&shared.loan, rpi_handoff_turn(&shared.loan)));
-    rpi_handoff_back(&shared.loan);
-    rpi_handoff_out(&shared.loan);
+    CU_ASSERT_FALSE(rpi_handoff_sleep(&shared.handoff, turn)); /* the owner was out since */
+    CU_ASSERT_FALSE(rpi_handoff_sleep(&shared.handoff, rpi_handoff_turn(&shared.handoff)));
+    rpi_handoff_back(&shared.handoff);
+    rpi_handoff_out(&shared.handoff);
     CU_ASSERT_EQUAL(shared.calls, 1);
-    CU_ASSERT_TRUE(rpi_handoff_borrow(&shared.loan));
-    rpi_handoff_return(&shared.loan);
-    rpi_handoff_back(&shared.loan);
+    CU_ASSERT_TRUE(rpi_handoff_borrow(&shared.handoff));
+    rpi_handoff_return(&shared.handoff);
+    rpi_handoff_back(&shared.handoff);
 }
 
-/* ---- the attendant: rank 0 is this thread, which says all it has to say before the task runs */
+/* ---- the answer thread: rank 0 is this thread, which says all it has to say before the task runs
+ */
 
 static struct memory memory;
 static struct rpi_registry registry;
@@ -212,7 +213,7 @@ static void begin(void)
                                        .host = "here" };
     CU_ASSERT_EQUAL_FATAL(rpi_serve_init(&server, &config), RP_OK);
     rpi_answer_thread_start(&server);
-    CU_ASSERT_TRUE_FATAL(server.attendant.live);
+    CU_ASSERT_TRUE_FATAL(server.answer_thread.live);
 }
 
 static void end(void)
@@ -240,11 +241,11 @@ static void answers_while_a_task_runs(bool asleep)
     for (int i = 0; i < 5; i++)
         tasks[i] = (struct rpi_frame){ .id = 1 + (uint64_t)i, .attempt = 1, .function = i != 1 };
     begin();
-    if (asleep) { /* the attendant sleeps: no tasks */
+    if (asleep) { /* the answer thread sleeps: no tasks */
         for (double give_up = rpi_now() + LONG;
-             !atomic_load(&server.loan.asleep) && rpi_now() < give_up;)
+             !atomic_load(&server.handoff.asleep) && rpi_now() < give_up;)
             pause_for(1e-3);
-        CU_ASSERT_TRUE(atomic_load(&server.loan.asleep));
+        CU_ASSERT_TRUE(atomic_load(&server.handoff.asleep));
     }
     say(RPI_TASKS, tasks, 5);
     listen_once(worker_end, rpi_serve_events(&server));
@@ -295,7 +296,7 @@ static CU_TestInfo tests[] = { { "loan_by_the_kernels_order", loan_by_the_kernel
                                { "answers_when_called", answers_when_called },
                                { "short_tasks", short_tasks },
                                CU_TEST_INFO_NULL };
-static CU_SuiteInfo suites[] = { { "attendant", register_functions, NULL, NULL, NULL, tests },
+static CU_SuiteInfo suites[] = { { "answer_thread", register_functions, NULL, NULL, NULL, tests },
                                  CU_SUITE_INFO_NULL };
 
 int main(int argc, char **argv)

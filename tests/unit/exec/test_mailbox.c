@@ -6,35 +6,35 @@
 #include <pthread.h>
 #include <sched.h>
 
-static struct rpi_mailbox board;
+static struct rpi_mailbox mailbox;
 
 static void one_by_one(void)
 {
     uint32_t number = 0, first = UINT32_MAX - 1; /* numbers go round */
-    rpi_mailbox_set(&board, first + 3, first);
-    atomic_store(&board.done, first);
+    rpi_mailbox_set(&mailbox, first + 3, first);
+    atomic_store(&mailbox.done, first);
     for (uint32_t i = 1; i <= 3; i++) {
-        CU_ASSERT_TRUE(rpi_mailbox_begin(&board, &number));
+        CU_ASSERT_TRUE(rpi_mailbox_begin(&mailbox, &number));
         CU_ASSERT_EQUAL(number, first + i);
-        CU_ASSERT_EQUAL(rpi_mailbox_begun(&board), number);
-        CU_ASSERT_FALSE(rpi_mailbox_is_done(&board, number));
-        atomic_store(&board.done, number);
-        CU_ASSERT_TRUE(rpi_mailbox_is_done(&board, number));
-        CU_ASSERT_TRUE(rpi_mailbox_is_done(&board, first));
+        CU_ASSERT_EQUAL(rpi_mailbox_begun(&mailbox), number);
+        CU_ASSERT_FALSE(rpi_mailbox_is_done(&mailbox, number));
+        atomic_store(&mailbox.done, number);
+        CU_ASSERT_TRUE(rpi_mailbox_is_done(&mailbox, number));
+        CU_ASSERT_TRUE(rpi_mailbox_is_done(&mailbox, first));
     }
-    CU_ASSERT_FALSE(rpi_mailbox_begin(&board, &number));
-    CU_ASSERT_EQUAL(rpi_mailbox_given(&board), first + 3);
+    CU_ASSERT_FALSE(rpi_mailbox_begin(&mailbox, &number));
+    CU_ASSERT_EQUAL(rpi_mailbox_given(&mailbox), first + 3);
 }
 
 static void withdrawn(void)
 {
     uint32_t number = 0;
-    rpi_mailbox_set(&board, 14, 10);
-    CU_ASSERT_EQUAL(rpi_mailbox_withdraw(&board, 12), 12);
-    CU_ASSERT_TRUE(rpi_mailbox_begin(&board, &number));
-    CU_ASSERT_EQUAL(rpi_mailbox_withdraw(&board, 10), 11); /* it is begun */
-    CU_ASSERT_FALSE(rpi_mailbox_begin(&board, &number));
-    CU_ASSERT_EQUAL(rpi_mailbox_withdraw(&board, 10), 11);
+    rpi_mailbox_set(&mailbox, 14, 10);
+    CU_ASSERT_EQUAL(rpi_mailbox_withdraw(&mailbox, 12), 12);
+    CU_ASSERT_TRUE(rpi_mailbox_begin(&mailbox, &number));
+    CU_ASSERT_EQUAL(rpi_mailbox_withdraw(&mailbox, 10), 11); /* it is begun */
+    CU_ASSERT_FALSE(rpi_mailbox_begin(&mailbox, &number));
+    CU_ASSERT_EQUAL(rpi_mailbox_withdraw(&mailbox, 10), 11);
 }
 
 /* ---- both at once */
@@ -48,9 +48,9 @@ static void *take_orders(void *none)
     uint32_t number;
     for (;;) {
         bool last = atomic_load(&over);
-        if (rpi_mailbox_begin(&board, &number)) {
+        if (rpi_mailbox_begin(&mailbox, &number)) {
             begun[number]++;
-            atomic_store(&board.done, number);
+            atomic_store(&mailbox.done, number);
         } else if (last) {
             return none;
         } else {
@@ -66,16 +66,16 @@ static void each_once(void)
     uint32_t taken = 0;
     pthread_t thread;
     atomic_store(&over, false);
-    atomic_store(&board.done, 0);
-    rpi_mailbox_set(&board, 0, 0);
+    atomic_store(&mailbox.done, 0);
+    rpi_mailbox_set(&mailbox, 0, 0);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, take_orders, NULL), 0);
     for (int i = 0; i < ROUNDS; i++) {
-        rpi_mailbox_set(&board, taken + GIVEN, taken);
+        rpi_mailbox_set(&mailbox, taken + GIVEN, taken);
         for (int j = i % 50; j > 0; j--)
-            (void)rpi_mailbox_given(&board);
-        uint32_t last = rpi_mailbox_withdraw(&board, taken);
+            (void)rpi_mailbox_given(&mailbox);
+        uint32_t last = rpi_mailbox_withdraw(&mailbox, taken);
         CU_ASSERT(last - taken <= GIVEN);
-        while (!rpi_mailbox_is_done(&board, last))
+        while (!rpi_mailbox_is_done(&mailbox, last))
             (void)sched_yield();
         taken = last;
     }

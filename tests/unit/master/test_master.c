@@ -580,14 +580,14 @@ static void map_id_is_no_task(void)
 
 /* ---- spawned tasks */
 
-static struct rpi_completions outbox; /* of a stream, played by the test */
+static struct rpi_completions completions; /* of a stream, played by the test */
 
 static void begin_stream(void)
 {
     begin(1);
     struct rpi_alloc alloc = memory_hook(&memory);
-    outbox = (struct rpi_completions){ .open = 0 };
-    CU_ASSERT_EQUAL_FATAL(rpi_idqueue_reserve(&outbox.ready, &alloc, 1), RP_OK);
+    completions = (struct rpi_completions){ .open = 0 };
+    CU_ASSERT_EQUAL_FATAL(rpi_idqueue_reserve(&completions.ready, &alloc, 1), RP_OK);
     master.times[0].mean = 1e-7;
 }
 
@@ -596,15 +596,15 @@ static void end_stream(void)
     struct rpi_alloc alloc = memory_hook(&memory);
     rpi_master_fini(&master);
     rpi_registry_fini(&registry);
-    rpi_idqueue_fini(&outbox.ready, &alloc);
+    rpi_idqueue_fini(&completions.ready, &alloc);
     CU_ASSERT_EQUAL(memory.live, 0);
 }
 
 static uint64_t submit_to_stream(uint32_t retries)
 {
-    outbox.open++;
-    return submit((struct rpi_request){
-        .options = &(const struct rpi_options){ .outbox = &outbox, .retries = retries } });
+    completions.open++;
+    return submit((struct rpi_request){ .options = &(const struct rpi_options){
+                                            .completions = &completions, .retries = retries } });
 }
 
 static void add_child(const struct rpi_frame *parent, uint64_t ordinal, const char *arg)
@@ -635,7 +635,7 @@ static void children_come_with_success(void)
     add_answer(result_of(&parent, 0), NULL);
     CU_ASSERT_EQUAL(give_answer(1), RP_OK);
     CU_ASSERT_EQUAL(state_of(id), RP_DONE);
-    CU_ASSERT_EQUAL(outbox.open, 3);
+    CU_ASSERT_EQUAL(completions.open, 3);
     CU_ASSERT_EQUAL(master.unsettled, 2);
     int count = hand_out();
     if (count == 1) { /* the function of the children is new: one by one */
@@ -664,7 +664,7 @@ static void failure_has_no_children(void)
         CU_ASSERT_EQUAL(give_answer(1), RP_OK);
     }
     CU_ASSERT_TRUE(master.unsettled == 0 && rpi_master_queued(&master) == 0);
-    CU_ASSERT_EQUAL(outbox.open, 1);
+    CU_ASSERT_EQUAL(completions.open, 1);
     end_stream();
 }
 
@@ -680,7 +680,8 @@ static void no_children_once_dropped(void)
     add_answer(result_of(&frames[0], 2), "ok");
     CU_ASSERT_EQUAL(give_answer(1), RP_OK);
     CU_ASSERT_EQUAL(state_of(id), RP_DONE);
-    CU_ASSERT_TRUE(master.unsettled == 0 && rpi_master_queued(&master) == 0 && outbox.open == 1);
+    CU_ASSERT_TRUE(master.unsettled == 0 && rpi_master_queued(&master) == 0 &&
+                   completions.open == 1);
     end_stream();
 }
 
@@ -708,7 +709,7 @@ static void children_without_memory(void)
         refused = memory.refused;
         CU_ASSERT_EQUAL(state_of(id), RP_DONE);
         CU_ASSERT_TRUE(master.unsettled == 200 && rpi_master_queued(&master) == 200 &&
-                       outbox.open == 201);
+                       completions.open == 201);
         CU_ASSERT_EQUAL(master.counts.submitted, 201);
         memory.fail_at = 0;
         end_stream();
@@ -742,7 +743,7 @@ static void one_answer_without_memory(bool lost)
             CU_ASSERT_EQUAL(lost ? rpi_master_lost(&master, 1, now) : give_answer(1), RP_OK);
         uint64_t children = lost && status == RP_ERR_NOMEM ? 0 : 3;
         CU_ASSERT_EQUAL(rpi_master_queued(&master), children ? children : 1);
-        CU_ASSERT_EQUAL(outbox.open, 1 + children);
+        CU_ASSERT_EQUAL(completions.open, 1 + children);
         CU_ASSERT_EQUAL(master.counts.submitted, 1 + children);
         end_stream();
     }

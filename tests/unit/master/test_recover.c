@@ -780,12 +780,12 @@ static void named_item_without_memory(void)
 /* What it had announced is nothing; the next run makes them, once. */
 static void children_once(void)
 {
-    struct rpi_completions outbox = { .open = 1 };
-    struct rpi_options options = { .outbox = &outbox };
+    struct rpi_completions completions = { .open = 1 };
+    struct rpi_options options = { .completions = &completions };
     struct out out;
     begin(2);
     uint64_t id = submit(&options);
-    CU_ASSERT_EQUAL(rpi_idqueue_reserve(&outbox.ready, &master.config.alloc, 16), RP_OK);
+    CU_ASSERT_EQUAL(rpi_idqueue_reserve(&completions.ready, &master.config.alloc, 16), RP_OK);
     for (int worker = 1; worker <= 2; worker++) {
         CU_ASSERT_EQUAL(hand_out(&out), worker);
         struct rpi_frame child = out.frames[0];
@@ -799,7 +799,7 @@ static void children_once(void)
     succeed(2, &out.frames[0]);
     CU_ASSERT_EQUAL(state_of(id), RP_DONE);
     CU_ASSERT_EQUAL(master.queue.tasks, 3);
-    rpi_idqueue_fini(&outbox.ready, &master.config.alloc);
+    rpi_idqueue_fini(&completions.ready, &master.config.alloc);
     end_master();
 }
 

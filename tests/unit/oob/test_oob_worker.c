@@ -31,7 +31,7 @@
 static struct memory memory;
 static struct rpi_oob_listener gate;
 static struct rpi_oob_master channel;
-static struct rpi_oob_worker lifeline;
+static struct rpi_oob_worker oob;
 
 static void begin(void)
 {
@@ -39,12 +39,12 @@ static void begin(void)
     struct rpi_alloc alloc = memory_hook(&memory);
     CU_ASSERT_EQUAL_FATAL(rpi_oob_listener_open(&gate, INADDR_LOOPBACK), RP_OK);
     CU_ASSERT_EQUAL_FATAL(rpi_oob_master_init(&channel, &alloc, 1), RP_OK);
-    rpi_oob_worker_init(&lifeline);
+    rpi_oob_worker_init(&oob);
 }
 
 static void end(void)
 {
-    rpi_oob_worker_close(&lifeline);
+    rpi_oob_worker_close(&oob);
     rpi_oob_listener_close(&gate, &(const struct rpi_log){ 0 });
     rpi_oob_master_fini(&channel, false);
     CU_ASSERT_EQUAL(memory.live, 0);
@@ -69,8 +69,8 @@ static void come_in(double timeout, double beat)
 {
     pthread_t rank_0;
     CU_ASSERT_EQUAL_FATAL(pthread_create(&rank_0, NULL, be_rank_0, NULL), 0);
-    CU_ASSERT_EQUAL(
-        rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, beat, timeout), RP_OK);
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&oob, gate.ip, gate.port, gate.token, 1, beat, timeout),
+                    RP_OK);
     (void)pthread_join(rank_0, NULL);
     CU_ASSERT_TRUE_FATAL(rpi_oob_master_has(&channel, 1));
 }
@@ -81,7 +81,7 @@ static void greeted_and_closed(void)
     for (size_t i = 0; i < 3; i++) {
         begin();
         come_in(timeouts[i], 0);
-        rpi_oob_worker_close(&lifeline);
+        rpi_oob_worker_close(&oob);
         double until = rpi_now() + PATIENT;
         while (rpi_oob_master_lives(&channel, 1) && rpi_now() < until)
             continue;
@@ -100,13 +100,13 @@ static void says(const char *text)
 static void nobody_lets_it_in(void)
 {
     begin(); /* it may connect, but is never greeted */
-    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, 0.05),
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&oob, gate.ip, gate.port, gate.token, 1, 0, 0.05),
                     RP_ERR_BROKEN);
     says("rank 0 could not be reached at 127.0.0.1:");
     says("btl_tcp_if_include");
     uint16_t port = gate.port;
     rpi_oob_listener_close(&gate, &(const struct rpi_log){ 0 });
-    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, port, gate.token, 1, 0, 0.05),
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&oob, gate.ip, port, gate.token, 1, 0, 0.05),
                     RP_ERR_BROKEN);
     says("refused");
     end();
@@ -124,7 +124,7 @@ static void no_descriptor_for_it(void)
     few.rlim_cur = (rlim_t)next;
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
     double began = rpi_now();
-    CU_ASSERT_EQUAL(rpi_oob_worker_open(&lifeline, gate.ip, gate.port, gate.token, 1, 0, PATIENT),
+    CU_ASSERT_EQUAL(rpi_oob_worker_open(&oob, gate.ip, gate.port, gate.token, 1, 0, PATIENT),
                     RP_ERR_BROKEN);
     CU_ASSERT(rpi_now() - began < PATIENT / 2);
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -152,7 +152,7 @@ static void signs_of_life(void)
     }
     CU_ASSERT_TRUE(heard >= 5);
     CU_ASSERT_EQUAL(channel.parked, 0);
-    rpi_oob_worker_close(&lifeline);
+    rpi_oob_worker_close(&oob);
     end();
 }
 
@@ -184,17 +184,17 @@ static void be_worker(int file, int pipe_end, enum way way)
     }
     if (child < 0)
         _exit(3);
-    rpi_oob_worker_init(&lifeline);
-    if (rpi_oob_worker_start(&lifeline, file, 0) != RP_OK)
+    rpi_oob_worker_init(&oob);
+    if (rpi_oob_worker_start(&oob, file, 0) != RP_OK)
         _exit(4);
     if (way == LEFT)
-        rpi_oob_worker_leave(&lifeline);
+        rpi_oob_worker_leave(&oob);
     (void)!write(pipe_end, "r", 1);
     double until = rpi_now() + PATIENT;
-    while (!atomic_load(&lifeline.gone) && rpi_now() < until)
-        rpi_oob_worker_park(&lifeline, 0.1);
-    bool gone = atomic_load(&lifeline.gone);
-    rpi_oob_worker_close(&lifeline);
+    while (!atomic_load(&oob.gone) && rpi_now() < until)
+        rpi_oob_worker_park(&oob, 0.1);
+    bool gone = atomic_load(&oob.gone);
+    rpi_oob_worker_close(&oob);
     rpi_proctree_kill();
     _exit(gone ? 0 : 5);
 }
@@ -252,23 +252,24 @@ static bool is_alive(int64_t pid)
     return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
-/* A worker that kills its offspring may be killed itself meanwhile.  The zygote has to see that: it
- * must be neither stopped nor dead. */
-static void zygotes_are_left_to_themselves(void)
+/* A worker that kills its offspring may be killed itself meanwhile.  The fork server has to see
+ * that: it must be neither stopped nor dead. */
+static void fork_servers_are_left_alone(void)
 {
     int ends[2], status = 0;
     CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
     pid_t worker = fork();
     if (worker == 0) {
-        struct rpi_forkserver zygote;
+        struct rpi_forkserver forkserver;
         char bytes[1];
         const struct rpi_forkserver_config config = {
             .live = live, .context = &ends[1], .keep = { ends[1], -1 }, .error = STDERR_FILENO
         };
         struct rpi_forkserver_news news;
-        if (rpi_forkserver_start(&zygote, &config) != RP_OK || !rpi_forkserver_fork(&zygote))
+        if (rpi_forkserver_start(&forkserver, &config) != RP_OK ||
+            !rpi_forkserver_fork(&forkserver))
             _exit(2);
-        while (rpi_forkserver_hear(&zygote, &news) == 0)
+        while (rpi_forkserver_hear(&forkserver, &news) == 0)
             (void)poll(NULL, 0, 1);
         pid_t other = fork();
         if (other == 0)
@@ -276,7 +277,7 @@ static void zygotes_are_left_to_themselves(void)
         if (read(ends[0], bytes, 1) != 1 || read(ends[0], bytes, 1) != 1) /* from both families */
             _exit(4);
         rpi_proctree_kill();
-        _exit(is_alive(zygote.pid) && !is_alive(other) ? 0 : 3);
+        _exit(is_alive(forkserver.pid) && !is_alive(other) ? 0 : 3);
     }
     (void)close(ends[1]);
     CU_ASSERT_EQUAL(waitpid(worker, &status, 0), worker);
@@ -318,17 +319,17 @@ static void *be_sleepy_worker(void *context)
     (void)context;
     while (!atomic_load(&over)) {
         if (atomic_load(&sent_down) > done) {
-            rpi_oob_worker_came(&lifeline);
+            rpi_oob_worker_came(&oob);
             done++;
             atomic_store(&sent_up, done);
-            rpi_oob_worker_sent(&lifeline, false);
+            rpi_oob_worker_sent(&oob, false);
             continue;
         }
-        rpi_oob_worker_doze(&lifeline);
+        rpi_oob_worker_doze(&oob);
         if (atomic_load(&sent_down) > done || atomic_load(&over))
             continue;
         double began = rpi_now();
-        rpi_oob_worker_park(&lifeline, PATIENT);
+        rpi_oob_worker_park(&oob, PATIENT);
         if (rpi_now() - began >= PATIENT)
             (void)atomic_fetch_add(&timeouts, 1);
     }
@@ -410,7 +411,7 @@ static void rank_0_is_rung(void)
                        RPI_DROWSY; /* so long nothing was found: it may sleep from now on */
         while (rpi_now() < quiet)
             continue;
-        rpi_oob_worker_sent(&lifeline, false);
+        rpi_oob_worker_sent(&oob, false);
         double began = rpi_now();
         rpi_oob_master_wait(&channel, PATIENT);
         sleeps += rpi_now() - began < PATIENT;
@@ -432,22 +433,22 @@ static void what_leaves_late_rings_now_and_then(void)
 {
     int sockets[2];
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-    rpi_oob_worker_init(&lifeline);
-    CU_ASSERT_EQUAL_FATAL(rpi_oob_worker_start(&lifeline, sockets[1], 0), RP_OK);
+    rpi_oob_worker_init(&oob);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_worker_start(&oob, sockets[1], 0), RP_OK);
     for (int i = 0; i < 10; i++) {
         unsigned before = bytes_waiting(sockets[0]);
-        while (rpi_ticks() - lifeline.rung < lifeline.quiet)
+        while (rpi_ticks() - oob.rung < oob.quiet)
             continue;
-        rpi_oob_worker_sent(&lifeline, true);
+        rpi_oob_worker_sent(&oob, true);
         CU_ASSERT_EQUAL(bytes_waiting(sockets[0]), before + 1);
-        uint64_t quiet = lifeline.quiet, began = lifeline.rung; /* it is learnt, and grows */
+        uint64_t quiet = oob.quiet, began = oob.rung; /* it is learnt, and grows */
         for (int j = 0; j < 1000; j++)
-            rpi_oob_worker_sent(&lifeline, true);
+            rpi_oob_worker_sent(&oob, true);
         CU_ASSERT_TRUE(bytes_waiting(sockets[0]) - before - 1 <= (rpi_ticks() - began) / quiet);
     }
-    rpi_oob_worker_leave(&lifeline);
+    rpi_oob_worker_leave(&oob);
     (void)close(sockets[0]);
-    rpi_oob_worker_close(&lifeline);
+    rpi_oob_worker_close(&oob);
 }
 
 static void say_many(int file, uint8_t byte, int times)
@@ -461,26 +462,26 @@ static void beats_let_sleep(void)
 {
     int sockets[2];
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-    rpi_oob_worker_init(&lifeline);
-    CU_ASSERT_EQUAL_FATAL(rpi_oob_worker_start(&lifeline, sockets[1], 0), RP_OK);
-    rpi_oob_worker_doze(&lifeline);
+    rpi_oob_worker_init(&oob);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_worker_start(&oob, sockets[1], 0), RP_OK);
+    rpi_oob_worker_doze(&oob);
     say_many(sockets[0], RPI_OOB_SIGNAL_ALIVE, 600);
     double began = rpi_now();
-    rpi_oob_worker_park(&lifeline, 0.05);
+    rpi_oob_worker_park(&oob, 0.05);
     CU_ASSERT_TRUE(rpi_now() - began >= 0.05);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 0);
-    rpi_oob_worker_doze(&lifeline);
+    rpi_oob_worker_doze(&oob);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[0]), 1); /* one PARKED */
     say_many(sockets[0], RPI_OOB_SIGNAL_ALIVE, 3);
     say_many(sockets[0], RPI_OOB_SIGNAL_RING, 1);
     began = rpi_now();
-    rpi_oob_worker_park(&lifeline, PATIENT);
+    rpi_oob_worker_park(&oob, PATIENT);
     CU_ASSERT_TRUE(rpi_now() - began < PATIENT);
-    rpi_oob_worker_doze(&lifeline);
+    rpi_oob_worker_doze(&oob);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[0]), 2);
-    rpi_oob_worker_leave(&lifeline);
+    rpi_oob_worker_leave(&oob);
     (void)close(sockets[0]);
-    rpi_oob_worker_close(&lifeline);
+    rpi_oob_worker_close(&oob);
 }
 
 /* The thread reads rank 0's heartbeats when it sends its own, unless the worker sleeps: then it
@@ -489,23 +490,23 @@ static void beats_do_not_pile_up(void)
 {
     int sockets[2];
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-    rpi_oob_worker_init(&lifeline);
-    CU_ASSERT_EQUAL_FATAL(rpi_oob_worker_start(&lifeline, sockets[1], 0.002), RP_OK);
+    rpi_oob_worker_init(&oob);
+    CU_ASSERT_EQUAL_FATAL(rpi_oob_worker_start(&oob, sockets[1], 0.002), RP_OK);
     say_many(sockets[0], RPI_OOB_SIGNAL_ALIVE, 600);
     double until = rpi_now() + PATIENT;
     while (bytes_waiting(sockets[1]) && rpi_now() < until)
         (void)poll(NULL, 0, 1);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 0);
-    rpi_oob_worker_doze(&lifeline);
+    rpi_oob_worker_doze(&oob);
     say_many(sockets[0], RPI_OOB_SIGNAL_RING, 1);
     unsigned before = bytes_waiting(sockets[0]);
     while (bytes_waiting(sockets[0]) < before + 5 &&
            rpi_now() < until) /* the thread looks five times */
         (void)poll(NULL, 0, 1);
     CU_ASSERT_EQUAL(bytes_waiting(sockets[1]), 1);
-    rpi_oob_worker_leave(&lifeline);
+    rpi_oob_worker_leave(&oob);
     (void)close(sockets[0]);
-    rpi_oob_worker_close(&lifeline);
+    rpi_oob_worker_close(&oob);
 }
 
 static CU_TestInfo coming[] = { { "greeted_and_closed", greeted_and_closed },
@@ -515,8 +516,7 @@ static CU_TestInfo coming[] = { { "greeted_and_closed", greeted_and_closed },
                                 CU_TEST_INFO_NULL };
 static CU_TestInfo ending[] = { { "a_worker_ends_with_rank_0", a_worker_ends_with_rank_0 },
                                 { "not_one_that_leaves_too", not_one_that_leaves_too },
-                                { "zygotes_are_left_to_themselves",
-                                  zygotes_are_left_to_themselves },
+                                { "fork_servers_are_left_alone", fork_servers_are_left_alone },
                                 CU_TEST_INFO_NULL };
 static CU_TestInfo sleeping[] = { { "no_wake_up_is_lost", no_wake_up_is_lost },
                                   { "rank_0_is_rung", rank_0_is_rung },

@@ -50,7 +50,7 @@ static void on_done(rp_pool *pool, rp_future future, const rp_outcome *outcome, 
 static void every_field_counts(void)
 {
     static int somebody;
-    static struct rpi_completions outbox;
+    static struct rpi_completions completions;
     const struct rpi_options some[] = {
         { .priority = -1 },
         { .retries = 1 },
@@ -61,7 +61,7 @@ static void every_field_counts(void)
         { .user = &somebody },
         { .worker = 1 },
         { .hard = true },
-        { .outbox = &outbox },
+        { .completions = &completions },
         { .priority = -1, .retries = 1, .attempts = 1, .cost = 0.5 }
     };
     enum { SOME = sizeof some / sizeof *some };
@@ -82,7 +82,7 @@ static void every_field_counts(void)
         CU_ASSERT_DOUBLE_EQUAL(options->time_limit, some[i].time_limit, 0);
         CU_ASSERT_TRUE(options->on_done == some[i].on_done && options->user == some[i].user);
         CU_ASSERT_TRUE(options->worker == some[i].worker && options->hard == some[i].hard);
-        CU_ASSERT_PTR_EQUAL(options->outbox, some[i].outbox);
+        CU_ASSERT_PTR_EQUAL(options->completions, some[i].completions);
         rpi_options_release(&table, numbers[i]);
     }
     end();

@@ -86,9 +86,9 @@ struct mpi {
     struct operation *spare;
     struct rpi_link untaken; /* finished receives that the engine could not take */
     bool to_set_aside;       /* some of what is under way: a peer has ended */
-    /* the side channel; its other end is each worker's lifeline */
-    struct rpi_oob_master channel;  /* rank 0's */
-    struct rpi_oob_worker lifeline; /* a worker's */
+    /* rank 0's end of the side channel; each worker's is `oob` */
+    struct rpi_oob_master channel; /* rank 0's */
+    struct rpi_oob_worker oob;     /* a worker's */
     bool shy; /* it is looked at before every send: over tcp one to a rank that has ended may stall
                  all others */
     uint64_t looked; /* ticks */
@@ -152,9 +152,9 @@ struct rpi_oob_master *rpi_transport_mpi_channel(struct rpi_transport *transport
     return &mpi_of(transport)->channel;
 }
 
-struct rpi_oob_worker *rpi_transport_mpi_lifeline(struct rpi_transport *transport)
+struct rpi_oob_worker *rpi_transport_mpi_oob(struct rpi_transport *transport)
 {
-    return &mpi_of(transport)->lifeline;
+    return &mpi_of(transport)->oob;
 }
 
 void rpi_transport_mpi_be_shy(struct rpi_transport *transport)
@@ -179,8 +179,8 @@ static void mpi_forget(struct rpi_transport *transport, int number)
 static void fall_silent(struct mpi *mpi, int number)
 {
     mpi->peers[number].silent = mpi->bereft = true;
-    if (mpi->rank == 0) /* a worker hears of rank 0's end on its lifeline, and the others' are not
-                           its business */
+    if (mpi->rank == 0) /* a worker hears of rank 0's end on its side channel, and the others' are
+                           not its business */
         mpi->ending = rpi_now();
 }
 
@@ -358,7 +358,7 @@ static void ring(struct mpi *mpi, int number, bool anew)
     if (has_channel(mpi))
         rpi_oob_master_sent(&mpi->channel, number);
     else
-        rpi_oob_worker_sent(&mpi->lifeline, anew);
+        rpi_oob_worker_sent(&mpi->oob, anew);
 }
 
 /* ---- sending */
@@ -557,7 +557,7 @@ static rp_status poll_ring(struct mpi *mpi, struct mpi *box, const struct rpi_ev
             return i == 0 ? rpi_mpi_recv_ring_fill(&box->ring) : RP_OK;
         if (!deliver(mpi, box, events))
             return RP_OK;
-        rpi_oob_worker_came(&mpi->lifeline);
+        rpi_oob_worker_came(&mpi->oob);
         *any = true;
         rp_status status = rpi_mpi_recv_ring_pop(&box->ring);
         if (status != RP_OK || mpi->base.hasty)
@@ -662,19 +662,19 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
  * earliest. */
 static void tell_count(struct mpi *mpi, uint64_t pause)
 {
-    if (mpi->sent == mpi->told || !mpi->lifeline.live)
+    if (mpi->sent == mpi->told || !mpi->oob.live)
         return;
     uint64_t now = rpi_ticks();
     if (now - mpi->told_at < pause)
         return;
     mpi->told = mpi->sent;
     mpi->told_at = now;
-    rpi_oob_worker_count(&mpi->lifeline, mpi->sent);
+    rpi_oob_worker_count(&mpi->oob, mpi->sent);
 }
 
 /* At a worker: rank 0 has ended the pool and said so on the side channel; if it could not say how
- * over MPI, this is all there is. Or MPI has lost it: then the lifeline ends this process, where
- * rank 0 has ended. */
+ * over MPI, this is all there is. Or MPI has lost it: then the side channel ends this process,
+ * where rank 0 has ended. */
 static rp_status look_at_rank_0(struct mpi *mpi, bool any)
 {
     if (any || !(mpi->ending > 0))
@@ -686,8 +686,8 @@ static rp_status look_at_rank_0(struct mpi *mpi, bool any)
 
 static bool is_left_by_rank_0(const struct mpi *mpi)
 {
-    return mpi->rank > 0 && (mpi->peers[0].silent ||
-                             atomic_load_explicit(&mpi->lifeline.parted, memory_order_relaxed));
+    return mpi->rank > 0 &&
+           (mpi->peers[0].silent || atomic_load_explicit(&mpi->oob.parted, memory_order_relaxed));
 }
 
 static rp_status mpi_poll(struct rpi_transport *transport, const struct rpi_events *events,
@@ -736,17 +736,17 @@ static bool mpi_doze(struct rpi_transport *transport)
         if (box->ring.held)
             return false;
     tell_count(mpi, 0);
-    if (mpi->lifeline.live)
-        rpi_oob_worker_doze(&mpi->lifeline);
+    if (mpi->oob.live)
+        rpi_oob_worker_doze(&mpi->oob);
     mpi->looked = 0; /* the next poll hears what woke this rank, or would wake it at once */
-    return mpi->lifeline.live || has_channel(mpi);
+    return mpi->oob.live || has_channel(mpi);
 }
 
 static void mpi_park(struct rpi_transport *transport, double seconds)
 {
     struct mpi *mpi = mpi_of(transport);
-    if (mpi->lifeline.live)
-        rpi_oob_worker_park(&mpi->lifeline, seconds);
+    if (mpi->oob.live)
+        rpi_oob_worker_park(&mpi->oob, seconds);
     else
         rpi_oob_master_wait(&mpi->channel, seconds);
 }
@@ -764,9 +764,9 @@ static void mpi_wake(struct rpi_transport *transport)
  * been faster. */
 static bool is_someone_gone(struct mpi *mpi, bool *at_once)
 {
-    *at_once = atomic_load(&mpi->lifeline.parted);
+    *at_once = atomic_load(&mpi->oob.parted);
     if (!has_channel(mpi))
-        return *at_once || atomic_load(&mpi->lifeline.gone);
+        return *at_once || atomic_load(&mpi->oob.gone);
     rpi_oob_master_hear(&mpi->channel, NULL, NULL);
     note_ends(mpi);
     return mpi->ending > 0;
@@ -827,9 +827,9 @@ static void release(struct mpi *mpi)
 static void mpi_close(struct rpi_transport *transport, bool together)
 {
     struct mpi *mpi = mpi_of(transport);
-    rpi_oob_worker_leave(&mpi->lifeline);
+    rpi_oob_worker_leave(&mpi->oob);
     bool parted = together && part(mpi);
-    rpi_oob_worker_close(&mpi->lifeline);
+    rpi_oob_worker_close(&mpi->oob);
     if (has_channel(mpi))
         rpi_oob_master_fini(&mpi->channel, !parted);
     if (!parted) {
@@ -910,7 +910,7 @@ static struct mpi *make(const struct rpi_alloc *alloc, int size)
     mpi->alloc = *alloc;
     mpi->comm = MPI_COMM_NULL;
     mpi->channel.epoll = -1;
-    rpi_oob_worker_init(&mpi->lifeline);
+    rpi_oob_worker_init(&mpi->oob);
     rpi_list_init(&mpi->untaken);
     mpi->peers = rpi_reserve(alloc, (size_t)size * sizeof *mpi->peers);
     rpi_mpi_recv_ring_init(&mpi->ring, alloc);

@@ -18,7 +18,7 @@ RP_MUST_USE rp_status rpi_transport_mpi_open(MPI_Comm comm, double timeout,
 /* The side channel's ends, for who opens them: from then on this rank sleeps, and notices the end
  * of others.  Closed with the transport. */
 struct rpi_oob_master *rpi_transport_mpi_channel(struct rpi_transport *transport);
-struct rpi_oob_worker *rpi_transport_mpi_lifeline(struct rpi_transport *transport);
+struct rpi_oob_worker *rpi_transport_mpi_oob(struct rpi_transport *transport);
 /* Messages may go over tcp: a peer is looked at right before each, for a message to one that has
  * ended might never return from MPI. */
 void rpi_transport_mpi_be_shy(struct rpi_transport *transport);
