@@ -107,7 +107,7 @@ stop_ranks() # SECONDS
     local pid pids=()
     for pid in $(scripts/hosts pids "$cluster" n2); do
         case $(readlink "/proc/$pid/exe") in
-        */rounds) pids+=("$pid") ;;
+        */recovery_time) pids+=("$pid") ;;
         esac
     done
     kill -STOP "${pids[@]}"

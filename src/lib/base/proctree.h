@@ -6,7 +6,7 @@
 
 /* The name of processes (prctl PR_SET_NAME) that end with their parent, and end their own children
  * first: they are let be. */
-#define RPI_PROCTREE_SPARED "rankpool-zygote"
+#define RPI_PROCTREE_SPARED "rankpool-forks"
 
 /* SIGKILL to all of them until none is left; for a process that ends by itself, whose launcher may
  * not know of them.  It takes what its children leave to it for ever, and reaps what dies.  0.2 s
