@@ -73,12 +73,12 @@ uint32_t rpi_mailbox_withdraw(struct rpi_mailbox *mailbox, uint32_t kept)
 rp_status rpi_mailbox_area_map(struct rpi_mailbox_area *area)
 {
     uint64_t size = sizeof(size_t) > 4 ? MOST : (uint64_t)256 << 20;
+    const int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
     void *place = MAP_FAILED;
     for (; size >= LEAST && place == MAP_FAILED; size /= 2) {
         area->mapped = (size_t)size;
         /* cppcheck-suppress invalidFunctionArg ; no file */
-        place = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        place = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, flags, -1, 0);
     }
     if (place == MAP_FAILED)
         return rpi_no_memory("the memory that a worker shares with its tasks' process");
