@@ -29,7 +29,8 @@ bool rpi_retry_retained_next(struct rpi_retry_retained_reader *reader)
 static bool find(struct rpi_retry_retained_reader *place, struct rpi_batch *batch, uint64_t id)
 {
     for (int round = 0; round < 2; round++) {
-        if ((place->now.batch != batch || round) && !rpi_retry_retained_open(place, batch))
+        bool elsewhere = !place->now.batch || place->now.batch != batch;
+        if ((elsewhere || round) && !rpi_retry_retained_open(place, batch))
             return false;
         while (rpi_retry_retained_next(place))
             if (place->now.frame.id == id)

@@ -20,8 +20,8 @@ static uint8_t *put_text(uint8_t *at, const char *text, size_t most)
     if (length > most)
         length = most;
     rpi_put16(at, (uint16_t)length);
-    memcpy(at + 2, text,
-           length); /* NOLINT(bugprone-not-null-terminated-result): the length goes before it */
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the length goes before it */
+    memcpy(at + 2, text, length);
     return at + 2 + length;
 }
 
