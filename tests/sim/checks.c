@@ -498,9 +498,6 @@ static struct waiting look_at_queue(struct sim *sim)
         waiting.unsure = waiting.unsure || task->after_count || task->parent ||
                          model_is_raised(task);
         uint64_t items = task->map ? task->map->count - task->map->handed : 1;
-        if (map && (task->given_up ||
-                    again)) /* a late success may have settled some that were to go again */
-            items = again + rpi_map_waiting(future->pending.map);
         waiting.tasks += items;
         waiting.bytes += items * (task->map ? task->map->in_size : task->size);
         if (waiting.head == model->count || model_before(model, i, waiting.head))

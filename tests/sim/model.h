@@ -44,7 +44,7 @@ struct model_map {
     bool *refused;       /* memory was refused while it ran: it may have failed of that */
     uint64_t handed;     /* items in batches so far, and not handed back */
     bool *out_now;       /* by item: it is one of them */
-    uint8_t *given_up;   /* by item: starts that were lost, or left at a silent worker */
+    uint8_t *given_up;   /* by item: starts that were lost */
     rp_status *ended;    /* by item: how it settled with its worker; RP_OK: it did not */
 };
 
@@ -80,8 +80,8 @@ struct model_task {
     uint32_t handed; /* times handed out */
     uint32_t runs;
     uint32_t calls;    /* of its on_done */
-    uint32_t given_up; /* starts that were lost with their worker, or left at a silent one;
-                          of a map: whether any were */
+    uint32_t given_up; /* starts that were lost with their worker; of a map: whether any
+                          were */
     bool restart;      /* it is queued again because of that */
     bool restarted;    /* and handed out since: its last start is one of these */
     uint32_t retried;  /* starts after a returned error */

@@ -106,7 +106,7 @@ struct rp_pool {
     /* members.c */
     struct rpi_members_peer *ranks; /* by number */
     struct rpi_detector detector;
-    int due;                        /* losses and suspicions that the engine had no memory for */
+    int due;                        /* losses that the engine had no memory for */
     int goodbyes;                   /* ranks that are away now */
     int lost;                       /* ranks whose life ended first */
     int last;                       /* of them, the last one; 0: none */
