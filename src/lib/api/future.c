@@ -229,8 +229,8 @@ rp_status rp_cancel(rp_pool *pool, rp_future handle)
     status = future ? rpi_master_cancel(&pool->master, handle.id, future, pool->now)
                     : stale(pool, "rp_cancel", handle.id);
     status = rpi_named("rp_cancel", status);
-    if (!pool->caretaker.live) /* else many share a message, and the last one does not wait for the
-                                  next call */
+    if (!pool->progress_thread.live) /* else many share a message, and the last one does not wait
+                                  for the next call */
         rpi_step_dispatch(pool);
     rpi_step_drive_now(pool);
     rpi_callbacks_deliver(pool);

@@ -70,11 +70,11 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
         stats->messages_in = counts->messages_in;
         stats->bytes_out = counts->bytes_out;
         stats->bytes_in = counts->bytes_in;
-        stats->open_seconds = pool->open_seconds;
+        stats->open_seconds = pool->opening.seconds;
         stats->busy_seconds = counts->busy;
         stats->parked = pool->transport->parked;
-        stats->recovery = pool->recovery ? RP_ON : RP_OFF;
-        stats->caretaker = pool->caretaker.live ? RP_ON : RP_OFF;
+        stats->recovery = pool->members.recovery ? RP_ON : RP_OFF;
+        stats->caretaker = pool->progress_thread.live ? RP_ON : RP_OFF;
     }
     rpi_pool_leave(pool);
     return status;

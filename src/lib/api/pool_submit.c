@@ -80,10 +80,10 @@ rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool,
 static bool has_room(rp_pool *pool, const void *context)
 {
     uint64_t size = *(const size_t *)context;
-    if (pool->limit_tasks && rpi_master_queued(&pool->master) >= pool->limit_tasks)
+    if (pool->limits.tasks && rpi_master_queued(&pool->master) >= pool->limits.tasks)
         return false;
-    return !pool->limit_bytes || rpi_master_queued(&pool->master) == 0 ||
-           pool->master.queue.bytes + pool->master.own_bytes + size <= pool->limit_bytes;
+    return !pool->limits.bytes || rpi_master_queued(&pool->master) == 0 ||
+           pool->master.queue.bytes + pool->master.own_bytes + size <= pool->limits.bytes;
 }
 
 bool rpi_pool_has_room(rp_pool *pool, size_t size)
@@ -107,7 +107,7 @@ static rp_status make_room(rp_pool *pool, size_t size, bool wait)
 rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *options)
 {
     rp_status status = RP_OK;
-    if (!pool->limit_tasks && !pool->limit_bytes)
+    if (!pool->limits.tasks && !pool->limits.bytes)
         return RP_OK;
     if (options)
         status = check_size(options);
@@ -147,7 +147,7 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
     if (status == RP_OK)
         status = rpi_pool_room(pool, size, options);
     if (status == RP_OK)
-        status = pool->journal && options && options->key.size
+        status = pool->journaling.journal && options && options->key.size
                      ? rpi_journaling_submit(pool, &request, &options->key, id)
                      : rpi_master_submit(&pool->master, &request, pool->now, id);
     if (status != RP_OK)

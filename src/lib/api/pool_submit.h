@@ -41,7 +41,7 @@ static inline uint16_t rpi_submit_plainly(const rp_pool *pool, rp_fn *fn, const 
     const struct rpi_master *master = &pool->master;
     if (!fn || !arg || size > rpi_inline_limit(master->config.batch_limit) ||
         pool->broken != RP_OK || master->dropped ||
-        (master->versions.current | pool->limit_tasks | pool->limit_bytes) != 0)
+        (master->versions.current | pool->limits.tasks | pool->limits.bytes) != 0)
         return RPI_NO_FUNCTION;
     return rpi_registry_find(&pool->registry, fn);
 }
@@ -49,7 +49,7 @@ static inline uint16_t rpi_submit_plainly(const rp_pool *pool, rp_fn *fn, const 
 /* A task more: an idle worker gets it at once, unless many more come. */
 static inline void rpi_submitted(rp_pool *pool)
 {
-    if (!pool->burst && rpi_roster_has_idle(&pool->master.roster))
+    if (!pool->steps.burst && rpi_roster_has_idle(&pool->master.roster))
         rpi_step_dispatch(pool);
     rpi_step_drive(pool);
 }

@@ -37,7 +37,7 @@ static void wake_others(struct rpi_idle *rest)
 
 static void rouse(rp_pool *pool)
 {
-    struct rpi_idle *rest = &pool->rest;
+    struct rpi_idle *rest = &pool->idle;
     if (rest->parked)
         pool->transport->ops->wake(pool->transport);
     if (rest->sleepers > rest->parked)
@@ -47,16 +47,17 @@ static void rouse(rp_pool *pool)
 void rpi_idle_rouse_now(rp_pool *pool)
 {
     uint64_t now = progress(pool);
-    if (now == pool->rest.seen)
+    if (now == pool->idle.seen)
         return;
-    pool->rest.seen = now;
+    pool->idle.seen = now;
     rouse(pool);
 }
 
 /* What the journal's thread has committed is found by looking. */
 static bool journal_is_busy(const rp_pool *pool)
 {
-    return pool->journal && (!rpi_list_empty(&pool->storing) || pool->master.unsettled == 0);
+    return pool->journaling.journal &&
+           (!rpi_list_empty(&pool->journaling.storing) || pool->master.unsettled == 0);
 }
 
 bool rpi_idle_doze(const rp_pool *pool)
@@ -74,7 +75,7 @@ static double sooner(double rest, double other)
  * for long rests is also done for those that these make short. */
 double rpi_idle_limit(const rp_pool *pool, struct rpi_patience *patience)
 {
-    double rest = rpi_patience_rest(patience), pause = rpi_detector_pause(&pool->detector);
+    double rest = rpi_patience_rest(patience), pause = rpi_detector_pause(&pool->members.detector);
     double again = pool->master.look_again - pool->now;
     bool is_long = rest >= RPI_IDLE_MOST;
     if (pause > 0)
@@ -118,7 +119,7 @@ static void take_lock_politely(rp_pool *pool)
 
 bool rpi_idle_take(rp_pool *pool, double seconds, bool polite)
 {
-    struct rpi_idle *rest = &pool->rest;
+    struct rpi_idle *rest = &pool->idle;
     struct rpi_transport *transport = pool->transport;
     bool leads = !rest->parked;
     uint64_t news = news_of(rest); /* it grows only under the pool's lock */

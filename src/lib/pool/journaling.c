@@ -56,12 +56,12 @@ static void say_found(rp_pool *pool, const struct rpi_journal_db_title *title,
                 title->function, text);
     if (found != RPI_JOURNAL_DB_FOUND_OTHER)
         return;
-    rpi_say(&pool->log, pool->other ? RP_LOG_INFO : RP_LOG_WARNING,
+    rpi_say(&pool->log, pool->journaling.other ? RP_LOG_INFO : RP_LOG_WARNING,
             "the journal's outcome of %s, key \"%s\", is of another argument: it is run again and "
             "replaced%s",
             title->function, text,
-            pool->other ? "" : " (more of these are told at the level info)");
-    pool->other = true;
+            pool->journaling.other ? "" : " (more of these are told at the level info)");
+    pool->journaling.other = true;
 }
 
 static uint64_t hash_of(const struct rpi_key *key)
@@ -83,7 +83,8 @@ static rp_status look_up(rp_pool *pool, const struct rpi_request *request,
     size_t size;
     if (rpi_keyed_find(&pool->master, request->function, request->key))
         return RP_OK; /* it is under way */
-    rp_status status = rpi_journal_find(pool->journal, &title, &found, &stored->buffer, &size);
+    rp_status status = rpi_journal_find(pool->journaling.journal, &title, &found, &stored->buffer,
+                                        &size);
     if (status != RP_OK)
         return status;
     if (found != RPI_FOUND) {
@@ -114,7 +115,7 @@ rp_status rpi_journaling_submit(rp_pool *pool, const struct rpi_request *request
     if (status == RP_OK)
         status = rpi_master_submit(&pool->master, &keyed, pool->now, id);
     if (has && status == RP_OK)
-        pool->found++;
+        pool->journaling.found++;
     else if (has)
         rpi_buffer_free(stored.buffer);
     return status;
@@ -125,9 +126,9 @@ rp_status rpi_journaling_submit(rp_pool *pool, const struct rpi_request *request
 /* The journal has taken its outcome, or never will. */
 static void taken(rp_pool *pool, struct rpi_keyed *keyed)
 {
-    if (pool->journal_sync && keyed->number) {
+    if (pool->journaling.sync && keyed->number) {
         rpi_list_remove(&keyed->due);
-        rpi_list_append(&pool->storing, &keyed->due);
+        rpi_list_append(&pool->journaling.storing, &keyed->due);
     } else {
         rpi_master_stored(&pool->master, keyed);
     }
@@ -135,7 +136,7 @@ static void taken(rp_pool *pool, struct rpi_keyed *keyed)
 
 static struct rpi_keyed *first_storing(const rp_pool *pool)
 {
-    struct rpi_link *link = rpi_list_first(&pool->storing);
+    struct rpi_link *link = rpi_list_first(&pool->journaling.storing);
     return link ? RPI_MEMBER(link, struct rpi_keyed, due) : NULL;
 }
 
@@ -145,42 +146,45 @@ void rpi_journaling_step(rp_pool *pool)
     while ((keyed = rpi_master_due(&pool->master))) {
         const struct rpi_journal_db_title title = title_of(pool, keyed->function, &keyed->key);
         const rp_bytes result = rpi_master_due_result(&pool->master, keyed);
-        rp_status status = rpi_journal_put(pool->journal, &title, &result, &keyed->number);
+        rp_status status = rpi_journal_put(pool->journaling.journal, &title, &result,
+                                           &keyed->number);
         if (status != RP_OK) {
             (void)rpi_pool_note(pool, status);
             break;
         }
         taken(pool, keyed);
     }
-    if (rpi_list_empty(&pool->storing))
+    if (rpi_list_empty(&pool->journaling.storing))
         return;
-    uint64_t passed = rpi_journal_passed(pool->journal);
+    uint64_t passed = rpi_journal_passed(pool->journaling.journal);
     while ((keyed = first_storing(pool)) && keyed->number <= passed)
         rpi_master_stored(&pool->master, keyed);
 }
 
 bool rpi_journaling_at_rest(rp_pool *pool)
 {
-    return !pool->journal || rpi_journal_settle(pool->journal);
+    return !pool->journaling.journal || rpi_journal_settle(pool->journaling.journal);
 }
 
 rp_status rpi_journaling_sound(const rp_pool *pool)
 {
-    return pool->journal ? rpi_journal_sound(pool->journal) : RP_OK;
+    return pool->journaling.journal ? rpi_journal_sound(pool->journaling.journal) : RP_OK;
 }
 
 uint64_t rpi_journaling_journaled(const rp_pool *pool)
 {
-    return pool->journal ? pool->found + rpi_journal_committed(pool->journal) : 0;
+    return pool->journaling.journal
+               ? pool->journaling.found + rpi_journal_committed(pool->journaling.journal)
+               : 0;
 }
 
 rp_status rpi_journaling_close(rp_pool *pool)
 {
-    if (!pool->journal)
+    if (!pool->journaling.journal)
         return RP_OK;
     rpi_journaling_step(pool);
-    rp_status status = rpi_journal_close(pool->journal);
-    pool->journal = NULL;
+    rp_status status = rpi_journal_close(pool->journaling.journal);
+    pool->journaling.journal = NULL;
     for (struct rpi_keyed *keyed; (keyed = first_storing(pool));)
         rpi_master_stored(&pool->master, keyed);
     return status;

@@ -75,7 +75,7 @@ void rpi_pools_leave_to_parent(void)
 {
     for (struct rpi_link *link; (link = rpi_list_pop(&open_pools.pools));) {
         rp_pool *pool = RPI_MEMBER(link, rp_pool, link);
-        pool->left = true;
+        pool->closing.left = true;
         rpi_lock_leave(&pool->lock);
         rpi_list_append(&open_pools.over, link);
     }
@@ -131,7 +131,7 @@ static void start_caretaker(rp_pool *pool, const rp_config *config,
 {
     if (!parts->transport || config->background == RP_OFF)
         return;
-    pool->lonely = !parts->threads;
+    pool->steps.lonely = !parts->threads;
     if (parts->threads)
         rpi_progress_thread_start(pool);
     else
@@ -144,7 +144,7 @@ static void start_caretaker(rp_pool *pool, const rp_config *config,
 /* Without a caretaker no thread hands out tasks while rank 0 runs a longer one. */
 static void tell_of_worker_here(const rp_pool *pool, const rp_config *config)
 {
-    if (pool->here && !pool->caretaker.live)
+    if (pool->local.here && !pool->progress_thread.live)
         rpi_say(&pool->log, RP_LOG_WARNING,
                 "config.master_works = RP_ON has no effect on tasks of 1 ms and more, because "
                 "there is no caretaker thread: %s",
@@ -158,27 +158,27 @@ static rp_status make_worker_here(rp_pool *pool, const struct rpi_pool_parts *pa
     if (!parts->transport)
         return rpi_local_worker_make(pool, 1, parts->batch_limit, config, &pool->transport);
     if (config->master_works == RP_ON)
-        return rpi_local_worker_make(pool, 0, parts->batch_limit, config, &pool->here);
+        return rpi_local_worker_make(pool, 0, parts->batch_limit, config, &pool->local.here);
     return RP_OK;
 }
 
 static void take_parts(rp_pool *new, const rp_config *config, const struct rpi_pool_parts *parts)
 {
     rpi_list_init(&new->streams);
-    rpi_list_init(&new->storing);
-    new->journal = parts->journal;
-    new->journal_sync = config->journal_sync;
+    rpi_list_init(&new->journaling.storing);
+    new->journaling.journal = parts->journal;
+    new->journaling.sync = config->journal_sync;
     new->trace = parts->trace;
-    new->respawn = parts->respawn;
+    new->members.respawn = parts->respawn;
     new->log = (struct rpi_log){ .sink = config->log, .user = config->log_user };
     new->registry = *parts->registry;
     new->transport = parts->transport;
-    new->collective = parts->transport;
-    new->recovery = parts->recovery;
-    new->limit_tasks = config->queue_limit_tasks;
-    new->limit_bytes = config->queue_limit_bytes;
-    new->now = new->opened = rpi_now();
-    new->open_seconds = new->now - parts->began;
+    new->closing.collective = parts->transport;
+    new->members.recovery = parts->recovery;
+    new->limits.tasks = config->queue_limit_tasks;
+    new->limits.bytes = config->queue_limit_bytes;
+    new->now = new->opening.at = rpi_now();
+    new->opening.seconds = new->now - parts->began;
 }
 
 rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, rp_pool **pool)
@@ -212,10 +212,10 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (status != RP_OK)
         goto end_master;
     rpi_biased_lock_own(&new->lock);
-    rpi_idle_init(&new->rest);
+    rpi_idle_init(&new->idle);
     start_caretaker(new, config, parts);
     tell_of_worker_here(new, config);
-    if (new->recovery)
+    if (new->members.recovery)
         new->watchdog = rpi_watchdog_start(new);
     enlist(new);
     rpi_pool_is_elsewhere(NULL);
@@ -240,7 +240,7 @@ free_pool:
 
 static rp_status tell_workers(rp_pool *pool, uint64_t how)
 {
-    uint8_t *stop = pool->stop;
+    uint8_t *stop = pool->closing.stop;
     pool->master.versions.closed = true;
     struct rpi_writer writer;
     rpi_writer_open(&writer, stop, RPI_BATCH_HEADER);
@@ -275,9 +275,9 @@ static rp_status stop_workers(rp_pool *pool, bool drop)
 static void part(rp_pool *pool, bool together, bool used)
 {
     rpi_watchdog_stop(pool->watchdog);
-    if (pool->here && !used)
-        pool->here->ops->close(pool->here, true);
-    if (pool->collective || !used)
+    if (pool->local.here && !used)
+        pool->local.here->ops->close(pool->local.here, true);
+    if (pool->closing.collective || !used)
         pool->transport->ops->close(pool->transport, together);
     if (!used)
         rpi_local_worker_free(pool);
@@ -291,9 +291,9 @@ static void destroy(rp_pool *pool)
     rpi_step_free_shares(pool);
     rpi_master_fini(&pool->master);
     rpi_registry_fini(&pool->registry);
-    rpi_idle_fini(&pool->rest);
+    rpi_idle_fini(&pool->idle);
     rpi_members_fini(pool);
-    rpi_respawn_free(pool->respawn);
+    rpi_respawn_free(pool->members.respawn);
     rpi_free(&alloc, pool->hosts);
     rpi_free(&alloc, pool);
     rpi_bufcache_end(alloc.cache);
@@ -339,15 +339,15 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
         rpi_pool_leave(old);
         return rpi_error(RP_ERR_CONTEXT, "%s may not be called by an on_done function", function);
     }
-    if (old->ending)
+    if (old->closing.ending)
         return is_being_ended(old, leaves, function);
-    old->ending = true;
+    old->closing.ending = true;
     if (drop)
         rpi_master_drop_queued(&old->master);
     else
         status = rpi_wait(old, rpi_wait_at_rest, NULL, RP_FOREVER);
     if (status == RP_ERR_NOMEM) {
-        old->ending = false;
+        old->closing.ending = false;
         rpi_pool_leave(old);
         return rpi_named(function, status);
     }
@@ -355,20 +355,21 @@ static rp_status end(rp_pool **pool, bool drop, bool leaves, const char *functio
     rpi_progress_thread_stop(old);
     if (status == RP_OK)
         status = rpi_pool_sound(old);
-    if (status == RP_OK && old->collective)
+    if (status == RP_OK && old->closing.collective)
         status = stop_workers(old, drop);
-    else if (old->collective)
+    else if (old->closing.collective)
         (void)tell_workers(
             old, RPI_STOP_DROP | RPI_STOP_ALONE); /* the launcher ends ranks that cannot hear it */
     rp_status kept = rpi_journaling_close(old);
     rpi_callbacks_deliver(old); /* rp_terminate: of what is settled */
     rpi_trace_close(old->trace);
     old->trace = NULL; /* a task that still runs at the process's exit may end later */
-    bool together = !old->collective ||
-                    (status == RP_OK && !old->lost); /* a collective would wait for lost ranks */
+    bool together = !old->closing.collective ||
+                    (status == RP_OK &&
+                     !old->members.lost); /* a collective would wait for lost ranks */
     if (leaves)
         see_out(old);
-    bool used = leaves && old->executing;
+    bool used = leaves && old->local.executing;
     rpi_pool_leave(old);
     strike_out(old);
     if (leaves)

@@ -27,9 +27,9 @@ static void resume_lock(void *context)
 static bool hurries(void *context)
 {
     rp_pool *pool = context;
-    bool late = pool->here && !pool->caretaker.live && rpi_now() - pool->now > SHORT;
-    bool first = late && !pool->hurried;
-    pool->hurried = late;
+    bool late = pool->local.here && !pool->progress_thread.live && rpi_now() - pool->now > SHORT;
+    bool first = late && !pool->local.hurried;
+    pool->local.hurried = late;
     return first;
 }
 
@@ -73,7 +73,7 @@ static rp_status make_server(rp_pool *pool, int number, uint32_t batch_limit,
         return rpi_no_memory("a worker");
     struct rpi_serve_config server_config = { .alloc = pool->alloc,
                                               .registry = &pool->registry,
-                                              .transport = pool->worker_end,
+                                              .transport = pool->local.end,
                                               .batch_limit = batch_limit,
                                               .number = number,
                                               .seed = config->seed,
@@ -88,7 +88,7 @@ static rp_status make_server(rp_pool *pool, int number, uint32_t batch_limit,
     server->resume = resume_lock;
     server->hurries = hurries;
     server->context = pool;
-    pool->server = server;
+    pool->local.server = server;
     return RP_OK;
 
 end_server:
@@ -101,26 +101,26 @@ free_server:
 rp_status rpi_local_worker_make(rp_pool *pool, int number, uint32_t batch_limit,
                                 const rp_config *config, struct rpi_transport **end)
 {
-    rp_status status = rpi_transport_local_open(&pool->alloc, end, &pool->worker_end);
+    rp_status status = rpi_transport_local_open(&pool->alloc, end, &pool->local.end);
     if (status != RP_OK)
         return status;
     status = make_server(pool, number, batch_limit, config);
     if (status == RP_OK)
         return RP_OK;
     (*end)->ops->close(*end, true);
-    pool->worker_end->ops->close(pool->worker_end, true);
-    *end = pool->worker_end = NULL;
+    pool->local.end->ops->close(pool->local.end, true);
+    *end = pool->local.end = NULL;
     return status;
 }
 
 void rpi_local_worker_free(rp_pool *pool)
 {
-    if (!pool->server)
+    if (!pool->local.server)
         return;
-    pool->worker_end->ops->close(pool->worker_end, true);
-    rpi_serve_fini(pool->server);
-    rpi_free(&pool->alloc, pool->server);
-    pool->server = NULL;
+    pool->local.end->ops->close(pool->local.end, true);
+    rpi_serve_fini(pool->local.server);
+    rpi_free(&pool->alloc, pool->local.server);
+    pool->local.server = NULL;
 }
 
 /* ---- running */
@@ -128,19 +128,19 @@ void rpi_local_worker_free(rp_pool *pool)
 /* The lock is let go while a function runs: `executing` keeps other threads out meanwhile. */
 bool rpi_local_worker_run(rp_pool *pool, uint32_t most)
 {
-    struct rpi_serve *server = pool->server;
+    struct rpi_serve *server = pool->local.server;
     struct rpi_events events = rpi_serve_events(server);
     bool any = false;
     rpi_crash_arm();
-    pool->executing = true;
-    pool->hurried = false;
+    pool->local.executing = true;
+    pool->local.hurried = false;
     server->shortage = RP_OK;
-    rp_status status = pool->worker_end->ops->poll(pool->worker_end, &events, &any);
+    rp_status status = pool->local.end->ops->poll(pool->local.end, &events, &any);
     if (status == RP_OK)
         status = rpi_serve_pump(server);
     if (status == RP_OK && rpi_serve_run(server, most))
         any = true;
-    pool->executing = false;
+    pool->local.executing = false;
     pool->turns++;
     pool->now = rpi_now();
     if (status == RP_OK)

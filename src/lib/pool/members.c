@@ -10,28 +10,28 @@
 
 rp_status rpi_members_init(rp_pool *pool, int ranks, double lost_after)
 {
-    pool->ranks = rpi_zeroed(&pool->alloc, (size_t)ranks * sizeof *pool->ranks);
-    if (!pool->ranks)
+    pool->members.peers = rpi_zeroed(&pool->alloc, (size_t)ranks * sizeof *pool->members.peers);
+    if (!pool->members.peers)
         return rpi_no_memory("a pool");
-    rp_status status = rpi_detector_init(&pool->detector, &pool->alloc, ranks - 1, lost_after,
-                                         pool->now);
+    rp_status status = rpi_detector_init(&pool->members.detector, &pool->alloc, ranks - 1,
+                                         lost_after, pool->now);
     if (status != RP_OK)
-        rpi_free(&pool->alloc, pool->ranks);
+        rpi_free(&pool->alloc, pool->members.peers);
     return status;
 }
 
 void rpi_members_fini(rp_pool *pool)
 {
-    rpi_detector_fini(&pool->detector);
-    rpi_free(&pool->alloc, pool->ranks);
+    rpi_detector_fini(&pool->members.detector);
+    rpi_free(&pool->alloc, pool->members.peers);
 }
 
 static bool leave(rp_pool *pool, int peer)
 {
-    if (pool->ranks[peer].away)
+    if (pool->members.peers[peer].away)
         return false;
-    pool->ranks[peer].away = true;
-    pool->goodbyes++;
+    pool->members.peers[peer].away = true;
+    pool->members.goodbyes++;
     pool->turns++;
     return true;
 }
@@ -46,16 +46,16 @@ void rpi_members_left(rp_pool *pool, int peer)
 static void tell_lost(rp_pool *pool, int peer)
 {
     rp_status status = rpi_master_lost(&pool->master, peer, pool->now);
-    pool->ranks[peer].lost = status == RP_ERR_NOMEM;
-    pool->due += pool->ranks[peer].lost;
+    pool->members.peers[peer].lost = status == RP_ERR_NOMEM;
+    pool->members.due += pool->members.peers[peer].lost;
     (void)rpi_pool_note(pool, status);
 }
 
 static void tell_again(rp_pool *pool)
 {
-    pool->due = 0;
+    pool->members.due = 0;
     for (int peer = 1; peer <= pool->master.roster.workers; peer++) {
-        if (pool->ranks[peer].lost)
+        if (pool->members.peers[peer].lost)
             tell_lost(pool, peer);
     }
 }
@@ -90,13 +90,13 @@ static struct name name_of(const rp_pool *pool, int peer)
 static bool lose(rp_pool *pool, int peer)
 {
     bool served = leave(pool, peer);
-    pool->lost++;
-    pool->sending -= pool->ranks[peer].sending;
-    pool->ranks[peer].sending = 0;
-    rpi_detector_forget(&pool->detector, peer);
+    pool->members.lost++;
+    pool->sending -= pool->members.peers[peer].sending;
+    pool->members.peers[peer].sending = 0;
+    rpi_detector_forget(&pool->members.detector, peer);
     if (!served || !is_worker(pool, peer))
         return served;
-    pool->last = peer;
+    pool->members.last = peer;
     tell_lost(pool, peer);
     rpi_respawn_wish(pool, peer);
     return true;
@@ -108,23 +108,23 @@ void rpi_members_replaced(rp_pool *pool, const struct rpi_respawn_errand *errand
         return;
     int peer = errand->worker;
 
-    pool->ranks[peer].away = false;
-    pool->goodbyes--;
+    pool->members.peers[peer].away = false;
+    pool->members.goodbyes--;
     pool->turns++;
-    rpi_detector_replaced(&pool->detector, peer, pool->now);
+    rpi_detector_replaced(&pool->members.detector, peer, pool->now);
     rpi_master_replaced(&pool->master, peer, errand->pid, pool->now);
 }
 
 static void break_if_deserted(rp_pool *pool)
 {
-    if (pool->last && rpi_roster_deserted(&pool->master.roster) && !rpi_respawn_hope(pool))
+    if (pool->members.last && rpi_roster_deserted(&pool->master.roster) && !rpi_respawn_hope(pool))
         rpi_pool_break(
             pool,
             rpi_error(
                 RP_ERR_BROKEN,
                 "no worker is left; %s was the last.  What is not done yet will not be: run the "
                 "program again, with config.journal to keep what is done",
-                name_of(pool, pool->last).text));
+                name_of(pool, pool->members.last).text));
 }
 
 void rpi_members_died(void *context, int peer, const struct rpi_death *death)
@@ -168,8 +168,8 @@ void rpi_members_lost(void *context, int peer)
             name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
             (unsigned long long)(now->failed - before.failed),
             pool->master.roster.workers - pool->master.roster.lost,
-            pool->recovery ? "" : "; the launcher may end the others as well",
-            pool->recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
+            pool->members.recovery ? "" : "; the launcher may end the others as well",
+            pool->members.recovery ? "" : rpi_advice(RPI_ADVICE_RECOVER));
     rpi_tracing_event(pool, peer, "lost");
 }
 
@@ -201,24 +201,24 @@ static void give_up_silent(rp_pool *pool, int peer)
 {
     (void)rpi_error(RP_ERR_LOST,
                     "it was not heard of for %g s (config.lost_after), stopped, hung or cut off",
-                    pool->detector.limit);
+                    pool->members.detector.limit);
     if (is_worker(pool, peer))
         rpi_members_give_up(pool, peer);
     else
-        rpi_detector_forget(&pool->detector, peer);
+        rpi_detector_forget(&pool->members.detector, peer);
 }
 
 void rpi_members_heard(void *context, int peer)
 {
     rp_pool *pool = context;
-    rpi_detector_heard(&pool->detector, peer, pool->now);
+    rpi_detector_heard(&pool->members.detector, peer, pool->now);
 }
 
 void rpi_members_step(rp_pool *pool)
 {
-    if (pool->due)
+    if (pool->members.due)
         tell_again(pool);
-    for (int peer; (peer = rpi_detector_silent(&pool->detector, pool->now));)
+    for (int peer; (peer = rpi_detector_silent(&pool->members.detector, pool->now));)
         give_up_silent(pool, peer);
     rpi_members_replaced(pool, rpi_respawn_come(pool));
     rpi_respawn_step(pool);
@@ -230,5 +230,5 @@ void rpi_members_step(rp_pool *pool)
 bool rpi_members_all_left(rp_pool *pool, const void *unused)
 {
     (void)unused;
-    return pool->goodbyes >= pool->transport->peers;
+    return pool->members.goodbyes >= pool->transport->peers;
 }

@@ -30,7 +30,7 @@ rp_status rpi_pool_refused(const char *function)
 
 static rp_status is_shut(rp_pool *pool, const char *function)
 {
-    if (pool->left)
+    if (pool->closing.left)
         return rpi_error(RP_ERR_CONTEXT,
                          "%s: this process (pid %ld) is a child of fork(), and the pool is its "
                          "parent's: only that one may "
@@ -69,7 +69,7 @@ rp_status rpi_pool_enter_late(rp_pool *pool, const char *function)
 
 void rpi_pool_come_back(rp_pool *pool, const char *what)
 {
-    if (pool->left)
+    if (pool->closing.left)
         rpi_call_came_back(what, "of the pool's");
     rpi_biased_lock_take(&pool->lock);
 }
@@ -78,8 +78,8 @@ void rpi_pool_call_caretaker(rp_pool *pool)
 {
     if (pool->master.unsettled == 0 || rpi_pool_attended(pool))
         return;
-    pool->caretaker.blocked = false;
-    rpi_wakeup_wake(&pool->caretaker.wakeup);
+    pool->progress_thread.blocked = false;
+    rpi_wakeup_wake(&pool->progress_thread.wakeup);
 }
 
 void rpi_pool_break(rp_pool *pool, rp_status status)

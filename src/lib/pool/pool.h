@@ -38,26 +38,26 @@ void rpi_pool_call_caretaker(rp_pool *pool);
 /* Whether it is a pool of one process. */
 static inline bool rpi_pool_is_alone(const rp_pool *pool)
 {
-    return pool->server && !pool->here;
+    return pool->local.server && !pool->local.here;
 }
 /* Whether a thread is inside a waiting call and drives the pool: not one that runs a task or an
  * on_done function. */
 static inline bool rpi_pool_attended(const rp_pool *pool)
 {
-    return pool->waiting > pool->executing + pool->delivering;
+    return pool->waiting > pool->local.executing + pool->delivering;
 }
 /* Notes what failed: false: a shortage of memory, which passes; all else breaks the pool. */
 bool rpi_pool_note(rp_pool *pool, rp_status status);
 /* Wakes the threads that wait, if there is anything new for them.  The lock is held. */
 static inline void rpi_pool_rouse(rp_pool *pool)
 {
-    if (pool->rest.sleepers)
+    if (pool->idle.sleepers)
         rpi_idle_rouse_now(pool);
 }
 
 static inline void rpi_pool_leave(rp_pool *pool)
 {
-    if (pool->caretaker.blocked)
+    if (pool->progress_thread.blocked)
         rpi_pool_call_caretaker(pool);
     rpi_pool_rouse(pool);
     rpi_biased_lock_give(&pool->lock);

@@ -17,7 +17,7 @@
 
 static bool is_driven(const rp_pool *pool)
 {
-    return pool->stepped != pool->caretaker.seen || rpi_pool_attended(pool);
+    return pool->steps.at != pool->progress_thread.seen || rpi_pool_attended(pool);
 }
 
 /* Calls go on driving: the longer they do, the more seldom it looks.  A look costs 2 to 30 us, of a
@@ -44,12 +44,12 @@ static double faster(double rest)
  * something. */
 static bool doze(rp_pool *pool, bool *any)
 {
-    struct rpi_progress_thread *care = &pool->caretaker;
-    if (*any || pool->late || pool->now - care->heard < RPI_DROWSY || pool->rest.parked ||
+    struct rpi_progress_thread *care = &pool->progress_thread;
+    if (*any || pool->steps.late || pool->now - care->heard < RPI_DROWSY || pool->idle.parked ||
         !rpi_idle_doze(pool))
         return false;
     *any = rpi_step(pool, false);
-    return !*any && !pool->late && pool->broken == RP_OK;
+    return !*any && !pool->steps.late && pool->broken == RP_OK;
 }
 
 /* Drives a step, and finds out how seldom is enough: a worker found idle while a task was queued
@@ -57,21 +57,21 @@ static bool doze(rp_pool *pool, bool *any)
  * sends more ahead: so the rests grow to a task's length.) */
 static double drive(rp_pool *pool)
 {
-    struct rpi_progress_thread *care = &pool->caretaker;
+    struct rpi_progress_thread *care = &pool->progress_thread;
     double rest = care->driving ? care->rest : FIRST;
     bool any = rpi_step(pool, false);
     if (!care->driving)
         care->heard = pool->now; /* of those before it knows nothing */
     care->driving = true;
     care->parked = doze(pool, &any);
-    care->seen = pool->stepped;
+    care->seen = pool->steps.at;
     if (any) {
         care->heard = pool->now;
         rpi_patience_reset(&care->patience);
     }
     if (care->parked)
         return rest;
-    if (pool->late || rpi_step_carries(pool))
+    if (pool->steps.late || rpi_step_carries(pool))
         return faster(rest);
     return any ? rest : slower(rest, pool->now - care->heard);
 }
@@ -79,7 +79,7 @@ static double drive(rp_pool *pool)
 /* Until a worker rings, a call changes something, or it is time to look again. */
 static void park(rp_pool *pool)
 {
-    struct rpi_progress_thread *care = &pool->caretaker;
+    struct rpi_progress_thread *care = &pool->progress_thread;
     if (rpi_idle_take(pool, rpi_idle_limit(pool, &care->patience), true))
         rpi_patience_rouse(&care->patience);
     care->rest = FIRST;
@@ -88,18 +88,18 @@ static void park(rp_pool *pool)
 static void stir(void *context)
 {
     rp_pool *pool = context;
-    rpi_wakeup_wake(&pool->caretaker.wakeup);
+    rpi_wakeup_wake(&pool->progress_thread.wakeup);
 }
 
 /* Nothing is unsettled.  While buffers are idle it looks every second, and gives them back when no
  * call has driven the pool for one; later the application may free more of them. */
 static double block(rp_pool *pool)
 {
-    struct rpi_progress_thread *care = &pool->caretaker;
-    bool quiet = care->keeps && care->seen == pool->stepped;
+    struct rpi_progress_thread *care = &pool->progress_thread;
+    bool quiet = care->keeps && care->seen == pool->steps.at;
     care->blocked = pool->broken == RP_OK;
     care->driving = false;
-    care->seen = pool->stepped;
+    care->seen = pool->steps.at;
     if (quiet)
         rpi_bufcache_trim(pool->alloc.cache);
     care->keeps = rpi_bufcache_watch(pool->alloc.cache, stir, pool);
@@ -109,11 +109,11 @@ static double block(rp_pool *pool)
 /* One look; returns the seconds until the next. */
 static double look(rp_pool *pool)
 {
-    struct rpi_progress_thread *care = &pool->caretaker;
+    struct rpi_progress_thread *care = &pool->progress_thread;
     care->parked = false;
     if (!rpi_biased_lock_try(&pool->lock))
         return care->rest = watch(care); /* a call is under way */
-    if (rpi_pool_attended(pool) && pool->rest.parked && !pool->here) {
+    if (rpi_pool_attended(pool) && pool->idle.parked && !pool->local.here) {
         care->blocked = true; /* a call sleeps until a worker rings: it lets this one know when it
                                  leaves, or calls back */
         care->driving = false;
@@ -122,7 +122,7 @@ static double look(rp_pool *pool)
         care->rest = care->keeps ? RPI_IDLE_MOST : UNTIL_WORK;
     } else if (is_driven(pool) && !(care->keeps && pool->master.unsettled == 0)) {
         care->rest = watch(care);
-        care->seen = pool->stepped;
+        care->seen = pool->steps.at;
         care->keeps = false;
     } else if (pool->master.unsettled > 0 && pool->broken == RP_OK) {
         care->keeps = false;
@@ -141,14 +141,14 @@ static void *care_for(void *context)
     rp_pool *pool = context;
     double rest = UNTIL_WORK;
     rpi_wakeup_prompt();
-    while (rpi_wakeup_take(&pool->caretaker.wakeup, rest))
+    while (rpi_wakeup_take(&pool->progress_thread.wakeup, rest))
         rest = look(pool);
     return NULL;
 }
 
 void rpi_progress_thread_start(rp_pool *pool)
 {
-    struct rpi_progress_thread *care = &pool->caretaker;
+    struct rpi_progress_thread *care = &pool->progress_thread;
     rpi_wakeup_init(&care->wakeup);
     care->rest = UNTIL_WORK;
     care->blocked = true;
@@ -166,7 +166,7 @@ void rpi_progress_thread_start(rp_pool *pool)
 
 void rpi_progress_thread_stop(rp_pool *pool)
 {
-    struct rpi_progress_thread *care = &pool->caretaker;
+    struct rpi_progress_thread *care = &pool->progress_thread;
     if (!care->live)
         return;
     rpi_wakeup_end(&care->wakeup);

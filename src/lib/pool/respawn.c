@@ -72,14 +72,14 @@ static void give_up(struct rpi_respawn *respawn)
 /* The worker whose replacement is next; 0: none, or not yet. */
 static int next(rp_pool *pool)
 {
-    struct rpi_respawn *respawn = pool->respawn;
+    struct rpi_respawn *respawn = pool->members.respawn;
     int first = 0;
     for (int worker = 1; worker <= pool->master.roster.workers; worker++) {
         double since = respawn->since[worker];
         if (!(since > 0))
             continue;
-        if (pool->ranks[worker].lost ||
-            (is_abroad(pool, worker) && pool->now - since < pool->respawn->doubt))
+        if (pool->members.peers[worker].lost ||
+            (is_abroad(pool, worker) && pool->now - since < pool->members.respawn->doubt))
             return 0;
         if (neighbours(pool, worker) == 0) {
             rpi_say(&respawn->log, RP_LOG_WARNING,
@@ -100,7 +100,7 @@ static int next(rp_pool *pool)
 
 static void send_for(rp_pool *pool, int worker)
 {
-    struct rpi_respawn *respawn = pool->respawn;
+    struct rpi_respawn *respawn = pool->members.respawn;
     respawn->since[worker] = 0;
     respawn->waiting--;
     respawn->left--;
@@ -127,7 +127,8 @@ static rp_status admit(rp_pool *pool, const struct rpi_respawn_errand *errand)
     if (strcmp(errand->came_to, errand->host) != 0)
         status = rpi_error(RP_ERR_MPI, "MPI has spawned the new one on %s", errand->came_to);
     if (status == RP_OK)
-        status = pool->respawn->ops->adopt(pool->transport, errand->worker, errand->transport);
+        status = pool->members.respawn->ops->adopt(pool->transport, errand->worker,
+                                                   errand->transport);
     if (status != RP_OK)
         errand->transport->ops->close(errand->transport, false);
     return status;
@@ -136,7 +137,7 @@ static rp_status admit(rp_pool *pool, const struct rpi_respawn_errand *errand)
 /* The errand, if the replacement has come; else NULL. */
 static const struct rpi_respawn_errand *take_in(rp_pool *pool)
 {
-    struct rpi_respawn *respawn = pool->respawn;
+    struct rpi_respawn *respawn = pool->members.respawn;
     const struct rpi_respawn_errand *errand = &respawn->errand;
     char text[64];
     (void)pthread_join(respawn->thread, NULL);
@@ -166,7 +167,7 @@ static const struct rpi_respawn_errand *take_in(rp_pool *pool)
 
 void rpi_respawn_wish(rp_pool *pool, int worker)
 {
-    struct rpi_respawn *respawn = pool->respawn;
+    struct rpi_respawn *respawn = pool->members.respawn;
     if (!respawn || respawn->closed)
         return;
     respawn->since[worker] = pool->now;
@@ -175,13 +176,13 @@ void rpi_respawn_wish(rp_pool *pool, int worker)
 
 const struct rpi_respawn_errand *rpi_respawn_come(rp_pool *pool)
 {
-    struct rpi_respawn *respawn = pool->respawn;
+    struct rpi_respawn *respawn = pool->members.respawn;
     return respawn && respawn->busy && atomic_load(&respawn->over) ? take_in(pool) : NULL;
 }
 
 void rpi_respawn_step(rp_pool *pool)
 {
-    struct rpi_respawn *respawn = pool->respawn;
+    struct rpi_respawn *respawn = pool->members.respawn;
     if (!respawn || respawn->busy || respawn->closed || respawn->waiting == 0 || respawn->left == 0)
         return;
     int worker = next(pool);
@@ -191,19 +192,19 @@ void rpi_respawn_step(rp_pool *pool)
 
 bool rpi_respawn_hope(const rp_pool *pool)
 {
-    const struct rpi_respawn *respawn = pool->respawn;
+    const struct rpi_respawn *respawn = pool->members.respawn;
     return respawn &&
            (respawn->busy || (!respawn->closed && respawn->waiting > 0 && respawn->left > 0));
 }
 
 int rpi_respawn_count(const rp_pool *pool)
 {
-    return pool->respawn ? pool->respawn->count : 0;
+    return pool->members.respawn ? pool->members.respawn->count : 0;
 }
 
 const struct rpi_respawn_errand *rpi_respawn_stop(rp_pool *pool)
 {
-    struct rpi_respawn *respawn = pool->respawn;
+    struct rpi_respawn *respawn = pool->members.respawn;
     struct rpi_patience patience = { .crowded = true };
     double deadline = rpi_now() + LAST_WAIT;
     if (!respawn)

@@ -55,69 +55,94 @@ struct rpi_members_peer {
     uint64_t sending; /* messages to it whose bytes MPI still needs */
 };
 
+/* What happens to workers (members.h). */
+struct rpi_members {
+    struct rpi_members_peer *peers; /* by number */
+    struct rpi_detector detector;
+    int due;                     /* losses that the engine had no memory for */
+    int goodbyes;                /* ranks that are away now */
+    int lost;                    /* ranks whose life ended first */
+    int last;                    /* of them, the last one; 0: none */
+    struct rpi_respawn *respawn; /* sends for replacements of lost workers; or NULL */
+    bool recovery;               /* the launcher lets the job go on without them */
+};
+
+/* Outcomes that are kept in a file (journaling.h). */
+struct rpi_journaling {
+    struct rpi_journal *journal; /* or NULL */
+    bool sync;
+    struct rpi_link storing; /* keyed tasks whose outcome must be committed before they settle */
+    uint64_t found;          /* outcomes that the journal had */
+    bool other;              /* one of another argument was met */
+};
+
+/* The worker in this process, at the other end of a local transport (local_worker.h). */
+struct rpi_local_worker {
+    struct rpi_serve *server;
+    struct rpi_transport *end;
+    /* rank 0's end, where that worker is number 0; NULL: it is the only one, or there is none */
+    struct rpi_transport *here;
+    bool executing; /* a thread is inside one of its tasks */
+    bool hurried;   /* it has handed back what had not begun, as no other thread drives the pool */
+};
+
+/* When the pool is driven (step.h). */
+struct rpi_steps {
+    unsigned calls; /* that may have driven it */
+    uint64_t at;    /* ticks of the last one */
+    uint64_t pause; /* ticks that calls which need none leave between two, by what the last cost */
+    uint64_t submitted; /* tasks, at the last of these */
+    unsigned held;      /* so far that left queued tasks for a fuller batch */
+    bool burst;         /* the last one did */
+    bool lonely;    /* only calls drive it, as MPI does not allow threads; that was not said yet */
+    bool left_work; /* lonely: the last step left unsettled tasks */
+    bool late;      /* it found a worker idle while tasks were queued */
+    struct rpi_watch watch;
+};
+
+/* A pool's end (lifecycle.h). */
+struct rpi_closing {
+    uint8_t stop[RPI_BATCH_HEADER]; /* the last message to every rank */
+    bool collective;                /* the peers are processes that close together */
+    bool ending;                    /* a thread is ending it, or exit() is */
+    bool left;                      /* this is a child of fork(): the pool is its parent's */
+};
+
 struct rp_pool {
     struct rpi_biased_lock lock; /* guards all below */
-    struct rpi_link streams;
-    bool delivering;      /* a thread is calling on_done functions */
-    struct rpi_link link; /* among the process's open pools */
+    struct rpi_link link;        /* among the process's open pools */
     struct rpi_alloc alloc;
     struct rpi_log log;
     struct rpi_registry registry;
     struct rpi_master master;
     struct rpi_transport *transport;
-    char *hosts; /* one string a rank, HOST_BYTES apart */
-    /* local_worker.c: the worker in this process, at the other end of a local transport */
-    struct rpi_serve *server;
-    struct rpi_transport *worker_end;
-    struct rpi_transport *here; /* rank 0's end, where that worker is number 0; NULL: it is the only
-                                   one, or there is none */
-    bool executing;             /* a thread is inside one of its tasks */
-    bool hurried; /* it has handed back what had not begun, as no other thread drives the pool */
-    int waiting;  /* threads in rpi_wait */
-    struct rpi_progress_thread caretaker;
+    uint64_t sending; /* messages whose bytes MPI still needs */
+    char *hosts;      /* one string a rank, HOST_BYTES apart */
+    struct rpi_link streams;
+    bool delivering; /* a thread is calling on_done functions */
+    struct {
+        uint64_t tasks, bytes;
+    } limits;   /* of what is queued */
+    double now; /* seconds, at the last step */
+    struct rpi_steps steps;
+    struct rpi_progress_thread progress_thread;
     struct rpi_watchdog *watchdog; /* or NULL */
     /* of the transport, begun and ended: odd while one is under way; for the watchdog */
     atomic_uint polls;
-    /* journaling.c */
-    struct rpi_journal *journal; /* or NULL */
-    bool journal_sync;
-    struct rpi_link storing; /* keyed tasks whose outcome must be committed before they settle */
-    uint64_t found;          /* outcomes that the journal had */
-    bool other;              /* one of another argument was met */
-    struct rpi_trace *trace; /* or NULL */
-    struct rpi_idle rest;    /* of threads that wait */
+    int waiting;          /* threads in rpi_wait */
+    struct rpi_idle idle; /* of them, those that sleep */
     uint64_t turns; /* ends of anything else that a call may wait for: callbacks, tasks that ran
                        here, ranks */
-    uint64_t limit_tasks, limit_bytes;
-    unsigned calls;   /* that may have driven it */
-    uint64_t stepped; /* ticks of the last step */
-    /* ticks that calls which need no step leave between two, by what the last cost */
-    uint64_t pause;
-    uint64_t submitted; /* tasks, at the last of these steps */
-    unsigned held;      /* steps so far that left queued tasks for a fuller batch */
-    bool burst;         /* the last one did */
-    bool lonely;    /* only calls drive it, as MPI does not allow threads; that was not said yet */
-    bool left_work; /* lonely: the last step left unsettled tasks */
-    bool late;      /* it found a worker idle while tasks were queued */
-    uint64_t sending; /* messages whose bytes MPI still needs */
-    double now;       /* seconds, at the last step */
-    struct rpi_watch watch;
-    double opened, open_seconds;
-    /* members.c */
-    struct rpi_members_peer *ranks; /* by number */
-    struct rpi_detector detector;
-    int due;                        /* losses that the engine had no memory for */
-    int goodbyes;                   /* ranks that are away now */
-    int lost;                       /* ranks whose life ended first */
-    int last;                       /* of them, the last one; 0: none */
-    struct rpi_respawn *respawn;    /* sends for replacements of lost workers; or NULL */
-    bool recovery;                  /* the launcher lets the job go on without them */
-    uint8_t stop[RPI_BATCH_HEADER]; /* the last message to every rank */
-    bool collective;                /* the peers are processes that close together */
-    rp_status broken;               /* RP_OK while the pool can go on */
+    struct rpi_local_worker local;
+    struct rpi_members members;
+    struct rpi_journaling journaling;
+    struct rpi_trace *trace; /* or NULL */
+    struct {
+        double at, seconds; /* when, and how long it took */
+    } opening;
+    struct rpi_closing closing;
+    rp_status broken; /* RP_OK while the pool can go on */
     char why[512];
-    bool ending;        /* a thread is ending it, or exit() is */
-    bool left;          /* this is a child of fork(): the pool is its parent's */
     rp_status shortage; /* RP_ERR_NOMEM: the last step could not take all that came */
 };
 

@@ -44,7 +44,7 @@ static bool on_batch(void *context, int peer, const void *data, size_t size)
     }
     if (peer < 1 || peer > pool->master.roster.workers)
         return true;
-    if (pool->detector.limit > 0)
+    if (pool->members.detector.limit > 0)
         rpi_members_heard(pool, peer);
     return take_batch(pool, peer, data, size);
 }
@@ -67,7 +67,7 @@ static void on_sent(void *context, void *cookie)
     if (!cookie)
         return;
     pool->sending--;
-    pool->ranks[((const struct rpi_batch *)cookie)->peer].sending--;
+    pool->members.peers[((const struct rpi_batch *)cookie)->peer].sending--;
     rpi_master_sent(&pool->master, cookie);
 }
 
@@ -83,7 +83,7 @@ static bool on_received(void *context, void *cookie)
 
 static struct rpi_transport *way_to(const rp_pool *pool, int peer)
 {
-    return peer ? pool->transport : pool->here;
+    return peer ? pool->transport : pool->local.here;
 }
 
 void rpi_step_pump(rp_pool *pool)
@@ -105,7 +105,7 @@ void rpi_step_pump(rp_pool *pool)
         if (batch->peer) {
             uint64_t more = (uint64_t)batch->begun - before - done;
             pool->sending += more;
-            pool->ranks[batch->peer].sending += more;
+            pool->members.peers[batch->peer].sending += more;
         }
         if (status == RP_ERR_NOMEM)
             rpi_master_unsent(master, batch);
@@ -131,7 +131,7 @@ void rpi_step_free_shares(rp_pool *pool)
 
 void rpi_step_dispatch(rp_pool *pool)
 {
-    if (pool->journal)
+    if (pool->journaling.journal)
         rpi_journaling_step(pool);
     rpi_master_dispatch(&pool->master, pool->now);
     rpi_step_pump(pool);
@@ -179,7 +179,7 @@ bool rpi_step_poll_here(rp_pool *pool)
     struct rpi_events events = {
         .batch = on_batch_here, .sent = on_sent_here, .received = on_received, .context = pool
     };
-    return poll_one(pool, pool->here, &events);
+    return poll_one(pool, pool->local.here, &events);
 }
 
 /* While short tasks come one after the other, and no call waits, an idle worker is not sent the few
@@ -187,24 +187,24 @@ bool rpi_step_poll_here(rp_pool *pool)
  * batch, and a few steps at the most. */
 static bool is_burst(rp_pool *pool)
 {
-    uint64_t submitted = pool->master.counts.submitted, more = submitted - pool->submitted;
-    pool->submitted = submitted;
-    pool->held = more >= BURST && pool->held < HELD && rpi_master_gathers(&pool->master)
-                     ? pool->held + 1
-                     : 0;
-    return pool->held > 0;
+    uint64_t submitted = pool->master.counts.submitted, more = submitted - pool->steps.submitted;
+    pool->steps.submitted = submitted;
+    pool->steps.held = more >= BURST && pool->steps.held < HELD && rpi_master_gathers(&pool->master)
+                           ? pool->steps.held + 1
+                           : 0;
+    return pool->steps.held > 0;
 }
 
 /* Without a caretaker: warns once if a step hands out tasks to idle workers so long after the last
  * one, which left tasks unsettled, that they have waited for it. */
 static void look_back(rp_pool *pool, double before, uint64_t queued)
 {
-    bool waited = pool->left_work && pool->now - before > ALONE &&
+    bool waited = pool->steps.left_work && pool->now - before > ALONE &&
                   rpi_master_queued(&pool->master) < queued;
-    pool->left_work = pool->master.unsettled > 0;
+    pool->steps.left_work = pool->master.unsettled > 0;
     if (!waited)
         return;
-    pool->lonely = false;
+    pool->steps.lonely = false;
     rpi_say(&pool->log, RP_LOG_WARNING,
             "tasks were queued and workers idle while no call drove the pool for %.1f s: there is "
             "no caretaker thread, because "
@@ -221,21 +221,21 @@ static bool step(rp_pool *pool, bool run, bool gather)
     if (pool->broken != RP_OK)
         return false;
     pool->shortage = RP_OK;
-    pool->stepped = rpi_ticks();
-    pool->now = rpi_watch_at(&pool->watch, pool->stepped);
-    if (pool->now - before > RPI_IDLE_MOST && !pool->caretaker.live)
+    pool->steps.at = rpi_ticks();
+    pool->now = rpi_watch_at(&pool->steps.watch, pool->steps.at);
+    if (pool->now - before > RPI_IDLE_MOST && !pool->progress_thread.live)
         rpi_bufcache_trim(pool->alloc.cache); /* no call drove the pool for that long */
     bool any = rpi_step_poll(pool);
     rpi_members_step(pool);
-    pool->burst = gather && is_burst(pool);
-    pool->late = pool->master.queue.tasks > 0 && rpi_roster_has_idle(&pool->master.roster);
-    if (pool->lonely && rpi_roster_has_idle(&pool->master.roster))
+    pool->steps.burst = gather && is_burst(pool);
+    pool->steps.late = pool->master.queue.tasks > 0 && rpi_roster_has_idle(&pool->master.roster);
+    if (pool->steps.lonely && rpi_roster_has_idle(&pool->master.roster))
         queued = rpi_master_queued(&pool->master);
-    if (!pool->burst)
+    if (!pool->steps.burst)
         rpi_step_dispatch(pool);
-    if (pool->lonely)
+    if (pool->steps.lonely)
         look_back(pool, before, queued);
-    if (run && rpi_pool_is_alone(pool) && !pool->executing && pool->broken == RP_OK) {
+    if (run && rpi_pool_is_alone(pool) && !pool->local.executing && pool->broken == RP_OK) {
         bool ran = rpi_local_worker_run(pool, 1);
         any = rpi_step_poll(pool) || ran || any;
         rpi_step_dispatch(pool);
@@ -252,9 +252,9 @@ bool rpi_step(rp_pool *pool, bool run)
 void rpi_step_drive_now(rp_pool *pool)
 {
     uint64_t now = rpi_ticks();
-    if (now - pool->stepped <= STEP_TICKS + pool->pause)
+    if (now - pool->steps.at <= STEP_TICKS + pool->steps.pause)
         return;
     (void)step(pool, false, true);
     uint64_t pause = STEP_SHARE * (rpi_ticks() - now);
-    pool->pause = pause < STEP_MOST ? pause : STEP_MOST;
+    pool->steps.pause = pause < STEP_MOST ? pause : STEP_MOST;
 }

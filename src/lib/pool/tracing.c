@@ -40,7 +40,7 @@ rp_status rpi_tracing_open(const rp_config *config, struct rpi_trace **trace)
 rp_status rpi_tracing_begin(rp_pool *pool)
 {
     const struct rpi_roster *roster = &pool->master.roster;
-    rp_status status = rpi_trace_begin(pool->trace, roster->workers, pool->opened);
+    rp_status status = rpi_trace_begin(pool->trace, roster->workers, pool->opening.at);
     for (int worker = 0; status == RP_OK && worker <= roster->workers; worker++)
         rpi_trace_name(pool->trace, worker, roster->seats[worker].host, roster->seats[worker].pid);
     return status;

@@ -18,7 +18,7 @@ static double bearable(const rp_pool *pool, double left)
 {
     if (left <= 0)
         return 0;
-    return left > SHORT && pool->caretaker.live ? left : SHORT;
+    return left > SHORT && pool->progress_thread.live ? left : SHORT;
 }
 
 /* In a waiting call with `left` seconds to go, when no other worker can be given more: takes a
@@ -27,7 +27,7 @@ static double bearable(const rp_pool *pool, double left)
 static bool help(rp_pool *pool, double left)
 {
     const struct rpi_seat *seat = &pool->master.roster.seats[0];
-    if (pool->executing || pool->broken != RP_OK)
+    if (pool->local.executing || pool->broken != RP_OK)
         return false;
     if (!seat->in_flight &&
         !rpi_master_dispatch_here(&pool->master, bearable(pool, left), pool->now))
@@ -87,7 +87,7 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
             return rpi_no_memory("what came from the workers; it waits");
         if (pool->now >= deadline)
             return rpi_error(RP_ERR_TIMEOUT, "not settled within %g s", timeout);
-        if (pool->here && help(pool, deadline - pool->now))
+        if (pool->local.here && help(pool, deadline - pool->now))
             any = true;
         if (any)
             rpi_patience_reset(&patience);

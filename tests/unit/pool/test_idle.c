@@ -70,8 +70,8 @@ static void begin(void)
     pool = test_zeroed(sizeof *pool);
     pool->transport = &bed.transport;
     pool->master.look_again = -1;
-    rpi_list_init(&pool->storing);
-    rpi_idle_init(&pool->rest);
+    rpi_list_init(&pool->journaling.storing);
+    rpi_idle_init(&pool->idle);
     bed.transport.ops = &ops;
     bed.parks = bed.wakes = bed.inside = 0;
     bed.woken = bed.deaf = false;
@@ -85,9 +85,9 @@ static void begin(void)
 
 static void end(void)
 {
-    CU_ASSERT_EQUAL(pool->rest.sleepers, 0);
-    CU_ASSERT_FALSE(pool->rest.parked);
-    rpi_idle_fini(&pool->rest);
+    CU_ASSERT_EQUAL(pool->idle.sleepers, 0);
+    CU_ASSERT_FALSE(pool->idle.parked);
+    rpi_idle_fini(&pool->idle);
     (void)pthread_cond_destroy(&bed.changed);
     (void)pthread_mutex_destroy(&bed.lock);
     free(pool);
@@ -126,7 +126,7 @@ static bool join(struct sleeper *sleeper)
 static int sleepers(void)
 {
     rpi_biased_lock_take(&pool->lock);
-    int count = pool->rest.sleepers;
+    int count = pool->idle.sleepers;
     rpi_biased_lock_give(&pool->lock);
     return count;
 }
@@ -288,7 +288,7 @@ static void news_and_sleepers_meet(void)
         start(&second);
         for (bool there = false; !there;) { /* it has let the lock go, and may not sleep yet */
             rpi_biased_lock_take(&pool->lock);
-            there = pool->rest.sleepers == 2;
+            there = pool->idle.sleepers == 2;
             pool->turns += there;
             rpi_idle_rouse_now(pool);
             rpi_biased_lock_give(&pool->lock);
@@ -351,14 +351,14 @@ static void when_nothing_else_goes_on(void)
     CU_ASSERT_FALSE(rpi_idle_doze(pool));
     bed.may_doze = true;
     int journal;
-    pool->journal = (struct rpi_journal *)(void *)&journal; /* it is not looked into */
+    pool->journaling.journal = (struct rpi_journal *)(void *)&journal; /* it is not looked into */
     CU_ASSERT_FALSE(
         rpi_idle_doze(pool)); /* all is settled: what is not committed may be waited for */
     pool->master.unsettled = 1;
     CU_ASSERT_TRUE(rpi_idle_doze(pool));
     struct rpi_link stored;
     rpi_list_init(&stored);
-    rpi_list_append(&pool->storing, &stored);
+    rpi_list_append(&pool->journaling.storing, &stored);
     CU_ASSERT_FALSE(rpi_idle_doze(pool));
     rpi_list_remove(&stored);
     CU_ASSERT_TRUE(rpi_idle_doze(pool));
@@ -398,11 +398,11 @@ static void while_silence_counts(void)
     begin();
     for (int i = 0; i < 20; i++)
         (void)rpi_idle_limit(pool, &patience);
-    CU_ASSERT_EQUAL_FATAL(rpi_detector_init(&pool->detector, &alloc, 2, 0.4, 0), RP_OK);
-    double pause = rpi_detector_pause(&pool->detector);
+    CU_ASSERT_EQUAL_FATAL(rpi_detector_init(&pool->members.detector, &alloc, 2, 0.4, 0), RP_OK);
+    double pause = rpi_detector_pause(&pool->members.detector);
     CU_ASSERT_TRUE(pause > 0 && pause < 0.4);
     CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), pause));
-    rpi_detector_fini(&pool->detector);
+    rpi_detector_fini(&pool->members.detector);
     CU_ASSERT_EQUAL(memory.live, 0);
     end();
 }
