@@ -5,7 +5,7 @@
 
 #include "exec/child_main.h"
 #include "proto/isolation.h"
-#include "exec/tail.h"
+#include "exec/postmortem.h"
 #include "exec/forkserver.h"
 
 enum rpi_child_look {

@@ -4,7 +4,7 @@
 
 #include "exec/child_result.h"
 #include "exec/chunk_resume.h"
-#include "exec/tail.h"
+#include "exec/postmortem.h"
 
 #include <stdlib.h>
 #include <string.h>
