@@ -1,5 +1,6 @@
 #include "base/biased_lock.h"
 
+#include "base/backoff.h"
 #include "base/membarrier.h"
 
 void rpi_biased_lock_own(struct rpi_biased_lock *lock)
@@ -11,12 +12,12 @@ void rpi_biased_lock_own(struct rpi_biased_lock *lock)
 /* The owner waits until it is let in.  False: it owns the lock no more. */
 static bool wait_as_owner(struct rpi_biased_lock *lock)
 {
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     while (rpi_biased_lock_is_own(lock)) {
         atomic_store_explicit(&lock->in, 0, memory_order_release);
         while (atomic_load_explicit(&lock->closed, memory_order_relaxed) &&
                rpi_biased_lock_is_own(lock))
-            rpi_patience_wait(&patience);
+            rpi_backoff_wait(&backoff);
         if (rpi_biased_lock_enter(lock))
             return true;
     }
@@ -34,15 +35,15 @@ static bool close_to_owner(struct rpi_biased_lock *lock)
 
 static void take(struct rpi_biased_lock *lock)
 {
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     while (atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire))
         while (atomic_load_explicit(&lock->taken, memory_order_relaxed))
-            rpi_patience_wait(&patience);
+            rpi_backoff_wait(&backoff);
 }
 
 void rpi_biased_lock_contend(struct rpi_biased_lock *lock)
 {
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     if (rpi_biased_lock_is_own(lock) && wait_as_owner(lock))
         return;
     take(lock);
@@ -50,7 +51,7 @@ void rpi_biased_lock_contend(struct rpi_biased_lock *lock)
         return;
     for (bool out = close_to_owner(lock); !out;
          out = !atomic_load_explicit(&lock->in, memory_order_acquire))
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
     atomic_store_explicit(&lock->owner, 0, memory_order_relaxed); /* and closed stays 1 */
 }
 
@@ -66,11 +67,11 @@ bool rpi_biased_lock_try_other(struct rpi_biased_lock *lock)
 
 void rpi_lock_shut(struct rpi_biased_lock *lock)
 {
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     take(lock);
     for (bool out = close_to_owner(lock); !out;
          out = !atomic_load_explicit(&lock->in, memory_order_acquire))
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
     atomic_store_explicit(&lock->owner, RPI_LOCK_SHUT,
                           memory_order_relaxed); /* and closed stays 1 */
     rpi_biased_lock_give(lock);

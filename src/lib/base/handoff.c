@@ -1,5 +1,6 @@
 #include "base/handoff.h"
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/membarrier.h"
 
@@ -21,9 +22,9 @@ void rpi_handoff_call(struct rpi_handoff *handoff)
 
 void rpi_handoff_contend(struct rpi_handoff *handoff)
 {
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     while (atomic_load(&handoff->borrowed))
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
 }
 
 bool rpi_handoff_borrow(struct rpi_handoff *handoff)

@@ -1,5 +1,6 @@
 #include "exec/inline.h"
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "proto/wire.h"
@@ -178,10 +179,10 @@ static void say_failures(struct rpi_inline *executor, const struct rpi_result *t
 static __attribute__((noinline)) bool await_limit(const struct rpi_mailbox_progress *progress,
                                                   uint32_t i)
 {
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     uint32_t limit;
     while (!(limit = atomic_load(&progress->limit)))
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
     return i < limit;
 }
 

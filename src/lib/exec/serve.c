@@ -1,5 +1,6 @@
 #include "exec/serve.h"
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/membarrier.h"
 #include "worker/inbox.h"
@@ -458,24 +459,24 @@ static rp_status say_goodbye(struct rpi_serve *server)
 
 /* Nothing was found: looks again for some tens of microseconds, then sleeps briefly; after
  * RPI_DROWSY seconds and one more look (`dozing`) it sleeps long, unless rank 0 rings. */
-static void wait_for_news(struct rpi_serve *server, struct rpi_patience *patience, bool *dozing)
+static void wait_for_news(struct rpi_serve *server, struct rpi_backoff *backoff, bool *dozing)
 {
     struct rpi_transport *transport = server->transport;
     if (*dozing) {
-        double began = rpi_now(), limit = rpi_patience_rest(patience);
+        double began = rpi_now(), limit = rpi_backoff_rest(backoff);
         if (limit >= RPI_IDLE_MOST)
             rpi_bufcache_trim(server->worker.config.alloc.cache);
         transport->ops->park(transport, limit);
         if (rpi_now() < began + limit)
-            rpi_patience_rouse(patience);
+            rpi_backoff_rouse(backoff);
         *dozing = false;
-    } else if (server->shortage == RP_OK && rpi_patience_is_drowsy(patience) &&
+    } else if (server->shortage == RP_OK && rpi_backoff_is_drowsy(backoff) &&
                transport->ops->doze(transport)) {
         *dozing = true;
     } else {
         server->shortage = RP_OK;
-        patience->moving = transport->moving;
-        rpi_patience_wait(patience);
+        backoff->moving = transport->moving;
+        rpi_backoff_wait(backoff);
     }
 }
 
@@ -483,14 +484,14 @@ rp_status rpi_serve_loop(struct rpi_serve *server)
 {
     struct rpi_transport *transport = server->transport;
     struct rpi_events events = rpi_serve_events(server);
-    struct rpi_patience patience = { .crowded = transport->crowd > 1 };
+    struct rpi_backoff backoff = { .crowded = transport->crowd > 1 };
     bool said = false, dozing = false;
     while (!said || !rpi_worker_finished(&server->worker)) {
         bool any = false;
         rp_status status = RP_OK;
         if (server->child) /* some are left only where there was no memory for their results */
             server->worker.ahead = (uint16_t)rpi_child_hold(server->child);
-        transport->hasty = rpi_patience_spins(&patience);
+        transport->hasty = rpi_backoff_spins(&backoff);
         do {
             server->came = 0;
             status = transport->ops->poll(transport, &events, &any);
@@ -504,7 +505,7 @@ rp_status rpi_serve_loop(struct rpi_serve *server)
             return rpi_error(RP_ERR_BROKEN,
                              "rank 0 says that the pool has failed; its own message tells why");
         if (rpi_serve_run(server, UINT32_MAX) || any) {
-            rpi_patience_reset(&patience);
+            rpi_backoff_reset(&backoff);
             dozing = false;
         } else if (!said && rpi_worker_finished(&server->worker)) {
             status = say_goodbye(server);
@@ -514,7 +515,7 @@ rp_status rpi_serve_loop(struct rpi_serve *server)
         } else {
             if (server->child)
                 rpi_postmortem_tail_forward(&server->child->tail);
-            wait_for_news(server, &patience, &dozing);
+            wait_for_news(server, &backoff, &dozing);
         }
     }
     return RP_OK;

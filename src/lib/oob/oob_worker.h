@@ -20,6 +20,7 @@
 #define RPI_OOB_WORKER_H
 
 #include "base/alloc.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/death.h"
 

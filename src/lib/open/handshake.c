@@ -1,5 +1,6 @@
 #include "open/handshake.h"
 
+#include "base/backoff.h"
 #include "base/hosts.h"
 #include "oob/oob_socket.h"
 #include "base/status.h"
@@ -127,7 +128,7 @@ static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const v
 {
     struct rpi_transport *transport = talk->opening->transport;
     struct rpi_events events = events_of(talk, on_batch);
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     double deadline = rpi_deadline(rpi_now(), timeout);
     while (talk->heard < heard || talk->sending > 0) {
         bool any = false;
@@ -137,12 +138,12 @@ static rp_status listen(struct talk *talk, bool (*on_batch)(void *, int, const v
         if (talk->lost && talk->heard < heard)
             return RP_ERR_BROKEN; /* one rank will never be heard */
         if (any)
-            rpi_patience_reset(&patience);
+            rpi_backoff_reset(&backoff);
         else if (rpi_now() > deadline)
             return rpi_error(RP_ERR_BROKEN, "nothing was heard for %g s, by config.open_timeout",
                              timeout);
         else
-            rpi_patience_wait(&patience);
+            rpi_backoff_wait(&backoff);
     }
     return RP_OK;
 }
@@ -405,16 +406,16 @@ static rp_status go_round(struct talk *talk)
 {
     const struct rpi_handshake *opening = talk->opening;
     bool argument = opening->initializer != RPI_NO_FUNCTION && opening->init_arg.size;
-    double patience = opening->initializer != RPI_NO_FUNCTION && !opening->hasty
-                          ? RP_FOREVER
-                          : opening->timeout; /* an initializer takes its time */
+    double backoff = opening->initializer != RPI_NO_FUNCTION && !opening->hasty
+                         ? RP_FOREVER
+                         : opening->timeout; /* an initializer takes its time */
     rp_status status = round_of(talk, opening->timeout);
     if (status == RP_OK && talk->status == RP_OK)
-        status = round_of(talk, argument ? opening->timeout : patience);
+        status = round_of(talk, argument ? opening->timeout : backoff);
     if (status == RP_OK && talk->status == RP_OK && argument) {
         status = send_arguments(talk);
         if (status == RP_OK)
-            status = round_of(talk, patience);
+            status = round_of(talk, backoff);
     }
     return status;
 }

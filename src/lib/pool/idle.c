@@ -1,5 +1,6 @@
 #include "pool/idle.h"
 
+#include "base/backoff.h"
 #include "base/bufcache.h"
 
 #include <time.h>
@@ -73,9 +74,9 @@ static double sooner(double rest, double other)
 /* Rests end before silence would no longer count, when rank 0 must look again for work that one
  * worker has and another could do, and when it must ask after workers on other hosts.  What is done
  * for long rests is also done for those that these make short. */
-double rpi_idle_limit(const rp_pool *pool, struct rpi_patience *patience)
+double rpi_idle_limit(const rp_pool *pool, struct rpi_backoff *backoff)
 {
-    double rest = rpi_patience_rest(patience), pause = rpi_detector_pause(&pool->members.detector);
+    double rest = rpi_backoff_rest(backoff), pause = rpi_detector_pause(&pool->members.detector);
     double again = pool->master.look_again - pool->now;
     bool is_long = rest >= RPI_IDLE_MOST;
     if (pause > 0)
@@ -112,9 +113,9 @@ static uint64_t news_of(struct rpi_idle *rest)
 /* Without being the first that waits for the lock, which would cost its owner what it saves. */
 static void take_lock_politely(rp_pool *pool)
 {
-    struct rpi_patience patience = { .crowded = true };
+    struct rpi_backoff backoff = { .crowded = true };
     while (!rpi_biased_lock_try(&pool->lock))
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
 }
 
 bool rpi_idle_take(rp_pool *pool, double seconds, bool polite)

@@ -14,7 +14,7 @@ void rpi_idle_fini(struct rpi_idle *rest);
 bool rpi_idle_doze(const rp_pool *pool);
 
 /* For how many seconds, at the most. */
-double rpi_idle_limit(const rp_pool *pool, struct rpi_patience *patience);
+double rpi_idle_limit(const rp_pool *pool, struct rpi_backoff *backoff);
 
 /* Sleeps for `seconds` at the most, after rpi_idle_doze() said true and a step found nothing.  The
  * pool's lock is held, but let go meanwhile.  `polite`: this thread takes it back only when it is

@@ -4,6 +4,7 @@
 #include "pool/journaling.h"
 #include "pool/members.h"
 #include "pool/progress_thread.h"
+#include "base/backoff.h"
 #include "base/bufcache.h"
 #include "base/status.h"
 #include "pool/streams.h"
@@ -304,7 +305,7 @@ static void destroy(rp_pool *pool)
 /* The process ends: other threads that still wait in the pool leave it.  The lock is held. */
 static void see_out(rp_pool *pool)
 {
-    struct rpi_patience patience = { .crowded = true };
+    struct rpi_backoff backoff = { .crowded = true };
     double deadline = rpi_now() + LEAVING;
     if (pool->broken == RP_OK)
         (void)snprintf(pool->why, sizeof pool->why, "the process is ending");
@@ -312,7 +313,7 @@ static void see_out(rp_pool *pool)
     while (rpi_pool_attended(pool) && rpi_now() < deadline) {
         pool->turns++;
         rpi_pool_leave(pool);
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
         rpi_biased_lock_take(&pool->lock);
     }
 }

@@ -1,6 +1,7 @@
 #include "pool/progress_thread.h"
 
 #include "pool/pool.h"
+#include "base/backoff.h"
 #include "base/bufcache.h"
 #include "base/thread.h"
 #include "pool/step.h"
@@ -67,7 +68,7 @@ static double drive(rp_pool *pool)
     care->seen = pool->steps.at;
     if (any) {
         care->heard = pool->now;
-        rpi_patience_reset(&care->patience);
+        rpi_backoff_reset(&care->backoff);
     }
     if (care->parked)
         return rest;
@@ -80,8 +81,8 @@ static double drive(rp_pool *pool)
 static void park(rp_pool *pool)
 {
     struct rpi_progress_thread *care = &pool->progress_thread;
-    if (rpi_idle_take(pool, rpi_idle_limit(pool, &care->patience), true))
-        rpi_patience_rouse(&care->patience);
+    if (rpi_idle_take(pool, rpi_idle_limit(pool, &care->backoff), true))
+        rpi_backoff_rouse(&care->backoff);
     care->rest = FIRST;
 }
 

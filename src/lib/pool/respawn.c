@@ -1,5 +1,6 @@
 #include "pool/respawn.h"
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "pool/tracing.h"
@@ -205,13 +206,13 @@ int rpi_respawn_count(const rp_pool *pool)
 const struct rpi_respawn_errand *rpi_respawn_stop(rp_pool *pool)
 {
     struct rpi_respawn *respawn = pool->members.respawn;
-    struct rpi_patience patience = { .crowded = true };
+    struct rpi_backoff backoff = { .crowded = true };
     double deadline = rpi_now() + LAST_WAIT;
     if (!respawn)
         return NULL;
     give_up(respawn);
     while (respawn->busy && !atomic_load(&respawn->over) && rpi_now() < deadline)
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
     const struct rpi_respawn_errand *come = rpi_respawn_come(pool);
     if (respawn->busy) {
         atomic_store(&respawn->forsaken, true);

@@ -3,6 +3,7 @@
 #ifndef RPI_POOL_STATE_H
 #define RPI_POOL_STATE_H
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/wakeup.h"
 #include "base/hosts.h"
@@ -38,10 +39,10 @@ struct rpi_progress_thread {
     uint64_t seen; /* the pool's last step that it knows of */
     bool driving;  /* the last look took a step */
     double rest;   /* seconds between the last look and the next; negative: until it is woken */
-    struct rpi_patience patience; /* of its sleeps on the transport */
-    bool parked;                  /* it takes the rest on the transport */
-    bool keeps;                   /* it is blocked for a second only: buffers are idle */
-    double heard;                 /* when a step of its own last found something */
+    struct rpi_backoff backoff; /* of its sleeps on the transport */
+    bool parked;                /* it takes the rest on the transport */
+    bool keeps;                 /* it is blocked for a second only: buffers are idle */
+    double heard;               /* when a step of its own last found something */
 };
 
 struct rpi_journal;

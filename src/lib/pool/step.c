@@ -1,5 +1,6 @@
 #include "pool/step.h"
 
+#include "base/backoff.h"
 #include "base/bufcache.h"
 #include "base/shm.h"
 #include "base/status.h"

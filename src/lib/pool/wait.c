@@ -1,5 +1,6 @@
 #include "pool/wait.h"
 
+#include "base/backoff.h"
 #include "base/status.h"
 #include "pool/callbacks.h"
 #include "pool/idle.h"
@@ -46,18 +47,18 @@ static bool help(rp_pool *pool, double left)
 
 /* A step has found nothing.  Returns whether this thread is about to sleep, and wants to look once
  * more before. */
-static bool wait_a_while(rp_pool *pool, struct rpi_patience *patience, bool dozing, double left)
+static bool wait_a_while(rp_pool *pool, struct rpi_backoff *backoff, bool dozing, double left)
 {
     if (dozing) {
-        double limit = rpi_idle_limit(pool, patience);
+        double limit = rpi_idle_limit(pool, backoff);
         if (rpi_idle_take(pool, limit < left ? limit : left, false))
-            rpi_patience_rouse(patience);
-    } else if (rpi_patience_is_drowsy(patience) && rpi_idle_doze(pool)) {
+            rpi_backoff_rouse(backoff);
+    } else if (rpi_backoff_is_drowsy(backoff) && rpi_idle_doze(pool)) {
         return true;
     } else {
-        patience->moving = pool->transport->moving;
+        backoff->moving = pool->transport->moving;
         rpi_biased_lock_give(&pool->lock);
-        rpi_patience_wait(patience);
+        rpi_backoff_wait(backoff);
         rpi_biased_lock_take(&pool->lock);
     }
     return false;
@@ -66,7 +67,7 @@ static bool wait_a_while(rp_pool *pool, struct rpi_patience *patience, bool dozi
 static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const void *context),
                             const void *context, double timeout, bool deliver)
 {
-    struct rpi_patience patience = { .crowded = pool->transport->crowd > 1 };
+    struct rpi_backoff backoff = { .crowded = pool->transport->crowd > 1 };
     double deadline = 0;
     bool dozing = false;
     while (!ready(pool, context)) {
@@ -75,7 +76,7 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
             status = rpi_callbacks_may_wait("the call");
         if (status != RP_OK)
             return status;
-        pool->transport->hasty = rpi_patience_spins(&patience);
+        pool->transport->hasty = rpi_backoff_spins(&backoff);
         bool any = rpi_step(pool, true);
         if (deliver && pool->master.called.count)
             rpi_callbacks_deliver(pool);
@@ -90,8 +91,8 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
         if (pool->local.here && help(pool, deadline - pool->now))
             any = true;
         if (any)
-            rpi_patience_reset(&patience);
-        dozing = !any && wait_a_while(pool, &patience, dozing, deadline - pool->now);
+            rpi_backoff_reset(&backoff);
+        dozing = !any && wait_a_while(pool, &backoff, dozing, deadline - pool->now);
     }
     return RP_OK;
 }

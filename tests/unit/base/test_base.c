@@ -2,6 +2,7 @@
 #include "base/advice.h"
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "harness.h"
 #include "base/list.h"
@@ -337,21 +338,21 @@ static void watch_keeps_time(void)
 /* First it looks again at once, in the end it sleeps, but never long. */
 static void patience_runs_out_slowly(void)
 {
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     double began = rpi_now(), longest = 0;
     int looks = 0;
     while (rpi_now() - began < 20e-3) {
         double before = rpi_now();
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
         double waited = rpi_now() - before;
         longest = waited > longest ? waited : longest;
         looks++;
     }
     CU_ASSERT_TRUE(looks > 15);
-    CU_ASSERT_TRUE(patience.since >= began);
+    CU_ASSERT_TRUE(backoff.since >= began);
     CU_ASSERT_TRUE(longest >= 20e-6);
-    rpi_patience_reset(&patience);
-    CU_ASSERT_FALSE(patience.since > 0);
+    rpi_backoff_reset(&backoff);
+    CU_ASSERT_FALSE(backoff.since > 0);
 }
 
 /* ---- lock */

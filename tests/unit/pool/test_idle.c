@@ -1,6 +1,7 @@
 /* What threads do that wait for a pool and have given the core away: for the thread sanitizer
  * too. */
 /* limit: 120 */
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "harness.h"
 #include "memory.h"
@@ -372,18 +373,18 @@ static bool about(double value, double expected)
 
 static void longer_each_time(void)
 {
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     begin();
-    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), 1e-3));
-    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), 2e-3));
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), 1e-3));
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), 2e-3));
     for (int i = 0; i < 20; i++)
-        (void)rpi_idle_limit(pool, &patience);
-    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), RPI_IDLE_MOST));
+        (void)rpi_idle_limit(pool, &backoff);
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), RPI_IDLE_MOST));
     pool->now = 100;
     pool->master.look_again = 100.25; /* for work that another worker could do */
-    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), 0.25));
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), 0.25));
     pool->master.look_again = 99;
-    double due = rpi_idle_limit(pool, &patience);
+    double due = rpi_idle_limit(pool, &backoff);
     CU_ASSERT_TRUE(!(due > 0) && !(due < 0));
     pool->master.look_again = -1;
     end();
@@ -394,14 +395,14 @@ static void while_silence_counts(void)
 {
     struct memory memory = { 0 };
     const struct rpi_alloc alloc = memory_hook(&memory);
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     begin();
     for (int i = 0; i < 20; i++)
-        (void)rpi_idle_limit(pool, &patience);
+        (void)rpi_idle_limit(pool, &backoff);
     CU_ASSERT_EQUAL_FATAL(rpi_detector_init(&pool->members.detector, &alloc, 2, 0.4, 0), RP_OK);
     double pause = rpi_detector_pause(&pool->members.detector);
     CU_ASSERT_TRUE(pause > 0 && pause < 0.4);
-    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), pause));
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), pause));
     rpi_detector_fini(&pool->members.detector);
     CU_ASSERT_EQUAL(memory.live, 0);
     end();
@@ -437,18 +438,18 @@ static void with_peers_elsewhere(void)
 {
     struct memory memory = { 0 };
     const struct rpi_alloc alloc = memory_hook(&memory);
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     begin();
     pool->alloc = alloc;
     CU_ASSERT_TRUE_FATAL(rpi_bufcache_begin(&pool->alloc, RPI_BUFCACHE_IDLE));
     uint64_t empty = memory.live;
     rpi_buffer_free(rpi_buffer_new(&pool->alloc, RPI_BUFFER_LARGE));
     bed.transport.again = 0.125;
-    CU_ASSERT_TRUE(rpi_idle_limit(pool, &patience) < 0.125);
+    CU_ASSERT_TRUE(rpi_idle_limit(pool, &backoff) < 0.125);
     CU_ASSERT_EQUAL(memory.live, empty + 1);
     for (int i = 0; i < 20; i++)
-        (void)rpi_idle_limit(pool, &patience);
-    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &patience), 0.125));
+        (void)rpi_idle_limit(pool, &backoff);
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), 0.125));
     CU_ASSERT_EQUAL(memory.live, empty);
     bed.transport.again = 0;
     rpi_bufcache_end(pool->alloc.cache);

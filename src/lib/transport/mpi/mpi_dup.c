@@ -1,6 +1,7 @@
 #include "transport/mpi/mpi_dup.h"
 
 #include "base/advice.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/status.h"
 
@@ -220,7 +221,7 @@ static rp_status give_up(const struct meeting *meeting)
 static rp_status duplicate(const struct meeting *meeting, MPI_Comm *ranks)
 {
     MPI_Request request;
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     double deadline = rpi_deadline(rpi_now(), meeting->timeout) + (meeting->rank > 0 ? GRACE : 0);
     int code = MPI_Comm_idup(meeting->comm, ranks, &request);
     int flag = 0;
@@ -232,7 +233,7 @@ static rp_status duplicate(const struct meeting *meeting, MPI_Comm *ranks)
             return status;
         if (rpi_now() > deadline)
             return give_up(meeting);
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
     }
     return code == MPI_SUCCESS ? hear_farewells(meeting)
                                : rpi_mpi_dup_failed("MPI_Comm_idup", code);

@@ -1,5 +1,6 @@
 #include "transport/mpi/mpi_recv_ring.h"
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "transport/mpi/mpi_dup.h"
 #include "proto/msg.h"
@@ -43,10 +44,10 @@ rp_status rpi_mpi_recv_ring_post(struct rpi_mpi_recv_ring *ring, MPI_Comm comm, 
 
 static void wait_for(MPI_Request *request)
 {
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     int flag = 0;
     while (MPI_Test(request, &flag, MPI_STATUS_IGNORE) == MPI_SUCCESS && !flag)
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
 }
 
 void rpi_mpi_recv_ring_cancel(struct rpi_mpi_recv_ring *ring)

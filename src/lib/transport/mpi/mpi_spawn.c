@@ -1,6 +1,7 @@
 #include "transport/mpi/mpi_spawn.h"
 
 #include "base/advice.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "transport/mpi/mpi_runtime.h"
 #include "base/status.h"
@@ -133,14 +134,14 @@ static void *run(void *argument)
 static bool run_in_time(struct spawn *spawn, double timeout)
 {
     pthread_t thread;
-    struct rpi_patience patience = { .crowded = true };
+    struct rpi_backoff backoff = { .crowded = true };
     double deadline = rpi_deadline(rpi_now(), timeout);
     if (pthread_create(&thread, NULL, run, spawn) != 0) {
         (void)run(spawn);
         return true;
     }
     while (!atomic_load(&spawn->over) && rpi_now() < deadline)
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
     if (!atomic_load(&spawn->over)) {
         (void)pthread_detach(thread);
         return false;
@@ -340,10 +341,10 @@ static bool half_closed(int file)
 
 void rpi_mpi_spawn_leave(void)
 {
-    struct rpi_patience patience = { .crowded = true };
+    struct rpi_backoff backoff = { .crowded = true };
     double deadline = rpi_deadline(rpi_now(), LEAVING);
     while (line >= 0 && half_closed(line) && rpi_now() < deadline)
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
 }
 
 rp_status rpi_mpi_spawn_join(MPI_Comm *ranks)

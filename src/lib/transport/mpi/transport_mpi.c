@@ -1,6 +1,7 @@
 #include "transport/mpi/transport_mpi.h"
 
 #include "base/advice.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "transport/mpi/mpi_runtime.h"
@@ -777,14 +778,14 @@ static bool is_someone_gone(struct mpi *mpi, bool *at_once)
 static bool part(struct mpi *mpi)
 {
     MPI_Request barrier;
-    struct rpi_patience patience = { 0 };
+    struct rpi_backoff backoff = { 0 };
     double deadline = 0; /* none */
     int flag = 0;
     bool at_once;
     if (MPI_Ibarrier(mpi->comm, &barrier) != MPI_SUCCESS)
         return false;
     while (MPI_Test(&barrier, &flag, MPI_STATUS_IGNORE) == MPI_SUCCESS && !flag) {
-        rpi_patience_wait(&patience);
+        rpi_backoff_wait(&backoff);
         if (!is_someone_gone(mpi, &at_once))
             continue;
         if (!(deadline > 0))
