@@ -1,8 +1,8 @@
 #include "job.h"
 
 #include "rank.h"
-#include "reports.h"
-#include "say.h"
+#include "rank_monitor.h"
+#include "log.h"
 #include "stillness.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@
 #define FAREWELL 2.0
 
 struct job {
-    struct reports reports;
+    struct rank_monitor monitor;
     int signals;
     sigset_t mask; /* before */
     pid_t mpirun;
@@ -70,7 +70,7 @@ static bool start(struct job *job, const char *const *command)
     int ends[2], error = 0;
     pid_t parent = getpid();
     if (pipe2(ends, O_CLOEXEC) != 0 || (job->mpirun = fork()) < 0) {
-        say("cannot start a process: %s", strerror(errno));
+        log_line("cannot start a process: %s", strerror(errno));
         return false;
     }
     if (job->mpirun == 0)
@@ -81,9 +81,10 @@ static bool start(struct job *job, const char *const *command)
     if (got != (ssize_t)sizeof error)
         return true;
     (void)waitpid(job->mpirun, NULL, 0);
-    say("cannot run %s: %s.  %s", command[0], strerror(error),
-        error == E2BIG ? "The program's arguments and the environment are too long together"
-                       : "Install Open MPI (Debian: openmpi-bin), or set MPIRUN to its mpirun");
+    log_line("cannot run %s: %s.  %s", command[0], strerror(error),
+             error == E2BIG
+                 ? "The program's arguments and the environment are too long together"
+                 : "Install Open MPI (Debian: openmpi-bin), or set MPIRUN to its mpirun");
     return false;
 }
 
@@ -139,9 +140,9 @@ static void take_signal(struct job *job, int number)
         return;
     }
     job->signal = number;
-    if (job->reports.master_came && !job->dismissed) {
+    if (job->monitor.master_came && !job->dismissed) {
         job->dismissed = true;
-        reports_dismiss_master(&job->reports, number);
+        rank_monitor_dismiss_master(&job->monitor, number);
         ask_by(job, clock_now() + MERCY);
     } else {
         ask_by(job, clock_now());
@@ -159,33 +160,33 @@ static void take_signals(struct job *job)
 
 static void tell_of_master(const struct job *job)
 {
-    const struct reports *reports = &job->reports;
-    int number = reports->master_status - 128;
+    const struct rank_monitor *monitor = &job->monitor;
+    int number = monitor->master_status - 128;
     bool by_loss = job->mpirun_lost &&
-                   (reports->master_status < 0 || number == SIGTERM || number == SIGKILL);
+                   (monitor->master_status < 0 || number == SIGTERM || number == SIGKILL);
     if (job->signal || by_loss)
         return;
-    if (reports->master_status < 0)
-        say("launch: rank 0 on %s was lost: killed, or its host gone; the job is ended",
-            reports->master_host);
+    if (monitor->master_status < 0)
+        log_line("launch: rank 0 on %s was lost: killed, or its host gone; the job is ended",
+                 monitor->master_host);
     else if (number > 0 && number < NSIG)
-        say("launch: rank 0 on %s was ended by signal %d (%s); the job is ended",
-            reports->master_host, number, strsignal(number));
+        log_line("launch: rank 0 on %s was ended by signal %d (%s); the job is ended",
+                 monitor->master_host, number, strsignal(number));
 }
 
 /* A rank 0 that failed may have lacked another rank: names those that ended so long before it that
  * this was not its doing. */
 static void tell_of_others(const struct job *job)
 {
-    const struct reports *reports = &job->reports;
+    const struct rank_monitor *monitor = &job->monitor;
     double now = clock_now();
-    if (job->signal || job->mpirun_lost || reports->master_status == 0)
+    if (job->signal || job->mpirun_lost || monitor->master_status == 0)
         return;
-    for (int i = 0; i < reports->ended; i++) {
-        const struct report_end *end = &reports->ends[i];
+    for (int i = 0; i < monitor->ended; i++) {
+        const struct report_end *end = &monitor->ends[i];
         if (now - end->when > BEFORE)
-            say("launch: rank %d on %s had ended %.1f s before rank 0", end->rank, end->host,
-                now - end->when);
+            log_line("launch: rank %d on %s had ended %.1f s before rank 0", end->rank, end->host,
+                     now - end->when);
     }
 }
 
@@ -205,13 +206,13 @@ static bool output_waits(void)
  * end counts. */
 static void look_at_mpirun_loss(struct job *job)
 {
-    const struct reports *reports = &job->reports;
+    const struct rank_monitor *monitor = &job->monitor;
     if (!job->mpirun_signal || job->mpirun_lost || job->asked > 0 || job->signal ||
-        !reports->master_came || reports->master_gone)
+        !monitor->master_came || monitor->master_gone)
         return;
     job->mpirun_lost = true;
-    say("launch: mpirun was ended by signal %d (%s), and the job with it", job->mpirun_signal,
-        strsignal(job->mpirun_signal));
+    log_line("launch: mpirun was ended by signal %d (%s), and the job with it", job->mpirun_signal,
+             strsignal(job->mpirun_signal));
 }
 
 /* Every rank has ended or cannot be reached.  mpirun sees that for itself and ends, unless a host
@@ -222,8 +223,9 @@ static void look_at_mpirun_alone(struct job *job, bool unreached, double now)
 {
     if (job->asked == 0)
         ask_by(job, now + ALONE);
-    job->after_loss = unreached || job->reports.broken ||
-                      (job->asked == 0 && reports_lost(&job->reports, job->master_end - BEFORE));
+    job->after_loss = unreached || job->monitor.broken ||
+                      (job->asked == 0 &&
+                       rank_monitor_lost(&job->monitor, job->master_end - BEFORE));
     if (!job->signal && output_waits()) {
         job->stillness.since = 0;
         job->ask = now + ALONE;
@@ -235,9 +237,9 @@ static void look_at_mpirun_alone(struct job *job, bool unreached, double now)
 /* Rank 0's end is the job's: the others have `grace` seconds, less after a bad end. */
 static void look_at_ranks(struct job *job)
 {
-    const struct reports *reports = &job->reports;
+    const struct rank_monitor *monitor = &job->monitor;
     double now = clock_now();
-    if (!reports->master_gone)
+    if (!monitor->master_gone)
         return;
     if (!job->master_seen) {
         job->master_seen = true;
@@ -245,11 +247,11 @@ static void look_at_ranks(struct job *job)
         tell_of_master(job);
         tell_of_others(job);
         ask_by(job,
-               now + (reports->master_status < 0 || reports->master_status > 128 ? ALONE
+               now + (monitor->master_status < 0 || monitor->master_status > 128 ? ALONE
                                                                                  : job->grace));
     }
-    int unreached = reports_unreached(reports);
-    if (reports->gone + unreached == reports->size && job->asked < POLITELY && !job->mpirun_ended)
+    int unreached = rank_monitor_unreached(monitor);
+    if (monitor->gone + unreached == monitor->size && job->asked < POLITELY && !job->mpirun_ended)
         look_at_mpirun_alone(job, unreached > 0, now);
 }
 
@@ -258,7 +260,7 @@ static void look_at_ranks(struct job *job)
 static void press(struct job *job)
 {
     static const int ways[] = { SIGTERM, SIGTERM, SIGKILL };
-    const struct reports *reports = &job->reports;
+    const struct rank_monitor *monitor = &job->monitor;
     int most = (int)(sizeof ways / sizeof *ways);
     if (!(job->ask > 0) || job->mpirun_ended || clock_now() < job->ask)
         return;
@@ -266,12 +268,13 @@ static void press(struct job *job)
         job->ask = clock_now() + ALONE;
         return;
     }
-    int here = reports->came - reports->gone - reports_unreached(reports);
-    if (job->asked == 0 && reports->master_gone && reports->master_status == 0 && here > 0 &&
+    int here = monitor->came - monitor->gone - rank_monitor_unreached(monitor);
+    if (job->asked == 0 && monitor->master_gone && monitor->master_status == 0 && here > 0 &&
         !job->signal)
-        say("launch: rank 0 has ended, but %d of %d ranks go on: they are ended (--grace SECONDS "
+        log_line(
+            "launch: rank 0 has ended, but %d of %d ranks go on: they are ended (--grace SECONDS "
             "lets them)",
-            here, reports->size);
+            here, monitor->size);
     tell_mpirun(job, ways[job->asked < most ? job->asked : most - 1]);
     job->asked++;
     job->ask = clock_now() + STEP;
@@ -281,13 +284,13 @@ static bool is_over(struct job *job, double *farewell)
 {
     if (!job->mpirun_ended)
         return false;
-    if (!job->reports.master_came || job->reports.master_gone)
+    if (!job->monitor.master_came || job->monitor.master_gone)
         return true;
     if (!job->dismissed)
-        reports_dismiss_master(&job->reports, SIGTERM);
+        rank_monitor_dismiss_master(&job->monitor, SIGTERM);
     job->dismissed = true;
     if (!(*farewell > 0))
-        *farewell = clock_now() + job->reports.host_timeout + FAREWELL;
+        *farewell = clock_now() + job->monitor.host_timeout + FAREWELL;
     if (job->signal && *farewell > clock_now() + MERCY)
         *farewell = clock_now() + MERCY; /* a signal asked for the end */
     return clock_now() > *farewell;
@@ -295,21 +298,22 @@ static bool is_over(struct job *job, double *farewell)
 
 static int result(const struct job *job)
 {
-    const struct reports *reports = &job->reports;
-    if (reports->master_status >= 0)
-        return reports->master_status;
+    const struct rank_monitor *monitor = &job->monitor;
+    if (monitor->master_status >= 0)
+        return monitor->master_status;
     if (job->signal)
         return 128 + job->signal;
-    if (reports->master_came)
+    if (monitor->master_came)
         return 128 + SIGKILL;
     if (job->mpirun_signal)
-        say("launch: mpirun was ended by signal %d (%s) before rank 0 had started",
-            job->mpirun_signal, strsignal(job->mpirun_signal));
+        log_line("launch: mpirun was ended by signal %d (%s) before rank 0 had started",
+                 job->mpirun_signal, strsignal(job->mpirun_signal));
     else
-        say("launch: mpirun ended with status %d before rank 0 had started", job->mpirun_status);
+        log_line("launch: mpirun ended with status %d before rank 0 had started",
+                 job->mpirun_status);
     const char *own = getenv("MPIRUN");
     if (own && !job->mpirun_signal)
-        say("launch: the environment sets MPIRUN=%s: it must name Open MPI's mpirun", own);
+        log_line("launch: the environment sets MPIRUN=%s: it must name Open MPI's mpirun", own);
     return job->mpirun_status ? job->mpirun_status : 1;
 }
 
@@ -317,12 +321,13 @@ static int result(const struct job *job)
  * word. */
 static void look_at_silence(struct job *job)
 {
-    if (job->reports.size > 0 || job->signal || job->mpirun_ended)
+    if (job->monitor.size > 0 || job->signal || job->mpirun_ended)
         job->silence = 0;
     if (!(job->silence > 0) || clock_now() < job->silence)
         return;
     job->silence = 0;
-    say("launch: no rank has reported within %g s, and the job goes on.  Likely reasons: %sa host "
+    log_line(
+        "launch: no rank has reported within %g s, and the job goes on.  Likely reasons: %sa host "
         "that does not answer, or "
         "asks "
         "for a password (each must be reached without: ssh HOST true); a host that cannot connect "
@@ -352,10 +357,10 @@ static int watch(struct job *job)
     double farewell = 0;
     for (;;) {
         struct pollfd ends[] = { { .fd = job->signals, .events = POLLIN },
-                                 { .fd = job->reports.events, .events = POLLIN } };
+                                 { .fd = job->monitor.events, .events = POLLIN } };
         take_signals(job);
         look_at_mpirun(job);
-        reports_take(&job->reports);
+        rank_monitor_take(&job->monitor);
         look_at_mpirun_loss(job);
         look_at_silence(job);
         look_at_ranks(job);
@@ -376,26 +381,26 @@ static void allow_many_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int job_run(const char *const *command, const struct routes *routes, double grace,
+int job_run(const char *const *command, const struct addresses *addresses, double grace,
             double host_timeout)
 {
     struct job job = { .grace = grace, .silence = clock_now() + SILENCE };
     char address[512];
     int status = 1;
-    if (!reports_open(&job.reports, routes, host_timeout)) {
-        say("launch: cannot listen for the ranks: %s", strerror(errno));
+    if (!rank_monitor_open(&job.monitor, addresses, host_timeout)) {
+        log_line("launch: cannot listen for the ranks: %s", strerror(errno));
         return 1;
     }
-    if (!reports_address(&job.reports, address, sizeof address) ||
+    if (!rank_monitor_address(&job.monitor, address, sizeof address) ||
         setenv(RANK_LAUNCHER, address, 1) != 0 || !hold_signals(&job))
-        say("launch: cannot prepare the job: %s", strerror(errno));
+        log_line("launch: cannot prepare the job: %s", strerror(errno));
     else if (!start(&job, command))
         status = 127;
     else {
         allow_many_files();
         status = watch(&job);
     }
-    reports_kill_left(&job.reports);
-    reports_close(&job.reports);
+    rank_monitor_kill_left(&job.monitor);
+    rank_monitor_close(&job.monitor);
     return status;
 }

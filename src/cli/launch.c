@@ -5,8 +5,8 @@
 #include "keepalive.h"
 #include "parcel.h"
 #include "rank.h"
-#include "routes.h"
-#include "say.h"
+#include "addresses.h"
+#include "log.h"
 #include "spellings.h"
 
 #include <getopt.h>
@@ -72,13 +72,13 @@ static bool check_hosts(const char *list)
         const char *count = at + name + 1;
         size_t length = name < all ? all - name - 1 : 0;
         if (name == 0 || strcspn(at, " \t\n") < all) {
-            say("launch: --hosts wants a list such as h1:4,h2:4, not \"%s\"", list);
+            log_line("launch: --hosts wants a list such as h1:4,h2:4, not \"%s\"", list);
             return false;
         }
         if (*at != '+' && name < all && !is_count(count, length) &&
             (length != 1 || *count != '*')) {
-            say("launch: --hosts wants a number of ranks for %.*s, not \"%.*s\"", (int)name, at,
-                (int)length, count);
+            log_line("launch: --hosts wants a number of ranks for %.*s, not \"%.*s\"", (int)name,
+                     at, (int)length, count);
             return false;
         }
         at += all;
@@ -133,18 +133,20 @@ static bool binds(const struct options *options)
 static int check(const struct options *options)
 {
     if (options->ranks && !is_count(options->ranks, strlen(options->ranks)))
-        say("launch: -n wants a number of ranks, not \"%s\"", options->ranks);
+        log_line("launch: -n wants a number of ranks, not \"%s\"", options->ranks);
     else if (options->hosts && !check_hosts(options->hosts))
         return USAGE_ERROR;
     else if (options->bind && !is_unit(options->bind))
-        say("launch: --bind wants none, core, socket, numa or another unit of mpirun's --bind-to, "
+        log_line(
+            "launch: --bind wants none, core, socket, numa or another unit of mpirun's --bind-to, "
             "not \"%s\"",
             options->bind);
     else if (options->bind && binds(options))
-        say("launch: --bind %s and the words for mpirun both say where ranks run: leave one out",
+        log_line(
+            "launch: --bind %s and the words for mpirun both say where ranks run: leave one out",
             options->bind);
     else if (options->program_count == 0)
-        say("launch: which program? rankpool launch -n N PROGRAM [ARGUMENTS]");
+        log_line("launch: which program? rankpool launch -n N PROGRAM [ARGUMENTS]");
     else
         return -1;
     return USAGE_ERROR;
@@ -176,12 +178,12 @@ static int parse(int argc, char **argv, struct options *options)
         case 'g':
             if (parse_seconds(optarg, 0, 1e9, &options->grace))
                 break;
-            say("launch: --grace wants seconds, not \"%s\"", optarg);
+            log_line("launch: --grace wants seconds, not \"%s\"", optarg);
             return USAGE_ERROR;
         case 't':
             if (parse_seconds(optarg, 1, 3600, &options->host_timeout))
                 break;
-            say("launch: --host-timeout wants seconds, 1 to 3600, not \"%s\"", optarg);
+            log_line("launch: --host-timeout wants seconds, 1 to 3600, not \"%s\"", optarg);
             return USAGE_ERROR;
         case 'm':
             options->more[options->more_count++] = optarg;
@@ -190,12 +192,12 @@ static int parse(int argc, char **argv, struct options *options)
             help();
             return 0;
         case ':':
-            say("launch: %s wants a value", argv[optind - 1]);
+            log_line("launch: %s wants a value", argv[optind - 1]);
             return USAGE_ERROR;
         default:
-            say("launch: there is no option %s (options of mpirun's go as --mpirun-arg; the "
-                "program's own follow its name)",
-                argv[optind - 1]);
+            log_line("launch: there is no option %s (options of mpirun's go as --mpirun-arg; the "
+                     "program's own follow its name)",
+                     argv[optind - 1]);
             return USAGE_ERROR;
         }
     }
@@ -347,7 +349,8 @@ static void warn_of_components(void)
     if (!count)
         count = getenv("SLURM_PACK_SIZE"); /* until SLURM 20.02 */
     if (count && strtol(count, NULL, 10) > 1)
-        say("launch: this SLURM job has %s components, and mpirun uses the nodes of one of them, "
+        log_line(
+            "launch: this SLURM job has %s components, and mpirun uses the nodes of one of them, "
             "%s: the others stay idle",
             count, nodes ? nodes : "the first");
 }
@@ -365,7 +368,8 @@ static void warn_of_crowd(void)
         if (!tasks || !task || strtol(tasks, NULL, 10) <= 1)
             continue;
         if (strtol(task, NULL, 10) > 0)
-            say("launch: this is task %s of the %s that %s has started, and each starts a job of "
+            log_line(
+                "launch: this is task %s of the %s that %s has started, and each starts a job of "
                 "its own: leave %s out, or "
                 "have it start one task",
                 task, tasks, name, name);
@@ -384,7 +388,7 @@ static void prepare_slurm(void)
 static int run(const struct options *options, const char *const *command)
 {
     struct hosts hosts;
-    struct routes routes;
+    struct addresses addresses;
     const char *one, *other;
     int status = 1;
     prepare_ranks();
@@ -396,12 +400,13 @@ static int run(const struct options *options, const char *const *command)
     keepalive_tell(options->host_timeout);
     bool gathered = hosts_gather(&hosts, options->hosts, options->more, options->more_count);
     if (gathered && spellings_clash(&hosts, &one, &other)) {
-        say("launch: %s and %s are one host: name it once, or mpirun takes it for two", one, other);
+        log_line("launch: %s and %s are one host: name it once, or mpirun takes it for two", one,
+                 other);
         status = USAGE_ERROR;
     } else if (!gathered || !hosts_add_job(&hosts)) {
-        say("launch: no memory");
-    } else if (routes_find(&routes, &hosts)) {
-        status = job_run(command, &routes, options->grace, options->host_timeout);
+        log_line("launch: no memory");
+    } else if (addresses_find(&addresses, &hosts)) {
+        status = job_run(command, &addresses, options->grace, options->host_timeout);
     }
     hosts_free(&hosts);
     return status;
@@ -430,7 +435,7 @@ int launch(int argc, char **argv)
     if (command)
         status = run(&options, command);
     else
-        say("launch: no memory, or /proc/self/exe cannot be read");
+        log_line("launch: no memory, or /proc/self/exe cannot be read");
     free(command);
     free(merged);
     free(options.more);

@@ -1,7 +1,7 @@
 /* The command rankpool: what it can do, one noun a file. */
 #include "launch.h"
 #include "rank.h"
-#include "say.h"
+#include "log.h"
 
 #include <fcntl.h>
 #include <rankpool.h>
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (*word)
-        say("there is no command %s; rankpool --help lists them", word);
+        log_line("there is no command %s; rankpool --help lists them", word);
     else
         help(stderr);
     return USAGE_ERROR;

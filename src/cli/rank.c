@@ -2,7 +2,7 @@
 
 #include "keepalive.h"
 #include "parcel.h"
-#include "say.h"
+#include "log.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,22 +29,23 @@
 /* ---- the launcher's address */
 
 struct launcher {
-    char *host, *token, *doors; /* in the environment's text, which is cut up */
+    char *host, *token, *listeners; /* in the environment's text, which is cut up */
 };
 
 static bool parse(char *text, struct launcher *launcher)
 {
     launcher->host = strsep(&text, ":");
     launcher->token = strsep(&text, ":");
-    launcher->doors = text;
+    launcher->listeners = text;
     return text != NULL;
 }
 
-static int connect_to(char *door)
+static int connect_to(char *listener)
 {
-    const char *address = strsep(&door, ":"); /* and its port remains */
+    const char *address = strsep(&listener, ":"); /* and its port remains */
     struct sockaddr_in to = { .sin_family = AF_INET,
-                              .sin_port = htons(door ? (uint16_t)strtoul(door, NULL, 10) : 0) };
+                              .sin_port = htons(listener ? (uint16_t)strtoul(listener, NULL, 10)
+                                                         : 0) };
     int error = 0;
     socklen_t size = sizeof error;
     if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
@@ -67,13 +68,13 @@ static int connect_to(char *door)
 static int reach(const struct launcher *launcher)
 {
     char here[256] = "";
-    char *rest = launcher->doors, *first = strsep(&rest, ",");
+    char *rest = launcher->listeners, *first = strsep(&rest, ",");
     int line = -1;
     (void)gethostname(here, sizeof here - 1);
     if (!rest || strcmp(here, launcher->host) == 0)
         line = connect_to(first);
-    for (char *door; line < 0 && (door = strsep(&rest, ","));)
-        line = connect_to(door);
+    for (char *listener; line < 0 && (listener = strsep(&rest, ","));)
+        line = connect_to(listener);
     return line;
 }
 
@@ -129,10 +130,10 @@ static int become(char **argv)
     (void)gethostname(here, sizeof here - 1);
     if (!is_said_by_another(error)) {
         if (error == ENOENT && !strchr(argv[0], '/'))
-            say("there is no program %s in PATH on %s (one in this directory is ./%s)", argv[0],
-                here, argv[0]);
+            log_line("there is no program %s in PATH on %s (one in this directory is ./%s)",
+                     argv[0], here, argv[0]);
         else
-            say("cannot run %s on %s: %s", argv[0], here, strerror(error));
+            log_line("cannot run %s on %s: %s", argv[0], here, strerror(error));
     }
     return error == ENOENT ? 127 : 126;
 }
@@ -213,7 +214,7 @@ static int run_master(char **argv, int line)
     int signals = hold_signals(&mask);
     pid_t child = signals < 0 ? -1 : start(argv, &mask);
     if (child < 0) {
-        say("cannot start rank 0: %s", strerror(errno));
+        log_line("cannot start rank 0: %s", strerror(errno));
         return 1;
     }
     int status = watch(child, signals, line);
@@ -237,7 +238,8 @@ static int run(char **program)
     }
     if (line >= 0)
         return run_master(program, line);
-    say("rank 0 cannot reach rankpool launch over TCP from this host: is there a firewall between "
+    log_line(
+        "rank 0 cannot reach rankpool launch over TCP from this host: is there a firewall between "
         "them, or "
         "is the host not in --hosts?");
     return 1;
@@ -246,13 +248,13 @@ static int run(char **program)
 int rank_run(int argc, char **argv)
 {
     if (argc != 2 || !getenv(RANK_LAUNCHER)) {
-        say("%s is for rankpool launch, which starts every rank by it", RANK_COMMAND);
+        log_line("%s is for rankpool launch, which starts every rank by it", RANK_COMMAND);
         return USAGE_ERROR;
     }
     char **program = parcel_unpack((int)strtol(argv[1], NULL, 10));
     int status = program && program[0] ? run(program) : 1;
     if (!program)
-        say("no memory for the program's arguments, or they have not come");
+        log_line("no memory for the program's arguments, or they have not come");
     free(program);
     return status;
 }

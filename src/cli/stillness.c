@@ -1,6 +1,6 @@
 #include "stillness.h"
 
-#include "say.h"
+#include "log.h"
 
 #include <fcntl.h>
 #include <stdio.h>

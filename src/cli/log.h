@@ -1,8 +1,8 @@
-#ifndef RANKPOOL_CLI_SAY_H
-#define RANKPOOL_CLI_SAY_H
+#ifndef RANKPOOL_CLI_LOG_H
+#define RANKPOOL_CLI_LOG_H
 
 /* One line on standard error, "rankpool: ..."; the newline is added. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Seconds on the monotonic clock. */
 double clock_now(void);

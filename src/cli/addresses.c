@@ -1,6 +1,6 @@
-#include "routes.h"
+#include "addresses.h"
 
-#include "say.h"
+#include "log.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
@@ -13,7 +13,7 @@
 enum way { HERE, FOUND, NONE };
 
 struct search {
-    struct routes *routes;
+    struct addresses *addresses;
     struct ifaddrs *own;
     bool too_many;
     char why[160]; /* the last host has no way */
@@ -33,13 +33,13 @@ static bool is_own(const struct search *search, struct in_addr address)
 
 static void add(struct search *search, struct in_addr from)
 {
-    struct routes *routes = search->routes;
-    for (int i = 0; i < routes->count; i++)
-        if (routes->from[i].s_addr == from.s_addr)
+    struct addresses *addresses = search->addresses;
+    for (int i = 0; i < addresses->count; i++)
+        if (addresses->from[i].s_addr == from.s_addr)
             return;
-    search->too_many = search->too_many || routes->count == ROUTES_MOST;
+    search->too_many = search->too_many || addresses->count == ADDRESSES_MOST;
     if (!search->too_many)
-        routes->from[routes->count++] = from;
+        addresses->from[addresses->count++] = from;
 }
 
 /* The kernel says from where it would send; nothing is sent. */
@@ -97,9 +97,11 @@ static bool search_all(struct search *search, const struct hosts *hosts)
         if (strcmp(hosts->names[i], here) != 0 && look_up(search, hosts->names[i]) == NONE)
             lost = hosts->names[i];
     if (search->too_many)
-        say("launch: the hosts are reached from more than %d addresses of this one", ROUTES_MOST);
-    else if (lost && search->routes->count == 0)
-        say("launch: no address of this host leads to %s (%s): its ranks could not report.  Name "
+        log_line("launch: the hosts are reached from more than %d addresses of this one",
+                 ADDRESSES_MOST);
+    else if (lost && search->addresses->count == 0)
+        log_line(
+            "launch: no address of this host leads to %s (%s): its ranks could not report.  Name "
             "hosts that have an IPv4 "
             "address and a route from here",
             lost, search->why);
@@ -108,10 +110,10 @@ static bool search_all(struct search *search, const struct hosts *hosts)
     return false;
 }
 
-bool routes_find(struct routes *routes, const struct hosts *hosts)
+bool addresses_find(struct addresses *addresses, const struct hosts *hosts)
 {
-    struct search search = { .routes = routes };
-    *routes = (struct routes){ 0 };
+    struct search search = { .addresses = addresses };
+    *addresses = (struct addresses){ 0 };
     if (getifaddrs(&search.own) != 0)
         search.own = NULL;
     bool found = search_all(&search, hosts);

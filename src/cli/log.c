@@ -1,10 +1,10 @@
-#include "say.h"
+#include "log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
-void say(const char *format, ...)
+void log_line(const char *format, ...)
 {
     char text[2048];
     va_list arguments;

@@ -1,7 +1,7 @@
-#ifndef RANKPOOL_CLI_REPORTS_H
-#define RANKPOOL_CLI_REPORTS_H
+#ifndef RANKPOOL_CLI_RANK_MONITOR_H
+#define RANKPOOL_CLI_RANK_MONITOR_H
 
-#include "doors.h"
+#include "listeners.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,10 +17,11 @@ struct report_end {
 /* What the ranks of a job tell their launcher.  Each holds one TCP connection, opened before the
  * program starts: its hello carries the job's token, its end is the rank's end.  Rank 0's brings
  * the program's status first.  A caller without the token learns nothing and is dropped. */
-struct reports {
-    struct doors doors;
+struct rank_monitor {
+    struct listeners listeners;
     double host_timeout;
-    int events; /* an epoll of everything here; readable when reports_take has something to do */
+    int events; /* an epoll of everything here; readable when rank_monitor_take has something to do
+                 */
     char token[33];
     struct line *lines;
     int strangers; /* connections without a hello yet */
@@ -34,22 +35,23 @@ struct reports {
     bool broken; /* a rank's connection was not closed, but broke: its host may be gone */
 };
 
-/* `routes`: to the other hosts; `host_timeout`: seconds after which one that does not answer is
- * given up.  False: errno. */
-bool reports_open(struct reports *reports, const struct routes *routes, double host_timeout);
+/* `addresses`: of the ways to the other hosts; `host_timeout`: seconds after which one that does
+ * not answer is given up.  False: errno. */
+bool rank_monitor_open(struct rank_monitor *monitor, const struct addresses *addresses,
+                       double host_timeout);
 /* What ranks need to come, as RANK_LAUNCHER has it.  False: it does not fit. */
-bool reports_address(const struct reports *reports, char *text, size_t size);
-void reports_take(struct reports *reports);
+bool rank_monitor_address(const struct rank_monitor *monitor, char *text, size_t size);
+void rank_monitor_take(struct rank_monitor *monitor);
 /* Ranks whose hosts do not answer now, and whose connections have not broken yet. */
-int reports_unreached(const struct reports *reports);
+int rank_monitor_unreached(const struct rank_monitor *monitor);
 /* Whether a rank other than 0 has ended before that time. */
-bool reports_lost(const struct reports *reports, double when);
+bool rank_monitor_lost(const struct rank_monitor *monitor, double when);
 /* Has rank 0's watch send this signal to the program, and kill it 2 s later; the program's status
  * is still told. */
-void reports_dismiss_master(struct reports *reports, int signal);
+void rank_monitor_dismiss_master(struct rank_monitor *monitor, int signal);
 /* Kills what is left on this host of ranks whose connections are open: mpirun (4.1) may crash while
  * it ends them. */
-void reports_kill_left(const struct reports *reports);
-void reports_close(struct reports *reports);
+void rank_monitor_kill_left(const struct rank_monitor *monitor);
+void rank_monitor_close(struct rank_monitor *monitor);
 
 #endif
