@@ -135,7 +135,7 @@ static void begin(void)
     map_statuses = test_zeroed(ITEMS * sizeof *map_statuses);
     borrowed = test_zeroed(5000);
     for (int i = 0; i < 2; i++)
-        master.times[i].mean = 1e-5; /* short: they share batches */
+        master.timing.functions[i].mean = 1e-5; /* short: they share batches */
     submit_all();
 }
 

@@ -151,7 +151,7 @@ static void settle_inside_submit(void)
     rp_task_options options = with(notes, NULL);
     int64_t value = 1, result;
     int count = 0;
-    while (pool->master.called.count < 8 && count < MOST)
+    while (pool->master.called.ids.count < 8 && count < MOST)
         IS(RP_OK, submit_with(twice, &value, sizeof value, &options, &futures[count++]));
     for (int i = 0; i < count; i++) { /* the first are done already, and have not been told */
         IS(RP_OK, rp_get(pool, futures[i], RP_FOREVER, &result, sizeof result, NULL));
@@ -182,7 +182,7 @@ static void told_at_the_end(bool drain)
         IS(RP_OK, submit_with(nothing, NULL, 0, &options, NULL));
     while (ranks() > 1 && same->master.unsettled > 0) { /* settles without telling */
         IS(RP_OK, submit_with(nothing, NULL, 0, NULL, NULL));
-        if (same->master.called.count >= 100)
+        if (same->master.called.ids.count >= 100)
             break;
     }
     if (drain) {

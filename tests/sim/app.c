@@ -56,11 +56,11 @@ static void on_done(rp_pool *pool, rp_future future, const rp_outcome *outcome, 
 void app_deliver(struct sim *sim)
 {
     struct rpi_master *master = &sim->master;
-    while (master->called.count) {
-        uint64_t id = rpi_idqueue_pop(&master->called);
+    while (master->called.ids.count) {
+        uint64_t id = rpi_idqueue_pop(&master->called.ids);
         struct rpi_future *future = rpi_future_of(&master->futures, id);
         struct model_task *task = rpi_options_at(&master->options, future->options)->user;
-        master->calls_due--;
+        master->called.due--;
         if (task->id != id || ++task->calls > 1 || future->state != RP_DONE)
             model_fail(&sim->model, "on_done was called for another task, or twice");
         rpi_master_forget_options(master, future);

@@ -510,23 +510,24 @@ static struct waiting look_at_queue(struct sim *sim)
 static uint32_t depth_due(const struct sim *sim, const struct waiting *waiting)
 {
     const struct rpi_master *master = &sim->master;
-    double mean = master->times[sim->model.tasks[waiting->head]->function].mean;
+    double mean = master->timing.functions[sim->model.tasks[waiting->head]->function].mean;
     bool enough = waiting->tasks > (uint64_t)(master->roster.workers - master->roster.lost);
     bool fills = waiting->bytes + waiting->tasks * RPI_FRAME_HEADER >= sim->plan.batch_limit;
-    if (waiting->unsure || master->losses.count || mean < 0 || mean > APART * master->round_trip)
+    if (waiting->unsure || master->losses.count || mean < 0 ||
+        mean > APART * master->timing.round_trip)
         return 1;
-    if (mean > LONG * master->round_trip)
+    if (mean > LONG * master->timing.round_trip)
         return enough ? 2 : 1;
-    return (mean < master->round_trip ? fills : enough) ? RPI_DEPTH : 1;
+    return (mean < master->timing.round_trip ? fills : enough) ? RPI_DEPTH : 1;
 }
 
 void check_dispatched(struct sim *sim, bool refused)
 {
     struct waiting waiting = look_at_queue(sim);
-    const struct rpi_taskq *queue = &sim->master.queue;
+    const struct rpi_taskq *queue = &sim->master.ready.queue;
     if (sim->dropped)
         return; /* what was queued stays so for good */
-    if (waiting.tasks != queue->tasks || waiting.own != sim->master.own_tasks ||
+    if (waiting.tasks != queue->tasks || waiting.own != sim->master.ready.own_tasks ||
         waiting.bytes != queue->bytes)
         model_fail(&sim->model, "the queue counts %llu tasks of %llu bytes, there are %llu of %llu",
                    NUMBER(queue->tasks), NUMBER(queue->bytes), NUMBER(waiting.tasks),
@@ -633,7 +634,7 @@ void check_end(struct sim *sim)
     if (sim->master.inputs.count && !sim->report->lost)
         model_fail(&sim->model, "all is settled, but %llu outcomes are kept for others",
                    NUMBER(sim->master.inputs.count));
-    if (sim->master.unsettled || sim->master.queue.tasks || sim->master.queue.bytes)
+    if (sim->master.unsettled || sim->master.ready.queue.tasks || sim->master.ready.queue.bytes)
         model_fail(&sim->model, "all is settled, but the engine counts %llu",
                    NUMBER(sim->master.unsettled));
     check_counts(sim);

@@ -88,8 +88,9 @@ static void open_sim(struct sim *sim)
     if (rpi_master_init(&sim->master, &config) != RP_OK)
         model_fail(&sim->model, "no master: %s", rp_error_message());
     if (plan->known > 0)
-        sim->master.times[plan->function] = (struct rpi_function_time){ .mean = plan->known,
-                                                                        .samples = 1000 };
+        sim->master.timing.functions[plan->function] = (struct rpi_function_time){
+            .mean = plan->known, .samples = 1000
+        };
     shares_open(sim);
     for (int i = 1; i <= plan->workers; i++)
         sim_open_worker(sim, i);
@@ -162,7 +163,7 @@ static void pump_master(struct sim *sim)
 /* The engine says when it may have something new to ask for. */
 static void look_again(struct sim *sim)
 {
-    double at = sim->master.look_again;
+    double at = sim->master.rebalance.look_again;
     if (at < 0 || (sim->look_at > 0 && sim->look_at <= at))
         return;
     sim->look_at = at > sim->now ? at : sim->now;

@@ -104,7 +104,7 @@ rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, 
     else
         status = rpi_named("rp_get", get(pool, future, timeout, result, capacity, result_size));
     rpi_step_drive(pool);
-    if (pool->master.called.count)
+    if (pool->master.called.ids.count)
         rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
@@ -146,7 +146,7 @@ rp_status rp_take(rp_pool *pool, rp_future future, double timeout, void **data, 
                   : rpi_error(RP_ERR_INVALID, "rp_take: data is NULL");
     status = rpi_named("rp_take", status);
     rpi_step_drive(pool);
-    if (pool->master.called.count)
+    if (pool->master.called.ids.count)
         rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;
@@ -160,7 +160,7 @@ rp_status rp_wait(rp_pool *pool, rp_future future, double timeout)
         return status;
     status = rpi_named("rp_wait", await(pool, future.id, timeout, "rp_wait", &settled_future));
     rpi_step_drive(pool);
-    if (pool->master.called.count)
+    if (pool->master.called.ids.count)
         rpi_callbacks_deliver(pool);
     rpi_pool_leave(pool);
     return status;

@@ -83,7 +83,8 @@ static bool has_room(rp_pool *pool, const void *context)
     if (pool->limits.tasks && rpi_master_queued(&pool->master) >= pool->limits.tasks)
         return false;
     return !pool->limits.bytes || rpi_master_queued(&pool->master) == 0 ||
-           pool->master.queue.bytes + pool->master.own_bytes + size <= pool->limits.bytes;
+           pool->master.ready.queue.bytes + pool->master.ready.own_bytes + size <=
+               pool->limits.bytes;
 }
 
 bool rpi_pool_has_room(rp_pool *pool, size_t size)
@@ -99,8 +100,8 @@ static rp_status make_room(rp_pool *pool, size_t size, bool wait)
         (void)rpi_step(pool, false);
     if (!wait && !has_room(pool, &size))
         return rpi_error(RP_ERR_FULL, "the queue is full: %llu tasks, %llu bytes",
-                         (unsigned long long)pool->master.queue.tasks,
-                         (unsigned long long)pool->master.queue.bytes);
+                         (unsigned long long)pool->master.ready.queue.tasks,
+                         (unsigned long long)pool->master.ready.queue.bytes);
     return wait ? rpi_wait_quietly(pool, has_room, &size) : RP_OK;
 }
 

@@ -438,7 +438,7 @@ rp_status rp_stream_next(rp_stream *stream, double timeout, rp_item *item)
                                            "RP_ITEM_INIT, and a timeout that is a number");
     else
         status = rpi_named("rp_stream_next", next(stream, timeout, item));
-    if (stream->pool->master.called.count)
+    if (stream->pool->master.called.ids.count)
         rpi_callbacks_deliver(stream->pool);
     rpi_pool_leave(stream->pool);
     return status;

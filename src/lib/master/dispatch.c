@@ -28,7 +28,7 @@ static bool came_back(const struct rpi_entry *entry)
 static void divide(const struct rpi_master *master, struct rpi_grant *grant)
 {
     uint64_t idle = master->roster.idle > 0 ? (uint64_t)master->roster.idle : 1;
-    uint64_t part = (master->queue.tasks + idle - 1) / idle;
+    uint64_t part = (master->ready.queue.tasks + idle - 1) / idle;
     if (grant->tasks > part)
         grant->tasks = (uint32_t)part;
 }
@@ -37,30 +37,30 @@ static struct rpi_grant grant_for(const struct rpi_master *master, const struct 
                                   const struct rpi_entry *entry, int worker)
 {
     struct rpi_view view = {
-        .mean = master->times[entry->function].mean,
-        .round_trip = master->round_trip,
+        .mean = master->timing.functions[entry->function].mean,
+        .round_trip = master->timing.round_trip,
         .queued = queue->tasks,
-        .workers = queue == &master->queue
+        .workers = queue == &master->ready.queue
                        ? (uint32_t)(master->roster.workers - master->roster.lost)
                        : 1,
         .fills = fills(master, queue),
         .in_flight = master->roster.seats[worker].in_flight,
     };
     struct rpi_grant grant = rpi_policy_grant(&view);
-    if (master->doubtful && queue == &master->queue && came_back(entry))
+    if (master->rebalance.doubtful && queue == &master->ready.queue && came_back(entry))
         divide(master, &grant);
     return grant;
 }
 
 bool rpi_master_gathers(struct rpi_master *master)
 {
-    const struct rpi_taskq *queue = &master->queue;
+    const struct rpi_taskq *queue = &master->ready.queue;
     struct rpi_entry entry;
-    if (!rpi_ready_peek(master, &master->queue, &entry) || entry.flags & RPI_ENTRY_POINTS ||
-        master->own_tasks)
+    if (!rpi_ready_peek(master, &master->ready.queue, &entry) || entry.flags & RPI_ENTRY_POINTS ||
+        master->ready.own_tasks)
         return false;
-    double mean = master->times[entry.function].mean;
-    return mean >= 0 && mean < master->round_trip && !fills(master, queue);
+    double mean = master->timing.functions[entry.function].mean;
+    return mean >= 0 && mean < master->timing.round_trip && !fills(master, queue);
 }
 
 static const struct rpi_grant one = { .tasks = 1, .seconds = DBL_MAX };
@@ -98,10 +98,10 @@ static bool goes_first(struct rpi_master *master, struct rpi_ready_own *own)
 {
     struct rpi_entry entry;
     const struct rpi_future *mine = rpi_ready_peek(master, &own->queue, &entry);
-    const struct rpi_future *common = rpi_ready_peek(master, &master->queue, &entry);
+    const struct rpi_future *common = rpi_ready_peek(master, &master->ready.queue, &entry);
     if (!mine || !common)
         return mine;
-    struct rpi_rank a = rpi_taskq_rank(&own->queue), b = rpi_taskq_rank(&master->queue);
+    struct rpi_rank a = rpi_taskq_rank(&own->queue), b = rpi_taskq_rank(&master->ready.queue);
     if (a.priority != b.priority)
         return a.priority > b.priority;
     if (a.cost < b.cost || a.cost > b.cost)
@@ -134,14 +134,14 @@ static bool dispatch_own(struct rpi_master *master, struct rpi_ready_own *own, d
  * ranks higher and is granted; else the common one, for which *grant is set already. */
 static struct rpi_taskq *queue_for(struct rpi_master *master, int worker, struct rpi_grant *grant)
 {
-    struct rpi_ready_own *own = master->own ? master->own[worker] : NULL;
+    struct rpi_ready_own *own = master->ready.own ? master->ready.own[worker] : NULL;
     struct rpi_entry entry;
     if (!own || !own->queue.tasks || !goes_first(master, own))
-        return &master->queue;
+        return &master->ready.queue;
     (void)rpi_ready_peek(master, &own->queue, &entry);
     struct rpi_grant mine = grant_for(master, &own->queue, &entry, worker);
     if (!mine.tasks)
-        return &master->queue;
+        return &master->ready.queue;
     *grant = mine;
     return &own->queue;
 }
@@ -150,11 +150,11 @@ static void dispatch_awake(struct rpi_master *master, double now)
 {
     struct rpi_link again;
     rpi_list_init(&again);
-    for (struct rpi_link *link; (link = rpi_list_pop(&master->awake));)
+    for (struct rpi_link *link; (link = rpi_list_pop(&master->ready.awake));)
         if (!dispatch_own(master, RPI_MEMBER(link, struct rpi_ready_own, link), now))
             rpi_list_append(&again, link);
     for (struct rpi_link *link; (link = rpi_list_pop(&again));)
-        rpi_list_append(&master->awake, link);
+        rpi_list_append(&master->ready.awake, link);
 }
 
 /* A task that goes alone needs a worker that has nothing. */
@@ -177,12 +177,12 @@ static int choose(const struct rpi_master *master, const struct rpi_entry *entry
     if (entry->flags & RPI_ENTRY_SOLO)
         return choose_idle(master, worker, least, grant);
     if (worker && worker != least && rpi_roster_has_credit(&master->roster, worker)) {
-        *grant = grant_for(master, &master->queue, entry, worker);
+        *grant = grant_for(master, &master->ready.queue, entry, worker);
         if (grant->tasks)
             return worker;
     }
     if (least)
-        *grant = grant_for(master, &master->queue, entry, least);
+        *grant = grant_for(master, &master->ready.queue, entry, least);
     return least && grant->tasks ? least : 0;
 }
 
@@ -192,7 +192,7 @@ static bool dispatch_once(struct rpi_master *master, double now)
     struct rpi_entry entry;
     struct rpi_grant grant;
     const struct rpi_future *future;
-    while ((future = rpi_ready_peek(master, &master->queue, &entry))) {
+    while ((future = rpi_ready_peek(master, &master->ready.queue, &entry))) {
         int worker = choose(master, &entry, future, &grant);
         if (!worker)
             break;
@@ -208,7 +208,7 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
 {
     bool all, more;
     master->now = now;
-    master->look_again = -1;
+    master->rebalance.look_again = -1;
     if (!rpi_list_empty(&master->versions.dying) && !rpi_shared_sweep(master))
         return;
     if (!rpi_list_empty(&master->inputs.urgent) && !master->dropped)
@@ -229,7 +229,7 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
 /* The first task may be one chunk of a map, of a size that the application has chosen. */
 static double expected(const struct rpi_master *master, const struct rpi_entry *entry)
 {
-    double mean = master->times[entry->function].mean;
+    double mean = master->timing.functions[entry->function].mean;
     if (!(entry->flags & RPI_ENTRY_MAP))
         return mean;
     const struct rpi_map *map = entry->data;
@@ -240,7 +240,7 @@ bool rpi_master_dispatch_here(struct rpi_master *master, double most, double now
 {
     struct rpi_entry entry;
     struct rpi_grant grant;
-    const struct rpi_future *future = rpi_ready_peek(master, &master->queue, &entry);
+    const struct rpi_future *future = rpi_ready_peek(master, &master->ready.queue, &entry);
     if (!future ||
         entry.flags & (RPI_ENTRY_SOLO | RPI_ENTRY_CHUNK) || /* it may be what ended its worker */
         master->roster.seats[0].in_flight || rpi_pack_wanted(master, &entry, future, 0) ||
@@ -250,19 +250,19 @@ bool rpi_master_dispatch_here(struct rpi_master *master, double most, double now
     if (seconds < 0 || seconds >= most)
         return false;
     grant = rpi_policy_grant_here(seconds);
-    return rpi_pack_send(master, &master->queue, 0, grant, now);
+    return rpi_pack_send(master, &master->ready.queue, 0, grant, now);
 }
 
 bool rpi_master_starves(struct rpi_master *master)
 {
     struct rpi_entry entry;
     struct rpi_grant grant;
-    for (int worker = 1; master->own && worker <= master->roster.workers; worker++) {
-        struct rpi_ready_own *own = master->own[worker];
+    for (int worker = 1; master->ready.own && worker <= master->roster.workers; worker++) {
+        struct rpi_ready_own *own = master->ready.own[worker];
         const struct rpi_seat *seat = &master->roster.seats[worker];
         if (own && seat->in_flight == 0 && rpi_ready_peek(master, &own->queue, &entry))
             return true; /* one that has something is looked at again when it has done it */
     }
-    const struct rpi_future *future = rpi_ready_peek(master, &master->queue, &entry);
+    const struct rpi_future *future = rpi_ready_peek(master, &master->ready.queue, &entry);
     return future && choose(master, &entry, future, &grant);
 }

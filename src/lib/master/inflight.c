@@ -11,7 +11,7 @@
 
 void rpi_inflight_send(struct rpi_master *master, struct rpi_batch *batch)
 {
-    rpi_list_append(&master->outgoing, &batch->link);
+    rpi_list_append(&master->inflight.outgoing, &batch->link);
     master->counts.messages_out++;
     master->counts.bytes_out += batch->size;
     for (uint16_t i = 0; i < batch->piece_count; i++)
@@ -20,7 +20,7 @@ void rpi_inflight_send(struct rpi_master *master, struct rpi_batch *batch)
 
 struct rpi_batch *rpi_master_outgoing(struct rpi_master *master)
 {
-    struct rpi_link *link = rpi_list_pop(&master->outgoing);
+    struct rpi_link *link = rpi_list_pop(&master->inflight.outgoing);
     if (!link)
         return NULL;
     struct rpi_batch *batch = RPI_MEMBER(link, struct rpi_batch, link);
@@ -32,7 +32,7 @@ struct rpi_batch *rpi_master_outgoing(struct rpi_master *master)
 
 void rpi_master_unsent(struct rpi_master *master, struct rpi_batch *batch)
 {
-    rpi_list_prepend(&master->outgoing, &batch->link);
+    rpi_list_prepend(&master->inflight.outgoing, &batch->link);
     batch->handed = batch->begun > 0;
 }
 
@@ -42,12 +42,12 @@ void rpi_master_unsent(struct rpi_master *master, struct rpi_batch *batch)
 static void measured_round_trip(struct rpi_master *master, const struct rpi_batch *batch)
 {
     double sample = master->now - batch->sent_at - batch->ran;
-    if (sample < master->round_trip)
-        master->round_trip = sample > ROUND_TRIP_MIN ? sample : ROUND_TRIP_MIN;
+    if (sample < master->timing.round_trip)
+        master->timing.round_trip = sample > ROUND_TRIP_MIN ? sample : ROUND_TRIP_MIN;
     else
-        master->round_trip += ((sample < ROUND_TRIP_MAX ? sample : ROUND_TRIP_MAX) -
-                               master->round_trip) /
-                              64;
+        master->timing.round_trip += ((sample < ROUND_TRIP_MAX ? sample : ROUND_TRIP_MAX) -
+                                      master->timing.round_trip) /
+                                     64;
 }
 
 static void retire(struct rpi_master *master, struct rpi_batch *batch)
@@ -114,7 +114,7 @@ rp_status rpi_inflight_announce(struct rpi_master *master, const struct rpi_fram
     *arrival = (struct rpi_arrival){
         .peer = worker, .size = frame->length, .buffer = buffer, .frame = *frame
     };
-    rpi_list_append(&master->incoming, &arrival->link);
+    rpi_list_append(&master->inflight.incoming, &arrival->link);
     return RP_OK;
 }
 
@@ -128,14 +128,14 @@ void rpi_inflight_drop_arrival(struct rpi_master *master, struct rpi_arrival *ar
 void rpi_master_unposted(struct rpi_master *master, struct rpi_arrival *arrival)
 {
     rpi_list_remove(&arrival->link);
-    rpi_list_prepend(&master->incoming, &arrival->link);
+    rpi_list_prepend(&master->inflight.incoming, &arrival->link);
 }
 
 struct rpi_arrival *rpi_master_incoming(struct rpi_master *master)
 {
-    struct rpi_link *link = rpi_list_pop(&master->incoming);
+    struct rpi_link *link = rpi_list_pop(&master->inflight.incoming);
     if (!link)
         return NULL;
-    rpi_list_append(&master->arriving, link);
+    rpi_list_append(&master->inflight.arriving, link);
     return RPI_MEMBER(link, struct rpi_arrival, link);
 }

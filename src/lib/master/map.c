@@ -223,8 +223,8 @@ rp_status rpi_map_cancel(struct rpi_master *master, struct rpi_map *map)
         drop_waiting_again(master, map);
     rpi_future_of(&master->futures, map->id)->state =
         RP_SENT; /* its entry in the queue, if it has one, is void now */
-    master->queue.tasks -= waiting;
-    master->queue.bytes -= waiting * map->request.in_size;
+    master->ready.queue.tasks -= waiting;
+    master->ready.queue.bytes -= waiting * map->request.in_size;
     master->counts.cancelled += waiting;
     map->left -= waiting;
     if (map->left == 0)
@@ -272,8 +272,9 @@ static rp_status queue(struct rpi_master *master, const struct rpi_map *map,
                                    .cost = map->request.options.cost,
                                    .order = map->number,
                                    .back = true };
-    rp_status status = future->state == RP_QUEUED ? RP_OK
-                                                  : rpi_taskq_push(&master->queue, &entry, &rank);
+    rp_status status = future->state == RP_QUEUED
+                           ? RP_OK
+                           : rpi_taskq_push(&master->ready.queue, &entry, &rank);
     if (status == RP_OK)
         future->state = RP_QUEUED;
     return status;
@@ -290,14 +291,14 @@ static rp_status items_back(struct rpi_master *master, struct rpi_map *map, stru
         return status;
     map->back[map->back_count++] = range;
     map->back_items += range.count;
-    master->queue.tasks += range.count;
-    master->queue.bytes += (uint64_t)range.count * map->request.in_size;
+    master->ready.queue.tasks += range.count;
+    master->ready.queue.bytes += (uint64_t)range.count * map->request.in_size;
     if (map->stopped)
         status = rpi_map_cancel(master, map);
     if (status != RP_OK) { /* cannot be cancelled: as if it were under way still */
         rpi_map_take(map, range.count);
-        master->queue.tasks -= range.count;
-        master->queue.bytes -= (uint64_t)range.count * map->request.in_size;
+        master->ready.queue.tasks -= range.count;
+        master->ready.queue.bytes -= (uint64_t)range.count * map->request.in_size;
     }
     return status;
 }

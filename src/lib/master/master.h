@@ -16,7 +16,7 @@ void rpi_master_fini(struct rpi_master *master);
 /* Tasks that wait at rank 0; a map counts as its items. */
 static inline uint64_t rpi_master_queued(const struct rpi_master *master)
 {
-    return master->queue.tasks + master->own_tasks;
+    return master->ready.queue.tasks + master->ready.own_tasks;
 }
 
 /* A task to queue. */

@@ -227,7 +227,7 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling,
     rpi_map_take(map, items);
     if (!rpi_map_waiting(map)) {
         rpi_future_of(&master->futures, map->id)->state = RP_SENT; /* it may be released */
-        rpi_taskq_pop(&master->queue);
+        rpi_taskq_pop(&master->ready.queue);
     }
     return true;
 }
@@ -317,7 +317,7 @@ static void fill(struct rpi_master *master, struct filling *filling)
     struct rpi_entry entry;
     for (struct rpi_future *future; filling->tasks < filling->grant.tasks &&
                                     (future = rpi_ready_peek(master, filling->queue, &entry));) {
-        double mean = master->times[entry.function].mean;
+        double mean = master->timing.functions[entry.function].mean;
         uint64_t before = filling->tasks;
         if (before > 0 && (mean < 0 || filling->predicted + mean > filling->grant.seconds))
             break;
@@ -362,7 +362,8 @@ bool rpi_pack_send(struct rpi_master *master, struct rpi_taskq *queue, int worke
     batch->sends = (uint16_t)(1 + batch->piece_count);
     batch->to_idle = worker && master->roster.seats[worker].in_flight == 0;
     batch->sent_at = now;
-    batch->movable = queue == &master->queue && !filling.alone && (worker || batch->divisible);
+    batch->movable = queue == &master->ready.queue && !filling.alone &&
+                     (worker || batch->divisible);
     rpi_roster_sent(&master->roster, worker);
     if (filling.alone)
         rpi_roster_alone(&master->roster, worker);

@@ -35,11 +35,11 @@ RP_MUST_USE static inline rp_status rpi_plain_submit(struct rpi_master *master, 
                                                      uint64_t *id)
 {
     struct rpi_future *future = NULL;
-    if (size == RPI_SMALL_RESULT && rpi_taskq_has_room(&master->queue))
+    if (size == RPI_SMALL_RESULT && rpi_taskq_has_room(&master->ready.queue))
         future = rpi_future_next(&master->futures, id);
     if (!future)
         return rpi_plain_submit_any(master, function, arg, size, now, id);
-    rpi_taskq_push_short(&master->queue, *id, function, arg);
+    rpi_taskq_push_short(&master->ready.queue, *id, function, arg);
     rpi_plain_begin(master, future, function, RPI_SMALL_RESULT, now);
     return RP_OK;
 }

@@ -30,9 +30,9 @@ static inline void rpi_ready_count(struct rpi_master *master, struct rpi_taskq *
 {
     queue->tasks += (uint64_t)tasks;
     queue->bytes += (uint64_t)bytes;
-    if (queue != &master->queue) {
-        master->own_tasks += (uint64_t)tasks;
-        master->own_bytes += (uint64_t)bytes;
+    if (queue != &master->ready.queue) {
+        master->ready.own_tasks += (uint64_t)tasks;
+        master->ready.own_bytes += (uint64_t)bytes;
     }
 }
 
@@ -41,10 +41,10 @@ RP_MUST_USE static inline rp_status rpi_ready_push_plain(struct rpi_master *mast
                                                          const struct rpi_entry *entry)
 {
     static const struct rpi_rank last;
-    rp_status status = rpi_taskq_push(&master->queue, entry, &last);
+    rp_status status = rpi_taskq_push(&master->ready.queue, entry, &last);
     if (status == RP_OK) {
-        master->queue.tasks++;
-        master->queue.bytes += entry->size;
+        master->ready.queue.tasks++;
+        master->ready.queue.bytes += entry->size;
     }
     return status;
 }

@@ -32,13 +32,13 @@ void rpi_rebalance_look(struct rpi_master *master)
         struct rpi_seat *seat = RPI_MEMBER(rpi_list_first(&roster->loaded), struct rpi_seat, load);
         const struct rpi_burden burden = { .now = master->now,
                                            .due = seat->due,
-                                           .round_trip = master->round_trip,
+                                           .round_trip = master->timing.round_trip,
                                            .tasks = seat->movable };
-        if (rpi_policy_recalls(&burden, &master->look_again)) {
+        if (rpi_policy_recalls(&burden, &master->rebalance.look_again)) {
             seat->overdue = burden.now >= burden.due + burden.round_trip;
             if (!ask(master, (int)(seat - roster->seats)))
                 return;
-        } else if (master->look_again >= 0) {
+        } else if (master->rebalance.look_again >= 0) {
             return;
         } else {
             rpi_list_remove(&seat->load);
@@ -115,7 +115,7 @@ rp_status rpi_rebalance_returned(struct rpi_master *master, int worker, struct r
     struct rpi_retry_retained_reader place = { 0 };
     struct rpi_frame frame = { 0 };
     rp_status status = RP_OK;
-    master->doubtful = seat->overdue;
+    master->rebalance.doubtful = seat->overdue;
     for (uint32_t i = 0; reader->left; i++) {
         status = rpi_reader_frame(reader, &frame);
         if (status != RP_OK)

@@ -16,7 +16,7 @@
 
 static void measured(struct rpi_master *master, uint16_t function, uint64_t tasks, double seconds)
 {
-    struct rpi_function_time *time = &master->times[function];
+    struct rpi_function_time *time = &master->timing.functions[function];
     double sample = seconds / (double)tasks;
     time->samples += tasks;
     if (time->mean < 0)

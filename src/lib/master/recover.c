@@ -395,8 +395,8 @@ static void drop_message(struct rpi_master *master, struct rpi_batch *batch)
 static void clear_outgoing(struct rpi_master *master, int worker)
 {
     master->roster.seats[worker].cancels = NULL;
-    for (struct rpi_link *link = master->outgoing.next, *next; link != &master->outgoing;
-         link = next) {
+    for (struct rpi_link *link = master->inflight.outgoing.next, *next;
+         link != &master->inflight.outgoing; link = next) {
         struct rpi_batch *batch = RPI_MEMBER(link, struct rpi_batch, link);
         bool tasks = batch->remaining && !batch->handed;
         next = link->next;
@@ -415,20 +415,20 @@ static void clear_outgoing(struct rpi_master *master, int worker)
 /* MPI may still write into what is posted. */
 static void set_arrivals_aside(struct rpi_master *master, int worker)
 {
-    for (struct rpi_link *link = master->incoming.next, *next; link != &master->incoming;
-         link = next) {
+    for (struct rpi_link *link = master->inflight.incoming.next, *next;
+         link != &master->inflight.incoming; link = next) {
         struct rpi_arrival *arrival = RPI_MEMBER(link, struct rpi_arrival, link);
         next = link->next;
         if (arrival->peer == worker)
             rpi_inflight_drop_arrival(master, arrival);
     }
-    for (struct rpi_link *link = master->arriving.next, *next; link != &master->arriving;
-         link = next) {
+    for (struct rpi_link *link = master->inflight.arriving.next, *next;
+         link != &master->inflight.arriving; link = next) {
         next = link->next;
         if (RPI_MEMBER(link, struct rpi_arrival, link)->peer != worker)
             continue;
         rpi_list_remove(link);
-        rpi_list_append(&master->aside, link);
+        rpi_list_append(&master->inflight.aside, link);
     }
 }
 

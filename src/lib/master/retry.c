@@ -118,10 +118,10 @@ static rp_status requeue_chunk(struct rpi_master *master, const struct rpi_frame
         return rpi_no_memory("a map's chunk");
     if (was_lost(master, frame->id))
         entry.flags |= RPI_ENTRY_SOLO;
-    rp_status status = rpi_taskq_push(&master->queue, &entry, &rank);
+    rp_status status = rpi_taskq_push(&master->ready.queue, &entry, &rank);
     if (status != RP_OK)
         return status;
-    rpi_ready_count(master, &master->queue, future->pending.items,
+    rpi_ready_count(master, &master->ready.queue, future->pending.items,
                     (int64_t)future->pending.items * map->request.in_size);
     become_queued(future);
     future->pending.function = entry.function;

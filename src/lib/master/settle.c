@@ -54,7 +54,7 @@ static bool tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_futu
     if (completions && !completions->ordered)
         rpi_idqueue_push(&completions->ready, id);
     if (options.on_done)
-        rpi_idqueue_push(&master->called, id);
+        rpi_idqueue_push(&master->called.ids, id);
     else
         rpi_master_forget_options(master, future);
     return options.on_done || future->flags & RPI_FUTURE_STREAMED;

@@ -65,35 +65,57 @@ struct rpi_counts {
     double busy;
 };
 
-struct rpi_master {
-    struct rpi_master_config config;
-    struct rpi_futures futures;
+/* What waits at rank 0 to be handed out (ready.h). */
+struct rpi_ready {
     struct rpi_taskq queue;
     struct rpi_places places;   /* of what is queued, here and there */
     struct rpi_ready_own **own; /* by worker: tasks for that one only; NULL: none yet */
     struct rpi_link awake;      /* of these, those whose worker may have credit */
     uint64_t own_tasks, own_bytes;
-    struct rpi_option_table options;
-    struct rpi_shared_versions versions; /* of shared data */
-    struct rpi_roster roster;
-    struct rpi_batches batches;
+};
+
+/* What is under way (inflight.h). */
+struct rpi_inflight {
     struct rpi_link outgoing; /* batches to send */
     struct rpi_link incoming; /* arrivals to post */
     struct rpi_link arriving; /* posted */
     struct rpi_link aside; /* posted, from workers that are lost: they never come, but MPI may write
                               into them until its end */
+};
+
+/* Measured times (receive.c, inflight.c). */
+struct rpi_timing {
+    struct rpi_function_time *functions; /* by number */
+    double round_trip;                   /* seconds */
+};
+
+/* What is asked back (rebalance.h). */
+struct rpi_rebalance {
+    bool doubtful;     /* the worker that last handed back should have been done with it */
+    double look_again; /* when a dispatch may find something new to recall; negative: never */
+};
+
+struct rpi_master {
+    struct rpi_master_config config;
+    double now; /* of the last event */
+    struct rpi_futures futures;
+    struct rpi_ready ready;
+    struct rpi_option_table options;
+    struct rpi_shared_versions versions; /* of shared data */
+    struct rpi_roster roster;
+    struct rpi_batches batches;
+    struct rpi_inflight inflight;
     struct rpi_subtasks_held *spare_held;
-    struct rpi_idqueue called; /* settled futures whose on_done is due */
-    size_t calls_due;          /* futures with on_done, not delivered */
+    struct {
+        struct rpi_idqueue ids; /* settled futures whose on_done is due */
+        size_t due;             /* futures with on_done, not delivered */
+    } called;
     struct rpi_deps inputs;
     struct rpi_keys keys;
     struct rpi_attempts losses;
-    struct rpi_link maps;            /* unfinished */
-    struct rpi_function_time *times; /* by function */
-    double round_trip;               /* seconds, measured */
-    double now;                      /* of the last event */
-    bool doubtful;        /* the worker that last handed back should have been done with it */
-    double look_again;    /* when a dispatch may find something new to recall; negative: never */
+    struct rpi_link maps; /* unfinished */
+    struct rpi_timing timing;
+    struct rpi_rebalance rebalance;
     uint64_t next_number; /* of what the application submits: nothing that workers do moves it */
     uint64_t spawned;     /* tasks, so far: the newest goes first */
     uint64_t unsettled;   /* tasks; a map counts as one */

@@ -118,7 +118,8 @@ static rp_status make_draft(struct rpi_master *master, const struct rpi_request 
         status = set_data(master, request, &draft->entry);
     }
     if (status == RP_OK && draft->given && draft->given->on_done)
-        status = rpi_idqueue_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
+        status = rpi_idqueue_reserve(&master->called.ids, &master->config.alloc,
+                                     master->called.due + 1);
     if (status == RP_OK && draft->given)
         status = rpi_options_intern(&master->options, draft->given, &draft->options);
     if (status != RP_OK)
@@ -169,7 +170,7 @@ static void count_in(struct rpi_master *master, const struct draft *draft,
     master->counts.submitted++;
     if (!draft->given)
         return;
-    master->calls_due += draft->given->on_done != NULL;
+    master->called.due += draft->given->on_done != NULL;
     if (draft->given->epoch)
         rpi_shared_versions_hold(&master->versions, draft->given->epoch);
     if (draft->with.keyed)
@@ -226,7 +227,8 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     uint32_t options = 0;
     rp_status status = RP_OK;
     if (request->options.on_done)
-        status = rpi_idqueue_reserve(&master->called, &master->config.alloc, master->calls_due + 1);
+        status = rpi_idqueue_reserve(&master->called.ids, &master->config.alloc,
+                                     master->called.due + 1);
     map->request = *request;
     map->request.options.epoch = master->versions.current;
     if (status == RP_OK)
@@ -244,7 +246,7 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     struct rpi_rank rank = { .priority = request->options.priority,
                              .cost = request->options.cost,
                              .order = master->next_number };
-    status = rpi_taskq_push(&master->queue, &entry, &rank);
+    status = rpi_taskq_push(&master->ready.queue, &entry, &rank);
     if (status != RP_OK)
         goto drop_future;
     map->number = master->next_number++;
@@ -255,11 +257,11 @@ rp_status rpi_master_map(struct rpi_master *master, const struct rpi_map_request
     future->flags = RPI_FUTURE_MAP;
     future->pending.number = map->number;
     future->pending.map = map;
-    master->queue.tasks += request->count;
-    master->queue.bytes += request->count * request->in_size;
+    master->ready.queue.tasks += request->count;
+    master->ready.queue.bytes += request->count * request->in_size;
     master->unsettled++;
     master->counts.submitted += request->count;
-    master->calls_due += request->options.on_done != NULL;
+    master->called.due += request->options.on_done != NULL;
     if (master->versions.current)
         rpi_shared_versions_hold(&master->versions, master->versions.current);
     *id = map->id;

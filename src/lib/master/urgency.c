@@ -41,8 +41,9 @@ static rp_status move_up(struct rpi_master *master, uint64_t id, const struct rp
     const struct rpi_rank rank = {
         .priority = priority, .cost = options->cost, .order = future->pending.number, .back = true
     };
-    struct rpi_taskq *queue = options->hard ? &master->own[options->worker]->queue : &master->queue;
-    rp_status status = rpi_taskq_raise(queue, &master->places, &master->futures, id, &rank);
+    struct rpi_taskq *queue = options->hard ? &master->ready.own[options->worker]->queue
+                                            : &master->ready.queue;
+    rp_status status = rpi_taskq_raise(queue, &master->ready.places, &master->futures, id, &rank);
     if (status == RP_OK && options->hard)
         rpi_ready_wake(master, options->worker);
     return status;
@@ -69,14 +70,15 @@ static rp_status raise_map(struct rpi_master *master, struct rpi_map *map, int32
     const struct rpi_future *future = rpi_future_of(&master->futures, map->id);
     rp_status status = RP_OK;
     if (future->state == RP_QUEUED)
-        status = rpi_taskq_raise(&master->queue, &master->places, &master->futures, map->id, &rank);
+        status = rpi_taskq_raise(&master->ready.queue, &master->ready.places, &master->futures,
+                                 map->id, &rank);
     for (const struct rpi_attempt *loss = NULL;
          status == RP_OK && (loss = rpi_attempts_next(&master->losses, loss));) {
         const struct rpi_future *chunk = rpi_future_of(&master->futures, loss->id);
         if (chunk && chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED &&
             chunk->pending.map == map)
-            status = rpi_taskq_raise(&master->queue, &master->places, &master->futures, loss->id,
-                                     &rank);
+            status = rpi_taskq_raise(&master->ready.queue, &master->ready.places, &master->futures,
+                                     loss->id, &rank);
     }
     if (status == RP_OK)
         map->request.options.priority = priority;

@@ -44,9 +44,9 @@ void rpi_callbacks_deliver(rp_pool *pool)
     if (pool->delivering || in_callback)
         return;
     pool->delivering = true;
-    while (pool->master.called.count) {
-        pool->master.calls_due--;
-        call_on_done(pool, rpi_idqueue_pop(&pool->master.called));
+    while (pool->master.called.ids.count) {
+        pool->master.called.due--;
+        call_on_done(pool, rpi_idqueue_pop(&pool->master.called.ids));
         pool->turns++;
     }
     pool->delivering = false;

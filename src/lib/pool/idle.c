@@ -77,13 +77,13 @@ static double sooner(double rest, double other)
 double rpi_idle_limit(const rp_pool *pool, struct rpi_backoff *backoff)
 {
     double rest = rpi_backoff_rest(backoff), pause = rpi_detector_pause(&pool->members.detector);
-    double again = pool->master.look_again - pool->now;
+    double again = pool->master.rebalance.look_again - pool->now;
     bool is_long = rest >= RPI_IDLE_MOST;
     if (pause > 0)
         rest = sooner(rest, pause);
     if (pool->transport->again > 0)
         rest = sooner(rest, pool->transport->again);
-    if (pool->master.look_again >= 0)
+    if (pool->master.rebalance.look_again >= 0)
         rest = sooner(rest, again > 0 ? again : 0);
     if (is_long && rest < RPI_IDLE_MOST)
         rpi_bufcache_trim(pool->alloc.cache);

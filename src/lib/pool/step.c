@@ -118,7 +118,7 @@ void rpi_step_pump(rp_pool *pool)
 
 bool rpi_step_carries(const rp_pool *pool)
 {
-    return pool->sending > 0 || !rpi_list_empty(&pool->master.arriving);
+    return pool->sending > 0 || !rpi_list_empty(&pool->master.inflight.arriving);
 }
 
 void rpi_step_free_shares(rp_pool *pool)
@@ -229,7 +229,8 @@ static bool step(rp_pool *pool, bool run, bool gather)
     bool any = rpi_step_poll(pool);
     rpi_members_step(pool);
     pool->steps.burst = gather && is_burst(pool);
-    pool->steps.late = pool->master.queue.tasks > 0 && rpi_roster_has_idle(&pool->master.roster);
+    pool->steps.late = pool->master.ready.queue.tasks > 0 &&
+                       rpi_roster_has_idle(&pool->master.roster);
     if (pool->steps.lonely && rpi_roster_has_idle(&pool->master.roster))
         queued = rpi_master_queued(&pool->master);
     if (!pool->steps.burst)

@@ -14,7 +14,8 @@ bool rpi_step(rp_pool *pool, bool run);
 void rpi_step_drive_now(rp_pool *pool);
 static inline void rpi_step_drive(rp_pool *pool)
 {
-    if (++pool->steps.calls % RPI_STEP_CALLS == 0 || pool->master.queue.tasks - 1 < RPI_STEP_CALLS)
+    if (++pool->steps.calls % RPI_STEP_CALLS == 0 ||
+        pool->master.ready.queue.tasks - 1 < RPI_STEP_CALLS)
         rpi_step_drive_now(pool);
 }
 /* Hands out what was queued, without looking at what has come. */

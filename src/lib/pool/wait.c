@@ -78,7 +78,7 @@ static rp_status wait_until(rp_pool *pool, bool (*ready)(rp_pool *pool, const vo
             return status;
         pool->transport->hasty = rpi_backoff_spins(&backoff);
         bool any = rpi_step(pool, true);
-        if (deliver && pool->master.called.count)
+        if (deliver && pool->master.called.ids.count)
             rpi_callbacks_deliver(pool);
         if (deadline <= 0)
             deadline = rpi_deadline(pool->now, timeout);
@@ -121,6 +121,6 @@ rp_status rpi_wait_quietly(rp_pool *pool, bool (*ready)(rp_pool *pool, const voi
 bool rpi_wait_at_rest(rp_pool *pool, const void *unused)
 {
     (void)unused;
-    return pool->master.unsettled == 0 && pool->master.called.count == 0 && !pool->delivering &&
+    return pool->master.unsettled == 0 && pool->master.called.ids.count == 0 && !pool->delivering &&
            rpi_journaling_at_rest(pool);
 }

@@ -154,7 +154,7 @@ static void a_task_there_and_back(void)
     CU_ASSERT_EQUAL(outcome.attempts, 1);
     CU_ASSERT_DOUBLE_EQUAL(outcome.ran, 0.2, 1e-6);
     CU_ASSERT_DOUBLE_EQUAL(outcome.queued, 0.3, 1e-6);
-    CU_ASSERT_DOUBLE_EQUAL(master.times[0].mean, 0.2, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(master.timing.functions[0].mean, 0.2, 1e-6);
     CU_ASSERT_TRUE(master.unsettled == 0 && master.counts.done == 1 &&
                    master.counts.submitted == 1);
     rpi_master_release(&master, id, rpi_master_future(&master, id));
@@ -272,7 +272,7 @@ static void released_before_its_end(void)
 static void numbers_of_tasks(void)
 {
     begin(1);
-    master.times[0].mean = 1e-7;
+    master.timing.functions[0].mean = 1e-7;
     for (int i = 0; i < 10; i++)
         (void)submit((struct rpi_request){
             .options = &(const struct rpi_options){ .priority = i == 5 ? 1 : 0 } });
@@ -588,7 +588,7 @@ static void begin_stream(void)
     struct rpi_alloc alloc = memory_hook(&memory);
     completions = (struct rpi_completions){ .open = 0 };
     CU_ASSERT_EQUAL_FATAL(rpi_idqueue_reserve(&completions.ready, &alloc, 1), RP_OK);
-    master.times[0].mean = 1e-7;
+    master.timing.functions[0].mean = 1e-7;
 }
 
 static void end_stream(void)
@@ -838,7 +838,7 @@ static void every_damaged_byte(void)
             (void)submit(
                 (struct rpi_request){ .options = &(const struct rpi_options){ .retries = 1 } });
             (void)submit_number(2);
-            master.times[0].mean = 1e-6;
+            master.timing.functions[0].mean = 1e-6;
             CU_ASSERT_EQUAL_FATAL(rpi_roster_least(&master.roster), 1);
             rpi_roster_done(&master.roster,
                             1); /* as if it were idle: the two tasks go in one batch */
@@ -893,8 +893,8 @@ static void submit_without_memory(void)
             refused = memory.refused;
             CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
             if (refused) {
-                CU_ASSERT_TRUE(master.unsettled == 0 && master.queue.tasks == 0 &&
-                               master.queue.bytes == 0);
+                CU_ASSERT_TRUE(master.unsettled == 0 && master.ready.queue.tasks == 0 &&
+                               master.ready.queue.bytes == 0);
                 CU_ASSERT_TRUE(master.futures.live == 0 && master.next_number == 0 &&
                                master.counts.submitted == 0);
                 CU_ASSERT_TRUE(memory.live <= live + 6); /* room that is kept for the next time */
@@ -952,7 +952,7 @@ static void receive_without_memory(void)
     uint64_t call = 1;
     for (bool refused = true; refused; call++) {
         begin(1);
-        master.times[0].mean = 1e-7;
+        master.timing.functions[0].mean = 1e-7;
         uint64_t ids[3];
         for (int i = 0; i < 3; i++)
             ids[i] = submit((struct rpi_request){

@@ -13,8 +13,8 @@
 static void begin(int workers)
 {
     begin_master(workers, NULL);
-    master.round_trip = RT;
-    master.times[0].mean = MEAN;
+    master.timing.round_trip = RT;
+    master.timing.functions[0].mean = MEAN;
 }
 
 /* ---- what goes out */
@@ -85,7 +85,7 @@ static rp_status give(int worker, enum rpi_kind kind, const struct rpi_frame *ta
     }
     rpi_writer_close(&writer, kind, word);
     rp_status status = rpi_master_receive(&master, worker, bytes, writer.used, now);
-    master.round_trip = RT; /* whatever it measured: no time passes here */
+    master.timing.round_trip = RT; /* whatever it measured: no time passes here */
     return status;
 }
 
@@ -107,7 +107,7 @@ static void second_idles(const struct rpi_options *options)
     for (int i = 0; i < TASKS; i++)
         (void)submit(options);
     hand_out();
-    CU_ASSERT_EQUAL_FATAL(master.queue.tasks, 0);
+    CU_ASSERT_EQUAL_FATAL(master.ready.queue.tasks, 0);
     CU_ASSERT_TRUE_FATAL(given_count[1] >= 3 && given_count[2] >= 1);
     results(2, 0, given_count[2]);
 }
@@ -140,7 +140,7 @@ static void goes_to_who_idles(void)
     is_asked(1);
     nobody_is_asked(); /* once */
     CU_ASSERT_EQUAL(returned(1, kept + 1, count - 1), RP_OK);
-    CU_ASSERT_EQUAL(master.queue.tasks, (uint64_t)count - 1);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, (uint64_t)count - 1);
     CU_ASSERT_EQUAL(master.roster.seats[1].in_flight, 1);
     (void)submit(NULL);
     hand_out();
@@ -170,8 +170,9 @@ static void asked_when_overdue(void)
 {
     second_idles(NULL);
     nobody_is_asked();
-    CU_ASSERT_TRUE(master.look_again > now && master.look_again < now + 5 * MEAN + 2 * RT);
-    now = master.look_again;
+    CU_ASSERT_TRUE(master.rebalance.look_again > now &&
+                   master.rebalance.look_again < now + 5 * MEAN + 2 * RT);
+    now = master.rebalance.look_again;
     rpi_master_dispatch(&master, now);
     CU_ASSERT_TRUE(take_batch() == RPI_RECALL && sent_to == 1);
     end_master();
@@ -183,7 +184,7 @@ static void not_for_one_task(void)
     results(1, 0, given_count[1] - 1);
     now += 1;
     nobody_is_asked();
-    CU_ASSERT_TRUE(master.look_again < 0);
+    CU_ASSERT_TRUE(master.rebalance.look_again < 0);
     end_master();
 }
 
@@ -252,7 +253,7 @@ static void hard_tasks_stay(void)
     nobody_is_asked();
     CU_ASSERT_EQUAL(returned(1, given[1] + 1, 1),
                     RP_OK); /* if they come back nevertheless, it gets them again */
-    CU_ASSERT_EQUAL(master.own_tasks, TASKS - (uint64_t)given_count[1] + 1);
+    CU_ASSERT_EQUAL(master.ready.own_tasks, TASKS - (uint64_t)given_count[1] + 1);
     end_master();
 }
 
@@ -318,7 +319,7 @@ static void many_cancels(void)
     static uint64_t ids[300];
     int said = 0, messages = 0;
     begin(1);
-    master.times[0].mean = 1e-9;
+    master.timing.functions[0].mean = 1e-9;
     for (int i = 0; i < 300; i++)
         ids[i] = submit(NULL);
     master.config.batch_limit = 1;
@@ -351,19 +352,19 @@ static void cancelled_ones_weigh_nothing(void)
     begin(1);
     for (uint32_t i = 0; i < 12; i++) {
         uint32_t size = i % 2 ? (uint32_t)sizeof large : i;
-        uint64_t id, bytes = master.queue.bytes + master.own_bytes,
+        uint64_t id, bytes = master.ready.queue.bytes + master.ready.own_bytes,
                      tasks = rpi_master_queued(&master);
         struct rpi_request request = { .arg = large, .size = size, .options = options[i % 3] };
         for (int k = 0; k < 2; k++) {
             CU_ASSERT_EQUAL_FATAL(rpi_master_submit(&master, &request, now, &id), RP_OK);
-            CU_ASSERT_EQUAL(master.queue.bytes + master.own_bytes, bytes + size);
+            CU_ASSERT_EQUAL(master.ready.queue.bytes + master.ready.own_bytes, bytes + size);
             if (k == 0)
                 cancel(id);
         }
         CU_ASSERT_EQUAL(rpi_master_queued(&master), tasks + 1);
     }
     CU_ASSERT_EQUAL(rpi_master_cancel_all(&master, now), RP_OK);
-    CU_ASSERT_TRUE(master.queue.bytes == 0 && master.own_bytes == 0 &&
+    CU_ASSERT_TRUE(master.ready.queue.bytes == 0 && master.ready.own_bytes == 0 &&
                    rpi_master_queued(&master) == 0);
     nobody_is_asked();
     end_master();
@@ -376,7 +377,7 @@ static void own_ones_by_rank(void)
                              high = { .priority = 5, .worker = 1, .hard = true },
                              middle = { .priority = 1 };
     begin(1);
-    master.times[0].mean = 1; /* each goes alone */
+    master.timing.functions[0].mean = 1; /* each goes alone */
     uint64_t order[5];
     order[3] = submit(NULL);
     order[4] = submit(&low);
@@ -388,7 +389,7 @@ static void own_ones_by_rank(void)
         CU_ASSERT_EQUAL_FATAL(given_count[1], 1);
         CU_ASSERT_EQUAL(given[1][0].id, order[i]);
         results(1, 0, 1);
-        master.times[0].mean = 1;
+        master.timing.functions[0].mean = 1;
     }
     CU_ASSERT_EQUAL(master.unsettled, 0);
     end_master();
@@ -404,10 +405,10 @@ static void wrong_answers(void)
     CU_ASSERT_EQUAL(returned(1, wrong, 3), RP_OK);
     wrong[0].attempt = 1;
     CU_ASSERT_EQUAL(returned(2, wrong, 1), RP_OK);
-    CU_ASSERT_EQUAL(master.queue.tasks, 0);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, 0);
     CU_ASSERT_EQUAL(returned(1, given[1] + 1, 1), RP_OK);
     CU_ASSERT_EQUAL(returned(1, given[1] + 1, 1), RP_OK); /* twice: it is queued once */
-    CU_ASSERT_EQUAL(master.queue.tasks, 1);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, 1);
     end_master();
 }
 
@@ -424,7 +425,7 @@ static void map_out(uint64_t *id)
     begin(2);
     CU_ASSERT_EQUAL_FATAL(rpi_master_map(&master, &request, now, id), RP_OK);
     hand_out();
-    CU_ASSERT_EQUAL_FATAL(master.queue.tasks, 0);
+    CU_ASSERT_EQUAL_FATAL(master.ready.queue.tasks, 0);
     CU_ASSERT_EQUAL(given_count[1] + given_count[2], ITEMS);
     results(2, 0, given_count[2]);
 }
@@ -438,7 +439,7 @@ static void chunks_come_back(void)
     memcpy(kept, given[1], sizeof kept);
     is_asked(1);
     CU_ASSERT_EQUAL(returned(1, kept + 1, count - 1), RP_OK);
-    CU_ASSERT_EQUAL(master.queue.tasks, (uint64_t)count - 1);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, (uint64_t)count - 1);
     CU_ASSERT_EQUAL(future_of(id)->state, RP_QUEUED);
     CU_ASSERT_EQUAL(give(1, RPI_RESULTS, kept, 1, 0), RP_OK);
     bool seen[ITEMS] = { false };
@@ -471,10 +472,10 @@ static void chunks_of_a_cancelled_map(void)
     CU_ASSERT_EQUAL(returned(1, given[1] + 2, count - 2), RP_OK);
     CU_ASSERT_EQUAL(rpi_master_cancel(&master, id, rpi_master_future(&master, id), now), RP_OK);
     CU_ASSERT_EQUAL(take_batch(), RPI_CANCEL);
-    CU_ASSERT_TRUE(master.queue.tasks == 0 && master.queue.bytes == 0);
+    CU_ASSERT_TRUE(master.ready.queue.tasks == 0 && master.ready.queue.bytes == 0);
     CU_ASSERT_EQUAL(master.counts.cancelled, (uint64_t)count - 2);
     CU_ASSERT_EQUAL(returned(1, given[1] + 1, 1), RP_OK);
-    CU_ASSERT_TRUE(master.queue.tasks == 0 && master.queue.bytes == 0);
+    CU_ASSERT_TRUE(master.ready.queue.tasks == 0 && master.ready.queue.bytes == 0);
     CU_ASSERT_EQUAL(future_of(id)->state, RP_SENT);
     results(1, 0, 1);
     CU_ASSERT_TRUE(future_of(id)->state == RP_DONE && future_of(id)->status == RP_ERR_CANCELLED);
@@ -505,7 +506,7 @@ static void chunks_out(uint64_t *id)
     begin(2);
     CU_ASSERT_EQUAL_FATAL(rpi_master_map(&master, &request, now, id), RP_OK);
     hand_out();
-    CU_ASSERT_EQUAL_FATAL(master.queue.tasks, 0);
+    CU_ASSERT_EQUAL_FATAL(master.ready.queue.tasks, 0);
     CU_ASSERT_TRUE_FATAL(given_count[1] == 1 && given_count[2] == 1 &&
                          given[1][0].chunk.count == 5);
     results(2, 0, 1);
@@ -519,7 +520,7 @@ static void chunk_is_cut(void)
     struct rpi_frame chunk = given[1][0];
     is_asked(1);
     CU_ASSERT_EQUAL(keeps(1, &chunk, 2), RP_OK);
-    CU_ASSERT_TRUE(master.queue.tasks == 3 && master.queue.bytes == 24);
+    CU_ASSERT_TRUE(master.ready.queue.tasks == 3 && master.ready.queue.bytes == 24);
     hand_out();
     CU_ASSERT_TRUE_FATAL(given_count[1] == 0 && given_count[2] == 1);
     CU_ASSERT_TRUE(given[2][0].chunk.first == 2 && given[2][0].chunk.count == 3 &&
@@ -545,7 +546,7 @@ static void wrong_cuts(void)
         other.attempt = 2;
         CU_ASSERT_EQUAL(keeps(1, &other, items), RP_OK); /* which is not under way there */
         CU_ASSERT_EQUAL(keeps(2, &chunk, items), RP_OK);
-        CU_ASSERT_EQUAL(master.queue.tasks, 0);
+        CU_ASSERT_EQUAL(master.ready.queue.tasks, 0);
         CU_ASSERT_EQUAL(keeps(1, &chunk, items), items > 0 && items < 5 ? RP_OK : RP_ERR_BROKEN);
         end_master();
     }
@@ -560,11 +561,11 @@ static void cut_of_a_cancelled_map(void)
     CU_ASSERT_EQUAL(rpi_master_cancel(&master, id, rpi_master_future(&master, id), now), RP_OK);
     CU_ASSERT_EQUAL(take_batch(), RPI_CANCEL);
     CU_ASSERT_EQUAL(keeps(1, &chunk, 4), RP_OK);
-    CU_ASSERT_TRUE(master.queue.tasks == 0 && master.queue.bytes == 0 &&
+    CU_ASSERT_TRUE(master.ready.queue.tasks == 0 && master.ready.queue.bytes == 0 &&
                    master.counts.cancelled == 1);
     rpi_master_drop_queued(&master);
     CU_ASSERT_EQUAL(keeps(1, &chunk, 3), RP_OK);
-    CU_ASSERT_EQUAL(master.queue.tasks, 0);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, 0);
     chunk.chunk.count = 3;
     CU_ASSERT_EQUAL(give(1, RPI_RESULTS, &chunk, 1, 0), RP_OK);
     end_master();
@@ -578,7 +579,7 @@ static void cut_and_lost(void)
     struct rpi_frame chunk = given[1][0];
     CU_ASSERT_EQUAL(keeps(1, &chunk, 2), RP_OK);
     CU_ASSERT_EQUAL(rpi_master_lost(&master, 1, now), RP_OK);
-    CU_ASSERT_EQUAL(master.queue.tasks, 5);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, 5);
     bool seen[ITEMS] = { false };
     for (int rounds = 0; master.unsettled && rounds < 10; rounds++) {
         hand_out();
@@ -612,13 +613,13 @@ static void answers_without_memory(void)
         bool refused = memory.refused;
         memory.fail_at = 0;
         CU_ASSERT_EQUAL(status, refused ? RP_ERR_NOMEM : RP_OK);
-        uint64_t queued = master.queue.tasks;
+        uint64_t queued = master.ready.queue.tasks;
         if (refused) {
             failures++;
             master.roster.seats[1].movable = 0; /* that it is asked again is not the matter here */
             hand_out();
             CU_ASSERT_EQUAL(returned(1, kept + 1, count - 1), RP_OK);
-            CU_ASSERT_EQUAL(master.queue.tasks, (uint64_t)count - 1 - queued);
+            CU_ASSERT_EQUAL(master.ready.queue.tasks, (uint64_t)count - 1 - queued);
         } else {
             CU_ASSERT_EQUAL(queued, (uint64_t)count - 1);
         }
@@ -649,7 +650,7 @@ static void same_worker_gets_it_again(void)
         memory.fail_at = 0;
         if (refused) {
             master.roster.seats[1].movable = 0;
-            master.times[0].mean = 2 * RT; /* short enough to be sent in advance */
+            master.timing.functions[0].mean = 2 * RT; /* short enough to be sent in advance */
             hand_out();
             again += given_count[1];
             CU_ASSERT_EQUAL(returned(1, kept + 1, count - 1), RP_OK);

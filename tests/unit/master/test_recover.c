@@ -18,7 +18,7 @@ static void begin(int workers)
 /* As if tasks took a microsecond: many share a batch. */
 static void make_brief(void)
 {
-    master.times[0].mean = 1e-6;
+    master.timing.functions[0].mean = 1e-6;
 }
 
 /* ---- the application's side */
@@ -391,7 +391,7 @@ static void only_that_worker(void)
     CU_ASSERT_EQUAL(outcome_of(queued).status, RP_ERR_LOST);
     says(outcome_of(queued).message, "it may run on worker 1 (h1) only, which is lost");
     CU_ASSERT_EQUAL(outcome_of(later).status, RP_ERR_LOST);
-    CU_ASSERT_EQUAL(master.own_tasks, 0);
+    CU_ASSERT_EQUAL(master.ready.own_tasks, 0);
     end_master();
 }
 
@@ -486,7 +486,8 @@ static void poison_item_is_found(void)
         CU_ASSERT_DOUBLE_EQUAL(results[i], i == 4 ? -1 : i, 0);
     }
     CU_ASSERT_TRUE(master.counts.done == 8 && master.counts.failed == 1 &&
-                   master.queue.tasks == 0 && master.queue.bytes == 0 && master.losses.count == 0);
+                   master.ready.queue.tasks == 0 && master.ready.queue.bytes == 0 &&
+                   master.losses.count == 0);
     end_master();
 }
 
@@ -514,9 +515,9 @@ static void cancelled_map_and_lost(void)
     struct out two, three;
     CU_ASSERT_EQUAL(take(&two, true), 2);
     CU_ASSERT_EQUAL(take(&three, true), 3);
-    CU_ASSERT_EQUAL(master.queue.tasks, 3);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, 3);
     CU_ASSERT_EQUAL(rpi_master_cancel(&master, id, rpi_master_future(&master, id), now), RP_OK);
-    CU_ASSERT_EQUAL(master.queue.tasks, 0);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, 0);
     lose(2);
     chunk_done(3, &three.frames[0]);
     CU_ASSERT_EQUAL(outcome_of(id).status, RP_ERR_CANCELLED);
@@ -667,7 +668,7 @@ static void named_item_fails(void)
     words.item = 4;
     die(1, &words);
     CU_ASSERT_TRUE(statuses[4] == RP_ERR_CRASHED && master.counts.failed == 1 &&
-                   master.queue.tasks == 8);
+                   master.ready.queue.tasks == 8);
     bool again[9] = { false };
     for (int worker; (worker = hand_out(&out));) {
         const struct rpi_chunk *chunk = &out.frames[0].chunk;
@@ -683,7 +684,8 @@ static void named_item_fails(void)
     CU_ASSERT_EQUAL(outcome.status, RP_ERR_CRASHED);
     says(outcome.message, "item 4 of a map of add crashed on worker 1 (h1): its process");
     says(outcome.message, "1 of 9 items failed");
-    CU_ASSERT_TRUE(master.losses.count == 0 && master.queue.tasks == 0 && master.queue.bytes == 0);
+    CU_ASSERT_TRUE(master.losses.count == 0 && master.ready.queue.tasks == 0 &&
+                   master.ready.queue.bytes == 0);
     end_master();
 }
 
@@ -707,7 +709,7 @@ static void named_item_at_most_once(void)
                                          : i == item           ? RP_ERR_CRASHED
                                                                : RP_OK);
         CU_ASSERT_EQUAL(outcome_of(id).status, item == 0 ? RP_ERR_CRASHED : RP_ERR_LOST);
-        CU_ASSERT_TRUE(master.losses.count == 0 && master.queue.tasks == 0);
+        CU_ASSERT_TRUE(master.losses.count == 0 && master.ready.queue.tasks == 0);
         end_master();
     }
 }
@@ -795,10 +797,10 @@ static void children_once(void)
         if (worker == 1)
             lose(1);
     }
-    CU_ASSERT_EQUAL(master.queue.tasks, 0);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, 0);
     succeed(2, &out.frames[0]);
     CU_ASSERT_EQUAL(state_of(id), RP_DONE);
-    CU_ASSERT_EQUAL(master.queue.tasks, 3);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, 3);
     rpi_idqueue_fini(&completions.ready, &master.config.alloc);
     end_master();
 }

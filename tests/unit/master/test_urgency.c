@@ -104,8 +104,8 @@ static int before(uint64_t id)
 static void end(void)
 {
     CU_ASSERT_EQUAL(master.unsettled, 0);
-    CU_ASSERT_EQUAL(master.queue.tasks, 0);
-    CU_ASSERT_EQUAL(master.queue.bytes, 0);
+    CU_ASSERT_EQUAL(master.ready.queue.tasks, 0);
+    CU_ASSERT_EQUAL(master.ready.queue.bytes, 0);
     end_master();
 }
 
@@ -223,7 +223,7 @@ static void same_key(void)
     CU_ASSERT_EQUAL(state_of(low), RP_QUEUED);
     rpi_urgency_spread(&master);
     struct rpi_entry entry;
-    CU_ASSERT_TRUE(rpi_taskq_peek(&master.queue, &entry));
+    CU_ASSERT_TRUE(rpi_taskq_peek(&master.ready.queue, &entry));
     CU_ASSERT_EQUAL(entry.id, low);
     rpi_master_drop_queued(&master);
     end_master();
@@ -241,7 +241,7 @@ static void map(void)
     submit_middles();
     (void)submit((struct wish){ .priority = 2 }, id);
     rpi_urgency_spread(&master);
-    CU_ASSERT_TRUE(rpi_taskq_peek(&master.queue, &entry));
+    CU_ASSERT_TRUE(rpi_taskq_peek(&master.ready.queue, &entry));
     CU_ASSERT_TRUE(entry.id == id && entry.flags == RPI_ENTRY_MAP);
     rpi_master_drop_queued(&master);
     end_master();

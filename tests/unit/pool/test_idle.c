@@ -70,7 +70,7 @@ static void begin(void)
     pthread_condattr_t attributes;
     pool = test_zeroed(sizeof *pool);
     pool->transport = &bed.transport;
-    pool->master.look_again = -1;
+    pool->master.rebalance.look_again = -1;
     rpi_list_init(&pool->journaling.storing);
     rpi_idle_init(&pool->idle);
     bed.transport.ops = &ops;
@@ -381,12 +381,12 @@ static void longer_each_time(void)
         (void)rpi_idle_limit(pool, &backoff);
     CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), RPI_IDLE_MOST));
     pool->now = 100;
-    pool->master.look_again = 100.25; /* for work that another worker could do */
+    pool->master.rebalance.look_again = 100.25; /* for work that another worker could do */
     CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), 0.25));
-    pool->master.look_again = 99;
+    pool->master.rebalance.look_again = 99;
     double due = rpi_idle_limit(pool, &backoff);
     CU_ASSERT_TRUE(!(due > 0) && !(due < 0));
-    pool->master.look_again = -1;
+    pool->master.rebalance.look_again = -1;
     end();
 }
 
