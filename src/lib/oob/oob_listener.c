@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "base/private.h"
+#include "oob/oob_address.h"
 #include "oob/oob_socket.h"
 #include "base/status.h"
 

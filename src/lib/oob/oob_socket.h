@@ -4,14 +4,6 @@
 
 #include <rankpool.h>
 
-/* Which of this host's addresses the others reach: the one that MPI uses.  `others`: a host that is
- * not this one; NULL: there is none, and it is loopback's.  In host byte order.  RP_ERR_BROKEN:
- * this host has none. */
-RP_MUST_USE rp_status rpi_oob_address_choose(const char *others, uint32_t *ip);
-/* "10.0.0.1:4242" */
-#define RPI_OOB_ADDRESS_BYTES 24
-void rpi_oob_address_text(uint32_t ip, uint16_t port, char *text);
-
 enum rpi_oob_socket_end { RPI_OOB_SOCKET_MASTER, RPI_OOB_SOCKET_WORKER };
 
 /* Seconds between two heartbeats to a host. */

@@ -7,6 +7,7 @@
 #include "base/proctree.h"
 #include "base/private.h"
 #include "oob/oob_protocol.h"
+#include "oob/oob_address.h"
 #include "oob/oob_socket.h"
 #include "base/status.h"
 #include "base/thread.h"

@@ -3,6 +3,7 @@
 #include "base/advice.h"
 #include "base/files.h"
 #include "base/list.h"
+#include "oob/oob_address.h"
 #include "oob/oob_socket.h"
 #include "base/status.h"
 #include "transport/mpi/transport_mpi.h"
