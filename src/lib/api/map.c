@@ -35,8 +35,8 @@ static rp_status check_arrays(const struct rpi_map_request *request, size_t in_s
     size_t count = request->count;
     if (in_size > UINT32_MAX - 64 || out_size > UINT32_MAX - 64)
         return rpi_error(RP_ERR_INVALID, "rp_map: an item is over 4 GiB");
-    if (!rpi_submit_fits(count, in_size) || !rpi_submit_fits(count, out_size) ||
-        (options && options->statuses && !rpi_submit_fits(count, sizeof *options->statuses)))
+    if (!rpi_pool_submit_fits(count, in_size) || !rpi_pool_submit_fits(count, out_size) ||
+        (options && options->statuses && !rpi_pool_submit_fits(count, sizeof *options->statuses)))
         return rpi_error(RP_ERR_INVALID,
                          "rp_map: %zu items of %zu and %zu bytes are more than memory can hold",
                          count, in_size, out_size);

@@ -1,6 +1,6 @@
 /* Submitting tasks. */
 #include "pool/journaling.h"
-#include "master/plain.h"
+#include "master/submit.h"
 #include "base/status.h"
 #include "api/pool_submit.h"
 #include "pool/callbacks.h"
@@ -165,7 +165,7 @@ static inline bool submit_plain(rp_pool *pool, rp_fn *fn, const void *arg, size_
     struct rpi_master *master = &pool->master;
     uint16_t function = rpi_submit_plainly(pool, fn, arg, size);
     return function != RPI_NO_FUNCTION &&
-           rpi_plain_submit(master, function, arg, (uint32_t)size, pool->now, id) == RP_OK;
+           rpi_submit_plain(master, function, arg, (uint32_t)size, pool->now, id) == RP_OK;
 }
 
 static rp_status submit_any(rp_pool *pool, const struct rpi_submission *submission,

@@ -55,7 +55,7 @@ static inline void rpi_submitted(rp_pool *pool)
 }
 
 /* Whether an array of `count` items of `size` bytes can be in memory. */
-static inline bool rpi_submit_fits(size_t count, size_t size)
+static inline bool rpi_pool_submit_fits(size_t count, size_t size)
 {
     return size == 0 || count <= PTRDIFF_MAX / size;
 }

@@ -65,7 +65,7 @@ static rp_status wait_for(rp_pool *pool, struct several *several, double timeout
     struct several *context = several;
     if (!several->futures)
         return rpi_error(RP_ERR_INVALID, "%s: futures is NULL", function);
-    if (!rpi_submit_fits(several->count, sizeof *several->futures))
+    if (!rpi_pool_submit_fits(several->count, sizeof *several->futures))
         return rpi_error(RP_ERR_INVALID, "%s: %zu futures are more than memory can hold", function,
                          several->count);
     if ((unsigned)several->when > RP_FIRST_ERROR || !rpi_is_time(timeout))

@@ -1,7 +1,7 @@
 /* Streams: results as they finish, or in order. */
 #include "pool/streams.h"
 
-#include "master/plain.h"
+#include "master/submit.h"
 #include "base/status.h"
 #include "api/pool_submit.h"
 #include "pool/callbacks.h"
@@ -152,8 +152,8 @@ static inline bool submit_plain(rp_stream *stream, rp_fn *fn, const rp_bytes *ar
     rp_pool *pool = stream->pool;
     uint16_t function = rpi_submit_plainly(pool, fn, arg->data, arg->size);
     return function != RPI_NO_FUNCTION &&
-           rpi_plain_submit_item(&pool->master, function, arg, pool->now, stream->number,
-                                 (uint32_t)stream->submitted, id) == RP_OK;
+           rpi_submit_item(&pool->master, function, arg, pool->now, stream->number,
+                           (uint32_t)stream->submitted, id) == RP_OK;
 }
 
 /* The lock is held. */

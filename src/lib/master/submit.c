@@ -1,12 +1,30 @@
 /* Taking tasks and maps in: rpi_master_submit and rpi_master_map. */
+#include "master/submit.h"
+
 #include "master/deps.h"
 #include "master/keyed.h"
 #include "master/map.h"
 #include "master/master.h"
-#include "master/plain.h"
 #include "master/ready.h"
 #include "master/settle.h"
 #include "base/status.h"
+
+rp_status rpi_submit_plain_any(struct rpi_master *master, uint16_t function, const void *arg,
+                               uint32_t size, double now, uint64_t *id)
+{
+    struct rpi_entry entry = { .size = size, .function = function, .data = arg };
+    struct rpi_future *future = rpi_future_next(&master->futures, &entry.id);
+    if (!future)
+        return rpi_no_memory("a future");
+    rp_status status = rpi_ready_push_plain(master, &entry);
+    if (status != RP_OK) {
+        rpi_future_free(&master->futures, entry.id, future);
+        return status;
+    }
+    rpi_submit_begin(master, future, function, size, now);
+    *id = entry.id;
+    return RP_OK;
+}
 
 /* An argument too long for a batch is copied once, into the buffer it is sent from. */
 static rp_status set_data(struct rpi_master *master, const struct rpi_request *request,
@@ -213,8 +231,8 @@ drop_draft:
 rp_status rpi_master_submit(struct rpi_master *master, const struct rpi_request *request,
                             double now, uint64_t *id)
 {
-    if (rpi_is_plain(master, request))
-        return rpi_plain_submit(master, request->function, request->arg, request->size, now, id);
+    if (rpi_submit_is_plain(master, request))
+        return rpi_submit_plain(master, request->function, request->arg, request->size, now, id);
     return submit_any(master, request, now, id);
 }
 
