@@ -3,7 +3,7 @@
 #define RPI_INLINE_H
 
 #include "exec/call.h"
-#include "exec/progress.h"
+#include "exec/mailbox.h"
 #include "proto/registry.h"
 
 struct rpi_inline {
