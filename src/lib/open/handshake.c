@@ -1,5 +1,6 @@
 #include "open/handshake.h"
 
+#include "open/handshake_wire.h"
 #include "base/backoff.h"
 #include "base/hosts.h"
 #include "oob/oob_socket.h"
@@ -7,45 +8,6 @@
 
 #include <stdio.h>
 #include <unistd.h>
-
-#define HELLO_FIXED   (RPI_BATCH_HEADER + 24)
-#define GATE_FIELDS   (16 + RPI_TOKEN_BYTES)
-#define VERDICT_TEXT  (60 + GATE_FIELDS)
-#define VERDICT_FIXED (RPI_BATCH_HEADER + VERDICT_TEXT)
-
-/* ---- texts in messages */
-
-static uint8_t *put_text(uint8_t *at, const char *text, size_t most)
-{
-    size_t length = strlen(text);
-    if (length > most)
-        length = most;
-    rpi_put16(at, (uint16_t)length);
-    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the length goes before it */
-    memcpy(at + 2, text, length);
-    return at + 2 + length;
-}
-
-/* Reads a text into `text` of `size` bytes; NULL: it is cut off. */
-static const uint8_t *get_text(const uint8_t *at, const uint8_t *end, char *text, size_t size)
-{
-    if (end - at < 2)
-        return NULL;
-    size_t length = rpi_get16(at);
-    if ((size_t)(end - at - 2) < length)
-        return NULL;
-    size_t kept = length < size ? length : size - 1;
-    memcpy(text, at + 2, kept);
-    text[kept] = '\0';
-    return at + 2 + length;
-}
-
-static size_t close_message(uint8_t *bytes, const uint8_t *end, enum rpi_kind kind)
-{
-    struct rpi_writer writer = { .base = bytes, .used = (uint32_t)(end - bytes) };
-    rpi_writer_close(&writer, kind, 0);
-    return writer.used;
-}
 
 /* ---- sending, and waiting for what comes */
 
@@ -58,7 +20,7 @@ struct talk {
     bool lost;        /* rank 0: a rank has ended */
     bool estranged;   /* rank 0: with one of them there is no understanding */
     rp_status status; /* of the talk so far */
-    char message[1200];
+    char message[RPI_HANDSHAKE_WIRE_MESSAGE];
 };
 
 static void fail(struct talk *talk, rp_status status)
@@ -181,27 +143,18 @@ static void name_difference(const struct rpi_registry *mine, int rank, const cha
 static void read_hello(struct talk *talk, int rank, const uint8_t *at, const uint8_t *end)
 {
     struct rpi_handshake *opening = talk->opening;
-    char host[RPI_HOST_BYTES], message[1024];
-    if (end - at < HELLO_FIXED - RPI_BATCH_HEADER) {
+    struct rpi_handshake_wire_hello hello;
+    if (!rpi_handshake_wire_get_hello(at, end, &hello)) {
         fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
         return;
     }
-    uint64_t hash = rpi_get64(at);
-    int64_t pid = (int64_t)rpi_get64(at + 8);
-    uint32_t status = rpi_get32(at + 16), count = rpi_get32(at + 20);
-    at = get_text(at + 24, end, host, sizeof host);
-    if (at)
-        at = get_text(at, end, message, sizeof message);
-    if (!at || !rpi_is_status(status)) {
-        fail_estranged(talk, rpi_error(RP_ERR_BROKEN, "the hello of rank %d is damaged", rank));
-        return;
-    }
-    memcpy(opening->hosts + (size_t)rank * RPI_HOST_BYTES, host, sizeof host);
-    opening->pids[rank] = pid;
-    if (status != RP_OK) {
-        fail(talk, rpi_error((rp_status)status, "rank %d (%s): %s", rank, host, message));
-    } else if (hash != opening->registry->hash) {
-        name_difference(opening->registry, rank, host, at, end, count);
+    memcpy(opening->hosts + (size_t)rank * RPI_HOST_BYTES, hello.host, sizeof hello.host);
+    opening->pids[rank] = hello.pid;
+    if (hello.status != RP_OK) {
+        fail(talk, rpi_error(hello.status, "rank %d (%s): %s", rank, hello.host, hello.message));
+    } else if (hello.hash != opening->registry->hash) {
+        name_difference(opening->registry, rank, hello.host, hello.names, hello.end,
+                        hello.functions);
         fail(talk, RP_ERR_BROKEN);
     }
 }
@@ -251,67 +204,12 @@ static bool nothing_yet(void *context, int peer, const void *data, size_t size)
     return false;
 }
 
-static void put_isolation(uint8_t *at, const struct rpi_isolation *isolation)
-{
-    uint64_t grace;
-    memcpy(&grace, &isolation->cancel_grace, sizeof grace);
-    rpi_put32(at, isolation->fork);
-    rpi_put64(at + 4, isolation->tasks_per_child);
-    rpi_put64(at + 12, grace);
-}
-
-static bool get_isolation(const uint8_t *at, struct rpi_isolation *isolation)
-{
-    uint64_t grace = rpi_get64(at + 12);
-    isolation->fork = rpi_get32(at);
-    isolation->tasks_per_child = rpi_get64(at + 4);
-    memcpy(&isolation->cancel_grace, &grace, sizeof grace);
-    return isolation->cancel_grace >= 0;
-}
-
-static void put_gate(uint8_t *at, const struct rpi_handshake_gate_place *gate)
-{
-    rpi_put32(at, gate->ip);
-    rpi_put32(at + 4, gate->port);
-    rpi_put32(at + 8, gate->beat);
-    rpi_put32(at + 12, gate->host_timeout);
-    memcpy(at + 16, gate->token, sizeof gate->token);
-}
-
-static bool get_gate(const uint8_t *at, struct rpi_handshake_gate_place *gate)
-{
-    gate->ip = rpi_get32(at);
-    gate->port = (uint16_t)rpi_get32(at + 4);
-    gate->beat = rpi_get32(at + 8);
-    gate->host_timeout = rpi_get32(at + 12);
-    memcpy(gate->token, at + 16, sizeof gate->token);
-    double seconds = gate->host_timeout * 1e-3;
-    return !gate->port || (seconds >= RPI_HOST_TIMEOUT_LEAST && seconds <= RPI_HOST_TIMEOUT_MOST);
-}
-
-static size_t write_verdict(const struct talk *talk, uint8_t *bytes, int rank, int crowd)
-{
-    uint8_t *at = bytes + RPI_BATCH_HEADER;
-    rpi_put32(at, (uint32_t)talk->status);
-    rpi_put32(at + 4, (uint32_t)talk->opening->workers);
-    rpi_put32(at + 8, talk->opening->batch_limit);
-    rpi_put32(at + 12, (uint32_t)crowd);
-    rpi_put64(at + 16, talk->opening->seed);
-    rpi_put32(at + 24, talk->opening->initializer);
-    rpi_put32(at + 28, (uint32_t)talk->opening->init_arg.size);
-    rpi_put32(at + 32, (talk->opening->together ? 1U : 0U) | (talk->opening->attended ? 2U : 0U));
-    put_isolation(at + 36, &talk->opening->isolation);
-    rpi_put32(at + 56, (uint32_t)(rank + talk->opening->shift));
-    put_gate(at + 60, &talk->opening->gate);
-    at = put_text(at + VERDICT_TEXT, talk->message, sizeof talk->message);
-    return close_message(bytes, at, RPI_VERDICT);
-}
-
 /* To every rank that said hello, each from bytes of its own. */
 static rp_status send_verdicts(struct talk *talk)
 {
     struct rpi_handshake *opening = talk->opening;
-    size_t most = VERDICT_FIXED + 2 + strlen(talk->message), room = (most + 7) & ~(size_t)7;
+    size_t most = RPI_HANDSHAKE_WIRE_VERDICT + 2 + strlen(talk->message),
+           room = (most + 7) & ~(size_t)7;
     int *crowds = rpi_hosts_crowds(opening->hosts, (size_t)opening->transport->peers + 1,
                                    &opening->alloc);
     uint8_t *bytes = crowds ? rpi_reserve(&opening->alloc,
@@ -325,7 +223,9 @@ static rp_status send_verdicts(struct talk *talk)
         uint8_t *mine = bytes + room * (size_t)rank;
         if (talk->came[rank])
             status = send(talk, rank, mine,
-                          write_verdict(talk, mine, rank, crowds[rank] + opening->beside));
+                          rpi_handshake_wire_put_verdict(talk->opening, talk->status, talk->message,
+                                                         rank, crowds[rank] + opening->beside,
+                                                         mine));
     }
     if (status == RP_OK)
         status = listen(talk, nothing_yet, talk->heard, opening->timeout);
@@ -484,61 +384,17 @@ static bool on_verdict(void *context, int peer, const void *data, size_t size)
         return true;
     }
     if (status != RP_OK || reader.kind != RPI_VERDICT ||
-        reader.end - reader.at < VERDICT_FIXED - RPI_BATCH_HEADER ||
-        !get_text(reader.at + VERDICT_TEXT, reader.end, talk->message, sizeof talk->message)) {
+        !rpi_handshake_wire_get_verdict(reader.at, reader.end, talk->opening, &talk->status,
+                                        talk->message, sizeof talk->message))
         fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
-        return true;
-    }
-    uint32_t limit = rpi_get32(reader.at + 8), verdict = rpi_get32(reader.at),
-             initializer = rpi_get32(reader.at + 24);
-    if (!rpi_is_status(verdict) || (verdict != RP_OK && !talk->message[0]) ||
-        (verdict == RP_OK &&
-         (limit < RPI_BATCH_MIN || limit > RPI_BATCH_MAX ||
-          !get_gate(reader.at + 60, &talk->opening->gate) ||
-          !get_isolation(reader.at + 36, &talk->opening->isolation) ||
-          (initializer != RPI_NO_FUNCTION && initializer >= talk->opening->registry->count)))) {
-        fail(talk, rpi_error(RP_ERR_BROKEN, "rank 0's verdict is damaged"));
-        return true;
-    }
-    talk->status = (rp_status)verdict;
-    talk->opening->workers = (int)rpi_get32(reader.at + 4);
-    talk->opening->batch_limit = limit;
-    talk->opening->crowd = (int)rpi_get32(reader.at + 12);
-    talk->opening->seed = rpi_get64(reader.at + 16);
-    talk->opening->initializer = (uint16_t)initializer;
-    talk->opening->init_arg.size = rpi_get32(reader.at + 28);
-    talk->opening->together = rpi_get32(reader.at + 32) & 1;
-    talk->opening->attended = rpi_get32(reader.at + 32) & 2;
-    talk->opening->number = (int)rpi_get32(reader.at + 56);
     return true;
-}
-
-static size_t write_hello(const struct rpi_handshake *opening, uint8_t *bytes)
-{
-    char host[RPI_HOST_BYTES] = "";
-    const struct rpi_registry *registry = opening->registry;
-    uint8_t *at = bytes + RPI_BATCH_HEADER, *end = bytes + sizeof opening->hello;
-    (void)gethostname(host, sizeof host - 1);
-    rpi_put64(at, registry->hash);
-    rpi_put64(at + 8, (uint64_t)getpid());
-    rpi_put32(at + 16, (uint32_t)opening->status);
-    rpi_put32(at + 20, registry->count);
-    at = put_text(at + 24, host, sizeof host);
-    at = put_text(at, opening->status == RP_OK ? "" : rp_error_message(), 1000);
-    for (uint32_t i = 0; i < registry->count; i++) {
-        size_t size = strlen(registry->names[i]) + 1;
-        if ((size_t)(end - at) < size)
-            break;
-        memcpy(at, registry->names[i], size);
-        at += size;
-    }
-    return close_message(bytes, at, RPI_HELLO);
 }
 
 static rp_status hello_and_verdict(struct rpi_handshake *opening, double timeout)
 {
     struct talk talk = { .opening = opening };
-    rp_status status = send(&talk, 0, opening->hello, write_hello(opening, opening->hello));
+    rp_status status = send(&talk, 0, opening->hello,
+                            rpi_handshake_wire_put_hello(opening, opening->hello));
     if (status == RP_OK)
         status = listen(&talk, on_verdict, 1, timeout);
     if (status == RP_OK && talk.status != RP_OK)
