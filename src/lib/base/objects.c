@@ -1,5 +1,7 @@
 #include "base/objects.h"
 
+#include "base/hash.h"
+
 #include <link.h>
 #include <stdbool.h>
 
@@ -18,14 +20,12 @@ static bool has(const struct dl_phdr_info *info, uintptr_t address)
     return false;
 }
 
-/* FNV-1a of its name, then of its address in one step. */
+/* Of its name, then of its address in one step. */
 static uint64_t identify(const struct dl_phdr_info *info)
 {
-    const uint64_t prime = 0x100000001B3U;
-    uint64_t hash = 0xCBF29CE484222325U;
-    for (const char *at = info->dlpi_name; at && *at; at++)
-        hash = (hash ^ (uint8_t)*at) * prime;
-    hash = (hash ^ info->dlpi_addr) * prime;
+    const char *name = info->dlpi_name ? info->dlpi_name : "";
+    uint64_t hash = rpi_hash_one(rpi_hash_bytes(RPI_HASH_NONE, name, strlen(name)),
+                                 info->dlpi_addr);
     return hash ? hash : 1;
 }
 

@@ -1,5 +1,6 @@
 #include "open/register.h"
 
+#include "base/hash.h"
 #include "base/objects.h"
 #include "base/status.h"
 
@@ -127,7 +128,7 @@ static rp_status add(struct name *new)
     if (strlen(new->text) > RPI_NAME_MAX)
         return rpi_error(RP_ERR_INVALID, "the name of a task function is over %d bytes: %.40s...",
                          RPI_NAME_MAX, new->text);
-    new->hash = rpi_registry_hash(RPI_REGISTRY_HASH, new->text);
+    new->hash = rpi_hash_text(RPI_HASH_NONE, new->text);
     new->object = rpi_object_of(new->fn);
     struct name *old = find(new);
     if (!old)

@@ -1,9 +1,9 @@
 #include "pool/journaling.h"
 
-#include "store/journal.h"
+#include "base/hash.h"
 #include "master/keyed.h"
-#include "base/status.h"
 #include "pool/pool.h"
+#include "store/journal.h"
 
 rp_status rpi_journaling_open(const rp_config *config, struct rpi_journal **journal)
 {
@@ -66,12 +66,9 @@ static void say_found(rp_pool *pool, const struct rpi_journal_db_title *title,
 
 static uint64_t hash_of(const struct rpi_key *key)
 {
-    const uint8_t *bytes = key->bytes.data;
     uint64_t value;
     memcpy(&value, key->argument, sizeof value);
-    for (size_t i = 0; i < key->bytes.size; i++)
-        value = (value ^ bytes[i]) * 0x100000001B3U; /* FNV-1a */
-    return value * 0x9E3779B97F4A7C15U;
+    return rpi_hash_bytes(value, key->bytes.data, key->bytes.size) * 0x9E3779B97F4A7C15U;
 }
 
 /* Sets *has if the journal has it. */

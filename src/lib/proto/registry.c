@@ -1,16 +1,9 @@
 #include "proto/registry.h"
 
+#include "base/hash.h"
 #include "base/status.h"
 
 #include <string.h>
-
-uint64_t rpi_registry_hash(uint64_t hash, const char *text)
-{
-    do {
-        hash = (hash ^ (uint8_t)*text) * 0x100000001B3U;
-    } while (*text++);
-    return hash;
-}
 
 rp_status rpi_registry_init(struct rpi_registry *registry, uint32_t most)
 {
@@ -55,9 +48,9 @@ static void index_functions(struct rpi_registry *registry)
 
 static void hash_names(struct rpi_registry *registry)
 {
-    registry->hash = RPI_REGISTRY_HASH;
+    registry->hash = RPI_HASH_NONE;
     for (uint32_t i = 0; i < registry->count; i++)
-        registry->hash = rpi_registry_hash(registry->hash, registry->names[i]);
+        registry->hash = rpi_hash_text(registry->hash, registry->names[i]);
 }
 
 void rpi_registry_index(struct rpi_registry *registry)

@@ -15,7 +15,7 @@ struct rpi_registry {
     uint16_t *slots;    /* function -> number: open addressing */
     uint32_t mask;
     uint32_t count;
-    uint64_t hash; /* of all names, FNV-1a */
+    uint64_t hash; /* of all names */
 };
 
 /* Room for `most` names; alloc is set.  RP_ERR_NOMEM: rpi_registry_fini frees what it has. */
@@ -26,11 +26,6 @@ void rpi_registry_add(struct rpi_registry *registry, const char *name, rp_fn *fn
 /* After the last name: makes functions found by their address, and the hash. */
 void rpi_registry_index(struct rpi_registry *registry);
 void rpi_registry_fini(struct rpi_registry *registry);
-
-/* FNV-1a of the text on top of `hash`, with its zero: "ab", "c" is not "a", "bc". RPI_REGISTRY_HASH
- * is the first `hash`. */
-#define RPI_REGISTRY_HASH 0xCBF29CE484222325U
-uint64_t rpi_registry_hash(uint64_t hash, const char *text);
 
 static inline uint32_t rpi_registry_slot(rp_fn *fn)
 {

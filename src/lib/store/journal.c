@@ -1,9 +1,10 @@
 #include "store/journal.h"
 
 #include "base/clock.h"
-#include "base/wakeup.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "base/thread.h"
+#include "base/wakeup.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -55,18 +56,10 @@ struct rpi_journal {
 
 /* ---- known keys: a key that is none of them needs no look at the file */
 
-static uint64_t hash(uint64_t seed, const void *data, size_t size)
-{
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++)
-        seed = (seed ^ bytes[i]) * 0x100000001B3U; /* FNV-1a */
-    return seed;
-}
-
 static uint64_t hash_of(const char *function, const rp_bytes *key)
 {
-    uint64_t value = hash(hash(0xCBF29CE484222325U, function, strlen(function) + 1), key->data,
-                          key->size);
+    uint64_t value = rpi_hash_text(RPI_HASH_NONE, function);
+    value = rpi_hash_bytes(value, key->data, key->size);
     value = (value ^ value >> 32) * 0x9E3779B97F4A7C15U;
     return value ? value : 1;
 }
