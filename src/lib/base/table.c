@@ -13,6 +13,14 @@ bool rpi_table_make(struct rpi_table *table, const struct rpi_alloc *alloc, uint
     return true;
 }
 
+struct rpi_link *rpi_table_pop(struct rpi_table *table)
+{
+    struct rpi_link *link = NULL;
+    while (table->count && !(link = rpi_list_pop(&table->buckets[table->count - 1])))
+        table->count--;
+    return link;
+}
+
 void rpi_table_free(struct rpi_table *table, const struct rpi_alloc *alloc)
 {
     rpi_free(alloc, table->buckets);

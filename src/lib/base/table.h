@@ -16,6 +16,9 @@ struct rpi_table {
 /* Makes `count` buckets, a power of two, unless they are there.  false: no memory. */
 RP_MUST_USE bool rpi_table_make(struct rpi_table *table, const struct rpi_alloc *alloc,
                                 uint32_t count);
+/* Takes a record out, so as to empty the table before it is freed: nothing else is done with it
+ * from then on.  NULL: it is empty. */
+struct rpi_link *rpi_table_pop(struct rpi_table *table);
 /* Frees the buckets, whose records are gone. */
 void rpi_table_free(struct rpi_table *table, const struct rpi_alloc *alloc);
 

@@ -248,9 +248,8 @@ void rpi_deps_fini(struct rpi_master *master)
         rpi_buffer_free(dependent->arg);
         rpi_free(&master->config.alloc, dependent);
     }
-    for (struct rpi_link *link; (link = rpi_table_next(&inputs->table, NULL, 0));) {
+    for (struct rpi_link *link; (link = rpi_table_pop(&inputs->table));) {
         struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
-        rpi_list_remove(link);
         rpi_free(&master->config.alloc, input->sent);
         rpi_free(&master->config.alloc, input);
     }

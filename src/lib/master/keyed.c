@@ -81,7 +81,7 @@ rp_bytes rpi_master_due_result(const struct rpi_master *master, const struct rpi
 void rpi_keyed_fini(struct rpi_master *master)
 {
     struct rpi_keys *keys = &master->keys;
-    for (struct rpi_link *link; (link = rpi_table_next(&keys->table, NULL, 0));)
+    for (struct rpi_link *link; (link = rpi_table_pop(&keys->table));)
         rpi_keyed_free(master, RPI_MEMBER(link, struct rpi_keyed, link));
     rpi_table_free(&keys->table, &master->config.alloc);
 }

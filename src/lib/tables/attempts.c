@@ -14,10 +14,8 @@ static struct rpi_attempt *loss_of(struct rpi_link *link)
 
 void rpi_attempts_fini(struct rpi_attempts *losses)
 {
-    for (struct rpi_link *link; (link = rpi_table_next(&losses->table, NULL, 0));) {
-        rpi_list_remove(link);
+    for (struct rpi_link *link; (link = rpi_table_pop(&losses->table));)
         rpi_free(&losses->alloc, loss_of(link));
-    }
     rpi_table_free(&losses->table, &losses->alloc);
     losses->count = 0;
 }

@@ -43,9 +43,9 @@ static void drop_list(struct rpi_inputs *outcomes, struct list *list)
 void rpi_inputs_fini(struct rpi_inputs *outcomes)
 {
     struct rpi_link *link;
-    while ((link = rpi_table_next(&outcomes->kept, NULL, 0)))
+    while ((link = rpi_table_pop(&outcomes->kept)))
         drop_kept(outcomes, RPI_MEMBER(link, struct kept, link));
-    while ((link = rpi_table_next(&outcomes->lists, NULL, 0)))
+    while ((link = rpi_table_pop(&outcomes->lists)))
         drop_list(outcomes, RPI_MEMBER(link, struct list, link));
     rpi_table_free(&outcomes->kept, &outcomes->alloc);
     rpi_table_free(&outcomes->lists, &outcomes->alloc);

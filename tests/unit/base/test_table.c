@@ -121,7 +121,29 @@ static void no_memory(void)
     end();
 }
 
+/* Each record once, and then nothing. */
+static void empties(void)
+{
+    for (uint32_t buckets = 1; buckets <= 4096; buckets *= 16) {
+        begin(buckets);
+        for (int i = 0; i < MANY; i++)
+            put(&records[i]);
+        int popped = 0;
+        for (struct rpi_link *link; (link = rpi_table_pop(&table)); popped++) {
+            struct record *record = RPI_MEMBER(link, struct record, link);
+            CU_ASSERT_TRUE(record->in);
+            record->in = false;
+        }
+        CU_ASSERT_EQUAL(popped, MANY);
+        CU_ASSERT_PTR_NULL(rpi_table_pop(&table));
+        end();
+    }
+    table = (struct rpi_table){ 0 };
+    CU_ASSERT_PTR_NULL(rpi_table_pop(&table));
+}
+
 static CU_TestInfo tests[] = { { "finds_and_walks", finds_and_walks },
+                               { "empties", empties },
                                { "empty_before_it_is_made", empty_before_it_is_made },
                                { "made_once", made_once },
                                { "no_memory", no_memory },
