@@ -3,6 +3,7 @@
  * "outcome:" is a task's message.  Ends with 0 when all is as it must be, and says on standard
  * output what is not.
  *   messages lost | exits | once FILE | poison | item | crash | none | paused | hung | left |
+ *   spectator FILE |
  *   forge WAY */
 #include "fixture.h"
 
@@ -398,6 +399,30 @@ static void silent_at_the_end(void)
     send_signal(1, SIGSTOP);
 }
 
+/* A rank that is no worker: rp_close gives it up too.  FILE.pid has its pid. */
+static void stopped_spectator(void)
+{
+    char path[600];
+    int pid = 0;
+    (void)snprintf(path, sizeof path, "%s.pid", starts);
+    FILE *file = fopen(path, "r");
+    expect(file && fscanf(file, "%d", &pid) == 1, "rank 3 has told its pid");
+    if (file)
+        (void)fclose(file);
+    (void)kill(pid, SIGSTOP);
+}
+
+static void note_pid(void)
+{
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s.pid", starts);
+    FILE *file = fopen(path, "w");
+    if (file) {
+        (void)fprintf(file, "%d\n", (int)getpid());
+        (void)fclose(file);
+    }
+}
+
 static void forged(char how)
 {
     rp_future mates[MATES], more[MATES];
@@ -418,11 +443,17 @@ static void run(const char *what, const char *argument)
     static const struct {
         const char *name;
         void (*trouble)(void);
-    } all[] = { { "lost", lost },          { "exits", exits },
-                { "once", lost_once },     { "poison", poison },
-                { "item", poisoned_item }, { "crash", crash },
-                { "none", none },          { "paused", paused },
-                { "hung", hung },          { "left", silent_at_the_end } };
+    } all[] = { { "lost", lost },
+                { "exits", exits },
+                { "once", lost_once },
+                { "poison", poison },
+                { "item", poisoned_item },
+                { "crash", crash },
+                { "none", none },
+                { "paused", paused },
+                { "hung", hung },
+                { "left", silent_at_the_end },
+                { "spectator", stopped_spectator } };
     if (strcmp(what, "forge") == 0)
         forged(argument[0]);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -437,9 +468,16 @@ int main(int argc, char **argv)
     starts = argc > 2 ? argv[2] : "";
     config.log = note_line;
     config.isolation = strcmp(what, "crash") == 0 ? RP_FORK : RP_INLINE;
-    config.lost_after = strcmp(what, "paused") == 0                              ? 10
-                        : strcmp(what, "hung") == 0 || strcmp(what, "left") == 0 ? 0.3
-                                                                                 : 0;
+    bool watches = strcmp(what, "spectator") == 0;
+    config.lost_after = strcmp(what, "paused") == 0                                         ? 10
+                        : strcmp(what, "hung") == 0 || strcmp(what, "left") == 0 || watches ? 0.3
+                                                                                            : 0;
+    if (watches) {
+        config.processes = 2;
+        config.trace = starts;
+        if (getenv("OMPI_COMM_WORLD_RANK") && atoi(getenv("OMPI_COMM_WORLD_RANK")) == 3)
+            note_pid();
+    }
     if (rp_open(&config, &pool) != RP_OK)
         return 3;
     if (!pool)
@@ -447,5 +485,7 @@ int main(int argc, char **argv)
     run(what, starts);
     rp_status status = rp_close(&pool);
     expect(status == (strcmp(what, "none") == 0 ? RP_ERR_BROKEN : RP_OK), "the pool is closed");
+    if (strcmp(what, "left") == 0)
+        expect(!was_said("no worker is left"), "all was settled: nothing is missing");
     return wrong ? 9 : 0;
 }

@@ -55,8 +55,12 @@ silent='it was not heard of for 0.3 s \(config.lost_after\), stopped, hung or cu
 trouble "a worker is stopped for longer" 3 hung -- \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is given up, .*: $silent; of the tasks it had .* 1 end as lost; workers left: 1" \
     "^rankpool: worker 1 \([^,]+, pid [0-9]+\): rank 0 has ended without a word, or cannot be reached: this worker ends"
-trouble "a worker is silent at the end" 3 left -- \
-    "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is given up, .*: $silent;"
+for ranks in 2 3; do
+    trouble "a worker of $((ranks - 1)) is silent at the end" $ranks left -- \
+        "^rankpool: worker 1 \([^,]+, pid [0-9]+\) is given up, .*: $silent;"
+done
+trouble "a rank that is no worker is silent at the end" 4 spectator "$TMP/trace" -- \
+    "^rankpool: rank 3 \([^)]+\), which is no worker of this pool, is given up, .*: $silent;"
 
 forged() # NAME WAY PATTERN
 {

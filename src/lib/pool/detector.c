@@ -7,8 +7,12 @@
 struct rpi_listened {
     struct rpi_link link; /* in order, or alone: forgotten */
     double heard;
-    bool forgotten;
 };
+
+static bool is_forgotten(const struct rpi_listened *one)
+{
+    return rpi_list_empty(&one->link);
+}
 
 rp_status rpi_detector_init(struct rpi_detector *detector, const struct rpi_alloc *alloc,
                             int workers, double limit, double now)
@@ -37,7 +41,7 @@ void rpi_detector_fini(struct rpi_detector *detector)
 
 void rpi_detector_heard(struct rpi_detector *detector, int worker, double now)
 {
-    if (!detector->workers || worker < 1 || detector->workers[worker].forgotten)
+    if (!detector->workers || worker < 1 || is_forgotten(&detector->workers[worker]))
         return;
     struct rpi_listened *one = &detector->workers[worker];
     rpi_list_remove(&one->link);
@@ -64,10 +68,7 @@ void rpi_detector_forget(struct rpi_detector *detector, int worker)
 {
     if (!detector->workers)
         return;
-    struct rpi_listened *one = &detector->workers[worker];
-    if (!one->forgotten)
-        rpi_list_remove(&one->link);
-    one->forgotten = true;
+    rpi_list_remove(&detector->workers[worker].link);
 }
 
 void rpi_detector_replaced(struct rpi_detector *detector, int worker, double now)
@@ -75,8 +76,8 @@ void rpi_detector_replaced(struct rpi_detector *detector, int worker, double now
     if (!detector->workers)
         return;
     struct rpi_listened *one = &detector->workers[worker];
-    *one = (struct rpi_listened){ .heard = now };
-    rpi_list_init(&one->link);
+    rpi_list_remove(&one->link);
+    one->heard = now;
     rpi_list_append(&detector->order, &one->link);
 }
 

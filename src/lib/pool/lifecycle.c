@@ -199,7 +199,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     if (status != RP_OK)
         goto end_spares;
     status = rpi_members_init(new, parts->transport ? parts->transport->peers + 1 : 2,
-                              config->lost_after);
+                              parts->transport ? config->lost_after : 0);
     if (status != RP_OK)
         goto free_hosts;
     status = make_master(new, parts);

@@ -1,10 +1,10 @@
 #include "pool/members.h"
 
 #include "base/advice.h"
-#include "pool/respawn.h"
 #include "base/status.h"
-#include "pool/tracing.h"
 #include "pool/pool.h"
+#include "pool/respawn.h"
+#include "pool/tracing.h"
 
 #include <stdio.h>
 
@@ -117,7 +117,8 @@ void rpi_members_replaced(rp_pool *pool, const struct rpi_respawn_errand *errand
 
 static void break_if_deserted(rp_pool *pool)
 {
-    if (pool->members.last && rpi_roster_deserted(&pool->master.roster) && !rpi_respawn_hope(pool))
+    if (pool->members.last && !pool->master.versions.closed &&
+        rpi_roster_deserted(&pool->master.roster) && !rpi_respawn_hope(pool))
         rpi_pool_break(
             pool,
             rpi_error(
@@ -140,13 +141,11 @@ static bool took_words(const rp_pool *pool, int peer)
     return pool->master.roster.deaths[peer].way == RPI_WAY_NONE;
 }
 
-/* Returns how many tasks failed by it. */
-static uint64_t tell_death(char *text, size_t size, const struct rpi_death *death)
+static void tell_death(char *text, size_t size, const struct rpi_death *death)
 {
     char how[RPI_DEATH_TEXT];
     rpi_death_tell(death, how);
     (void)snprintf(text, size, "its process %s in a task, which fails; of the others it had", how);
-    return 1;
 }
 
 void rpi_members_lost(void *context, int peer)
@@ -161,8 +160,10 @@ void rpi_members_lost(void *context, int peer)
                                        : (struct rpi_death){ .way = RPI_WAY_NONE };
     if (!lose(pool, peer))
         return;
-    if (death.way != RPI_WAY_NONE && took_words(pool, peer))
-        before.failed += tell_death(why, sizeof why, &death);
+    if (death.way != RPI_WAY_NONE && took_words(pool, peer)) {
+        tell_death(why, sizeof why, &death);
+        before.failed++;
+    }
     rpi_say(&pool->log, RP_LOG_WARNING,
             "%s is lost: %s %llu start again and %llu end as lost; workers left: %d%s%s",
             name_of(pool, peer).text, why, (unsigned long long)(now->retried - before.retried),
@@ -202,10 +203,7 @@ static void give_up_silent(rp_pool *pool, int peer)
     (void)rpi_error(RP_ERR_LOST,
                     "it was not heard of for %g s (config.lost_after), stopped, hung or cut off",
                     pool->members.detector.limit);
-    if (is_worker(pool, peer))
-        rpi_members_give_up(pool, peer);
-    else
-        rpi_detector_forget(&pool->members.detector, peer);
+    rpi_members_give_up(pool, peer);
 }
 
 void rpi_members_heard(void *context, int peer)

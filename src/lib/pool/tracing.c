@@ -1,6 +1,7 @@
 #include "pool/tracing.h"
 
 #include "base/status.h"
+#include "master/inflight.h"
 #include "store/trace.h"
 
 #include <limits.h>
@@ -51,10 +52,9 @@ static const struct rpi_future *awaited(const struct rpi_master *master, int wor
                                         const struct rpi_frame *frame)
 {
     const struct rpi_future *future = rpi_future_of(&master->futures, frame->id);
-    if (!future || future->state != RP_SENT || future->attempts != frame->attempt ||
-        future->flags & RPI_FUTURE_MAP)
+    if (!future || future->flags & RPI_FUTURE_MAP)
         return NULL;
-    return master->batches.table[future->pending.batch]->peer == worker ? future : NULL;
+    return rpi_inflight_is_at(master, future, worker, frame->attempt) ? future : NULL;
 }
 
 static rp_status status_of(const struct rpi_frame *frame, const uint8_t *payload)
@@ -123,6 +123,6 @@ void rpi_tracing_arrived(rp_pool *pool, const struct rpi_arrival *arrival)
 
 void rpi_tracing_event(rp_pool *pool, int worker, const char *what)
 {
-    if (pool->trace)
+    if (pool->trace && worker <= pool->master.roster.workers)
         rpi_trace_event(pool->trace, worker, what, pool->now);
 }

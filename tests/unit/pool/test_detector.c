@@ -1,6 +1,8 @@
 /* Workers that have been silent too long. */
 #include "pool/detector.h"
+#include "base/clock.h"
 #include "harness.h"
+#include "local_pool.h"
 #include "memory.h"
 
 static struct memory memory;
@@ -109,12 +111,37 @@ static void no_memory(void)
     rpi_detector_fini(&detector);
 }
 
+static rp_status nothing(rp_call *call, const void *arg, size_t size)
+{
+    (void)call;
+    (void)arg;
+    (void)size;
+    return RP_OK;
+}
+RP_TASK(nothing);
+
+/* Its worker is the process itself, which sends no heartbeats. */
+static void a_pool_of_one_process_loses_nobody(void)
+{
+    rp_config config = RP_CONFIG_INIT;
+    rp_pool *pool = NULL;
+    memory = (struct memory){ 0 };
+    config.lost_after = 0.02;
+    CU_ASSERT_EQUAL_FATAL(local_pool_open_as(&memory, &config, &pool), RP_OK);
+    for (double end = rpi_now() + 0.2; rpi_now() < end;)
+        CU_ASSERT_EQUAL_FATAL(rp_progress(pool), RP_OK);
+    CU_ASSERT_EQUAL(rp_apply(pool, nothing, NULL, 0, NULL, 0, NULL), RP_OK);
+    CU_ASSERT_EQUAL(rp_close(&pool), RP_OK);
+}
+
 static CU_TestInfo tests[] = { { "off_finds_nobody", off_finds_nobody },
                                { "longest_silence_first", longest_silence_first },
                                { "a_successor_has_its_whole_time", a_successor_has_its_whole_time },
                                { "a_pause_is_not_silence", a_pause_is_not_silence },
                                { "the_lost_are_not_listened_to", the_lost_are_not_listened_to },
                                { "no_memory", no_memory },
+                               { "a_pool_of_one_process_loses_nobody",
+                                 a_pool_of_one_process_loses_nobody },
                                CU_TEST_INFO_NULL };
 static CU_SuiteInfo suites[] = { { "detector", NULL, NULL, NULL, NULL, tests },
                                  CU_SUITE_INFO_NULL };
