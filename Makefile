@@ -2,7 +2,7 @@
 #
 #   make            the libraries, the command and the examples
 #   make demo       real work under mpirun (DIR=/usr/include); installs what is missing first
-#   make check      every test; installs what is missing first
+#   make check      the tests; installs what is missing first (EVERY=1: those left to .ci/run too)
 #   make soak       random schedules of both engines with workers that die or fall silent
 #                   (SECONDS=60, SEED=1)
 #   make bench      speed figures beside their limits and peers (not a test); PARTS="small idle":

@@ -2,6 +2,7 @@
 # What rankpool launch makes of hosts: one with several names is one, and arguments come to all of
 # them as they are.
 # limit: 240
+# build: plain
 # shellcheck disable=SC2016 # for the ranks' shells
 . tests/support/shell.sh
 

@@ -2,6 +2,7 @@
 # rankpool launch always ends, with rank 0's own status, and leaves no process. The programs are
 # shell scripts: no MPI in them.
 # limit: 240
+# build: sanitized
 # shellcheck disable=SC2016 # $rank and the like are for the ranks' shells
 . tests/support/shell.sh
 

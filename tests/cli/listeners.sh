@@ -2,6 +2,7 @@
 # Where rankpool launch listens for its ranks: on loopback, and on the addresses that its ways to
 # the other hosts leave from; nowhere else.
 # limit: 240
+# build: sanitized
 # shellcheck disable=SC2016 # for the ranks' shells
 . tests/support/shell.sh
 

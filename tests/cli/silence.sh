@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # rankpool launch says, once, that no rank has reported within 30 s, and goes on.
 # limit: 120
+# build: sanitized
 # shellcheck disable=SC2016 # for the inner shells
 . tests/support/shell.sh
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A C++ program with the headers, linked by README's line: at each level of optimisation, as what is
 # not used may be dropped at some.
+# build: plain
 . tests/support/shell.sh
 
 export TIMEOUT=45

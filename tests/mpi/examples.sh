@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The example programs against their known output, under mpirun and without.
 # limit: 480
+# build: plain
 . tests/support/shell.sh
 
 export LC_ALL=C

@@ -3,6 +3,7 @@
 # costs its worker, with RP_FORK its process.  What an application's own handler mends ends nothing,
 # and nothing is said.
 # limit: 600
+# build: plain
 . tests/support/shell.sh
 
 export TIMEOUT=40
@@ -158,7 +159,6 @@ for how in exit finalize pthread_exit quick_exit; do
     ends "a finalizer: $how" 3 "finalizer $how" "worker [12] \($host, pid [0-9]+\) (called|ended) .* in its finalizer: this ends the whole job\$"
 done
 
-without_leaks
 [ "$sanitized" -gt 0 ] || ways="$ways segv"
 for how in $ways exit3 abort; do
     costs_a_worker "$how"

@@ -2,9 +2,9 @@
 # A child of fork() that does not exec ends as it likes, and costs its parent's pool nothing; nor
 # does it hide its worker's death.
 # limit: 300
+# build: sanitized
 . tests/support/shell.sh
 
-without_leaks
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export TIMEOUT=20
 forks=$BUILD/tests/mpi/forks

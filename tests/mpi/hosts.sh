@@ -4,11 +4,11 @@
 # once, a cut cable within 3 s.
 #   RUNS=n SEED=n tests/mpi/hosts.sh     by hand: n runs of each, from that seed on
 # limit: 300
+# build: plain
 . tests/support/shell.sh
 
 needs rankpool tests/mpi/chaos
 
-without_leaks
 : "${RUNS:=1}" "${SEED:=$((RANDOM * 32768 + RANDOM + 1))}"
 three_hosts
 

@@ -3,6 +3,7 @@
 # used.
 # By hand: ROUNDS=200 SEED=n tests/mpi/journal.sh
 # limit: 300
+# build: sanitized
 . tests/support/shell.sh
 
 needs rankpool tests/mpi/journaled

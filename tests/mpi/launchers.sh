@@ -2,6 +2,7 @@
 # A launcher that counts several ranks where MPI counts one is another MPI's: each process would be
 # a pool of its own, so none is opened.
 # limit: 200
+# build: plain
 # shellcheck disable=SC2016 # $? is for the inner shell
 . tests/support/shell.sh
 

@@ -4,6 +4,7 @@
 # limit: 120
 . tests/support/shell.sh
 
+with_leaks
 export TIMEOUT=20
 leaving=$BUILD/tests/mpi/leaving
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Workers that are killed, under a launcher that lets the others go on; and a rank 0 that is.
 # limit: 240
+# build: sanitized
 . tests/support/shell.sh
 
 export TIMEOUT=60
 survivor=$BUILD/tests/mpi/survivor
-without_leaks
 
 # As README says.
 recovering()

@@ -2,6 +2,7 @@
 # The programs in the EXAMPLES of src/man/rankpool.7: each compiles as it stands there, and prints
 # what stands below it.
 # limit: 180
+# build: plain
 . tests/support/shell.sh
 
 export TIMEOUT=45 # of one program

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Jobs on three hosts, each a network namespace, of which one dies or has its cable cut.
 # limit: 300
+# build: plain
 . tests/support/shell.sh
 
-without_leaks
 three_hosts
 
 launch() # PROGRAM...

@@ -2,6 +2,7 @@
 # When rank 0 is killed nothing that a job started outlives it by more than 5 s: no worker, child or
 # grandchild.
 # limit: 120
+# build: sanitized
 . tests/support/shell.sh
 
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

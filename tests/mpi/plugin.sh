@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # RP_TASK in a plug-in that is unloaded and loaded again, at another address; and in two that are
 # loaded together.
+# build: plain
 . tests/support/shell.sh
 
 export TIMEOUT=45

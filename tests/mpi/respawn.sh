@@ -2,9 +2,9 @@
 # Workers that are killed and replaced, under rankpool launch: on one host over both transports, on
 # several, and where none can be.
 # limit: 400
+# build: sanitized
 . tests/support/shell.sh
 
-without_leaks
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 respawner=$BUILD/tests/mpi/respawner
 count=0

@@ -2,6 +2,7 @@
 # The runtimes of OpenMP, Fortran and C++ in the processes that config.isolation = RP_FORK makes:
 # threads that they count on, and what they buffer.
 # limit: 180
+# build: plain
 . tests/support/shell.sh
 
 [ "$(nm "$BUILD/librankpool.a" 2>/dev/null | grep -c '__asan_init\|__tsan_init')" = 0 ] || skip "other compilers than the sanitizer's"

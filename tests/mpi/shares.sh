@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # However the job ends, shared data leave no file, no process and no memory.
 # machine: alone
+# build: sanitized
 # limit: 120
 . tests/support/shell.sh
 

@@ -69,7 +69,7 @@ ends "a worker's status is not that of the run" 0 '^answer: yes' alone 1 worker-
 ends "rank 0 killed" 137 '^pid' alone 3 vanish
 ends "rank 0 killed, under mpirun" 137 '^pid' launched 3 vanish
 # What a broken pool leaves to MPI is left on purpose.
-ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 ends "a worker killed: the pool is broken" 0 '^apply: the pool cannot go on' alone 2 lose
+ends "a worker killed: the pool is broken" 0 '^apply: the pool cannot go on' alone 2 lose
 cp "$TMP/out" "$TMP/lost"
 check "... its end tells so" grep -q '^close: the pool cannot go on' "$TMP/lost"
 check "... and the next one is not" grep -q '^answer: yes' "$TMP/lost"

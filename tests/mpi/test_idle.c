@@ -1,5 +1,6 @@
 /* Who has nothing to do leaves the cores to others. */
 /* run: -n 4 */
+/* build: plain */
 /* machine: alone */
 #include "fixture.h"
 

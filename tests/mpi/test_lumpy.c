@@ -2,6 +2,7 @@
  * cores do not matter; and what is asked is how many each worker ran, which a busy machine changes
  * little, not when they were done. */
 /* run: -n 5 */
+/* build: plain */
 /* machine: alone */
 /* limit: 200 */
 #include "fixture.h"

@@ -1,5 +1,6 @@
 /* Ten million queued tasks fit into memory, and all come out right. */
-/* run: -n 2, alone */
+/* run: alone, -n 2 */
+/* build: plain */
 /* machine: alone */
 /* limit: 150 */
 #include "fixture.h"

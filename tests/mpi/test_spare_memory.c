@@ -1,6 +1,7 @@
 /* A rank that has nothing to do keeps no buffers: rank 0 while the application sleeps and calls
  * nothing, and a worker. */
 /* run: -n 2, -n 4, alone */
+/* build: plain */
 /* machine: alone */
 /* limit: 120 */
 #include "fixture.h"

@@ -2,12 +2,12 @@
 # A C++ exception of a task, or of another function that rankpool calls, ends there: it never comes
 # to the application's main.
 # limit: 400
+# build: sanitized
 . tests/support/shell.sh
 
 command -v g++ >/dev/null || skip "there is no g++"
 export TIMEOUT=40
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-without_leaks
 sanitizer=
 nm "$BUILD/tests/mpi/exits" | grep -q __asan_init && sanitizer=-fsanitize=address,undefined
 nm "$BUILD/tests/mpi/exits" | grep -q __tsan_init && sanitizer=-fsanitize=thread

@@ -3,11 +3,11 @@
 # one host: every result has its right bytes.
 #   RUNS=n SEED=n tests/mpi/transports.sh     by hand: n runs of each
 # limit: 600
+# build: sanitized
 . tests/support/shell.sh
 
 needs rankpool tests/mpi/transports
 
-without_leaks
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 : "${RUNS:=1}" "${SEED:=$((RANDOM * 32768 + RANDOM + 1))}"
 ompi_info --parsable >"$TMP/has" 2>/dev/null

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # With scripts/valgrind.supp valgrind tells what tasks do wrong, and nothing else.
 # limit: 300
+# build: plain
 . tests/support/shell.sh
 
 needs tests/mpi/faulty

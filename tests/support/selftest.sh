@@ -51,3 +51,13 @@ if [ "$(nproc)" -ge 2 ]; then
     fi
 fi
 group=self/alone says alone 0 "3 passed, 0 failed" "self/alone/third: 1 passed" TEST=
+
+# What is for the other kind of build runs there, or when it is asked for.
+kind=plain
+if nm "$BUILD/librankpool.a" | grep -Eq '__(a|t)san_'; then kind=sanitized; fi
+group=self/shared
+says shared 0 "2 passed, 0 failed" "left to a build that is not $kind: 1 of 3 runs" TEST=
+says shared 0 "2 passed, 0 failed" "self/shared/$kind: 1 passed" TEST=
+says shared 0 "3 passed, 0 failed" "self/shared/both: 1 passed" TEST= EVERY=1
+says plain 0 "1 passed, 0 failed" "self/shared/plain: 1 passed"
+says sanitized 0 "1 passed, 0 failed" "self/shared/sanitized: 1 passed"
