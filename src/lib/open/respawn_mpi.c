@@ -147,12 +147,12 @@ rp_status rpi_respawn_mpi_make(const rp_config *config, const struct rpi_handsha
                                .initializer = opening->initializer,
                                .isolation = opening->isolation,
                                .attended = opening->attended };
-    rp_status status = rpi_respawn_init(&new->base, &opening->alloc, &opening->log,
-                                        opening->transport->peers, config->respawn);
-    new->base.ops = &ops;
-    new->base.doubt = doubt_of(config);
-    if (status == RP_OK)
-        status = copy_argument(new, opening->init_arg);
+    new->base = (struct rpi_respawn){ .ops = &ops,
+                                      .alloc = opening->alloc,
+                                      .log = opening->log,
+                                      .doubt = doubt_of(config),
+                                      .left = config->respawn };
+    rp_status status = copy_argument(new, opening->init_arg);
     if (status == RP_OK)
         *respawn = &new->base;
     else

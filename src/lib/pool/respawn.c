@@ -11,20 +11,10 @@
 
 #define LAST_WAIT 5.0 /* seconds, at the pool's end, for a replacement on the way */
 
-rp_status rpi_respawn_init(struct rpi_respawn *respawn, const struct rpi_alloc *alloc,
-                           const struct rpi_log *log, int workers, int limit)
-{
-    *respawn = (struct rpi_respawn){ .alloc = *alloc, .log = *log, .left = limit };
-    respawn->since = rpi_zeroed(alloc, ((size_t)workers + 1) * sizeof *respawn->since);
-    return respawn->since ? RP_OK : rpi_no_memory("a pool");
-}
-
 void rpi_respawn_free(struct rpi_respawn *respawn)
 {
-    if (!respawn)
-        return;
-    rpi_free(&respawn->alloc, respawn->since);
-    respawn->ops->release(respawn);
+    if (respawn)
+        respawn->ops->release(respawn);
 }
 
 /* ---- the errand, on its own thread */
@@ -76,7 +66,7 @@ static int next(rp_pool *pool)
     struct rpi_respawn *respawn = pool->members.respawn;
     int first = 0;
     for (int worker = 1; worker <= pool->master.roster.workers; worker++) {
-        double since = respawn->since[worker];
+        double since = pool->members.peers[worker].vacant;
         if (!(since > 0))
             continue;
         if (pool->members.peers[worker].lost ||
@@ -93,7 +83,7 @@ static int next(rp_pool *pool)
             give_up(respawn);
             return 0;
         }
-        if (!first || since < respawn->since[first])
+        if (!first || since < pool->members.peers[first].vacant)
             first = worker;
     }
     return first;
@@ -102,7 +92,7 @@ static int next(rp_pool *pool)
 static void send_for(rp_pool *pool, int worker)
 {
     struct rpi_respawn *respawn = pool->members.respawn;
-    respawn->since[worker] = 0;
+    pool->members.peers[worker].vacant = 0;
     respawn->waiting--;
     respawn->left--;
     respawn->registry = &pool->registry;
@@ -171,7 +161,7 @@ void rpi_respawn_wish(rp_pool *pool, int worker)
     struct rpi_respawn *respawn = pool->members.respawn;
     if (!respawn || respawn->closed)
         return;
-    respawn->since[worker] = pool->now;
+    pool->members.peers[worker].vacant = pool->now;
     respawn->waiting++;
 }
 

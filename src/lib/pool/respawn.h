@@ -50,11 +50,9 @@ struct rpi_respawn {
     struct rpi_alloc alloc;
     struct rpi_log log;
     const struct rpi_registry *registry; /* the pool's */
-    double doubt; /* seconds within which a cut cable shows at all workers that it cuts off
-                     (oob_socket.h), and to mpirun */
-    /* workers without a replacement */
-    double *since; /* by worker: when it was lost; 0: it does not wait */
-    int waiting;
+    double doubt;    /* seconds within which a cut cable shows at all workers that it cuts off
+                        (oob_socket.h), and to mpirun */
+    int waiting;     /* lost workers whose place is vacant (struct rpi_members_peer) */
     int left, count; /* may still be made; were */
     bool stuck;      /* the last one was */
     bool closed;     /* no more replacements are sent for */
@@ -66,9 +64,6 @@ struct rpi_respawn {
     struct rpi_respawn_errand errand; /* the thread's until `over` */
 };
 
-/* The caller sets ops then.  `limit`: replacements at the most.  RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_respawn_init(struct rpi_respawn *respawn, const struct rpi_alloc *alloc,
-                                       const struct rpi_log *log, int workers, int limit);
 /* NULL: no effect. */
 void rpi_respawn_free(struct rpi_respawn *respawn);
 

@@ -49,10 +49,12 @@ struct rpi_journal;
 struct rpi_trace;
 struct rpi_respawn;
 
-/* What the pool knows of a rank. */
+/* What the pool knows of a rank: who is alive is asked here.  members.c alone tells the engine,
+ * whose roster says who gets tasks, and the transport, whose peers say to whom messages go. */
 struct rpi_members_peer {
     bool away;        /* it has ended its service, or its life */
     bool lost;        /* and the engine had no memory to take note yet */
+    double vacant;    /* since when its place is to be filled by a replacement, seconds; 0: not */
     uint64_t sending; /* messages to it whose bytes MPI still needs */
 };
 
