@@ -54,7 +54,7 @@ struct rpi_respawn;
 struct rpi_members_peer {
     bool away;        /* it has ended its service, or its life */
     bool lost;        /* and the engine had no memory to take note yet */
-    double vacant;    /* since when its place is to be filled by a replacement, seconds; 0: not */
+    double vacant;    /* since when a replacement for it is wanted, seconds; 0: none is */
     uint64_t sending; /* messages to it whose bytes MPI still needs */
 };
 
