@@ -7,8 +7,6 @@
 
 #include <float.h>
 
-#define SHORT 1e-3 /* seconds: a task that may delay a timeout, or what other workers wait for */
-
 /* ---- beginning and end */
 
 static void pause_lock(void *context)
@@ -27,7 +25,8 @@ static void resume_lock(void *context)
 static bool hurries(void *context)
 {
     rp_pool *pool = context;
-    bool late = pool->local.here && !pool->progress_thread.live && rpi_now() - pool->now > SHORT;
+    bool late = pool->local.here && !pool->progress_thread.live &&
+                rpi_now() - pool->now > RPI_LOCAL_WORKER_SHORT;
     bool first = late && !pool->local.hurried;
     pool->local.hurried = late;
     return first;

@@ -6,6 +6,9 @@
 
 #include "pool/state.h"
 
+/* Seconds: a task that may delay a timeout, or what other workers wait for. */
+#define RPI_LOCAL_WORKER_SHORT 1e-3
+
 /* Makes it, as number 1 or 0; *end is the master's end of its transport, which the caller closes
  * before rpi_local_worker_free. */
 RP_MUST_USE rp_status rpi_local_worker_make(rp_pool *pool, int number, uint32_t batch_limit,

@@ -9,17 +9,16 @@
 #include "pool/step.h"
 #include "pool/pool.h"
 
-#define SHORT 1e-3 /* seconds: a task that may delay a timeout, or what other workers wait for */
-
 /* ---- rank 0 works too */
 
-/* How long a task may be expected to take.  A longer one than SHORT must end before the timeout,
- * and the caretaker must hand out tasks meanwhile. */
+/* How long a task may be expected to take.  A longer one than RPI_LOCAL_WORKER_SHORT must end
+ * before the timeout, and the caretaker must hand out tasks meanwhile. */
 static double bearable(const rp_pool *pool, double left)
 {
     if (left <= 0)
         return 0;
-    return left > SHORT && pool->progress_thread.live ? left : SHORT;
+    return left > RPI_LOCAL_WORKER_SHORT && pool->progress_thread.live ? left
+                                                                       : RPI_LOCAL_WORKER_SHORT;
 }
 
 /* In a waiting call with `left` seconds to go, when no other worker can be given more: takes a
