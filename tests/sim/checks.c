@@ -277,7 +277,7 @@ static void check_credit(struct sim *sim, int number)
     const struct rpi_seat *seat = &sim->master.roster.seats[number];
     uint32_t counted = seat->in_flight;
     forget_landed(sim, worker);
-    if ((seat->presence == RPI_LOST) != worker->gone)
+    if (seat->lost != worker->gone)
         model_fail(&sim->model, "worker %d is %s, and the roster does not know", number,
                    worker->gone ? "lost" : "there");
     if (counted != (uint32_t)worker->flight_count || counted > RPI_DEPTH)
@@ -544,7 +544,7 @@ void check_dispatched(struct sim *sim, bool refused)
     for (int worker = 1; !refused && worker <= sim->plan.workers; worker++) {
         uint32_t has = sim->master.roster.seats[worker].in_flight;
         const struct rpi_seat *seat = &sim->master.roster.seats[worker];
-        if (has < due && !seat->halted && !seat->alone && seat->presence == RPI_PRESENT)
+        if (has < due && !seat->halted && !seat->alone && !seat->lost)
             model_fail(
                 &sim->model,
                 "worker %d has %u batches, of %u due, while task %llu and %llu more are queued",

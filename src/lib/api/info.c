@@ -32,7 +32,7 @@ rp_status rp_worker_info_of(rp_pool *pool, int worker, rp_worker_info *info)
         info->worker = worker;
         info->host = seat->host;
         info->pid = seat->pid;
-        info->lost = seat->presence == RPI_LOST;
+        info->lost = seat->lost;
         info->done = seat->done;
         info->busy_seconds = seat->busy;
     }

@@ -52,8 +52,7 @@ static rp_status tell_busy_workers(struct rpi_master *master, const struct rpi_f
 {
     rp_status status = RP_OK;
     for (int worker = 0; status == RP_OK && worker <= master->roster.workers; worker++)
-        if (master->roster.seats[worker].in_flight &&
-            master->roster.seats[worker].presence != RPI_LOST)
+        if (master->roster.seats[worker].in_flight && !master->roster.seats[worker].lost)
             status = tell_worker(master, worker, frame);
     return status;
 }
@@ -104,8 +103,8 @@ rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_f
         return cancel_queued(master, id, future, future->pending.function);
     struct rpi_frame frame = { .id = id };
     int worker = master->batches.table[future->pending.batch]->peer;
-    bool lost = master->roster.seats[worker].presence ==
-                RPI_LOST; /* memory ran out in rpi_master_lost, which will settle it */
+    /* if memory ran out in rpi_master_lost, which will settle it */
+    bool lost = master->roster.seats[worker].lost;
     rp_status status = lost ? RP_OK : tell_worker(master, worker, &frame);
     if (status != RP_OK)
         return status;

@@ -71,7 +71,7 @@ static void forget_at_workers(struct rpi_master *master, const struct rpi_deps_i
         struct rpi_writer writer;
         struct rpi_frame frame = { .id = input->id, .flags = RPI_FRAME_FAILED };
         const struct rpi_seat *seat = &master->roster.seats[worker];
-        if (!(input->sent[worker / 8] & 1 << worker % 8) || seat->presence == RPI_LOST)
+        if (!(input->sent[worker / 8] & 1 << worker % 8) || seat->lost)
             continue;
         struct rpi_batch *batch = open_message(master, &writer);
         if (!batch)

@@ -116,7 +116,7 @@ static bool goes_first(struct rpi_master *master, struct rpi_ready_own *own)
 static bool dispatch_own(struct rpi_master *master, struct rpi_ready_own *own, double now)
 {
     struct rpi_entry entry;
-    if (master->roster.seats[own->worker].presence == RPI_LOST)
+    if (master->roster.seats[own->worker].lost)
         return fail_own(master, own) == RP_OK;
     while (rpi_roster_has_credit(&master->roster, own->worker) &&
            rpi_ready_peek(master, &own->queue, &entry)) {

@@ -278,8 +278,7 @@ int rpi_pack_wanted(const struct rpi_master *master, const struct rpi_entry *ent
                     const struct rpi_future *future, int otherwise)
 {
     int worker = rpi_options_at(&master->options, future->options)->worker;
-    if (!worker || entry->flags & RPI_ENTRY_SPENT ||
-        master->roster.seats[worker].presence != RPI_PRESENT)
+    if (!worker || entry->flags & RPI_ENTRY_SPENT || master->roster.seats[worker].lost)
         return otherwise;
     return worker;
 }

@@ -291,7 +291,7 @@ rp_status rpi_master_receive(struct rpi_master *master, int worker, const void *
     struct rpi_reader reader;
     struct run run = { 0 };
     rp_status status = rpi_reader_open(&reader, data, size);
-    if (status != RP_OK || master->roster.seats[worker].presence == RPI_LOST)
+    if (status != RP_OK || master->roster.seats[worker].lost)
         return status; /* a lost worker is not heard any more */
     if (reader.kind == RPI_SHARE)
         return rpi_shared_receive(master, worker, &reader);

@@ -440,8 +440,8 @@ void rpi_master_died(struct rpi_master *master, int worker, const struct rpi_dea
 rp_status rpi_master_lost(struct rpi_master *master, int worker, double now)
 {
     master->now = now;
-    if (master->roster.seats[worker].presence != RPI_LOST)
-        rpi_roster_set(&master->roster, worker, RPI_LOST);
+    if (!master->roster.seats[worker].lost)
+        rpi_roster_lost(&master->roster, worker);
     rpi_subtasks_lost(master, worker);
     set_arrivals_aside(master, worker);
     clear_outgoing(master, worker);

@@ -53,7 +53,7 @@ static bool drop_everywhere(struct rpi_master *master, struct rpi_shared_version
     for (; !versions->closed && version->dropped <= versions->workers; version->dropped++) {
         int worker = version->dropped;
         struct rpi_holder *holder = version->holders ? &version->holders[worker] : NULL;
-        bool listens = master->roster.seats[worker].presence != RPI_LOST;
+        bool listens = !master->roster.seats[worker].lost;
         if (listens && holder && holder->state == RPI_WAITS &&
             !say(master, worker, RPI_SHARE_GONE, version->number))
             return false;
@@ -125,8 +125,7 @@ static bool same_host(const struct rpi_master *master, int a, int b)
 /* Whether others can count on what this worker has, or is getting. */
 static bool counts(const struct rpi_master *master, int worker, const struct rpi_holder *holder)
 {
-    uint8_t presence = master->roster.seats[worker].presence;
-    return presence == RPI_PRESENT && (holder->state != RPI_HOLDS || holder->fd >= 0);
+    return !master->roster.seats[worker].lost && (holder->state != RPI_HOLDS || holder->fd >= 0);
 }
 
 /* A worker (or rank 0, if it works) on this one's host in this state, or -1.  What others cannot

@@ -49,7 +49,7 @@ static int neighbours(const rp_pool *pool, int worker)
 {
     int count = !is_abroad(pool, worker);
     for (int other = 1; other <= pool->master.roster.workers; other++)
-        count += other != worker && pool->master.roster.seats[other].presence != RPI_LOST &&
+        count += other != worker && !pool->master.roster.seats[other].lost &&
                  strcmp(host_of(pool, other), host_of(pool, worker)) == 0;
     return count;
 }

@@ -46,13 +46,13 @@ int rpi_roster_least(const struct rpi_roster *roster)
 static void place(struct rpi_roster *roster, struct rpi_seat *seat)
 {
     rpi_list_remove(&seat->link);
-    if (seat != roster->seats && seat->presence == RPI_PRESENT && !seat->alone)
+    if (seat != roster->seats && !seat->lost && !seat->alone)
         rpi_list_append(&roster->rings[seat->halted ? RPI_DEPTH : seat->in_flight], &seat->link);
 }
 
 static bool is_idle(const struct rpi_roster *roster, const struct rpi_seat *seat)
 {
-    return seat != roster->seats && seat->presence == RPI_PRESENT && seat->in_flight == 0;
+    return seat != roster->seats && !seat->lost && seat->in_flight == 0;
 }
 
 void rpi_roster_sent(struct rpi_roster *roster, int worker)
@@ -74,18 +74,22 @@ void rpi_roster_done(struct rpi_roster *roster, int worker)
     place(roster, seat);
 }
 
-/* A worker that is not present is asked for nothing. */
-void rpi_roster_set(struct rpi_roster *roster, int worker, enum rpi_presence presence)
+static void set_lost(struct rpi_roster *roster, int worker, bool lost)
 {
     struct rpi_seat *seat = &roster->seats[worker];
-    roster->lost += (presence == RPI_LOST) - (seat->presence == RPI_LOST);
+    roster->lost += lost - seat->lost;
     roster->idle -= is_idle(roster, seat);
-    seat->presence = (uint8_t)presence;
+    seat->lost = lost;
     roster->idle += is_idle(roster, seat);
     rpi_list_remove(&seat->load);
     rpi_roster_answered(roster, worker);
     seat->halted = false;
     place(roster, seat);
+}
+
+void rpi_roster_lost(struct rpi_roster *roster, int worker)
+{
+    set_lost(roster, worker, true);
 }
 
 void rpi_roster_replace(struct rpi_roster *roster, int worker, int64_t pid)
@@ -97,7 +101,7 @@ void rpi_roster_replace(struct rpi_roster *roster, int worker, int64_t pid)
     seat->alone = seat->again = false;
     seat->cancels = NULL;
     roster->deaths[worker].way = RPI_WAY_NONE;
-    rpi_roster_set(roster, worker, RPI_PRESENT);
+    set_lost(roster, worker, false);
 }
 
 void rpi_roster_alone(struct rpi_roster *roster, int worker)

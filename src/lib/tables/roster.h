@@ -14,15 +14,10 @@
 
 struct rpi_batch;
 
-enum rpi_presence {
-    RPI_PRESENT,
-    RPI_LOST, /* gone for good */
-};
-
 struct rpi_seat {
     struct rpi_link link;
     uint32_t in_flight; /* batches */
-    uint8_t presence;   /* rpi_presence */
+    bool lost;          /* gone for good */
     bool alone;         /* what is in flight there goes alone: nothing else until it is done */
     uint64_t done;      /* tasks */
     double busy;        /* seconds its tasks ran */
@@ -69,8 +64,7 @@ static inline bool rpi_roster_has_idle(const struct rpi_roster *roster)
 static inline bool rpi_roster_has_credit(const struct rpi_roster *roster, int worker)
 {
     const struct rpi_seat *seat = &roster->seats[worker];
-    return seat->presence == RPI_PRESENT && !seat->alone && !seat->halted &&
-           seat->in_flight < RPI_DEPTH;
+    return !seat->lost && !seat->alone && !seat->halted && seat->in_flight < RPI_DEPTH;
 }
 
 /* Every worker is lost. */
@@ -90,7 +84,8 @@ void rpi_roster_ask(struct rpi_roster *roster, int worker);
 void rpi_roster_answered(struct rpi_roster *roster, int worker);
 /* A result came from it: it may get more. */
 void rpi_roster_heard(struct rpi_roster *roster, int worker);
-void rpi_roster_set(struct rpi_roster *roster, int worker, enum rpi_presence presence);
+/* It is gone for good, and is asked for nothing. */
+void rpi_roster_lost(struct rpi_roster *roster, int worker);
 /* Another process, in which nothing is in flight, takes a lost worker's seat.  What it has done is
  * counted on. */
 void rpi_roster_replace(struct rpi_roster *roster, int worker, int64_t pid);

@@ -145,7 +145,7 @@ static void without_memory(void)
 static void who_is_not_present_gets_nothing(void)
 {
     begin(3);
-    rpi_roster_set(&roster, 1, RPI_LOST);
+    rpi_roster_lost(&roster, 1);
     rpi_roster_sent(&roster, 2);
     rpi_roster_alone(&roster, 2);
     CU_ASSERT_EQUAL(roster.lost, 1);
@@ -157,11 +157,11 @@ static void who_is_not_present_gets_nothing(void)
     CU_ASSERT_EQUAL(send_next(), 2);
     rpi_roster_replace(&roster, 1, 77);
     CU_ASSERT_EQUAL(send_next(), 1);
-    rpi_roster_set(&roster, 1, RPI_LOST);
+    rpi_roster_lost(&roster, 1);
     rpi_roster_done(&roster, 1);
-    rpi_roster_set(&roster, 2, RPI_LOST);
+    rpi_roster_lost(&roster, 2);
     CU_ASSERT_TRUE(send_next() == 0 && roster.lost == 2 && !rpi_roster_deserted(&roster));
-    rpi_roster_set(&roster, 3, RPI_LOST);
+    rpi_roster_lost(&roster, 3);
     CU_ASSERT_TRUE(roster.lost == 3 && rpi_roster_deserted(&roster));
     end();
 }
