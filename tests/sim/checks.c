@@ -463,19 +463,18 @@ struct waiting {
     int starving; /* a worker that has nothing, though tasks of its own are queued; or 0 */
 };
 
-/* Items of a map that wait as chunks: they were handed out, and their worker was lost, or gave
+/* Whether items of a map wait as chunks: they were handed out, and their worker was lost, or gave
  * them back. */
-static uint64_t items_again(const struct sim *sim, const struct rpi_future *map)
+static bool has_items_again(const struct sim *sim, const struct rpi_future *map)
 {
-    uint64_t items = 0;
     for (const struct rpi_attempt *loss = NULL;
          (loss = rpi_attempts_next(&sim->master.losses, loss));) {
         const struct rpi_future *chunk = rpi_future_of(&sim->master.futures, loss->id);
         if (chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED &&
-            chunk->pending.map == map->pending.map)
-            items += chunk->pending.items;
+            chunk->pending.map == map->pending.map && chunk->pending.items)
+            return true;
     }
-    return items;
+    return false;
 }
 
 static struct waiting look_at_queue(struct sim *sim)
@@ -486,7 +485,7 @@ static struct waiting look_at_queue(struct sim *sim)
         const struct model_task *task = model->tasks[i];
         const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
         bool map = future && future->flags & RPI_FUTURE_MAP;
-        uint64_t again = map ? items_again(sim, future) : 0;
+        bool again = map && has_items_again(sim, future);
         if (!again && (!future || future->state != RP_QUEUED))
             continue;
         if (task->options.hard) {
