@@ -176,14 +176,14 @@ static bool is_loaded(const struct name *name, uint64_t *known)
     return true;
 }
 
-static rp_status snapshot_locked(struct rpi_registry *registry)
+static rp_status snapshot_locked(struct rpi_registry *registry, const struct rpi_alloc *alloc)
 {
     uint64_t known = 0;
     if (table.error != RP_OK && !is_loaded(&table.refused, &known))
         table.error = RP_OK; /* it went with its plug-in */
     if (table.error != RP_OK)
         return rpi_error(table.error, "%s", table.message);
-    rp_status status = rpi_registry_init(registry, (uint32_t)table.count);
+    rp_status status = rpi_registry_init(registry, alloc, (uint32_t)table.count);
     if (status != RP_OK)
         return status;
     for (size_t i = 0; i < table.count; i++)
@@ -195,11 +195,9 @@ static rp_status snapshot_locked(struct rpi_registry *registry)
 
 rp_status rpi_register_snapshot(struct rpi_registry *registry, const struct rpi_alloc *alloc)
 {
-    *registry = (struct rpi_registry){ .alloc = *alloc };
+    *registry = (struct rpi_registry){ 0 }; /* should a name be refused */
     (void)pthread_mutex_lock(&table.lock);
-    rp_status status = snapshot_locked(registry);
+    rp_status status = snapshot_locked(registry, alloc);
     (void)pthread_mutex_unlock(&table.lock);
-    if (status != RP_OK)
-        rpi_registry_fini(registry);
     return status;
 }

@@ -5,18 +5,21 @@
 
 #include <string.h>
 
-rp_status rpi_registry_init(struct rpi_registry *registry, uint32_t most)
+rp_status rpi_registry_init(struct rpi_registry *registry, const struct rpi_alloc *alloc,
+                            uint32_t most)
 {
-    const struct rpi_alloc *alloc = &registry->alloc;
     uint32_t slots = 64;
+    *registry = (struct rpi_registry){ .alloc = *alloc };
     while (slots < 4 * most)
         slots *= 2;
     registry->mask = slots - 1;
     registry->names = rpi_reserve(alloc, most * sizeof *registry->names);
     registry->functions = rpi_reserve(alloc, most * sizeof *registry->functions);
     registry->slots = rpi_reserve(alloc, slots * sizeof *registry->slots);
-    if (!registry->names || !registry->functions || !registry->slots)
+    if (!registry->names || !registry->functions || !registry->slots) {
+        rpi_registry_fini(registry);
         return rpi_no_memory("the registry of task functions");
+    }
     return RP_OK;
 }
 

@@ -18,8 +18,9 @@ struct rpi_registry {
     uint64_t hash; /* of all names */
 };
 
-/* Room for `most` names; alloc is set.  RP_ERR_NOMEM: rpi_registry_fini frees what it has. */
-RP_MUST_USE rp_status rpi_registry_init(struct rpi_registry *registry, uint32_t most);
+/* Empty, with room for `most` names.  RP_ERR_NOMEM: empty, and nothing is left to free. */
+RP_MUST_USE rp_status rpi_registry_init(struct rpi_registry *registry,
+                                        const struct rpi_alloc *alloc, uint32_t most);
 /* Adds a name, whose text the caller keeps, in its place among the others: in time that grows with
  * their number, a few hundred, once an open. */
 void rpi_registry_add(struct rpi_registry *registry, const char *name, rp_fn *fn);
