@@ -27,8 +27,7 @@ void rpi_wakeup_fini(struct rpi_wakeup *wakeup)
     (void)pthread_mutex_destroy(&wakeup->lock);
 }
 
-/* Returns whether it was called. */
-static bool rest(struct rpi_wakeup *wakeup, double seconds, bool *over)
+bool rpi_wakeup_take(struct rpi_wakeup *wakeup, double seconds)
 {
     double end = rpi_now() + seconds;
     const struct timespec until = rpi_timespec(end);
@@ -37,24 +36,10 @@ static bool rest(struct rpi_wakeup *wakeup, double seconds, bool *over)
     while (!wakeup->called && !wakeup->over && status == 0)
         status = seconds < 0 ? pthread_cond_wait(&wakeup->wake, &wakeup->lock)
                              : pthread_cond_timedwait(&wakeup->wake, &wakeup->lock, &until);
-    bool called = wakeup->called;
-    *over = wakeup->over;
+    bool over = wakeup->over;
     wakeup->called = false;
     (void)pthread_mutex_unlock(&wakeup->lock);
-    return called;
-}
-
-bool rpi_wakeup_take(struct rpi_wakeup *wakeup, double seconds)
-{
-    bool over;
-    (void)rest(wakeup, seconds, &over);
     return !over;
-}
-
-bool rpi_wakeup_until_called(struct rpi_wakeup *wakeup, double seconds)
-{
-    bool over;
-    return rest(wakeup, seconds, &over);
 }
 
 static void call(struct rpi_wakeup *wakeup, bool over)

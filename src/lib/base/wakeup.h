@@ -18,8 +18,6 @@ void rpi_wakeup_fini(struct rpi_wakeup *wakeup);
 /* Sleeps for `seconds` (for ever if negative) or until rpi_wakeup_wake; a wake that came before
  * counts.  False: rpi_wakeup_end was called. */
 bool rpi_wakeup_take(struct rpi_wakeup *wakeup, double seconds);
-/* The same; true: it was woken, false: the time is over. */
-bool rpi_wakeup_until_called(struct rpi_wakeup *wakeup, double seconds);
 /* For a thread that must run as soon as its sleep is over, even beside one that computes on the
  * same core.  Best effort; older kernels ignore it. */
 void rpi_wakeup_prompt(void);

@@ -60,7 +60,8 @@ static bool tell_waiting(struct rpi_master *master, uint64_t id, struct rpi_futu
     return options.on_done || future->flags & RPI_FUTURE_STREAMED;
 }
 
-void rpi_settle_tell(struct rpi_master *master, uint64_t id, struct rpi_future *future)
+/* Tells all that wait for the future, and frees it if it is released and not needed. */
+static void tell(struct rpi_master *master, uint64_t id, struct rpi_future *future)
 {
     bool needed = future->options ? tell_waiting(master, id, future)
                                   : future->flags & RPI_FUTURE_STREAMED;
@@ -80,7 +81,7 @@ void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *f
         if (keyed && rpi_keyed_waits(master, future, keyed))
             return;
     }
-    rpi_settle_tell(master, id, future);
+    tell(master, id, future);
 }
 
 void rpi_settle_small(struct rpi_master *master, uint64_t id, struct rpi_future *future,
@@ -141,7 +142,7 @@ void rpi_master_stored(struct rpi_master *master, struct rpi_keyed *keyed)
     future->state = RP_DONE;
     master->unsettled--;
     master->counts.done++;
-    rpi_settle_tell(master, id, future);
+    tell(master, id, future);
 }
 
 void rpi_settle_stored(struct rpi_master *master, uint64_t id, struct rpi_future *future,
@@ -159,7 +160,7 @@ void rpi_settle_stored(struct rpi_master *master, uint64_t id, struct rpi_future
         rpi_buffer_free(stored->buffer);
     }
     master->counts.done++;
-    rpi_settle_tell(master, id, future);
+    tell(master, id, future);
 }
 
 /* ---- for callers */

@@ -51,9 +51,7 @@ static inline void rpi_settle_losses(struct rpi_master *master, uint64_t id)
         (void)rpi_attempts_forget(&master->losses, id);
 }
 /* Ends settling: tells all that wait for the future, and frees it if it is released and not
- * needed. */
-void rpi_settle_tell(struct rpi_master *master, uint64_t id, struct rpi_future *future);
-/* The same, unless it waits for the journal first. */
+ * needed; unless it waits for the journal first. */
 void rpi_settle_end(struct rpi_master *master, uint64_t id, struct rpi_future *future);
 
 /* Settles a task that was just submitted with an outcome from the journal, and takes the buffer

@@ -20,8 +20,6 @@ bool rpi_shared_tell(struct rpi_master *master, int worker, uint64_t epoch);
 /* Tells the workers which versions are dead.  false: no memory; until it succeeds no task may be
  * handed out, as a worker would take a dead version for a current one. */
 bool rpi_shared_sweep(struct rpi_master *master);
-/* The bytes of a batch with a version are on their way. */
-void rpi_shared_sent(struct rpi_master *master, struct rpi_shared_version *version);
 
 /* The worker is lost or silent: other workers of its host stop waiting for what it should get.
  * false: no memory, call again. */

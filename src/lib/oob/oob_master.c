@@ -15,7 +15,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define EVENTS 64 /* looked at in one hearing */
+#define EVENTS  64  /* looked at in one hearing */
+#define AT_ONCE 256 /* bytes that are read of what a worker said */
 
 struct rpi_oob_master_end {
     int file; /* -1: none, or it has ended */
@@ -71,7 +72,8 @@ static void close_end(struct rpi_oob_master *channel, struct rpi_oob_master_end 
     unpark(channel, end);
 }
 
-void rpi_oob_master_part(struct rpi_oob_master *channel)
+/* The workers hear that the end of rank 0's sockets will not be its death. */
+static void part(struct rpi_oob_master *channel)
 {
     for (int i = 1; channel->ends && i <= channel->workers; i++)
         if (channel->ends[i].file >= 0)
@@ -81,7 +83,7 @@ void rpi_oob_master_part(struct rpi_oob_master *channel)
 void rpi_oob_master_fini(struct rpi_oob_master *channel, bool parted)
 {
     if (parted)
-        rpi_oob_master_part(channel);
+        part(channel);
     for (int i = 1; channel->ends && i <= channel->workers; i++)
         close_end(channel, &channel->ends[i]);
     if (channel->bell >= 0)
@@ -159,7 +161,7 @@ static void park(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
  * from being heard. */
 static bool hear(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
 {
-    uint8_t bytes[RPI_OOB_MASTER_READ];
+    uint8_t bytes[AT_ONCE];
     struct rpi_oob_protocol signals = { .parked = end->parked };
     int got = rpi_oob_socket_read(end->file, bytes, sizeof bytes);
     if (got < 0) {

@@ -46,9 +46,6 @@ struct rpi_oob_master {
  * and a connection that takes no more would count as broken. */
 #define RPI_OOB_MASTER_BEATS 1000
 
-/* How much rpi_oob_master_hear reads at once. */
-#define RPI_OOB_MASTER_READ 256
-
 RP_MUST_USE rp_status rpi_oob_master_init(struct rpi_oob_master *channel,
                                           const struct rpi_alloc *alloc, int workers);
 /* Closes every socket.  `parted`: tells the workers before that this is not rank 0's death. */
@@ -81,8 +78,6 @@ uint32_t rpi_oob_master_count(const struct rpi_oob_master *channel, int worker);
 void rpi_oob_master_sent(struct rpi_oob_master *channel, int worker);
 /* Its socket is closed, by which the worker ends.  Not told as lost. */
 void rpi_oob_master_drop(struct rpi_oob_master *channel, int worker);
-/* Rank 0 ends without the others: they hear it, and that its sockets' end will not be its death. */
-void rpi_oob_master_part(struct rpi_oob_master *channel);
 
 /* Blocks until a worker says something, the bell is rung, or `seconds` have passed.  By one thread;
  * the others may use the channel meanwhile. */

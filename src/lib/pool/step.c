@@ -159,7 +159,8 @@ static void count_poll(rp_pool *pool)
     atomic_store_explicit(&pool->polls, polls + 1, memory_order_relaxed);
 }
 
-bool rpi_step_poll(rp_pool *pool)
+/* Takes what the workers sent. */
+static bool poll_all(rp_pool *pool)
 {
     struct rpi_events events = { .batch = on_batch,
                                  .sent = on_sent,
@@ -226,7 +227,7 @@ static bool step(rp_pool *pool, bool run, bool gather)
     pool->now = rpi_watch_at(&pool->steps.watch, pool->steps.at);
     if (pool->now - before > RPI_IDLE_MOST && !pool->progress_thread.live)
         rpi_bufcache_trim(pool->alloc.cache); /* no call drove the pool for that long */
-    bool any = rpi_step_poll(pool);
+    bool any = poll_all(pool);
     rpi_members_step(pool);
     pool->steps.burst = gather && is_burst(pool);
     pool->steps.late = pool->master.ready.queue.tasks > 0 &&
@@ -239,7 +240,7 @@ static bool step(rp_pool *pool, bool run, bool gather)
         look_back(pool, before, queued);
     if (run && rpi_pool_is_alone(pool) && !pool->local.executing && pool->broken == RP_OK) {
         bool ran = rpi_local_worker_run(pool, 1);
-        any = rpi_step_poll(pool) || ran || any;
+        any = poll_all(pool) || ran || any;
         rpi_step_dispatch(pool);
     }
     rpi_pool_rouse(pool);

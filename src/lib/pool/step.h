@@ -24,9 +24,8 @@ void rpi_step_dispatch(rp_pool *pool);
 void rpi_step_free_shares(rp_pool *pool);
 /* Whether a large payload is under way, which moves only while the pool is driven. */
 bool rpi_step_carries(const rp_pool *pool);
-/* The parts of a step: takes what workers sent, or worker 0; hands the transports what the engine
+/* Parts of a step: takes what worker 0 sent; hands the transports what the engine
  * has for them; notes what failed. */
-bool rpi_step_poll(rp_pool *pool);
 bool rpi_step_poll_here(rp_pool *pool);
 void rpi_step_pump(rp_pool *pool);
 

@@ -16,10 +16,8 @@
 #include <string.h>
 
 enum tag {
-    TAG_FIRST = 1,
     TAG_BATCH = 1,
     TAG_LARGE = 2,
-    TAG_LAST = 2,
 };
 
 #define FRAGMENT (1 << 30) /* bytes of a large payload in one message: MPI-3.1 counts are int */
