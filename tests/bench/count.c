@@ -9,6 +9,7 @@
 #include "master/master.h"
 #include "master/settle.h"
 #include "worker/worker.h"
+#include "tables/completions.h"
 
 #include <stdio.h>
 #include <stdlib.h>

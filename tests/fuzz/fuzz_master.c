@@ -5,6 +5,7 @@
 #include "open/register.h"
 #include "master/master.h"
 #include "master/shared.h"
+#include "tables/completions.h"
 
 #define WORKERS  3
 #define LIMIT    RPI_BATCH_MIN

@@ -1,9 +1,7 @@
 /* What must hold after every step, whatever the engines do inside. */
 #include "checks_map.h"
-#include "master/deps.h"
 #include "inside.h"
-#include "master/map.h"
-#include "master/settle.h"
+#include "master/deps.h"
 
 #include <stdlib.h>
 

@@ -7,6 +7,7 @@
 #include "memory.h"
 #include "model.h"
 #include "sim.h"
+#include "tables/completions.h"
 #include "transport_sim.h"
 #include "worker/worker.h"
 

@@ -1,6 +1,5 @@
 /* Tasks that workers hand back: the model hears of each what the engine makes of it. */
 #include "inside.h"
-#include "master/settle.h"
 
 #include <stdlib.h>
 

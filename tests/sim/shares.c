@@ -2,8 +2,8 @@
  * workers have them: who finds what where, and that each task sees what was shared when it was
  * submitted. */
 #include "inside.h"
-#include "worker/shared_fetch.h"
 #include "master/shared.h"
+#include "worker/shared_fetch.h"
 
 #include <stdlib.h>
 

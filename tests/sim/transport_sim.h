@@ -6,8 +6,8 @@
 #ifndef TRANSPORT_SIM_H
 #define TRANSPORT_SIM_H
 
-#include "proto/batch.h"
 #include "chance.h"
+#include "proto/batch.h"
 
 enum sim_event_kind {
     SIM_BATCH,

@@ -1,11 +1,10 @@
 /* One task for each worker. */
 #include "api/pool_submit.h"
+#include "base/status.h"
 #include "master/subtasks.h"
 #include "pool/callbacks.h"
 #include "pool/pool.h"
-#include "pool/step.h"
 #include "pool/wait.h"
-#include "base/status.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* One future: waiting for it, its result, its end. */
-#include "pool/pool.h"
 #include "base/status.h"
 #include "pool/callbacks.h"
+#include "pool/pool.h"
 #include "pool/step.h"
 #include "pool/wait.h"
 

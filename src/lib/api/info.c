@@ -1,10 +1,10 @@
 /* What a pool tells about itself. */
-#include "pool/respawn.h"
-#include "pool/journaling.h"
 #include "base/status.h"
 #include "pool/callbacks.h"
-#include "pool/step.h"
+#include "pool/journaling.h"
 #include "pool/pool.h"
+#include "pool/respawn.h"
+#include "pool/step.h"
 
 size_t rp_workers(const rp_pool *pool)
 {

@@ -1,13 +1,10 @@
 /* Maps. */
-#include "pool/pool.h"
-#include "master/subtasks.h"
-#include "base/status.h"
 #include "api/pool_submit.h"
+#include "base/status.h"
 #include "pool/callbacks.h"
+#include "pool/pool.h"
 #include "pool/step.h"
 #include "pool/wait.h"
-
-#include <stdio.h>
 
 /* ---- maps */
 

@@ -1,12 +1,13 @@
 /* Submitting tasks. */
-#include "pool/journaling.h"
-#include "master/submit.h"
-#include "base/status.h"
 #include "api/pool_submit.h"
+
+#include "base/status.h"
+#include "master/submit.h"
 #include "pool/callbacks.h"
+#include "pool/journaling.h"
+#include "pool/pool.h"
 #include "pool/step.h"
 #include "pool/wait.h"
-#include "pool/pool.h"
 
 #define MOST_KEY 65535
 

@@ -2,9 +2,9 @@
 #include "base/status.h"
 #include "pool/callbacks.h"
 #include "pool/journaling.h"
+#include "pool/pool.h"
 #include "pool/step.h"
 #include "pool/wait.h"
-#include "pool/pool.h"
 
 rp_status rp_progress(rp_pool *pool)
 {

@@ -1,9 +1,9 @@
 /* Waiting for several futures at once. */
 #include "api/pool_submit.h"
+#include "base/status.h"
 #include "pool/callbacks.h"
 #include "pool/pool.h"
 #include "pool/wait.h"
-#include "base/status.h"
 
 struct several {
     const rp_future *futures;

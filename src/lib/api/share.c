@@ -1,8 +1,8 @@
 /* rp_share: data for every task to come. */
-#include "pool/pool.h"
 #include "base/shm.h"
-#include "master/shared.h"
 #include "base/status.h"
+#include "master/shared.h"
+#include "pool/pool.h"
 #include "pool/step.h"
 
 static rp_status check(rp_pool *pool, const char *name, const void *data, size_t size)

@@ -1,13 +1,13 @@
 /* Streams: results as they finish, or in order. */
 #include "pool/streams.h"
 
-#include "master/submit.h"
-#include "base/status.h"
 #include "api/pool_submit.h"
+#include "base/status.h"
+#include "master/submit.h"
 #include "pool/callbacks.h"
+#include "pool/pool.h"
 #include "pool/step.h"
 #include "pool/wait.h"
-#include "pool/pool.h"
 
 #define LEAST_IN_FLIGHT 4096 /* items, where the application does not say */
 #define PER_WORKER      1024

@@ -16,10 +16,10 @@
 #ifndef RPI_BIASED_LOCK_H
 #define RPI_BIASED_LOCK_H
 
-#include "base/clock.h"
-
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct rpi_biased_lock {
     atomic_int taken;

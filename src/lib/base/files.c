@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <string.h>
 #include <sys/resource.h>
 
 #define UNKNOWN 64 /* open files, where they cannot be counted */

@@ -1,7 +1,6 @@
 #include "base/handoff.h"
 
 #include "base/backoff.h"
-#include "base/clock.h"
 #include "base/membarrier.h"
 
 void rpi_handoff_init(struct rpi_handoff *handoff, void (*call)(void *context), void *context)

@@ -1,8 +1,8 @@
 #include "exec/answer_thread.h"
 
 #include "base/clock.h"
-#include "exec/serve.h"
 #include "base/thread.h"
+#include "exec/serve.h"
 
 /* seconds of a task before the first look; where ranks share cores, all of them wait longer */
 #define WATCH      0.5e-3

@@ -3,8 +3,8 @@
 #define RPI_CALL_H
 
 #include "base/alloc.h"
-#include "proto/shared_cache.h"
 #include "proto/registry.h"
+#include "proto/shared_cache.h"
 #include "proto/task.h"
 
 #include <stdatomic.h>

@@ -1,9 +1,10 @@
 #include "exec/child.h"
 
 #include "base/clock.h"
-#include "exec/postmortem.h"
-#include "exec/child_result.h"
 #include "base/status.h"
+#include "exec/child_result.h"
+#include "exec/postmortem.h"
+#include "proto/registry.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -4,9 +4,9 @@
 #define RPI_CHILD_H
 
 #include "exec/child_main.h"
-#include "proto/isolation.h"
-#include "exec/postmortem.h"
 #include "exec/forkserver.h"
+#include "exec/postmortem.h"
+#include "proto/isolation.h"
 
 enum rpi_child_look {
     RPI_CHILD_LOOK_NOTHING,

@@ -1,10 +1,11 @@
 #include "exec/child_main.h"
 
 #include "base/clock.h"
-#include "exec/crash.h"
-#include "exec/child_result.h"
 #include "base/runtimes.h"
 #include "base/shm.h"
+#include "exec/child_result.h"
+#include "exec/crash.h"
+#include "exec/inline.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #ifndef RPI_CHILD_MAIN_H
 #define RPI_CHILD_MAIN_H
 
+#include "base/alloc.h"
 #include "exec/mailbox.h"
-#include "exec/inline.h"
 
 struct rpi_child_main_config {
     struct rpi_alloc alloc;

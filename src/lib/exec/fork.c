@@ -1,10 +1,10 @@
 #include "exec/fork.h"
 
 #include "base/clock.h"
-#include "exec/postmortem.h"
+#include "base/status.h"
 #include "exec/child_result.h"
 #include "exec/chunk_resume.h"
-#include "base/status.h"
+#include "exec/postmortem.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
 #ifndef RPI_FORK_H
 #define RPI_FORK_H
 
-#include "proto/shared_cache.h"
 #include "exec/child.h"
+#include "proto/shared_cache.h"
 
 /* Forks, and runs the initializer.  RP_ERR_BROKEN: it failed; RP_ERR_FULL, RP_ERR_NOMEM: no process
  * could be had. `config` is copied. */

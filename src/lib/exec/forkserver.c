@@ -1,9 +1,9 @@
 #include "exec/forkserver.h"
 
-#include "exec/forkserver_main.h"
 #include "base/private.h"
 #include "base/runtimes.h"
 #include "base/status.h"
+#include "exec/forkserver_main.h"
 
 #include <errno.h>
 #include <signal.h>

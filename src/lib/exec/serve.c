@@ -1,12 +1,14 @@
 #include "exec/serve.h"
 
 #include "base/backoff.h"
+#include "base/bufcache.h"
 #include "base/clock.h"
 #include "base/membarrier.h"
-#include "worker/inbox.h"
-#include "base/bufcache.h"
 #include "base/status.h"
+#include "exec/fork.h"
 #include "exec/shared_io.h"
+#include "worker/inbox.h"
+#include "worker/worker.h"
 
 #include <stdio.h>
 #include <unistd.h>

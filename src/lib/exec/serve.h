@@ -3,6 +3,7 @@
 #define RPI_SERVE_H
 
 #include "exec/serve_state.h"
+#include "proto/isolation.h"
 
 struct rpi_serve_config {
     struct rpi_alloc alloc;

@@ -4,11 +4,10 @@
 
 #include "base/clock.h"
 #include "base/handoff.h"
-#include "base/log.h"
 #include "base/wakeup.h"
-#include "exec/fork.h"
+#include "exec/inline.h"
 #include "proto/transport.h"
-#include "worker/worker.h"
+#include "worker/state.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 #include "exec/shared_io.h"
 
-#include "worker/shared_fetch.h"
 #include "base/shm.h"
+#include "worker/shared_fetch.h"
 
 static bool work(struct rpi_shared_datum *datum, bool keep)
 {

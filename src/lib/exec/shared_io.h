@@ -2,7 +2,7 @@
 #ifndef RPI_SHARED_IO_H
 #define RPI_SHARED_IO_H
 
-#include "worker/worker.h"
+#include "worker/state.h"
 
 /* `keep`: a process of its own will map them too. */
 void rpi_shared_io(struct rpi_worker *worker, bool keep);

@@ -1,11 +1,11 @@
 /* Cancelling at rank 0: what is queued is settled at once, workers are told about the rest. */
+#include "base/status.h"
 #include "master/inflight.h"
 #include "master/map.h"
 #include "master/master.h"
 #include "master/ready.h"
 #include "master/retry.h"
 #include "master/settle.h"
-#include "base/status.h"
 
 /* Adds the frame to the worker's last cancel, if that has room, is unsent, and no task follows
  * it. */

@@ -1,9 +1,9 @@
 #include "master/deps.h"
 
+#include "base/status.h"
 #include "master/inflight.h"
 #include "master/master.h"
 #include "master/urgency.h"
-#include "base/status.h"
 
 /* a power of two; the chains grow with the inputs that are needed at one time */
 #define BUCKETS 1024

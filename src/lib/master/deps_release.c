@@ -1,10 +1,10 @@
 /* Dependents whose wait is over: they are queued, or fail with what failed, or take over an
  * outcome. */
+#include "base/status.h"
 #include "master/deps.h"
 #include "master/ready.h"
 #include "master/retry.h"
 #include "master/settle.h"
-#include "base/status.h"
 
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 #include "master/inflight.h"
 
+#include "base/status.h"
 #include "master/master.h"
 #include "master/ready.h"
-#include "base/status.h"
 
 #define ROUND_TRIP_MIN 0.5e-6
 #define ROUND_TRIP_MAX 1e-3

@@ -1,4 +1,5 @@
 /* The engine's beginning and end. */
+#include "base/status.h"
 #include "master/deps.h"
 #include "master/inflight.h"
 #include "master/keyed.h"
@@ -6,7 +7,6 @@
 #include "master/master.h"
 #include "master/ready.h"
 #include "master/subtasks.h"
-#include "base/status.h"
 
 #define FIRST_ROUND_TRIP 10e-6 /* seconds, until it is measured */
 

@@ -1,7 +1,7 @@
 #include "master/keyed.h"
 
-#include "master/master.h"
 #include "base/status.h"
+#include "master/master.h"
 
 #define BUCKETS 1024 /* a power of two; the chains grow with the keyed tasks that are under way */
 

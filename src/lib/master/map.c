@@ -1,9 +1,9 @@
 /* Maps at rank 0: cutting chunks and scattering their results. */
 #include "master/map.h"
 
+#include "base/status.h"
 #include "master/inflight.h"
 #include "master/settle.h"
-#include "base/status.h"
 
 #include <stdio.h>
 

@@ -5,6 +5,7 @@
 #include "master/map.h"
 #include "master/ready.h"
 #include "master/shared.h"
+#include "tables/completions.h"
 
 /* A batch while it is filled. */
 struct filling {

@@ -5,7 +5,6 @@
 #include "master/retry.h"
 #include "master/settle.h"
 #include "tables/policy.h"
-#include "base/status.h"
 
 /* ---- asking */
 

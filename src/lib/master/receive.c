@@ -7,7 +7,7 @@
 #include "master/settle.h"
 #include "master/shared.h"
 #include "master/subtasks.h"
-#include "base/status.h"
+#include "tables/completions.h"
 
 #define MEAN_SAMPLES 32 /* a function's mean follows about this many of its last tasks */
 #define PLAIN_FRAME  (RPI_FRAME_HEADER + RPI_SMALL_RESULT) /* bytes of a plain result */

@@ -8,6 +8,7 @@
  * to the one item.
  *
  * Where the worker itself has said which task ended it, that one fails, and starts nowhere else. */
+#include "base/status.h"
 #include "master/deps.h"
 #include "master/inflight.h"
 #include "master/map.h"
@@ -17,7 +18,6 @@
 #include "master/settle.h"
 #include "master/shared.h"
 #include "master/subtasks.h"
-#include "base/status.h"
 
 #include <stdio.h>
 

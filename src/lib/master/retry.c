@@ -1,9 +1,9 @@
 #include "master/retry.h"
 
+#include "base/status.h"
 #include "master/inflight.h"
 #include "master/ready.h"
 #include "master/settle.h"
-#include "base/status.h"
 
 #include <stdio.h>
 

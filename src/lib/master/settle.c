@@ -1,10 +1,11 @@
 #include "master/settle.h"
 
+#include "base/status.h"
 #include "master/deps.h"
 #include "master/inflight.h"
 #include "master/keyed.h"
 #include "master/master.h"
-#include "base/status.h"
+#include "tables/completions.h"
 
 /* ---- a task's end */
 

@@ -1,8 +1,7 @@
 #include "master/shared.h"
 
-#include "master/inflight.h"
-#include "master/master.h"
 #include "base/status.h"
+#include "master/inflight.h"
 
 /* ---- to workers */
 

@@ -2,18 +2,18 @@
 #ifndef RPI_MASTER_STATE_H
 #define RPI_MASTER_STATE_H
 
-#include "proto/batch.h"
+#include "base/idqueue.h"
+#include "base/log.h"
 #include "base/sha256.h"
 #include "base/table.h"
-#include "tables/futures.h"
-#include "base/log.h"
-#include "tables/attempts.h"
-#include "tables/options.h"
-#include "tables/completions.h"
+#include "proto/batch.h"
 #include "proto/registry.h"
+#include "tables/attempts.h"
+#include "tables/futures.h"
+#include "tables/options.h"
 #include "tables/roster.h"
-#include "tables/taskq.h"
 #include "tables/shared_versions.h"
+#include "tables/taskq.h"
 
 struct rpi_master_config {
     struct rpi_alloc alloc;

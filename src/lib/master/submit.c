@@ -1,13 +1,13 @@
 /* Taking tasks and maps in: rpi_master_submit and rpi_master_map. */
 #include "master/submit.h"
 
+#include "base/status.h"
 #include "master/deps.h"
 #include "master/keyed.h"
 #include "master/map.h"
 #include "master/master.h"
 #include "master/ready.h"
 #include "master/settle.h"
-#include "base/status.h"
 
 rp_status rpi_submit_plain_any(struct rpi_master *master, uint16_t function, const void *arg,
                                uint32_t size, double now, uint64_t *id)

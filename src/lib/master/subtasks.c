@@ -1,9 +1,10 @@
 #include "master/subtasks.h"
 
+#include "base/status.h"
 #include "master/keyed.h"
 #include "master/master.h"
 #include "master/ready.h"
-#include "base/status.h"
+#include "tables/completions.h"
 
 static struct rpi_subtasks_held *held_of(const struct rpi_master *master, int worker, uint64_t id,
                                          uint8_t attempt)

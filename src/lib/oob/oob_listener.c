@@ -2,9 +2,9 @@
 
 #include "base/files.h"
 #include "base/private.h"
+#include "base/status.h"
 #include "oob/oob_address.h"
 #include "oob/oob_socket.h"
-#include "base/status.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,12 +1,12 @@
 #include "oob/oob_master.h"
 
 #include "base/clock.h"
-#include "base/hosts.h"
 #include "base/files.h"
+#include "base/hosts.h"
 #include "base/private.h"
+#include "base/status.h"
 #include "oob/oob_protocol.h"
 #include "oob/oob_socket.h"
-#include "base/status.h"
 
 #include <errno.h>
 #include <poll.h>

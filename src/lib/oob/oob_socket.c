@@ -1,13 +1,12 @@
 #include "oob/oob_socket.h"
 
-#include "oob/oob_address.h"
 #include "base/private.h"
+#include "oob/oob_address.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -1,16 +1,16 @@
 #include "oob/oob_worker.h"
 
 #include "base/advice.h"
-#include "base/hosts.h"
 #include "base/clock.h"
 #include "base/files.h"
-#include "base/proctree.h"
+#include "base/hosts.h"
 #include "base/private.h"
-#include "oob/oob_protocol.h"
-#include "oob/oob_address.h"
-#include "oob/oob_socket.h"
+#include "base/proctree.h"
 #include "base/status.h"
 #include "base/thread.h"
+#include "oob/oob_address.h"
+#include "oob/oob_protocol.h"
+#include "oob/oob_socket.h"
 
 #include <errno.h>
 #include <poll.h>

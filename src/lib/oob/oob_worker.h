@@ -19,10 +19,10 @@
 #ifndef RPI_OOB_WORKER_H
 #define RPI_OOB_WORKER_H
 
-#include "base/alloc.h"
 #include "base/backoff.h"
-#include "base/clock.h"
 #include "base/death.h"
+
+#include <rankpool.h>
 
 #include <pthread.h>
 #include <stdatomic.h>

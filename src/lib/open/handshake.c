@@ -1,10 +1,9 @@
 #include "open/handshake.h"
 
-#include "open/handshake_wire.h"
 #include "base/backoff.h"
 #include "base/hosts.h"
-#include "oob/oob_socket.h"
 #include "base/status.h"
+#include "open/handshake_wire.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -2,8 +2,9 @@
 #ifndef RPI_HANDSHAKE_STATE_H
 #define RPI_HANDSHAKE_STATE_H
 
-#include "pool/pool.h"
 #include "oob/oob_protocol.h"
+#include "pool/pool.h"
+#include "proto/isolation.h"
 
 /* Where the side channel's connections come in. */
 struct rpi_handshake_gate_place {

@@ -3,9 +3,8 @@
 #include "base/advice.h"
 #include "base/files.h"
 #include "base/list.h"
-#include "oob/oob_address.h"
-#include "oob/oob_socket.h"
 #include "base/status.h"
+#include "oob/oob_address.h"
 #include "transport/mpi/transport_mpi.h"
 
 #include <link.h>

@@ -1,24 +1,23 @@
 /* Opening a pool: in this process alone, or over MPI. */
+#include "base/advice.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "exec/crash.h"
 #include "open/exit.h"
+#include "open/mpi_end.h"
 #include "open/ranks.h"
 #include "open/register.h"
 #include "open/spawned.h"
-#include "base/advice.h"
-#include "base/clock.h"
-#include "exec/crash.h"
 #include "pool/journaling.h"
-#include "open/mpi_end.h"
+#include "pool/pool.h"
+#include "pool/tracing.h"
+#include "store/trace.h"
+#include "transport/mpi/mpi_launcher.h"
 #include "transport/mpi/mpi_runtime.h"
 #include "transport/mpi/mpi_spawn.h"
-#include "transport/mpi/mpi_launcher.h"
-#include "pool/pool.h"
-#include "base/status.h"
-#include "store/trace.h"
-#include "pool/tracing.h"
 
 #include <rankpool_mpi.h>
 #include <signal.h>
-#include <string.h>
 
 /* ---- one process */
 

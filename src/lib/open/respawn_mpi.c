@@ -1,12 +1,12 @@
 #include "open/respawn_mpi.h"
 
 #include "base/list.h"
-#include "transport/mpi/mpi_spawn.h"
-#include "transport/mpi/mpi_runtime.h"
-#include "open/oob_setup.h"
 #include "base/status.h"
-#include "transport/mpi/transport_mpi.h"
+#include "open/oob_setup.h"
 #include "pool/pool.h"
+#include "transport/mpi/mpi_runtime.h"
+#include "transport/mpi/mpi_spawn.h"
+#include "transport/mpi/transport_mpi.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 #ifndef RPI_RESPAWN_MPI_H
 #define RPI_RESPAWN_MPI_H
 
-#include "pool/respawn.h"
 #include "open/handshake.h"
+#include "pool/respawn.h"
 
 /* For a pool that is being opened, of which `opening` says what its workers are told; `turn`: which
  * of the program's opens it is; `beat`: seconds between heartbeats.  *respawn is NULL where

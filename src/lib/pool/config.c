@@ -1,7 +1,7 @@
 /* What an rp_config may say. */
-#include "pool/pool.h"
 #include "base/hosts.h"
 #include "base/status.h"
+#include "pool/pool.h"
 
 #include <locale.h>
 #include <stdlib.h>

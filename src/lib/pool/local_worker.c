@@ -1,11 +1,9 @@
 #include "pool/local_worker.h"
 
-#include "exec/crash.h"
 #include "base/status.h"
-#include "transport/transport_local.h"
+#include "exec/crash.h"
 #include "pool/pool.h"
-
-#include <float.h>
+#include "transport/transport_local.h"
 
 /* ---- beginning and end */
 

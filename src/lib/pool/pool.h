@@ -4,6 +4,7 @@
 
 #include "pool/idle.h"
 #include "pool/state.h"
+#include "proto/isolation.h"
 
 /* Why a call is refused: a task's context, or no pool. */
 RP_MUST_USE rp_status rpi_pool_refused(const char *function);

@@ -1,9 +1,9 @@
 #include "pool/progress_thread.h"
 
-#include "pool/pool.h"
 #include "base/backoff.h"
 #include "base/bufcache.h"
 #include "base/thread.h"
+#include "pool/pool.h"
 #include "pool/step.h"
 
 #define UNTIL_WORK (-1.0)

@@ -3,10 +3,9 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "pool/tracing.h"
 #include "base/thread.h"
+#include "pool/tracing.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 #define LAST_WAIT 5.0 /* seconds, at the pool's end, for a replacement on the way */

@@ -4,13 +4,13 @@
 #define RPI_POOL_STATE_H
 
 #include "base/backoff.h"
-#include "base/clock.h"
-#include "base/wakeup.h"
-#include "base/hosts.h"
-#include "pool/detector.h"
 #include "base/biased_lock.h"
-#include "master/master.h"
+#include "base/clock.h"
+#include "base/hosts.h"
+#include "base/wakeup.h"
 #include "exec/serve.h"
+#include "master/master.h"
+#include "pool/detector.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -3,12 +3,11 @@
 #include "base/backoff.h"
 #include "base/bufcache.h"
 #include "base/shm.h"
-#include "base/status.h"
 #include "pool/journaling.h"
 #include "pool/local_worker.h"
 #include "pool/members.h"
-#include "pool/tracing.h"
 #include "pool/pool.h"
+#include "pool/tracing.h"
 
 #define STEP_TICKS ((uint64_t)RPI_TICKS_US) /* between two steps of calls that need none */
 /* and this many times what the last took: over tcp it is tens of microseconds */

@@ -3,6 +3,7 @@
 #define RPI_STREAMS_H
 
 #include "pool/state.h"
+#include "tables/completions.h"
 
 struct rp_stream {
     struct rpi_completions completions;

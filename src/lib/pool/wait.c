@@ -6,8 +6,8 @@
 #include "pool/idle.h"
 #include "pool/journaling.h"
 #include "pool/local_worker.h"
-#include "pool/step.h"
 #include "pool/pool.h"
+#include "pool/step.h"
 
 /* ---- rank 0 works too */
 

@@ -4,8 +4,8 @@
 #define RPI_WIRE_H
 
 #include "base/bytes.h"
-#include "proto/msg.h"
 #include "base/status.h"
+#include "proto/msg.h"
 #include "proto/task.h"
 
 #include <string.h>

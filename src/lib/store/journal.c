@@ -7,7 +7,6 @@
 #include "base/wakeup.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>

@@ -10,8 +10,8 @@
 #define RPI_JOURNAL_H
 
 #include "base/alloc.h"
-#include "store/journal_db.h"
 #include "base/log.h"
+#include "store/journal_db.h"
 
 struct rpi_journal;
 

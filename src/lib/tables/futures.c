@@ -1,7 +1,5 @@
 #include "tables/futures.h"
 
-#include <string.h>
-
 void rpi_futures_init(struct rpi_futures *futures, const struct rpi_alloc *alloc,
                       uint32_t first_generation)
 {

@@ -2,8 +2,6 @@
 
 #include "base/status.h"
 
-#include <string.h>
-
 struct rpi_interned {
     struct rpi_options options;
     uint32_t held; /* number of tasks; 0: free */

@@ -1,7 +1,7 @@
 #include "tables/taskq.h"
 
-#include "tables/futures.h"
 #include "base/status.h"
+#include "tables/futures.h"
 
 #define HEADER RPI_TASKQ_HEADER
 

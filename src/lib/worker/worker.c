@@ -1,8 +1,8 @@
 #include "worker/worker.h"
 
+#include "base/status.h"
 #include "worker/inbox.h"
 #include "worker/shared_fetch.h"
-#include "base/status.h"
 
 void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *config)
 {

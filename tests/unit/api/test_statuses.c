@@ -3,7 +3,6 @@
 /* limit: 120 */
 #include "calls.h"
 #include "local_pool.h"
-#include "base/status.h"
 #include "threads.h"
 
 #include <stdatomic.h>

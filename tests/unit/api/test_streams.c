@@ -4,8 +4,6 @@
 #include "calls.h"
 #include "threads.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -1,15 +1,15 @@
 /* Layer 0: memory, statuses, log lines, bytes, lists, the clock. */
 #include "base/advice.h"
 #include "base/alloc.h"
-#include "base/bytes.h"
 #include "base/backoff.h"
-#include "base/clock.h"
-#include "harness.h"
-#include "base/list.h"
 #include "base/biased_lock.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
-#include "memory.h"
 #include "base/status.h"
+#include "harness.h"
+#include "memory.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,10 +1,10 @@
 /* Large buffers that are used again: bounded, from any thread, and freed wherever and whenever the
  * application likes. */
 #include "base/alloc.h"
-#include "harness.h"
-#include "memory.h"
 #include "base/bufcache.h"
 #include "base/pages.h"
+#include "harness.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <pthread.h>

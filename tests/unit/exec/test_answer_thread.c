@@ -1,12 +1,12 @@
 /* The worker's caretaker, and the lock that it borrows the worker with: for the thread sanitizer
  * too. */
 /* limit: 120 */
-#include "open/register.h"
-#include "exec/answer_thread.h"
 #include "base/clock.h"
+#include "exec/answer_thread.h"
+#include "exec/serve.h"
 #include "harness.h"
 #include "memory.h"
-#include "exec/serve.h"
+#include "open/register.h"
 #include "transport/transport_local.h"
 
 #include <pthread.h>

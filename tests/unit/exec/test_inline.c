@@ -1,9 +1,8 @@
 /* Running one task in the worker's own process: what a call may do, and what comes of it. */
-#include "open/register.h"
 #include "exec/inline.h"
 #include "harness.h"
 #include "memory.h"
-#include "base/status.h"
+#include "open/register.h"
 #include "proto/wire.h"
 
 #include <stdio.h>

@@ -2,6 +2,7 @@
  * workers do, tests/sim tries. */
 #include "bare_master.h"
 #include "harness.h"
+#include "tables/completions.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
  * simulator's (tests/sim). */
 #include "bare_master.h"
 #include "harness.h"
+#include "tables/completions.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* Shared data: which versions live, what a worker knows, and the talk between the two engines. */
 #include "harness.h"
 #include "master/master.h"
+#include "master/shared.h"
 #include "memory.h"
+#include "proto/registry.h"
 #include "worker/shared_fetch.h"
 #include "worker/worker.h"
-#include "proto/registry.h"
-#include "master/shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,6 @@
 /* What an urgent task waits for is as urgent: the order in which rank 0 hands out. */
 #include "bare_master.h"
 #include "harness.h"
-#include "master/keyed.h"
 #include "master/urgency.h"
 
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* Rank 0's end of the side channel, over real sockets on loopback: who is let in, who is not, and
  * what each may cost; what the workers say once they are in.  That no sleeper is forgotten:
  * test_sleepers. */
-#include "oob/oob_master.h"
 #include "base/clock.h"
 #include "base/hosts.h"
-#include "oob/oob_listener.h"
 #include "harness.h"
 #include "memory.h"
+#include "oob/oob_listener.h"
+#include "oob/oob_master.h"
 #include "oob/oob_protocol.h"
 #include "oob/oob_socket.h"
 

@@ -1,15 +1,15 @@
 /* A worker's end of the side channel against rank 0's, over real sockets: coming in, signs of life,
  * and what becomes of a worker, and of its children, when rank 0 ends.  And the sleep of both: two
  * threads play a worker and rank 0, and lose no message to it. */
-#include "oob/oob_master.h"
-#include "oob/oob_listener.h"
-#include "harness.h"
-#include "oob/oob_worker.h"
-#include "memory.h"
 #include "base/proctree.h"
+#include "exec/forkserver.h"
+#include "harness.h"
+#include "memory.h"
+#include "oob/oob_listener.h"
+#include "oob/oob_master.h"
 #include "oob/oob_protocol.h"
 #include "oob/oob_socket.h"
-#include "exec/forkserver.h"
+#include "oob/oob_worker.h"
 
 #include <math.h>
 #include <netinet/in.h>

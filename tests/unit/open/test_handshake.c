@@ -1,8 +1,8 @@
 /* The talk at a pool's opening, each side against a transport that plays the others. */
+#include "base/status.h"
 #include "harness.h"
 #include "memory.h"
 #include "open/handshake.h"
-#include "base/status.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,6 @@
 #include "harness.h"
 #include "memory.h"
 #include "open/register.h"
-#include "proto/task.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* Workers that have been silent too long. */
-#include "pool/detector.h"
 #include "base/clock.h"
 #include "harness.h"
 #include "local_pool.h"
 #include "memory.h"
+#include "pool/detector.h"
 
 static struct memory memory;
 static struct rpi_detector detector;

@@ -2,11 +2,12 @@
  * too. */
 /* limit: 120 */
 #include "base/backoff.h"
+#include "base/bufcache.h"
 #include "base/clock.h"
 #include "harness.h"
 #include "memory.h"
-#include "pool/pool.h"
-#include "base/bufcache.h"
+#include "pool/idle.h"
+#include "pool/state.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -2,15 +2,14 @@
 /* limit: 120 */
 #include "base/clock.h"
 #include "harness.h"
-#include "store/journal.h"
 #include "memory.h"
-#include "base/status.h"
+#include "store/journal.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sqlite3.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

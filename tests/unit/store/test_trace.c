@@ -1,10 +1,9 @@
 /* The trace file: valid JSON, a row for each worker, a task once; what a death or a full disk
  * leaves can be loaded too. */
-#include "base/clock.h"
 #include "harness.h"
 #include "local_pool.h"
-#include "threads.h"
 #include "store/trace.h"
+#include "threads.h"
 
 #include <ctype.h>
 #include <fcntl.h>

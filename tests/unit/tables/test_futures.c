@@ -1,7 +1,7 @@
 /* The future table: ids that go stale, slots that come again and never move. */
-#include "tables/futures.h"
 #include "harness.h"
 #include "memory.h"
+#include "tables/futures.h"
 
 #include <string.h>
 

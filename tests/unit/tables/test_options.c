@@ -1,8 +1,8 @@
 /* Interned task options. */
 #include "harness.h"
 #include "memory.h"
-#include "tables/options.h"
 #include "tables/completions.h"
+#include "tables/options.h"
 
 static struct memory memory;
 static struct rpi_option_table table;

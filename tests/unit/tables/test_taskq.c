@@ -1,8 +1,8 @@
 /* The ready queue against a plain list kept beside it. */
 #include "harness.h"
 #include "memory.h"
-#include "tables/taskq.h"
 #include "proto/wire.h"
+#include "tables/taskq.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,8 @@
 #include "transport/mpi/mpi_recv_ring.h"
 
 #include "base/backoff.h"
-#include "base/clock.h"
-#include "transport/mpi/mpi_dup.h"
 #include "proto/msg.h"
+#include "transport/mpi/mpi_dup.h"
 
 static uint8_t *bytes_at(const struct rpi_mpi_recv_ring *ring, unsigned place)
 {

@@ -2,18 +2,17 @@
 
 #include "base/advice.h"
 #include "base/clock.h"
+#include "base/status.h"
 #include "transport/mpi/mpi_launcher.h"
 #include "transport/mpi/mpi_ulfm.h"
-#include "base/status.h"
 
-#include <mpi.h>
-#include <time.h>
 #include <errno.h>
+#include <mpi.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LAST  3.0 /* seconds for MPI_Finalize after a loss */

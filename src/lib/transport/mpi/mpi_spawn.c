@@ -3,8 +3,8 @@
 #include "base/advice.h"
 #include "base/backoff.h"
 #include "base/clock.h"
-#include "transport/mpi/mpi_runtime.h"
 #include "base/status.h"
+#include "transport/mpi/mpi_runtime.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -4,16 +4,12 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/list.h"
-#include "transport/mpi/mpi_runtime.h"
+#include "base/status.h"
+#include "oob/oob_socket.h"
 #include "transport/mpi/mpi_dup.h"
 #include "transport/mpi/mpi_recv_ring.h"
-#include "proto/msg.h"
-#include "base/status.h"
+#include "transport/mpi/mpi_runtime.h"
 #include "transport/mpi/mpi_ulfm.h"
-#include "oob/oob_socket.h"
-
-#include <limits.h>
-#include <string.h>
 
 enum tag {
     TAG_BATCH = 1,
