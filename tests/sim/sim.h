@@ -3,7 +3,7 @@
  *
  * A plan says what happens: how an application behaves, how slow the network is, how often memory
  * is refused.  A run follows the plan and checks, after every step, what must hold whatever happens
- * (checks.h); the first violation ends it. */
+ * (checks.c); the first violation ends it. */
 #ifndef SIM_H
 #define SIM_H
 

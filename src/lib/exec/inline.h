@@ -42,7 +42,7 @@ static inline void rpi_inline_expect(struct rpi_inline *executor, const struct r
 }
 
 /* Runs the task; *result is valid until the next run.  A chunk, which was expected, may be cut
- * meanwhile (progress.h): its result has the items that it keeps; outside, that has room for all
+ * meanwhile (mailbox.h): its result has the items that it keeps; outside, that has room for all
  * items still, and then the failures. */
 void rpi_inline_execute(struct rpi_inline *executor, const struct rpi_task *task,
                         struct rpi_result *result);

@@ -123,7 +123,7 @@ static bool dispatch_own(struct rpi_master *master, struct rpi_ready_own *own, d
         struct rpi_grant grant = grant_for(master, &own->queue, &entry, own->worker);
         bool has_some = master->roster.seats[own->worker].in_flight > 0;
         if (!grant.tasks || (has_some && !goes_first(master, own)))
-            return true; /* a batch that it finishes wakes this queue again, or rpi_master_back */
+            return true; /* a batch that it finishes wakes this queue again */
         if (!rpi_pack_send(master, &own->queue, own->worker, grant, now))
             return false;
     }

@@ -26,7 +26,7 @@ struct rpi_keyed {
 /* The one under way, or NULL. */
 struct rpi_keyed *rpi_keyed_find(const struct rpi_master *master, uint16_t function,
                                  const struct rpi_key *key);
-/* Makes the record of a new one; rpi_keyed_submitted completes it, rpi_keyed_free undoes it.
+/* Makes the record of a new one; rpi_master_submit completes it, rpi_keyed_free undoes it.
  * RP_ERR_NOMEM. */
 RP_MUST_USE rp_status rpi_keyed_make(struct rpi_master *master, uint16_t function,
                                      const struct rpi_key *key, struct rpi_keyed **keyed);

@@ -28,10 +28,6 @@ const char *rpi_settle_verb(rp_status status);
 RP_MUST_USE rp_status rpi_settle_result(struct rpi_master *master, uint64_t id,
                                         struct rpi_future *future, const uint8_t *data,
                                         uint32_t size, const struct rpi_settled *how);
-/* Copies a result too large for its future into a new *buffer; for others *buffer stays as it is.
- * RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data,
-                                      uint32_t size, void **buffer);
 /* The same for a result of at most RPI_SMALL_RESULT bytes. */
 void rpi_settle_small(struct rpi_master *master, uint64_t id, struct rpi_future *future,
                       const uint8_t *data, uint32_t size, const struct rpi_settled *how);
@@ -39,6 +35,10 @@ void rpi_settle_small(struct rpi_master *master, uint64_t id, struct rpi_future 
  * over. */
 void rpi_settle_buffer(struct rpi_master *master, uint64_t id, struct rpi_future *future,
                        void *buffer, uint32_t size, const struct rpi_settled *how);
+/* Copies a result too large for its future into a new *buffer; for others *buffer stays as it is.
+ * RP_ERR_NOMEM. */
+RP_MUST_USE rp_status rpi_settle_room(const struct rpi_master *master, const uint8_t *data,
+                                      uint32_t size, void **buffer);
 
 /* The common part of settling.  It overwrites future->pending: read what you need of that before,
  * and set the data after. */

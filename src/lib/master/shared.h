@@ -21,7 +21,7 @@ bool rpi_shared_tell(struct rpi_master *master, int worker, uint64_t epoch);
  * handed out, as a worker would take a dead version for a current one. */
 bool rpi_shared_sweep(struct rpi_master *master);
 
-/* The worker is lost or silent: other workers of its host stop waiting for what it should get.
+/* The worker is lost: other workers of its host stop waiting for what it should get.
  * false: no memory, call again. */
 bool rpi_shared_lost(struct rpi_master *master, int worker);
 

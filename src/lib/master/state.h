@@ -1,4 +1,5 @@
-/* What the engine remembers.  Other folders read it, and change it through master.h only. */
+/* What the engine remembers.  Others include master.h, read it, and change it only by the calls
+ * there. */
 #ifndef RPI_MASTER_STATE_H
 #define RPI_MASTER_STATE_H
 

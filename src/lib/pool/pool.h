@@ -19,7 +19,8 @@ const char *rpi_pool_absence(void);
  * pool at its exit. */
 RP_MUST_USE rp_status rpi_pool_enter_late(rp_pool *pool, const char *function);
 
-/* Puts a checked request into a pool.  Locks; every path out unlocks. */
+/* Begins a call on the pool: checks that it may be made here, and takes the lock, which
+ * rpi_pool_leave gives back.  RP_ERR_CONTEXT, RP_ERR_INVALID: the lock is not held. */
 RP_MUST_USE static inline rp_status rpi_pool_enter(rp_pool *pool, const char *function)
 {
     if (!pool || rpi_call_current())

@@ -1,5 +1,4 @@
-/* What a pool remembers: each module's part by itself.  For this folder, and open, which makes a
- * pool's parts. */
+/* What a pool remembers: each module's part by itself.  api and open come to it by pool.h. */
 #ifndef RPI_POOL_STATE_H
 #define RPI_POOL_STATE_H
 
@@ -103,7 +102,7 @@ struct rpi_steps {
     struct rpi_watch watch;
 };
 
-/* A pool's end (lifecycle.h). */
+/* A pool's end (lifecycle.c). */
 struct rpi_closing {
     uint8_t stop[RPI_BATCH_HEADER]; /* the last message to every rank */
     bool collective;                /* the peers are processes that close together */
@@ -120,7 +119,7 @@ struct rp_pool {
     struct rpi_master master;
     struct rpi_transport *transport;
     uint64_t sending; /* messages whose bytes MPI still needs */
-    char *hosts;      /* one string a rank, HOST_BYTES apart */
+    char *hosts;      /* one string a rank, RPI_HOST_BYTES apart */
     struct rpi_link streams;
     bool delivering; /* a thread is calling on_done functions */
     struct {

@@ -1,5 +1,5 @@
 /* Where a stream's settled tasks go.  The stream itself, what the application sees, is in
- * stream.h. */
+ * pool/streams.h. */
 #ifndef RPI_COMPLETIONS_H
 #define RPI_COMPLETIONS_H
 

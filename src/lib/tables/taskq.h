@@ -17,7 +17,7 @@ enum rpi_entry_flag {
     RPI_ENTRY_MAP = 4,    /* data is a struct rpi_map with items still to hand out */
     RPI_ENTRY_CHUNK = 8,  /* data is a map whose chunk `id` comes again */
     RPI_ENTRY_SPENT = 16, /* the worker that it would rather have handed it back */
-    RPI_ENTRY_SOLO = 32,  /* it was at a worker that was lost, or silent: it goes alone */
+    RPI_ENTRY_SOLO = 32,  /* it was at a worker that was lost: it goes alone */
 };
 #define RPI_ENTRY_POINTS (RPI_ENTRY_LARGE | RPI_ENTRY_MAP | RPI_ENTRY_CHUNK)
 

@@ -1,5 +1,5 @@
-/* What becomes of tasks whose worker is lost, or silent: one rule a test.  Random losses are the
- * simulator's (tests/sim). */
+/* What becomes of tasks whose worker is lost: one rule a test.  Random losses are the simulator's
+ * (tests/sim). */
 #include "bare_master.h"
 #include "harness.h"
 #include "tables/completions.h"

@@ -1,6 +1,6 @@
 /* Rank 0's end of the side channel, over real sockets on loopback: who is let in, who is not, and
  * what each may cost; what the workers say once they are in.  That no sleeper is forgotten:
- * test_sleepers. */
+ * test_oob_worker. */
 #include "base/clock.h"
 #include "base/hosts.h"
 #include "harness.h"

@@ -924,8 +924,7 @@ static void inputs_come_with_their_task(void)
     end();
 }
 
-/* Rank 0 may send again what it never told this worker to forget, which was silent then: each
- * payload has its room. */
+/* An input that comes again, before it was forgotten, gets room of its own. */
 static void input_that_comes_twice(void)
 {
     static const uint64_t ids[] = { 21 };

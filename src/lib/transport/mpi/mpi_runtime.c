@@ -21,7 +21,7 @@
 static bool ours;            /* rankpool initialised MPI: a fact of the process, as MPI itself is */
 static bool inherited;       /* MPI was initialised in the process that forked this one */
 static atomic_bool bereft;   /* a worker was lost in this process: as `ours` */
-static atomic_bool stopping; /* rpi_mpi_stop is under way */
+static atomic_bool stopping; /* stop_mpi is under way */
 
 /* ---- beginning and end, on a thread that may be abandoned */
 
