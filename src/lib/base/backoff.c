@@ -42,7 +42,7 @@ void rpi_backoff_wait(struct rpi_backoff *backoff)
 double rpi_backoff_rest(struct rpi_backoff *backoff)
 {
     backoff->rest = backoff->rest > 0 ? 2 * backoff->rest : REST;
-    if (backoff->rest > RPI_IDLE_MOST)
-        backoff->rest = RPI_IDLE_MOST;
+    if (backoff->rest > RPI_BACKOFF_IDLE_MOST)
+        backoff->rest = RPI_BACKOFF_IDLE_MOST;
     return backoff->rest;
 }

@@ -33,16 +33,16 @@ static inline bool rpi_backoff_spins(const struct rpi_backoff *backoff)
 void rpi_backoff_wait(struct rpi_backoff *backoff);
 
 /* Seconds: a rank that has found nothing for this long may sleep until it is woken. */
-#define RPI_DROWSY 5e-3
+#define RPI_BACKOFF_DROWSY 5e-3
 /* Whether this one has. */
 static inline bool rpi_backoff_is_drowsy(const struct rpi_backoff *backoff)
 {
-    return backoff->since > 0 && rpi_now() - backoff->since >= RPI_DROWSY;
+    return backoff->since > 0 && rpi_now() - backoff->since >= RPI_BACKOFF_DROWSY;
 }
-#define RPI_IDLE_MOST 1.0
-/* How long it sleeps at the most: from a millisecond, twice as long each time, to RPI_IDLE_MOST
- * seconds.  It is woken for what comes; but where that comes late, or moves inside MPI only while
- * it is asked, nothing wakes it. */
+#define RPI_BACKOFF_IDLE_MOST 1.0
+/* How long it sleeps at the most: from a millisecond, twice as long each time, to
+ * RPI_BACKOFF_IDLE_MOST seconds.  It is woken for what comes; but where that comes late, or moves
+ * inside MPI only while it is asked, nothing wakes it. */
 double rpi_backoff_rest(struct rpi_backoff *backoff);
 /* It was woken before that: if nothing is there yet, the next sleep is a short one. */
 static inline void rpi_backoff_rouse(struct rpi_backoff *backoff)

@@ -47,7 +47,7 @@ void rpi_biased_lock_contend(struct rpi_biased_lock *lock)
     if (rpi_biased_lock_is_own(lock) && wait_as_owner(lock))
         return;
     take(lock);
-    if (!rpi_lock_has_owner(lock))
+    if (!rpi_biased_lock_has_owner(lock))
         return;
     for (bool out = close_to_owner(lock); !out;
          out = !atomic_load_explicit(&lock->in, memory_order_acquire))
@@ -59,27 +59,27 @@ bool rpi_biased_lock_try_other(struct rpi_biased_lock *lock)
 {
     if (atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire))
         return false;
-    if (!rpi_lock_has_owner(lock) || close_to_owner(lock))
+    if (!rpi_biased_lock_has_owner(lock) || close_to_owner(lock))
         return true;
     rpi_biased_lock_give(lock);
     return false;
 }
 
-void rpi_lock_shut(struct rpi_biased_lock *lock)
+void rpi_biased_lock_shut(struct rpi_biased_lock *lock)
 {
     struct rpi_backoff backoff = { 0 };
     take(lock);
     for (bool out = close_to_owner(lock); !out;
          out = !atomic_load_explicit(&lock->in, memory_order_acquire))
         rpi_backoff_wait(&backoff);
-    atomic_store_explicit(&lock->owner, RPI_LOCK_SHUT,
+    atomic_store_explicit(&lock->owner, RPI_BIASED_LOCK_SHUT,
                           memory_order_relaxed); /* and closed stays 1 */
     rpi_biased_lock_give(lock);
 }
 
-void rpi_lock_leave(struct rpi_biased_lock *lock)
+void rpi_biased_lock_leave(struct rpi_biased_lock *lock)
 {
-    atomic_store(&lock->owner, RPI_LOCK_SHUT);
+    atomic_store(&lock->owner, RPI_BIASED_LOCK_SHUT);
     atomic_store(&lock->closed, 1);
     atomic_store(&lock->in, 0);
     atomic_store(&lock->taken, 0);

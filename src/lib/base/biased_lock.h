@@ -28,7 +28,7 @@ struct rpi_biased_lock {
 };
 
 /* `owner` of a lock that is shut: no thread owns it, and what it guards is over */
-#define RPI_LOCK_SHUT ((uintptr_t)1)
+#define RPI_BIASED_LOCK_SHUT ((uintptr_t)1)
 
 /* What tells this thread from the others. */
 static inline uintptr_t rpi_biased_lock_thread(void)
@@ -51,19 +51,19 @@ bool rpi_biased_lock_try_other(struct rpi_biased_lock *lock);
 
 /* Shuts it for good; the caller must not hold it.  From then on no thread enters as its owner, and
  * one that has taken it sees that it is shut. */
-void rpi_lock_shut(struct rpi_biased_lock *lock);
+void rpi_biased_lock_shut(struct rpi_biased_lock *lock);
 /* The same in a child of fork(), whoever held it in the parent. */
-void rpi_lock_leave(struct rpi_biased_lock *lock);
+void rpi_biased_lock_leave(struct rpi_biased_lock *lock);
 
-static inline bool rpi_lock_is_shut(const struct rpi_biased_lock *lock)
+static inline bool rpi_biased_lock_is_shut(const struct rpi_biased_lock *lock)
 {
-    return atomic_load_explicit(&lock->owner, memory_order_relaxed) == RPI_LOCK_SHUT;
+    return atomic_load_explicit(&lock->owner, memory_order_relaxed) == RPI_BIASED_LOCK_SHUT;
 }
 
 /* Whether a thread owns it. */
-static inline bool rpi_lock_has_owner(const struct rpi_biased_lock *lock)
+static inline bool rpi_biased_lock_has_owner(const struct rpi_biased_lock *lock)
 {
-    return atomic_load_explicit(&lock->owner, memory_order_relaxed) > RPI_LOCK_SHUT;
+    return atomic_load_explicit(&lock->owner, memory_order_relaxed) > RPI_BIASED_LOCK_SHUT;
 }
 
 static inline bool rpi_biased_lock_is_own(const struct rpi_biased_lock *lock)
@@ -99,7 +99,7 @@ static inline void rpi_biased_lock_give(struct rpi_biased_lock *lock)
         atomic_store_explicit(&lock->in, 0, memory_order_release);
         return;
     }
-    if (rpi_lock_has_owner(lock))
+    if (rpi_biased_lock_has_owner(lock))
         atomic_store_explicit(&lock->closed, 0, memory_order_release);
     atomic_store_explicit(&lock->taken, 0, memory_order_release);
 }

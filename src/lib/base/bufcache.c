@@ -232,8 +232,9 @@ static struct spare *describe(struct spare *spare, struct rpi_bufcache *spares, 
 
 static struct slab *make_slab(size_t size)
 {
-    size_t whole = (sizeof(struct slab) + TOGETHER * (sizeof(struct spare) + size) + RPI_HUGE - 1) &
-                   ~(RPI_HUGE - 1);
+    size_t whole = (sizeof(struct slab) + TOGETHER * (sizeof(struct spare) + size) +
+                    RPI_PAGES_HUGE - 1) &
+                   ~(RPI_PAGES_HUGE - 1);
     struct slab *slab = rpi_pages_new(whole);
     if (!slab)
         return NULL;
@@ -287,7 +288,7 @@ static struct spare *make_shared(struct rpi_bufcache *spares, int class, size_t 
 static struct spare *make_alone(struct rpi_bufcache *spares, size_t size)
 {
     size_t whole = sizeof(struct spare) + size;
-    bool pages = whole >= RPI_HUGE && rpi_has_pages(&spares->alloc);
+    bool pages = whole >= RPI_PAGES_HUGE && rpi_has_pages(&spares->alloc);
     struct spare *spare = pages ? rpi_pages_new(whole) : rpi_reserve(&spares->alloc, whole);
     if (!spare)
         return NULL;
@@ -299,7 +300,7 @@ static struct spare *make_alone(struct rpi_bufcache *spares, size_t size)
 static struct spare *make(struct rpi_bufcache *spares, int class, size_t size)
 {
     struct spare *spare = NULL;
-    if (size < RPI_HUGE && rpi_has_pages(&spares->alloc))
+    if (size < RPI_PAGES_HUGE && rpi_has_pages(&spares->alloc))
         spare = make_shared(spares, class, size);
     return spare ? spare : make_alone(spares, size);
 }

@@ -3,9 +3,9 @@
  * first, because its bytes are in the cache, and the oldest goes back when there is too much.
  * Sizes are rounded up to quarters of a power of two; this touches no further pages.
  *
- * Unless the application has set a hook, they lie in large pages (pages.h).  Buffers under RPI_HUGE
- * share a slab of these with others of their size.  It goes back when none of them is in use; until
- * then, where too much is idle, the pages inside an idle buffer go back:
+ * Unless the application has set a hook, they lie in large pages (pages.h).  Buffers under
+ * RPI_PAGES_HUGE share a slab of these with others of their size.  It goes back when none of them
+ * is in use; until then, where too much is idle, the pages inside an idle buffer go back:
  *
  *   slab | spare, bytes | spare, bytes | ... | never used */
 #ifndef RPI_BUFCACHE_H

@@ -20,7 +20,7 @@ const char *rpi_death_signal_name(int number)
     return NULL;
 }
 
-size_t rpi_text_add(char *text, size_t size, size_t used, const char *more)
+size_t rpi_death_text_add(char *text, size_t size, size_t used, const char *more)
 {
     for (; *more && used + 1 < size; more++)
         text[used++] = *more;
@@ -28,7 +28,7 @@ size_t rpi_text_add(char *text, size_t size, size_t used, const char *more)
     return used;
 }
 
-size_t rpi_text_number(char *text, size_t size, size_t used, uint64_t number)
+size_t rpi_death_text_number(char *text, size_t size, size_t used, uint64_t number)
 {
     char digits[24];
     size_t at = sizeof digits;
@@ -37,32 +37,33 @@ size_t rpi_text_number(char *text, size_t size, size_t used, uint64_t number)
         digits[--at] = (char)('0' + number % 10);
         number /= 10;
     } while (number);
-    return rpi_text_add(text, size, used, digits + at);
+    return rpi_death_text_add(text, size, used, digits + at);
 }
 
 static size_t add_code(char *text, size_t used, int32_t code)
 {
     if (code < 0)
-        used = rpi_text_add(text, RPI_DEATH_TEXT, used, "-");
-    return rpi_text_number(text, RPI_DEATH_TEXT, used,
-                           (uint64_t)(code < 0 ? -(int64_t)code : code));
+        used = rpi_death_text_add(text, RPI_DEATH_TEXT, used, "-");
+    return rpi_death_text_number(text, RPI_DEATH_TEXT, used,
+                                 (uint64_t)(code < 0 ? -(int64_t)code : code));
 }
 
 static size_t add_call(char *text, const char *function, int32_t code)
 {
-    size_t used = rpi_text_add(text, RPI_DEATH_TEXT, 0, "called ");
-    used = rpi_text_add(text, RPI_DEATH_TEXT, used, function);
-    used = rpi_text_add(text, RPI_DEATH_TEXT, used, "(");
+    size_t used = rpi_death_text_add(text, RPI_DEATH_TEXT, 0, "called ");
+    used = rpi_death_text_add(text, RPI_DEATH_TEXT, used, function);
+    used = rpi_death_text_add(text, RPI_DEATH_TEXT, used, "(");
     used = add_code(text, used, code);
-    return rpi_text_add(text, RPI_DEATH_TEXT, used, ")");
+    return rpi_death_text_add(text, RPI_DEATH_TEXT, used, ")");
 }
 
 static void tell_signal(char *text, int32_t number)
 {
     const char *name = rpi_death_signal_name(number);
-    size_t used = rpi_text_add(text, RPI_DEATH_TEXT, 0, name ? "died of " : "died of signal ");
+    size_t used = rpi_death_text_add(text, RPI_DEATH_TEXT, 0,
+                                     name ? "died of " : "died of signal ");
     if (name)
-        (void)rpi_text_add(text, RPI_DEATH_TEXT, used, name);
+        (void)rpi_death_text_add(text, RPI_DEATH_TEXT, used, name);
     else
         (void)add_code(text, used, number);
 }
@@ -80,16 +81,17 @@ void rpi_death_tell(const struct rpi_death *death, char text[RPI_DEATH_TEXT])
         (void)add_call(text, "MPI_Abort", death->code);
         break;
     case RPI_WAY_FINALIZE:
-        (void)rpi_text_add(text, RPI_DEATH_TEXT, 0, "called MPI_Finalize()");
+        (void)rpi_death_text_add(text, RPI_DEATH_TEXT, 0, "called MPI_Finalize()");
         break;
     case RPI_WAY_QUICK_EXIT:
-        (void)rpi_text_add(text, RPI_DEATH_TEXT, 0, "called quick_exit()");
+        (void)rpi_death_text_add(text, RPI_DEATH_TEXT, 0, "called quick_exit()");
         break;
     case RPI_WAY_THREAD:
-        (void)rpi_text_add(text, RPI_DEATH_TEXT, 0, "ended its thread (pthread_exit, or a cancel)");
+        (void)rpi_death_text_add(text, RPI_DEATH_TEXT, 0,
+                                 "ended its thread (pthread_exit, or a cancel)");
         break;
     default:
-        (void)rpi_text_add(text, RPI_DEATH_TEXT, 0, "ended");
+        (void)rpi_death_text_add(text, RPI_DEATH_TEXT, 0, "ended");
         break;
     }
 }

@@ -35,7 +35,7 @@ const char *rpi_death_signal_name(int number);
 
 /* Appends to what stands in text[0 .. used) and returns the new length, under `size`; the text
  * ends with a 0 byte. For signal handlers, where printf may not be called. */
-size_t rpi_text_add(char *text, size_t size, size_t used, const char *more);
-size_t rpi_text_number(char *text, size_t size, size_t used, uint64_t number);
+size_t rpi_death_text_add(char *text, size_t size, size_t used, const char *more);
+size_t rpi_death_text_number(char *text, size_t size, size_t used, uint64_t number);
 
 #endif

@@ -6,7 +6,7 @@
 
 /* The system's large pages: a copy between processes looks up each page, and each new one costs a
  * fault. */
-#define RPI_HUGE ((size_t)2 << 20)
+#define RPI_PAGES_HUGE ((size_t)2 << 20)
 /* Apart from all other memory, and large pages as far as whole ones go, where the system has them.
  * NULL: no memory. */
 void *rpi_pages_new(size_t size);

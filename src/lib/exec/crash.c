@@ -43,12 +43,12 @@ struct line {
 
 static void add(struct line *line, const char *text)
 {
-    line->used = rpi_text_add(line->text, sizeof line->text, line->used, text);
+    line->used = rpi_death_text_add(line->text, sizeof line->text, line->used, text);
 }
 
 static void add_number(struct line *line, uint64_t number)
 {
-    line->used = rpi_text_number(line->text, sizeof line->text, line->used, number);
+    line->used = rpi_death_text_number(line->text, sizeof line->text, line->used, number);
 }
 
 static void add_task(struct line *line, const struct rp_call *call)

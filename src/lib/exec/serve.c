@@ -460,13 +460,13 @@ static rp_status say_goodbye(struct rpi_serve *server)
 }
 
 /* Nothing was found: looks again for some tens of microseconds, then sleeps briefly; after
- * RPI_DROWSY seconds and one more look (`dozing`) it sleeps long, unless rank 0 rings. */
+ * RPI_BACKOFF_DROWSY seconds and one more look (`dozing`) it sleeps long, unless rank 0 rings. */
 static void wait_for_news(struct rpi_serve *server, struct rpi_backoff *backoff, bool *dozing)
 {
     struct rpi_transport *transport = server->transport;
     if (*dozing) {
         double began = rpi_now(), limit = rpi_backoff_rest(backoff);
-        if (limit >= RPI_IDLE_MOST)
+        if (limit >= RPI_BACKOFF_IDLE_MOST)
             rpi_bufcache_trim(server->worker.config.alloc.cache);
         transport->ops->park(transport, limit);
         if (rpi_now() < began + limit)

@@ -2,15 +2,15 @@
  * the thread never calls MPI.  It notices rank 0's end, whatever the worker is busy with, and then
  * ends this process at once.  The worker itself reads what rank 0 says, when it sleeps.
  *
- * Why rank 0 is not left asleep.  Rank 0 sleeps only after it has found nothing for RPI_DROWSY
- * seconds.  A worker rings it after each message, unless the one before went out less than half of
- * that ago (RPI_OOB_WORKER_QUIET).  Suppose that rank 0 sleeps, and its last look missed a message.
- * If the worker rang for it, that byte ends the sleep.  If not, the message before was sent less
- * than QUIET earlier.  If rank 0 has not seen that one either, the same holds for it, and the first
- * of such a row was rung for.  If it has, it looked at least DROWSY - QUIET seconds after this
- * message was sent: over shared memory the message was there to be seen.  Over tcp it may be late,
- * or it may wait inside MPI for progress: so rank 0's sleeps begin at 1 ms, double while nothing
- * comes, and end at a second.
+ * Why rank 0 is not left asleep.  Rank 0 sleeps only after it has found nothing for
+ * RPI_BACKOFF_DROWSY seconds.  A worker rings it after each message, unless the one before went out
+ * less than half of that ago (RPI_OOB_WORKER_QUIET).  Suppose that rank 0 sleeps, and its last look
+ * missed a message. If the worker rang for it, that byte ends the sleep.  If not, the message
+ * before was sent less than QUIET earlier.  If rank 0 has not seen that one either, the same holds
+ * for it, and the first of such a row was rung for.  If it has, it looked at least DROWSY - QUIET
+ * seconds after this message was sent: over shared memory the message was there to be seen.  Over
+ * tcp it may be late, or it may wait inside MPI for progress: so rank 0's sleeps begin at 1 ms,
+ * double while nothing comes, and end at a second.
  *
  * If MPI kept a message for a while, the worker rings again when it has left, unless it rang less
  * than QUIET before: then rank 0's sleeps are still the short ones that follow a ring.  (Open MPI
@@ -28,7 +28,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define RPI_OOB_WORKER_QUIET (RPI_DROWSY / 2)
+#define RPI_OOB_WORKER_QUIET (RPI_BACKOFF_DROWSY / 2)
 
 struct rpi_oob_worker {
     int file;            /* -1: there is none */

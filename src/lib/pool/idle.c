@@ -78,14 +78,14 @@ double rpi_idle_limit(const rp_pool *pool, struct rpi_backoff *backoff)
 {
     double rest = rpi_backoff_rest(backoff), pause = rpi_detector_pause(&pool->members.detector);
     double again = pool->master.rebalance.look_again - pool->now;
-    bool is_long = rest >= RPI_IDLE_MOST;
+    bool is_long = rest >= RPI_BACKOFF_IDLE_MOST;
     if (pause > 0)
         rest = sooner(rest, pause);
     if (pool->transport->again > 0)
         rest = sooner(rest, pool->transport->again);
     if (pool->master.rebalance.look_again >= 0)
         rest = sooner(rest, again > 0 ? again : 0);
-    if (is_long && rest < RPI_IDLE_MOST)
+    if (is_long && rest < RPI_BACKOFF_IDLE_MOST)
         rpi_bufcache_trim(pool->alloc.cache);
     return rest;
 }
@@ -127,7 +127,7 @@ bool rpi_idle_take(rp_pool *pool, double seconds, bool polite)
     double began = rpi_now();
     if (rest->sleepers++ == 0)
         rest->seen = progress(pool);
-    if (seconds >= RPI_IDLE_MOST)
+    if (seconds >= RPI_BACKOFF_IDLE_MOST)
         rpi_bufcache_trim(pool->alloc.cache);
     rest->parked = true;
     rpi_biased_lock_give(&pool->lock);

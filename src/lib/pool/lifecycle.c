@@ -53,7 +53,7 @@ static void strike_out(rp_pool *pool)
 /* Calls on it are refused from now on. */
 static void keep(rp_pool *pool)
 {
-    rpi_lock_shut(&pool->lock);
+    rpi_biased_lock_shut(&pool->lock);
     (void)pthread_mutex_lock(&open_pools.lock);
     rpi_list_append(&open_pools.over, &pool->link);
     (void)pthread_mutex_unlock(&open_pools.lock);
@@ -77,7 +77,7 @@ void rpi_pools_leave_to_parent(void)
     for (struct rpi_link *link; (link = rpi_list_pop(&open_pools.pools));) {
         rp_pool *pool = RPI_MEMBER(link, rp_pool, link);
         pool->closing.left = true;
-        rpi_lock_leave(&pool->lock);
+        rpi_biased_lock_leave(&pool->lock);
         rpi_list_append(&open_pools.over, link);
     }
     rpi_pools_release();

@@ -58,10 +58,10 @@ rp_status rpi_pool_function(const rp_pool *pool, rp_fn *fn, const char *caller, 
 
 rp_status rpi_pool_enter_late(rp_pool *pool, const char *function)
 {
-    if (rpi_lock_is_shut(&pool->lock))
+    if (rpi_biased_lock_is_shut(&pool->lock))
         return is_shut(pool, function);
     rpi_biased_lock_contend(&pool->lock);
-    if (!rpi_lock_is_shut(&pool->lock))
+    if (!rpi_biased_lock_is_shut(&pool->lock))
         return RP_OK;
     rpi_biased_lock_give(&pool->lock);
     return is_shut(pool, function);

@@ -46,8 +46,8 @@ static double faster(double rest)
 static bool doze(rp_pool *pool, bool *any)
 {
     struct rpi_progress_thread *care = &pool->progress_thread;
-    if (*any || pool->steps.late || pool->now - care->heard < RPI_DROWSY || pool->idle.parked ||
-        !rpi_idle_doze(pool))
+    if (*any || pool->steps.late || pool->now - care->heard < RPI_BACKOFF_DROWSY ||
+        pool->idle.parked || !rpi_idle_doze(pool))
         return false;
     *any = rpi_step(pool, false);
     return !*any && !pool->steps.late && pool->broken == RP_OK;
@@ -104,7 +104,7 @@ static double block(rp_pool *pool)
     if (quiet)
         rpi_bufcache_trim(pool->alloc.cache);
     care->keeps = rpi_bufcache_watch(pool->alloc.cache, stir, pool);
-    return care->keeps ? RPI_IDLE_MOST : UNTIL_WORK;
+    return care->keeps ? RPI_BACKOFF_IDLE_MOST : UNTIL_WORK;
 }
 
 /* One look; returns the seconds until the next. */
@@ -120,7 +120,7 @@ static double look(rp_pool *pool)
         care->driving = false;
         care->keeps = rpi_bufcache_watch(pool->alloc.cache, stir,
                                          pool); /* or, with all settled, leaves without a word */
-        care->rest = care->keeps ? RPI_IDLE_MOST : UNTIL_WORK;
+        care->rest = care->keeps ? RPI_BACKOFF_IDLE_MOST : UNTIL_WORK;
     } else if (is_driven(pool) && !(care->keeps && pool->master.unsettled == 0)) {
         care->rest = watch(care);
         care->seen = pool->steps.at;

@@ -224,7 +224,7 @@ static bool step(rp_pool *pool, bool run, bool gather)
     pool->shortage = RP_OK;
     pool->steps.at = rpi_ticks();
     pool->now = rpi_watch_at(&pool->steps.watch, pool->steps.at);
-    if (pool->now - before > RPI_IDLE_MOST && !pool->progress_thread.live)
+    if (pool->now - before > RPI_BACKOFF_IDLE_MOST && !pool->progress_thread.live)
         rpi_bufcache_trim(pool->alloc.cache); /* no call drove the pool for that long */
     bool any = poll_all(pool);
     rpi_members_step(pool);

@@ -209,7 +209,8 @@ static void large_pages_are_shared(void)
     uint8_t *buffers[SEVERAL], *last;
     get_several(&alloc, buffers, 1);
     for (int i = 1; i < 16; i++)
-        CU_ASSERT_EQUAL((uintptr_t)buffers[i] / RPI_HUGE, (uintptr_t)buffers[0] / RPI_HUGE);
+        CU_ASSERT_EQUAL((uintptr_t)buffers[i] / RPI_PAGES_HUGE,
+                        (uintptr_t)buffers[0] / RPI_PAGES_HUGE);
     for (int i = 0; i < SEVERAL; i++)
         CU_ASSERT_TRUE(holds(buffers[i], 64 * (size_t)KIB, 1 + i));
     for (int i = 0; i < SEVERAL; i++)
@@ -243,7 +244,7 @@ static void idle_pages_go_back(void)
     CU_ASSERT_TRUE(holds(buffers[0], 64 * (size_t)KIB, 1));
     uint8_t *again[SEVERAL];
     get_several(&alloc, again, 100);
-    CU_ASSERT_EQUAL((uintptr_t)again[0] / RPI_HUGE, (uintptr_t)buffers[0] / RPI_HUGE);
+    CU_ASSERT_EQUAL((uintptr_t)again[0] / RPI_PAGES_HUGE, (uintptr_t)buffers[0] / RPI_PAGES_HUGE);
     for (int i = 0; i < SEVERAL; i++) {
         CU_ASSERT_PTR_NOT_EQUAL(again[i], buffers[0]);
         CU_ASSERT_TRUE(holds(again[i], 64 * (size_t)KIB, 100 + i));
@@ -270,7 +271,7 @@ static void slabs_outlive_the_pool(void)
     CU_ASSERT_EQUAL(loaded(buffers[SEVERAL - 1], 64 * KIB), -1);
 }
 
-/* Around RPI_HUGE: the last sizes that share, and the first that are alone. */
+/* Around RPI_PAGES_HUGE: the last sizes that share, and the first that are alone. */
 static void large_ones_are_alone(void)
 {
     const size_t sizes[] = { 1536, 1792, 2047, 2048, 2049, 5000 };
@@ -282,13 +283,13 @@ static void large_ones_are_alone(void)
         memset(one, 1, size);
         memset(two, 2, size);
         CU_ASSERT_TRUE(holds(one, size, 1));
-        if (size > RPI_HUGE - 256 * (size_t)KIB)
-            CU_ASSERT_TRUE((uintptr_t)one % RPI_HUGE < 256);
+        if (size > RPI_PAGES_HUGE - 256 * (size_t)KIB)
+            CU_ASSERT_TRUE((uintptr_t)one % RPI_PAGES_HUGE < 256);
         rp_free(one);
         CU_ASSERT_PTR_EQUAL(rpi_buffer_new(&alloc, size), one);
         rp_free(one);
         rpi_bufcache_trim(alloc.cache);
-        CU_ASSERT_EQUAL(loaded(one, 1024 * KIB) == -1, size > RPI_HUGE - 256 * (size_t)KIB);
+        CU_ASSERT_EQUAL(loaded(one, 1024 * KIB) == -1, size > RPI_PAGES_HUGE - 256 * (size_t)KIB);
         CU_ASSERT_TRUE(holds(two, size, 2));
         rp_free(two);
         rpi_bufcache_end(alloc.cache);

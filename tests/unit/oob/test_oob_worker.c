@@ -342,7 +342,7 @@ static void send_one(void)
     rpi_oob_master_sent(&channel, 1);
 }
 
-/* Rank 0 sleeps only when it has found nothing for RPI_DROWSY seconds. */
+/* Rank 0 sleeps only when it has found nothing for RPI_BACKOFF_DROWSY seconds. */
 static bool await_answer(uint64_t number, unsigned *sleeps)
 {
     double since = rpi_now(), until = since + PATIENT;
@@ -350,7 +350,7 @@ static bool await_answer(uint64_t number, unsigned *sleeps)
         rpi_oob_master_hear(&channel, NULL, NULL);
         if (rpi_now() > until)
             return false;
-        if (rpi_now() - since < RPI_DROWSY || atomic_load(&sent_up) >= number)
+        if (rpi_now() - since < RPI_BACKOFF_DROWSY || atomic_load(&sent_up) >= number)
             continue;
         rpi_oob_master_wait(&channel, PATIENT);
         ++*sleeps;
@@ -408,7 +408,7 @@ static void rank_0_is_rung(void)
     for (int i = 0; i < 50; i++) {
         rpi_oob_master_hear(&channel, NULL, NULL);
         double quiet = rpi_now() +
-                       RPI_DROWSY; /* so long nothing was found: it may sleep from now on */
+                       RPI_BACKOFF_DROWSY; /* so long nothing was found: it may sleep from now on */
         while (rpi_now() < quiet)
             continue;
         rpi_oob_worker_sent(&oob, false);

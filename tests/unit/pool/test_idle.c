@@ -380,7 +380,7 @@ static void longer_each_time(void)
     CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), 2e-3));
     for (int i = 0; i < 20; i++)
         (void)rpi_idle_limit(pool, &backoff);
-    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), RPI_IDLE_MOST));
+    CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), RPI_BACKOFF_IDLE_MOST));
     pool->now = 100;
     pool->master.rebalance.look_again = 100.25; /* for work that another worker could do */
     CU_ASSERT_TRUE(about(rpi_idle_limit(pool, &backoff), 0.25));
@@ -409,7 +409,7 @@ static void while_silence_counts(void)
     end();
 }
 
-/* A rest of RPI_IDLE_MOST frees idle buffers when it begins; a shorter one keeps them. */
+/* A rest of RPI_BACKOFF_IDLE_MOST frees idle buffers when it begins; a shorter one keeps them. */
 static void a_long_rest_trims(void)
 {
     for (int is_long = 0; is_long < 2; is_long++) {
@@ -421,7 +421,8 @@ static void a_long_rest_trims(void)
         uint64_t empty = memory.live;
         rpi_buffer_free(rpi_buffer_new(&pool->alloc, RPI_BUFFER_LARGE));
         CU_ASSERT_EQUAL(memory.live, empty + 1);
-        struct sleeper one = { .seconds = is_long ? RPI_IDLE_MOST : RPI_IDLE_MOST / 2 };
+        struct sleeper one = { .seconds = is_long ? RPI_BACKOFF_IDLE_MOST
+                                                  : RPI_BACKOFF_IDLE_MOST / 2 };
         start(&one);
         await_sleepers(1);
         CU_ASSERT_EQUAL(memory.live, is_long ? empty : empty + 1);
