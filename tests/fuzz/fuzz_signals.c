@@ -4,14 +4,14 @@
 #include "fuzz.h"
 #include "oob/oob_protocol.h"
 
-static const uint8_t token[RPI_TOKEN_BYTES + 1] = "sixteen of bytes";
+static const uint8_t token[RPI_OOB_TOKEN_BYTES + 1] = "sixteen of bytes";
 
 /* What a whole proof comes to, written a second time. */
 static bool is_right(const uint8_t *bytes, size_t size, int most, int *worker)
 {
-    if (size < RPI_OOB_PROOF_BYTES || memcmp(bytes, token, RPI_TOKEN_BYTES) != 0)
+    if (size < RPI_OOB_PROOF_BYTES || memcmp(bytes, token, RPI_OOB_TOKEN_BYTES) != 0)
         return false;
-    uint32_t number = rpi_get32(bytes + RPI_TOKEN_BYTES);
+    uint32_t number = rpi_get32(bytes + RPI_OOB_TOKEN_BYTES);
     *worker = (int)number;
     return number >= 1 && number <= (uint32_t)most;
 }
@@ -58,24 +58,24 @@ static bool same_death(const struct rpi_death *a, const struct rpi_death *b)
 /* Last words among signals. */
 static void read_words(const uint8_t *bytes, size_t size, size_t piece)
 {
-    struct rpi_words words = { .used = 0 };
+    struct rpi_oob_words words = { .used = 0 };
     struct rpi_oob_protocol signals = { .rung = false }, wanted = { .rung = false };
     struct rpi_death death = { .way = RPI_WAY_NONE };
     uint32_t sent = 0;
     size_t at = 0;
     for (; at < size; at += piece) {
-        rpi_words_read(&words, &signals, bytes + at, size - at < piece ? size - at : piece);
-        MUST(words.used < RPI_WORDS_BYTES);
+        rpi_oob_words_read(&words, &signals, bytes + at, size - at < piece ? size - at : piece);
+        MUST(words.used < RPI_OOB_WORDS_BYTES);
     }
     for (at = 0; at < size;) {
-        size_t length = bytes[at] == RPI_OOB_SIGNAL_WORDS   ? RPI_WORDS_BYTES
-                        : bytes[at] == RPI_OOB_SIGNAL_COUNT ? RPI_COUNT_BYTES
+        size_t length = bytes[at] == RPI_OOB_SIGNAL_WORDS   ? RPI_OOB_WORDS_BYTES
+                        : bytes[at] == RPI_OOB_SIGNAL_COUNT ? RPI_OOB_COUNT_BYTES
                                                             : 1;
         if (size - at < length)
             break;
-        if (length == RPI_WORDS_BYTES)
+        if (length == RPI_OOB_WORDS_BYTES)
             death = death_of(bytes + at);
-        else if (length == RPI_COUNT_BYTES)
+        else if (length == RPI_OOB_COUNT_BYTES)
             sent = rpi_get32(bytes + at + 1);
         else
             rpi_oob_protocol_read(&wanted, bytes + at, 1);
@@ -136,11 +136,11 @@ void fuzz_seeds(void (*give)(const char *name, const uint8_t *data, size_t size,
     const struct rpi_death death = {
         .id = 77, .item = 3, .code = 11, .attempt = 1, .way = RPI_WAY_SIGNAL
     };
-    uint8_t words[RPI_WORDS_BYTES];
-    rpi_words_write(words, &death);
+    uint8_t words[RPI_OOB_WORDS_BYTES];
+    rpi_oob_words_write(words, &death);
     output_bytes(&output, words, sizeof words);
     give("signals_last_words", output.bytes, output.used, into);
-    rpi_count_write(words, 70000);
-    output_bytes(&output, words, RPI_COUNT_BYTES);
+    rpi_oob_count_write(words, 70000);
+    output_bytes(&output, words, RPI_OOB_COUNT_BYTES);
     give("signals_count", output.bytes, output.used, into);
 }

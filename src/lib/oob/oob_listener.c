@@ -29,7 +29,7 @@ rp_status rpi_oob_listener_open(struct rpi_oob_listener *gate, uint32_t ip)
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(ip) };
     socklen_t size = sizeof address;
     *gate = (struct rpi_oob_listener){ .listener = -1, .ip = ip };
-    for (int i = 0; i < RPI_VISITORS; i++)
+    for (int i = 0; i < RPI_OOB_LISTENER_VISITORS; i++)
         gate->visitors[i].file = -1;
     if (getrandom(gate->token, sizeof gate->token, 0) != (ssize_t)sizeof gate->token)
         return failed("getrandom");
@@ -83,7 +83,7 @@ static bool hear(struct rpi_oob_listener *gate, struct rpi_oob_listener_visitor 
 static struct rpi_oob_listener_visitor *make_place(struct rpi_oob_listener *gate)
 {
     struct rpi_oob_listener_visitor *place = &gate->visitors[0];
-    for (int i = 0; i < RPI_VISITORS; i++) {
+    for (int i = 0; i < RPI_OOB_LISTENER_VISITORS; i++) {
         if (gate->visitors[i].file < 0)
             return &gate->visitors[i];
         if (gate->visitors[i].since < place->since)
@@ -96,7 +96,7 @@ static struct rpi_oob_listener_visitor *make_place(struct rpi_oob_listener *gate
 bool rpi_oob_listener_next(struct rpi_oob_listener *gate, double now, int most, int *worker,
                            int *file)
 {
-    for (int i = 0; i < RPI_VISITORS; i++)
+    for (int i = 0; i < RPI_OOB_LISTENER_VISITORS; i++)
         if (gate->visitors[i].file >= 0 && hear(gate, &gate->visitors[i], now, most, worker, file))
             return true;
     for (int i = 0; i < AT_ONCE && gate->listener >= 0; i++) {
@@ -118,7 +118,7 @@ void rpi_oob_listener_close(struct rpi_oob_listener *gate, const struct rpi_log 
     char text[RPI_OOB_ADDRESS_BYTES];
     if (gate->listener < 0)
         return;
-    for (int i = 0; i < RPI_VISITORS; i++)
+    for (int i = 0; i < RPI_OOB_LISTENER_VISITORS; i++)
         if (gate->visitors[i].file >= 0)
             refuse(gate, &gate->visitors[i]);
     rpi_private_close(gate->listener);

@@ -8,7 +8,7 @@
 #include "oob/oob_protocol.h"
 
 /* connections that have not proven themselves; of more, the oldest is closed */
-#define RPI_VISITORS 16
+#define RPI_OOB_LISTENER_VISITORS 16
 
 struct rpi_oob_listener_visitor {
     int file; /* -1: none */
@@ -20,8 +20,8 @@ struct rpi_oob_listener {
     int listener; /* -1: closed */
     uint32_t ip;  /* host byte order */
     uint16_t port;
-    uint8_t token[RPI_TOKEN_BYTES];
-    struct rpi_oob_listener_visitor visitors[RPI_VISITORS];
+    uint8_t token[RPI_OOB_TOKEN_BYTES];
+    struct rpi_oob_listener_visitor visitors[RPI_OOB_LISTENER_VISITORS];
     uint64_t refused;
     int error; /* errno where no descriptor was free for a connection; 0: none failed so */
 };

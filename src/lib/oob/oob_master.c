@@ -24,7 +24,7 @@ struct rpi_oob_master_end {
     bool lost; /* and not told yet */
     bool far;
     int beats; /* to it since it was last heard */
-    struct rpi_words words;
+    struct rpi_oob_words words;
 };
 
 rp_status rpi_oob_master_init(struct rpi_oob_master *channel, const struct rpi_alloc *alloc,
@@ -170,7 +170,7 @@ static bool hear(struct rpi_oob_master *channel, struct rpi_oob_master_end *end)
     }
     if (got > 0)
         end->beats = 0;
-    rpi_words_read(&end->words, &signals, bytes, (size_t)got);
+    rpi_oob_words_read(&end->words, &signals, bytes, (size_t)got);
     if (end->parked != signals.parked) {
         unpark(channel, end);
         if (signals.parked)
@@ -184,7 +184,7 @@ static void beat(struct rpi_oob_master *channel)
     double now = rpi_now();
     if (now < channel->next_beat)
         return;
-    channel->next_beat = now + rpi_host_beat(channel->host_timeout) *
+    channel->next_beat = now + rpi_oob_socket_beat(channel->host_timeout) *
                                    (1 + channel->far / RPI_OOB_MASTER_MANY);
     for (int i = 1; i <= channel->workers; i++) {
         struct rpi_oob_master_end *end = &channel->ends[i];

@@ -37,10 +37,10 @@ struct rpi_oob_master {
     int bell;            /* an eventfd that ends a sleep */
 };
 
-/* Workers on other hosts get heartbeats (rpi_host_beat), by rpi_oob_master_hear, so that something
- * is under way, or soon will be, whenever a cable is cut: only then can that be seen in time.  The
- * time between them grows with the number of workers, so that sending them takes only some
- * hundredths of rank 0's time. */
+/* Workers on other hosts get heartbeats (rpi_oob_socket_beat), by rpi_oob_master_hear, so that
+ * something is under way, or soon will be, whenever a cable is cut: only then can that be seen in
+ * time.  The time between them grows with the number of workers, so that sending them takes only
+ * some hundredths of rank 0's time. */
 #define RPI_OOB_MASTER_MANY 1000.0
 /* At most this many to a worker that says nothing meanwhile: it is stopped and does not read them,
  * and a connection that takes no more would count as broken. */

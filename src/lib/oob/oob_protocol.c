@@ -22,7 +22,7 @@ void rpi_oob_protocol_read(struct rpi_oob_protocol *signals, const uint8_t *byte
 
 /* ---- last words */
 
-void rpi_words_write(uint8_t *bytes, const struct rpi_death *death)
+void rpi_oob_words_write(uint8_t *bytes, const struct rpi_death *death)
 {
     bytes[0] = RPI_OOB_SIGNAL_WORDS;
     rpi_put64(bytes + 1, death->id);
@@ -32,7 +32,7 @@ void rpi_words_write(uint8_t *bytes, const struct rpi_death *death)
     bytes[22] = death->way;
 }
 
-void rpi_count_write(uint8_t *bytes, uint32_t sent)
+void rpi_oob_count_write(uint8_t *bytes, uint32_t sent)
 {
     bytes[0] = RPI_OOB_SIGNAL_COUNT;
     rpi_put32(bytes + 1, sent);
@@ -46,7 +46,7 @@ static bool is_death(const struct rpi_death *death)
            death->way <= RPI_WAY_QUICK_EXIT;
 }
 
-static void take_words(struct rpi_words *words)
+static void take_words(struct rpi_oob_words *words)
 {
     const uint8_t *bytes = words->bytes;
     const struct rpi_death death = { .id = rpi_get64(bytes + 1),
@@ -60,13 +60,13 @@ static void take_words(struct rpi_words *words)
 /* The length of the record that begins so; 0: none does. */
 static uint8_t record_of(uint8_t first)
 {
-    return first == RPI_OOB_SIGNAL_WORDS   ? RPI_WORDS_BYTES
-           : first == RPI_OOB_SIGNAL_COUNT ? RPI_COUNT_BYTES
+    return first == RPI_OOB_SIGNAL_WORDS   ? RPI_OOB_WORDS_BYTES
+           : first == RPI_OOB_SIGNAL_COUNT ? RPI_OOB_COUNT_BYTES
                                            : 0;
 }
 
-void rpi_words_read(struct rpi_words *words, struct rpi_oob_protocol *signals, const uint8_t *bytes,
-                    size_t size)
+void rpi_oob_words_read(struct rpi_oob_words *words, struct rpi_oob_protocol *signals,
+                        const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         if (!words->used && !record_of(bytes[i])) {
@@ -88,15 +88,15 @@ void rpi_words_read(struct rpi_words *words, struct rpi_oob_protocol *signals, c
 
 void rpi_oob_proof_write(uint8_t *bytes, const uint8_t *token, uint32_t worker)
 {
-    memcpy(bytes, token, RPI_TOKEN_BYTES);
-    rpi_put32(bytes + RPI_TOKEN_BYTES, worker);
+    memcpy(bytes, token, RPI_OOB_TOKEN_BYTES);
+    rpi_put32(bytes + RPI_OOB_TOKEN_BYTES, worker);
 }
 
 /* In a time that does not tell how much of it is right. */
 static bool same(const uint8_t *a, const uint8_t *b)
 {
     unsigned different = 0;
-    for (size_t i = 0; i < RPI_TOKEN_BYTES; i++)
+    for (size_t i = 0; i < RPI_OOB_TOKEN_BYTES; i++)
         different |= (unsigned)(a[i] ^ b[i]);
     return different == 0;
 }
@@ -113,7 +113,7 @@ enum rpi_oob_proof_state rpi_oob_proof_take(struct rpi_oob_proof *proof, const u
     proof->used += (uint32_t)size;
     if (proof->used < RPI_OOB_PROOF_BYTES)
         return RPI_OOB_PROOF_INCOMPLETE;
-    uint32_t number = rpi_get32(proof->bytes + RPI_TOKEN_BYTES);
+    uint32_t number = rpi_get32(proof->bytes + RPI_OOB_TOKEN_BYTES);
     if (!same(proof->bytes, token) || number < 1 || number > (uint32_t)most)
         return RPI_OOB_PROOF_WRONG;
     *worker = (int)number;

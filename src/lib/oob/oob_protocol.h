@@ -29,28 +29,28 @@ struct rpi_oob_protocol {
 void rpi_oob_protocol_read(struct rpi_oob_protocol *signals, const uint8_t *bytes, size_t size);
 
 /* A worker's last words: the signal, then id u64, item u64, code i32, attempt u8, way u8. */
-#define RPI_WORDS_BYTES 23
+#define RPI_OOB_WORDS_BYTES 23
 
 /* How many messages a worker has sent over MPI: the signal, then the count u32, modulo 2^32. */
-#define RPI_COUNT_BYTES 5
+#define RPI_OOB_COUNT_BYTES 5
 
-struct rpi_words {
+struct rpi_oob_words {
     struct rpi_death death; /* the last whole one; RPI_WAY_NONE: none, or it cannot be */
     uint32_t sent;          /* the last whole count */
-    uint8_t bytes[RPI_WORDS_BYTES];
+    uint8_t bytes[RPI_OOB_WORDS_BYTES];
     uint8_t used; /* of a record that is not whole yet */
 };
 
-void rpi_words_write(uint8_t *bytes, const struct rpi_death *death);
-void rpi_count_write(uint8_t *bytes, uint32_t sent);
+void rpi_oob_words_write(uint8_t *bytes, const struct rpi_death *death);
+void rpi_oob_count_write(uint8_t *bytes, uint32_t sent);
 /* Takes what belongs to a record, as rpi_oob_protocol_read does with the rest.  Takes any bytes: a
  * target for fuzzing. */
-void rpi_words_read(struct rpi_words *words, struct rpi_oob_protocol *signals, const uint8_t *bytes,
-                    size_t size);
+void rpi_oob_words_read(struct rpi_oob_words *words, struct rpi_oob_protocol *signals,
+                        const uint8_t *bytes, size_t size);
 
 /* A connection begins with a proof: the pool's token, and who it is. */
-#define RPI_TOKEN_BYTES     16
-#define RPI_OOB_PROOF_BYTES (RPI_TOKEN_BYTES + 4)
+#define RPI_OOB_TOKEN_BYTES 16
+#define RPI_OOB_PROOF_BYTES (RPI_OOB_TOKEN_BYTES + 4)
 
 struct rpi_oob_proof {
     uint8_t bytes[RPI_OOB_PROOF_BYTES];

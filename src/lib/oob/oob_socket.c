@@ -15,7 +15,7 @@
 static int patience_of(enum rpi_oob_socket_end end, double timeout)
 {
     double seconds = end == RPI_OOB_SOCKET_WORKER ? timeout + 0.5
-                                                  : timeout - rpi_host_beat(timeout) - 0.55;
+                                                  : timeout - rpi_oob_socket_beat(timeout) - 0.55;
     return (int)(seconds * 1e3 + 0.5);
 }
 

@@ -7,7 +7,7 @@
 enum rpi_oob_socket_end { RPI_OOB_SOCKET_MASTER, RPI_OOB_SOCKET_WORKER };
 
 /* Seconds between two heartbeats to a host. */
-static inline double rpi_host_beat(double timeout)
+static inline double rpi_oob_socket_beat(double timeout)
 {
     return timeout / 12;
 }

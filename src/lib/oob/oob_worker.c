@@ -246,15 +246,15 @@ void rpi_oob_worker_sent(struct rpi_oob_worker *oob, bool anew)
 
 void rpi_oob_worker_count(struct rpi_oob_worker *oob, uint32_t sent)
 {
-    uint8_t record[RPI_COUNT_BYTES];
-    rpi_count_write(record, sent);
+    uint8_t record[RPI_OOB_COUNT_BYTES];
+    rpi_oob_count_write(record, sent);
     (void)send(oob->file, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void rpi_oob_worker_last_words(void *oob, const struct rpi_death *death)
 {
-    uint8_t record[RPI_WORDS_BYTES];
-    rpi_words_write(record, death);
+    uint8_t record[RPI_OOB_WORDS_BYTES];
+    rpi_oob_words_write(record, death);
     (void)send(((struct rpi_oob_worker *)oob)->file, record, sizeof record,
                MSG_DONTWAIT | MSG_NOSIGNAL);
 }

@@ -12,7 +12,7 @@ struct rpi_handshake_gate_place {
     uint16_t port;         /* 0: there is no side channel */
     uint32_t beat;         /* ms between heartbeats; 0: none */
     uint32_t host_timeout; /* ms without an answer, after which a host is given up */
-    uint8_t token[RPI_TOKEN_BYTES];
+    uint8_t token[RPI_OOB_TOKEN_BYTES];
 };
 
 /* What makes the side channel. */

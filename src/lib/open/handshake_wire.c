@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define HELLO_FIXED  (RPI_BATCH_HEADER + 24)
-#define GATE_FIELDS  (16 + RPI_TOKEN_BYTES)
+#define GATE_FIELDS  (16 + RPI_OOB_TOKEN_BYTES)
 #define VERDICT_TEXT (60 + GATE_FIELDS)
 
 _Static_assert(RPI_HANDSHAKE_WIRE_VERDICT == RPI_BATCH_HEADER + VERDICT_TEXT, "one layout");

@@ -6,7 +6,7 @@
 
 #define RPI_HANDSHAKE_WIRE_MESSAGE 1200 /* bytes of a verdict's text, with its zero */
 #define RPI_HANDSHAKE_WIRE_VERDICT                                                                 \
-    (RPI_BATCH_HEADER + 76 + RPI_TOKEN_BYTES) /* bytes of a verdict without its text */
+    (RPI_BATCH_HEADER + 76 + RPI_OOB_TOKEN_BYTES) /* bytes of a verdict without its text */
 
 struct rpi_handshake_wire_hello {
     uint64_t hash; /* of its registry */

@@ -201,7 +201,7 @@ static void wrong_tokens(void)
     for (uint32_t i = 0; i < RPI_OOB_PROOF_BYTES;
          i++) { /* one bit wrong: of the token, or a number that no worker has */
         rpi_oob_proof_write(proof, gate.token, 1);
-        proof[i] ^= i < RPI_TOKEN_BYTES ? 1 : 64;
+        proof[i] ^= i < RPI_OOB_TOKEN_BYTES ? 1 : 64;
         strangers[i] = come_and_say(proof, sizeof proof);
         strangers[RPI_OOB_PROOF_BYTES + i] = come_as(i % 2 ? WORKERS + 1 + i : 0);
     }
@@ -243,11 +243,11 @@ static void the_slow_are_refused(void)
 static void who_leaves_early_is_forgotten(void)
 {
     begin();
-    for (int i = 0; i < 3 * RPI_VISITORS; i++) {
+    for (int i = 0; i < 3 * RPI_OOB_LISTENER_VISITORS; i++) {
         (void)close(i % 2 ? come() : come_and_say("half", 4));
         let_in();
     }
-    let_in_refused(3 * RPI_VISITORS);
+    let_in_refused(3 * RPI_OOB_LISTENER_VISITORS);
     end();
 }
 
@@ -286,11 +286,11 @@ static void a_crowd_of_strangers(void)
         open[i % MOST] = i % 3 ? come() : come_and_say("GET / HTTP/1.0\r\n\r\n", 18);
         let_in();
         int here = 0;
-        for (int k = 0; k < RPI_VISITORS; k++)
+        for (int k = 0; k < RPI_OOB_LISTENER_VISITORS; k++)
             here += gate.visitors[k].file >= 0;
         most_open = here > most_open ? here : most_open;
     }
-    CU_ASSERT_TRUE(most_open <= RPI_VISITORS);
+    CU_ASSERT_TRUE(most_open <= RPI_OOB_LISTENER_VISITORS);
     CU_ASSERT_EQUAL(channel.joined, WORKERS);
     CU_ASSERT_TRUE(gate.refused > STRANGERS / 2);
     for (int i = 0; i < MOST; i++)
@@ -325,7 +325,7 @@ static void another_pools_token(void)
     struct rpi_oob_listener other;
     begin();
     CU_ASSERT_EQUAL_FATAL(rpi_oob_listener_open(&other, INADDR_LOOPBACK), RP_OK);
-    CU_ASSERT_NOT_EQUAL(memcmp(gate.token, other.token, RPI_TOKEN_BYTES), 0);
+    CU_ASSERT_NOT_EQUAL(memcmp(gate.token, other.token, RPI_OOB_TOKEN_BYTES), 0);
     uint8_t proof[RPI_OOB_PROOF_BYTES];
     rpi_oob_proof_write(proof, other.token, 1);
     int stranger = come_and_say(proof, sizeof proof);
@@ -575,10 +575,10 @@ static void those_elsewhere_get_beats(void)
     tell(2, far, "a");
     beat_often(1);
     CU_ASSERT_EQUAL(beats_at(far, 1), 1);
-    CU_ASSERT_TRUE(channel.next_beat - rpi_now() < 1.1 * rpi_host_beat(RPI_HOST_TIMEOUT));
+    CU_ASSERT_TRUE(channel.next_beat - rpi_now() < 1.1 * rpi_oob_socket_beat(RPI_HOST_TIMEOUT));
     channel.far += 2000; /* a crowd of them, which gets less often */
     beat_often(1);
-    CU_ASSERT_TRUE(channel.next_beat - rpi_now() > 2 * rpi_host_beat(RPI_HOST_TIMEOUT));
+    CU_ASSERT_TRUE(channel.next_beat - rpi_now() > 2 * rpi_oob_socket_beat(RPI_HOST_TIMEOUT));
     channel.far -= 2000;
     CU_ASSERT_EQUAL(beats_at(far, 1), 1);
     CU_ASSERT_FALSE(is_rung(near));
@@ -617,8 +617,9 @@ static void one_time_for_lost_hosts(void)
         CU_ASSERT_EQUAL(option(worker, TCP_KEEPCNT), option(master, TCP_KEEPCNT));
         double first = option(master, TCP_USER_TIMEOUT) * 1e-3,
                last = option(worker, TCP_USER_TIMEOUT) * 1e-3;
-        CU_ASSERT(first + rpi_host_beat(timeout) + 0.4 < timeout); /* rank 0 gives it up in time, */
-        CU_ASSERT(first + rpi_host_beat(timeout) + 0.4 > 0.8 * timeout);
+        CU_ASSERT(first + rpi_oob_socket_beat(timeout) + 0.4 <
+                  timeout); /* rank 0 gives it up in time, */
+        CU_ASSERT(first + rpi_oob_socket_beat(timeout) + 0.4 > 0.8 * timeout);
         CU_ASSERT(last > timeout); /* and the worker itself not before that */
         if (i == 1)
             CU_ASSERT(option(master, TCP_USER_TIMEOUT) == 2200 &&
@@ -682,10 +683,10 @@ static bool is_known(int worker, const struct rpi_death *death)
  * reads them when it looks and before it sends. */
 static void last_words(void)
 {
-    uint8_t words[RPI_WORDS_BYTES];
+    uint8_t words[RPI_OOB_WORDS_BYTES];
     int worker[WORKERS + 1];
     join_all(worker);
-    rpi_words_write(words, &a_death);
+    rpi_oob_words_write(words, &a_death);
     tell(1, worker[1], "a");
     CU_ASSERT_EQUAL(rpi_oob_master_words(&channel, 1)->way, RPI_WAY_NONE);
     for (size_t i = 0; i < sizeof words; i++) {
@@ -716,17 +717,17 @@ static void last_words(void)
 /* A count in pieces; the last whole one stands, and what it holds is no signal. */
 static void counts(void)
 {
-    uint8_t record[RPI_COUNT_BYTES];
+    uint8_t record[RPI_OOB_COUNT_BYTES];
     int worker[WORKERS + 1];
     join_all(worker);
     CU_ASSERT_EQUAL(rpi_oob_master_count(&channel, 1), 0);
-    rpi_count_write(record, 70000);
+    rpi_oob_count_write(record, 70000);
     for (size_t i = 0; i < sizeof record; i++) {
         say(worker[1], record + i, 1);
         hear_of(1);
         CU_ASSERT_EQUAL(rpi_oob_master_count(&channel, 1), i + 1 < sizeof record ? 0 : 70000);
     }
-    rpi_count_write(record, 'p');
+    rpi_oob_count_write(record, 'p');
     say(worker[2], record, sizeof record);
     hear_of(2);
     CU_ASSERT_TRUE(rpi_oob_master_count(&channel, 2) == 'p' && channel.parked == 0);
@@ -747,15 +748,15 @@ static void words_that_cannot_be(void)
         { .id = 1, .attempt = 1, .way = RPI_WAY_QUICK_EXIT + 1 },
         { .id = 1, .attempt = 1, .way = 255 }
     };
-    uint8_t words[RPI_WORDS_BYTES];
+    uint8_t words[RPI_OOB_WORDS_BYTES];
     int worker[WORKERS + 1];
     join_all(worker);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        rpi_words_write(words, &a_death);
+        rpi_oob_words_write(words, &a_death);
         say(worker[1], words, sizeof words);
         hear_of(1);
         CU_ASSERT_TRUE(is_known(1, &a_death));
-        rpi_words_write(words, &wrong[i]);
+        rpi_oob_words_write(words, &wrong[i]);
         say(worker[1], words, sizeof words);
         hear_of(1);
         CU_ASSERT_EQUAL(rpi_oob_master_words(&channel, 1)->way, RPI_WAY_NONE);

@@ -192,7 +192,7 @@ static void look_at_channel(struct mpi *mpi, const struct rpi_events *events)
     mpi->looked = rpi_ticks();
     rpi_oob_master_hear(&mpi->channel, events->alive, events->context);
     mpi->base.parked = mpi->channel.parked;
-    mpi->base.again = mpi->channel.far ? rpi_host_beat(mpi->channel.host_timeout) / 2 : 0;
+    mpi->base.again = mpi->channel.far ? rpi_oob_socket_beat(mpi->channel.host_timeout) / 2 : 0;
     note_ends(mpi);
 }
 
