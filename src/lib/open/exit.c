@@ -23,7 +23,7 @@ static void leave_to_parent(void)
 {
     rpi_private_leave();
     rpi_call_leave_to_parent();
-    rpi_mpi_leave_to_parent();
+    rpi_mpi_runtime_leave_to_parent();
     rpi_pools_leave_to_parent();
     home = 0;
 }

@@ -138,7 +138,7 @@ rp_status rp_open(const rp_config *config, rp_pool **pool)
     if (status == RP_OK && !pool)
         status = rpi_error(RP_ERR_INVALID, "rp_open: pool is NULL");
     if (status == RP_OK)
-        status = rpi_mpi_fork_check("rp_open");
+        status = rpi_mpi_runtime_fork_check("rp_open");
     return status == RP_OK ? rpi_named("rp_open", open_any(config, began, pool)) : status;
 }
 
@@ -151,7 +151,7 @@ rp_status rp_open_comm(MPI_Comm comm, const rp_config *config, rp_pool **pool)
     if (status == RP_OK && !pool)
         status = rpi_error(RP_ERR_INVALID, "rp_open_comm: pool is NULL");
     if (status == RP_OK)
-        status = rpi_mpi_fork_check("rp_open_comm");
+        status = rpi_mpi_runtime_fork_check("rp_open_comm");
     if (status != RP_OK)
         return status;
     (void)MPI_Initialized(&initialised);

@@ -66,12 +66,12 @@ bool rpi_mpi_recv_ring_is_cut_off(int code)
            class == MPI_ERR_TRUNCATE;
 }
 
-int rpi_mpi_outcome(int code, const MPI_Status *status)
+int rpi_mpi_recv_ring_outcome(int code, const MPI_Status *status)
 {
     int cancelled = 0;
     if (code == MPI_SUCCESS)
         (void)MPI_Test_cancelled(status, &cancelled);
-    return cancelled ? RPI_MPI_CANCELLED : code;
+    return cancelled ? RPI_MPI_RECV_RING_CANCELLED : code;
 }
 
 /* The head's place is done with: the next batch comes into the one after it. */
@@ -90,7 +90,7 @@ int rpi_mpi_recv_ring_look(struct rpi_mpi_recv_ring *ring)
     int code = MPI_Test(&ring->requests[ring->head], &flag, &arrived);
     if (code == MPI_SUCCESS && !flag)
         return MPI_SUCCESS;
-    code = rpi_mpi_outcome(code, &arrived);
+    code = rpi_mpi_recv_ring_outcome(code, &arrived);
     if (code != MPI_SUCCESS && !rpi_mpi_recv_ring_is_cut_off(code)) {
         if (ring->requests[ring->head] == MPI_REQUEST_NULL) /* else MPI goes on with it */
             pass(ring);

@@ -40,12 +40,12 @@ RP_MUST_USE rp_status rpi_mpi_recv_ring_pop(struct rpi_mpi_recv_ring *ring);
 /* Posts what is missing: nothing has come, or a look has failed because a process ended. */
 RP_MUST_USE rp_status rpi_mpi_recv_ring_fill(struct rpi_mpi_recv_ring *ring);
 
-/* What has come of a request that is over: MPI's code for it, or RPI_MPI_CANCELLED.  Only where
- * that is MPI_SUCCESS it has moved its bytes, whatever the status says besides. */
-int rpi_mpi_outcome(int code, const MPI_Status *status);
+/* What has come of a request that is over: MPI's code for it, or RPI_MPI_RECV_RING_CANCELLED.  Only
+ * where that is MPI_SUCCESS it has moved its bytes, whatever the status says besides. */
+int rpi_mpi_recv_ring_outcome(int code, const MPI_Status *status);
 /* No request is cancelled while a pool works.  Open MPI says it of a receive over libfabric whose
  * sender's connection has ended. */
-#define RPI_MPI_CANCELLED (-1)
+#define RPI_MPI_RECV_RING_CANCELLED (-1)
 /* Whether a message was longer than its buffer: its sender's fault, not MPI's. */
 bool rpi_mpi_recv_ring_is_cut_off(int code);
 

@@ -122,7 +122,7 @@ bool rpi_mpi_runtime_active(void)
     return initialised && !finalised && !inherited;
 }
 
-void rpi_mpi_leave_to_parent(void)
+void rpi_mpi_runtime_leave_to_parent(void)
 {
     int initialised = 0;
     (void)MPI_Initialized(&initialised); /* any thread may ask that at any time */
@@ -130,7 +130,7 @@ void rpi_mpi_leave_to_parent(void)
     ours = false;
 }
 
-rp_status rpi_mpi_fork_check(const char *function)
+rp_status rpi_mpi_runtime_fork_check(const char *function)
 {
     if (!inherited)
         return RP_OK;
@@ -207,7 +207,7 @@ bool rpi_mpi_runtime_recovers(void)
            (rpi_mpi_ulfm_is_here() && is_set("OMPI_MCA_mpi_ft_enable"));
 }
 
-void rpi_mpi_bereft(void)
+void rpi_mpi_runtime_bereft(void)
 {
     atomic_store(&bereft, true);
 }

@@ -227,11 +227,11 @@ static bool is_loss(struct mpi *mpi, int number, int outcome)
     MPI_Comm comm = number == ANYONE ? mpi->comm : mpi->peers[number].comm;
     if (outcome == MPI_SUCCESS)
         return false;
-    if (outcome != RPI_MPI_CANCELLED && rpi_mpi_ulfm_is_end(outcome)) {
+    if (outcome != RPI_MPI_RECV_RING_CANCELLED && rpi_mpi_ulfm_is_end(outcome)) {
         rpi_mpi_ulfm_ended(comm, note_end, &(struct ended){ .mpi = mpi, .comm = comm });
         return true;
     }
-    if (outcome != RPI_MPI_CANCELLED && !rpi_mpi_runtime_recovers())
+    if (outcome != RPI_MPI_RECV_RING_CANCELLED && !rpi_mpi_runtime_recovers())
         return false;
     if (number != ANYONE)
         sever(mpi, number);
@@ -631,8 +631,8 @@ static rp_status poll_pending(struct mpi *mpi, const struct rpi_events *events, 
     for (int i = 0; i < count; i++) {
         struct operation *operation = mpi->operations[mpi->completed[i]];
         mpi->operations[mpi->completed[i]] = NULL;
-        int outcome = rpi_mpi_outcome(single ? mpi->statuses[i].MPI_ERROR : MPI_SUCCESS,
-                                      &mpi->statuses[i]);
+        int outcome = rpi_mpi_recv_ring_outcome(single ? mpi->statuses[i].MPI_ERROR : MPI_SUCCESS,
+                                                &mpi->statuses[i]);
         if (outcome == MPI_SUCCESS || rpi_mpi_recv_ring_is_cut_off(outcome)) {
             count_received(operation, &mpi->statuses[i], outcome);
             step(mpi, events, operation);
@@ -828,7 +828,7 @@ static void mpi_close(struct rpi_transport *transport, bool together)
     if (has_channel(mpi))
         rpi_oob_master_fini(&mpi->channel, !parted);
     if (!parted) {
-        rpi_mpi_bereft();
+        rpi_mpi_runtime_bereft();
         return;
     }
     rpi_mpi_recv_ring_cancel(&mpi->ring);
