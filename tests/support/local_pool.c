@@ -31,7 +31,7 @@ rp_status local_pool_open_as(struct memory *memory, const rp_config *wanted, rp_
         config.log = no_log;
     rp_status status = rpi_pool_config_check(&config, &checked);
     if (status == RP_OK)
-        status = rpi_batch_limit(&parts.batch_limit);
+        status = rpi_pool_batch_limit(&parts.batch_limit);
     if (status == RP_OK)
         status = rpi_register_snapshot(&registry, &alloc);
     if (status != RP_OK)

@@ -55,7 +55,7 @@ static rp_status check_map(const rp_pool *pool, rp_fn *fn, const rp_map_options 
             options->struct_size, sizeof *options);
     request->chunk = options->chunk;
     request->statuses = options->statuses;
-    status = rpi_task_options(options->task, pool, &request->options);
+    status = rpi_pool_submit_options(options->task, pool, &request->options);
     return status == RP_OK && options->task ? check_map_task(options->task) : status;
 }
 

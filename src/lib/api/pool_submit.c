@@ -57,8 +57,8 @@ static rp_status check(const rp_task_options *given, const rp_pool *pool)
     return given->key.size ? check_key(given) : RP_OK;
 }
 
-rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool,
-                           struct rpi_options *options)
+rp_status rpi_pool_submit_options(const rp_task_options *given, const rp_pool *pool,
+                                  struct rpi_options *options)
 {
     *options = (struct rpi_options){ 0 };
     if (!given)
@@ -88,7 +88,7 @@ static bool has_room(rp_pool *pool, const void *context)
                pool->limits.bytes;
 }
 
-bool rpi_pool_has_room(rp_pool *pool, size_t size)
+bool rpi_pool_submit_has_room(rp_pool *pool, size_t size)
 {
     return has_room(pool, &size);
 }
@@ -106,7 +106,7 @@ static rp_status make_room(rp_pool *pool, size_t size, bool wait)
     return wait ? rpi_wait_quietly(pool, has_room, &size) : RP_OK;
 }
 
-rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *options)
+rp_status rpi_pool_submit_room(rp_pool *pool, size_t size, const rp_task_options *options)
 {
     rp_status status = RP_OK;
     if (!pool->limits.tasks && !pool->limits.bytes)
@@ -139,7 +139,7 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
         request.borrow = options->borrow;
         request.after = options->after;
         request.after_count = options->after_count;
-        status = rpi_task_options(options, pool, &own);
+        status = rpi_pool_submit_options(options, pool, &own);
         if (status != RP_OK)
             return status;
         own.completions = submission->kept ? submission->kept->completions : NULL;
@@ -147,14 +147,14 @@ rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission
     }
     status = rpi_pool_open(pool);
     if (status == RP_OK)
-        status = rpi_pool_room(pool, size, options);
+        status = rpi_pool_submit_room(pool, size, options);
     if (status == RP_OK)
         status = pool->journaling.journal && options && options->key.size
                      ? rpi_journaling_submit(pool, &request, &options->key, id)
                      : rpi_master_submit(&pool->master, &request, pool->now, id);
     if (status != RP_OK)
         return status;
-    rpi_submitted(pool);
+    rpi_pool_submitted(pool);
     return RP_OK;
 }
 
@@ -164,7 +164,7 @@ static inline bool submit_plain(rp_pool *pool, rp_fn *fn, const void *arg, size_
                                 uint64_t *id)
 {
     struct rpi_master *master = &pool->master;
-    uint16_t function = rpi_submit_plainly(pool, fn, arg, size);
+    uint16_t function = rpi_pool_submit_plainly(pool, fn, arg, size);
     return function != RPI_NO_FUNCTION &&
            rpi_submit_plain(master, function, arg, (uint32_t)size, pool->now, id) == RP_OK;
 }
@@ -186,7 +186,7 @@ rp_status rp_submit(rp_pool *pool, rp_fn *fn, const void *arg, size_t size,
     if (status != RP_OK)
         return status;
     if (!options && future && submit_plain(pool, fn, arg, size, &future->id))
-        rpi_submitted(pool);
+        rpi_pool_submitted(pool);
     else
         status = rpi_named(
             "rp_submit",

@@ -7,8 +7,8 @@
 
 /* Checks the application's options (NULL: defaults) against the pool and takes what the engine
  * keeps of them.  RP_ERR_INVALID. */
-RP_MUST_USE rp_status rpi_task_options(const rp_task_options *given, const rp_pool *pool,
-                                       struct rpi_options *options);
+RP_MUST_USE rp_status rpi_pool_submit_options(const rp_task_options *given, const rp_pool *pool,
+                                              struct rpi_options *options);
 
 /* A task as the application gives it. */
 struct rpi_submission {
@@ -24,10 +24,11 @@ struct rpi_submission {
 };
 
 /* Whether the queue has room for a task with so large an argument. */
-bool rpi_pool_has_room(rp_pool *pool, size_t size);
+bool rpi_pool_submit_has_room(rp_pool *pool, size_t size);
 /* Waits for room in the queue where there is a limit, or fails with RP_ERR_FULL.  The lock is held,
  * but let go while it waits. */
-RP_MUST_USE rp_status rpi_pool_room(rp_pool *pool, size_t size, const rp_task_options *options);
+RP_MUST_USE rp_status rpi_pool_submit_room(rp_pool *pool, size_t size,
+                                           const rp_task_options *options);
 
 /* Checks it, makes room for it and queues it.  The lock is held. */
 RP_MUST_USE rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission *submission,
@@ -35,8 +36,8 @@ RP_MUST_USE rp_status rpi_pool_submit(rp_pool *pool, const struct rpi_submission
 
 /* The function's number, for a task without options of its own, while nothing stands in the short
  * way; or RPI_NO_FUNCTION. */
-static inline uint16_t rpi_submit_plainly(const rp_pool *pool, rp_fn *fn, const void *arg,
-                                          size_t size)
+static inline uint16_t rpi_pool_submit_plainly(const rp_pool *pool, rp_fn *fn, const void *arg,
+                                               size_t size)
 {
     const struct rpi_master *master = &pool->master;
     if (!fn || !arg || size > rpi_inline_limit(master->config.batch_limit) ||
@@ -47,7 +48,7 @@ static inline uint16_t rpi_submit_plainly(const rp_pool *pool, rp_fn *fn, const 
 }
 
 /* A task more: an idle worker gets it at once, unless many more come. */
-static inline void rpi_submitted(rp_pool *pool)
+static inline void rpi_pool_submitted(rp_pool *pool)
 {
     if (!pool->steps.burst && rpi_roster_has_idle(&pool->master.roster))
         rpi_step_dispatch(pool);

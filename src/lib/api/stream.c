@@ -23,7 +23,7 @@ static rp_status check_options(const rp_pool *pool, const rp_stream_options *opt
         return rpi_error(RP_ERR_INVALID,
                          "options.struct_size is %zu, not %zu: set it with RP_STREAM_OPTIONS_INIT",
                          options->struct_size, sizeof *options);
-    rp_status status = rpi_task_options(options->task, pool, task);
+    rp_status status = rpi_pool_submit_options(options->task, pool, task);
     if (status == RP_OK && options->task && (options->task->key.size || options->task->after_count))
         status = rpi_error(RP_ERR_INVALID,
                            "options.task.%s would be every item's: give each its own with "
@@ -150,7 +150,7 @@ static rp_status check_open(const rp_stream *stream, const char *function)
 static inline bool submit_plain(rp_stream *stream, rp_fn *fn, const rp_bytes *arg, uint64_t *id)
 {
     rp_pool *pool = stream->pool;
-    uint16_t function = rpi_submit_plainly(pool, fn, arg->data, arg->size);
+    uint16_t function = rpi_pool_submit_plainly(pool, fn, arg->data, arg->size);
     return function != RPI_NO_FUNCTION &&
            rpi_submit_item(&pool->master, function, arg, pool->now, stream->number,
                            (uint32_t)stream->submitted, id) == RP_OK;
@@ -167,8 +167,8 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
                                          .kept = &stream->kept,
                                          .held = future };
     uint64_t id;
-    rp_status status = rpi_pool_room(stream->pool, size,
-                                     submission.options); /* meanwhile others may submit here */
+    rp_status status = rpi_pool_submit_room(
+        stream->pool, size, submission.options); /* meanwhile others may submit here */
     if (status != RP_OK)
         return status;
     if (stream->completions.open >= stream->in_flight)
@@ -183,7 +183,7 @@ static rp_status submit(rp_stream *stream, rp_fn *fn, const void *arg, size_t si
     if (stream->number && !options && !future &&
         submit_plain(stream, fn, &(const rp_bytes){ arg, size }, &id)) {
         note_item(stream, id);
-        rpi_submitted(stream->pool);
+        rpi_pool_submitted(stream->pool);
         return RP_OK;
     }
     submission.link = (uint32_t)stream->submitted;
@@ -367,7 +367,7 @@ static bool ready_or_hungry(rp_pool *pool, const void *context)
     const rp_stream *stream = *(rp_stream *const *)context;
     return ready(pool, context) ||
            (is_hungry(stream) && stream->completions.open <= stream->in_flight / 2 &&
-            rpi_pool_has_room(pool, stream->item.size));
+            rpi_pool_submit_has_room(pool, stream->item.size));
 }
 
 static rp_status await(rp_stream *stream, double timeout)

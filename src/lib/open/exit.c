@@ -46,7 +46,7 @@ static void at_exit(void)
     atomic_store(&prepared, false);
     if (rpi_mpi_runtime_active())
         rpi_spawned_answer();
-    rpi_lifecycle_terminate();
+    rpi_pools_terminate();
     rpi_mpi_runtime_end();
     rpi_mpi_spawn_leave();
 }

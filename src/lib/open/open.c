@@ -29,7 +29,7 @@ static rp_status open_local(const rp_config *config, double began, rp_pool **poo
     struct rpi_pool_parts parts = { .registry = &registry, .workers = 1, .began = began };
     rp_status status = rpi_pool_config_check(config, &checked);
     if (status == RP_OK)
-        status = rpi_batch_limit(&parts.batch_limit);
+        status = rpi_pool_batch_limit(&parts.batch_limit);
     if (status != RP_OK)
         return status;
     alloc = rpi_alloc_of(checked.alloc, checked.alloc_user);

@@ -62,9 +62,9 @@ static rp_status check_background(const rp_config *config)
 /* mpirun ends a host's ranks when it gives the host up: rankpool launch has told it when. */
 static void compare_host_timeout(const rp_config *config, const struct rpi_log *log)
 {
-    const char *text = getenv(RPI_HOST_TIMEOUT_SETTING);
+    const char *text = getenv(RPI_POOL_HOST_TIMEOUT_SETTING);
     char *end;
-    double launch = text ? rpi_config_seconds(text, &end) : 0;
+    double launch = text ? rpi_pool_config_seconds(text, &end) : 0;
     if (launch > 0 && config->host_timeout > launch)
         rpi_say(log, RP_LOG_WARNING,
                 "config.host_timeout is %g s, but rankpool launch gives a host up after %g s: "
@@ -113,7 +113,7 @@ static rp_status master(struct rpi_ranks *ranks, rp_pool **pool)
     opening->attended = ranks->config.background != RP_OFF;
     opening->init_arg = ranks->config.init_arg;
     opening->initializer = RPI_NO_FUNCTION;
-    opening->isolation = rpi_config_isolation(&ranks->config);
+    opening->isolation = rpi_pool_config_isolation(&ranks->config);
     if (opening->status == RP_OK)
         opening->status = check_background(&ranks->config);
     if (opening->status == RP_OK)
@@ -259,7 +259,7 @@ void rpi_ranks_prepare(struct rpi_ranks *ranks, const rp_config *config, rp_stat
                                               &ranks->config); /* NULL: the defaults */
     opening->status = failure == RP_OK ? checked : failure;
     if (opening->status == RP_OK)
-        opening->status = rpi_batch_limit(&opening->batch_limit);
+        opening->status = rpi_pool_batch_limit(&opening->batch_limit);
     opening->log = (struct rpi_log){ .sink = ranks->config.log, .user = ranks->config.log_user };
     ranks->alloc = rpi_alloc_of(ranks->config.alloc, ranks->config.alloc_user);
     if (opening->status == RP_OK)

@@ -52,7 +52,7 @@ static const char *strange(const rp_config *config)
     return NULL;
 }
 
-double rpi_config_seconds(const char *text, char **end)
+double rpi_pool_config_seconds(const char *text, char **end)
 {
     locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     double seconds = plain ? strtod_l(text, end, plain) : strtod(text, end);
@@ -64,15 +64,15 @@ double rpi_config_seconds(const char *text, char **end)
 /* What rankpool launch was told, or 3 s. */
 static rp_status default_host_timeout(double *seconds)
 {
-    const char *text = getenv(RPI_HOST_TIMEOUT_SETTING);
+    const char *text = getenv(RPI_POOL_HOST_TIMEOUT_SETTING);
     char *end = NULL;
     *seconds = RPI_HOST_TIMEOUT;
     if (!text || !*text)
         return RP_OK;
-    double value = rpi_config_seconds(text, &end);
+    double value = rpi_pool_config_seconds(text, &end);
     if (*end || !is_host_timeout(value))
         return rpi_error(RP_ERR_INVALID,
-                         RPI_HOST_TIMEOUT_SETTING " is %s: it must be from 1 to 3,600 seconds",
+                         RPI_POOL_HOST_TIMEOUT_SETTING " is %s: it must be from 1 to 3,600 seconds",
                          text);
     *seconds = value;
     return RP_OK;
@@ -108,7 +108,7 @@ rp_status rpi_pool_config_check(const rp_config *config, rp_config *checked)
     return config->host_timeout > 0 ? RP_OK : status;
 }
 
-struct rpi_isolation rpi_config_isolation(const rp_config *checked)
+struct rpi_isolation rpi_pool_config_isolation(const rp_config *checked)
 {
     return (struct rpi_isolation){ .fork = checked->isolation == RP_FORK,
                                    .tasks_per_child = checked->tasks_per_child,
@@ -116,7 +116,7 @@ struct rpi_isolation rpi_config_isolation(const rp_config *checked)
                                                                              : CANCEL_GRACE };
 }
 
-rp_status rpi_batch_limit(uint32_t *limit)
+rp_status rpi_pool_batch_limit(uint32_t *limit)
 {
     const char *text = getenv("RANKPOOL_BATCH_BYTES");
     char *end = NULL;

@@ -406,7 +406,7 @@ static void tell_of_dropped(rp_pool *pool)
     rpi_pool_leave(pool);
 }
 
-void rpi_lifecycle_terminate(void)
+void rpi_pools_terminate(void)
 {
     rpi_callbacks_leave();
     (void)pthread_once(&open_pools.once, init_open_pools);

@@ -48,7 +48,7 @@ static rp_status run_initializer(struct rpi_serve *server, uint16_t number, cons
 
 static rp_status initialise(struct rpi_serve *server, const rp_config *config, const rp_pool *pool)
 {
-    const struct rpi_isolation isolation = rpi_config_isolation(config);
+    const struct rpi_isolation isolation = rpi_pool_config_isolation(config);
     uint16_t number = RPI_NO_FUNCTION;
     rp_status status = RP_OK;
     if (config->initializer)

@@ -92,20 +92,20 @@ RP_MUST_USE rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_par
 /* The config that holds for `config`, checked: RP_ERR_INVALID names what is wrong. */
 RP_MUST_USE rp_status rpi_pool_config_check(const rp_config *config, rp_config *checked);
 /* As strtod, with a point in every locale: of numbers that rankpool launch writes. */
-double rpi_config_seconds(const char *text, char **end);
+double rpi_pool_config_seconds(const char *text, char **end);
 /* The number of a function of the application's.  RP_ERR_INVALID (NULL), RP_ERR_UNREGISTERED. */
 RP_MUST_USE rp_status rpi_pool_function(const rp_pool *pool, rp_fn *fn, const char *caller,
                                         uint16_t *number);
 
 /* Where config.host_timeout has its default from, if it is set: rankpool launch sets it. */
-#define RPI_HOST_TIMEOUT_SETTING "RANKPOOL_HOST_TIMEOUT"
-struct rpi_isolation rpi_config_isolation(const rp_config *checked);
+#define RPI_POOL_HOST_TIMEOUT_SETTING "RANKPOOL_HOST_TIMEOUT"
+struct rpi_isolation rpi_pool_config_isolation(const rp_config *checked);
 /* RANKPOOL_BATCH_BYTES, or the default. */
-RP_MUST_USE rp_status rpi_batch_limit(uint32_t *limit);
+RP_MUST_USE rp_status rpi_pool_batch_limit(uint32_t *limit);
 
 /* Ends every pool still open: for a process's end.  What they have in memory stays: whatever runs
  * later may still call on them. */
-void rpi_lifecycle_terminate(void);
+void rpi_pools_terminate(void);
 /* Around fork(): the list of open pools is still meanwhile; in the child it is empty then, and a
  * call on one of them is refused. */
 void rpi_pools_hold(void);
