@@ -67,7 +67,7 @@ static struct bench *open_bench(void)
     must(rpi_master_init(&bench->master, &master), "the master");
     rpi_worker_init(&bench->worker, &worker);
     must(rpi_inline_init(&bench->executor, &alloc, &bench->registry,
-                         rpi_inline_limit(RPI_BATCH_DEFAULT), 1, "here"),
+                         rpi_wire_inline_limit(RPI_BATCH_DEFAULT), 1, "here"),
          "the executor");
     return bench;
 }

@@ -109,7 +109,7 @@ static void send_result(struct cell *cell, int number, const struct rpi_frame *t
     must(parcel ? RP_OK : RP_ERR_NOMEM, "scale");
     frame.ran = (uint64_t)(1e9 * cell->duration);
     rpi_writer_open(&writer, parcel->bytes, ROOM);
-    rpi_put_payload(rpi_writer_frame(&writer, &frame), &task->id, 8);
+    rpi_wire_put_payload(rpi_writer_frame(&writer, &frame), &task->id, 8);
     rpi_writer_close(&writer, RPI_RESULTS, 0);
     parcel->size = writer.used;
     at += WAY + BYTE * parcel->size;

@@ -244,7 +244,7 @@ static struct rpi_frame answer_to(const struct rpi_frame *task)
         frame.length = kind == LARGE ? 4000 : task->function ? 8 : 20;
     if (kind == FAILED && task->flags & RPI_FRAME_CHUNK) {
         frame.failures = 1;
-        frame.length = rpi_padded(frame.length) + rpi_item_failure_size(4);
+        frame.length = rpi_wire_padded(frame.length) + rpi_item_failure_size(4);
     } else if (kind == FAILED) {
         frame.flags |= RPI_FRAME_FAILED;
         frame.length = rpi_failure_size(5);
@@ -264,7 +264,7 @@ static void put_answer(struct rpi_writer *writer, const struct rpi_frame *task)
             };
             child.flags = (uint8_t)(RPI_FRAME_SPAWNED | RPI_FRAME_NUMBER |
                                     (i ? RPI_FRAME_CHUNK : 0));
-            rpi_put_payload(rpi_writer_frame(writer, &child), "child", 5);
+            rpi_wire_put_payload(rpi_writer_frame(writer, &child), "child", 5);
         }
     struct rpi_frame frame = answer_to(task);
     memset(payload, 0, sizeof payload);
@@ -272,12 +272,12 @@ static void put_answer(struct rpi_writer *writer, const struct rpi_frame *task)
         rpi_failure_put(payload, RP_ERR_TASK, 3, "wrong", 5);
     if (frame.failures)
         rpi_item_failure_put(
-            payload + rpi_padded(task->chunk.count * OUT_SIZE),
+            payload + rpi_wire_padded(task->chunk.count * OUT_SIZE),
             &(struct rpi_item_failure){
                 .item = 2, .status = RP_ERR_TASK, .message = "item", .length = 4 });
     uint8_t *at = rpi_writer_frame(writer, &frame);
     if (!(frame.flags & RPI_FRAME_LARGE))
-        rpi_put_payload(at, payload, frame.length);
+        rpi_wire_put_payload(at, payload, frame.length);
 }
 
 static void put_message(int worker, const void *bytes, size_t size)

@@ -80,7 +80,7 @@ static void give_batch(void (*give)(const char *, const uint8_t *, size_t, const
                                    .length = (uint32_t)strlen(arguments[i]) };
         frame.flags = i == 1 ? RPI_FRAME_NUMBER | RPI_FRAME_RAN : i == 2 ? RPI_FRAME_CHUNK : 0;
         frame.chunk = (struct rpi_chunk){ .count = 1, .in_size = 13, .out_size = 4, .first = 5 };
-        rpi_put_payload(rpi_writer_frame(&writer, &frame), arguments[i], frame.length);
+        rpi_wire_put_payload(rpi_writer_frame(&writer, &frame), arguments[i], frame.length);
     }
     (void)rpi_writer_frame(
         &writer, &(struct rpi_frame){ .id = 9, .flags = RPI_FRAME_LARGE, .length = 1 << 20 });

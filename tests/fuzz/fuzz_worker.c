@@ -55,7 +55,8 @@ static void begin(void)
                                         .batch_limit = LIMIT,
                                         .functions = registry.count };
     rpi_worker_init(&worker, &config);
-    MUST(rpi_inline_init(&executor, &hook, &registry, rpi_inline_limit(LIMIT), 1, "here") == RP_OK);
+    MUST(rpi_inline_init(&executor, &hook, &registry, rpi_wire_inline_limit(LIMIT), 1, "here") ==
+         RP_OK);
     executor.call.cancel = &worker.cancel;
     executor.call.catalogue = &worker.catalogue;
 }
@@ -170,7 +171,7 @@ static void put_task(struct rpi_frame frame, const char *arg)
     frame.attempt = 1;
     uint8_t *at = rpi_writer_frame(&writer, &frame);
     if (!(frame.flags & RPI_FRAME_LARGE))
-        rpi_put_payload(at, arg, frame.length);
+        rpi_wire_put_payload(at, arg, frame.length);
 }
 
 static void put_batch(enum rpi_kind kind, uint64_t word)

@@ -17,7 +17,7 @@ static uint32_t random_size(struct sim *sim)
     case 3:
         return chance_below(chance, sim->plan.large + 1);
     case 4: /* about where arguments begin to travel alone */
-        return rpi_inline_limit(sim->plan.batch_limit) - 20 + chance_below(chance, 40);
+        return rpi_wire_inline_limit(sim->plan.batch_limit) - 20 + chance_below(chance, 40);
     default:
         return 8;
     }

@@ -278,7 +278,7 @@ static void check_credit(struct sim *sim, int number)
     if (seat->lost != worker->gone)
         model_fail(&sim->model, "worker %d is %s, and the roster does not know", number,
                    worker->gone ? "lost" : "there");
-    if (counted != (uint32_t)worker->flight_count || counted > RPI_DEPTH)
+    if (counted != (uint32_t)worker->flight_count || counted > RPI_ROSTER_DEPTH)
         model_fail(&sim->model, "worker %d: the roster counts %u batches in flight, there are %d",
                    number, counted, worker->flight_count);
 }
@@ -287,7 +287,7 @@ static struct flight *new_flight(struct sim *sim, int worker, uint16_t count)
 {
     struct sim_worker *self = &sim->workers[worker];
     forget_landed(sim, self);
-    if (self->flight_count == RPI_DEPTH)
+    if (self->flight_count == RPI_ROSTER_DEPTH)
         return NULL;
     struct flight *flight = &self->flights[self->flight_count++];
     *flight = (struct flight){ .ids = test_zeroed(count * sizeof *flight->ids),
@@ -433,7 +433,8 @@ void check_handed_out(struct sim *sim, const struct rpi_batch *batch)
     bool shared = reader.left > 1 || to->flight_count > 1,
          alone = to->flight_count > 1 && to->flights[0].solo;
     if (!flight) {
-        model_fail(&sim->model, "worker %d gets a batch more than %d", batch->peer, RPI_DEPTH);
+        model_fail(&sim->model, "worker %d gets a batch more than %d", batch->peer,
+                   RPI_ROSTER_DEPTH);
         return;
     }
     while (reader.left && rpi_reader_frame(&reader, &frame) == RP_OK) {
@@ -515,7 +516,7 @@ static uint32_t depth_due(const struct sim *sim, const struct waiting *waiting)
         return 1;
     if (mean > LONG * master->timing.round_trip)
         return enough ? 2 : 1;
-    return (mean < master->timing.round_trip ? fills : enough) ? RPI_DEPTH : 1;
+    return (mean < master->timing.round_trip ? fills : enough) ? RPI_ROSTER_DEPTH : 1;
 }
 
 void check_dispatched(struct sim *sim, bool refused)

@@ -45,7 +45,7 @@ struct sim_worker {
     bool silent;            /* until busy_until */
     double held_until;      /* a message from it that found no memory comes again before */
     uint64_t last_own;      /* + 1: of its own tasks, the one handed out last in this dispatch */
-    struct flight flights[RPI_DEPTH];
+    struct flight flights[RPI_ROSTER_DEPTH];
     int flight_count;
 };
 

@@ -36,7 +36,7 @@ void sim_open_worker(struct sim *sim, int number)
     worker->sim = sim;
     rpi_worker_init(&worker->engine, &config);
     if (rpi_inline_init(&worker->executor, &sim->alloc, &sim->registry,
-                        rpi_inline_limit(sim->plan.batch_limit), number, "simhost") != RP_OK)
+                        rpi_wire_inline_limit(sim->plan.batch_limit), number, "simhost") != RP_OK)
         model_fail(&sim->model, "no executor: %s", rp_error_message());
     worker->executor.call.cancel = &worker->engine.cancel;
     worker->executor.call.catalogue = &worker->engine.catalogue;

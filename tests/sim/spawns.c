@@ -39,7 +39,7 @@ static void describe(const struct sim *sim, const struct model_task *parent, uin
                      uint32_t ordinal, struct model_task *child)
 {
     struct chance chance = { chance_mix(parent->seed, 5000 + attempt * 256 + ordinal) };
-    uint32_t limit = rpi_inline_limit(sim->plan.batch_limit);
+    uint32_t limit = rpi_wire_inline_limit(sim->plan.batch_limit);
     child->seed = chance_next(&chance);
     child->function = sim->plan.function >= 0 ? sim->plan.function
                                               : (int)chance_below(&chance, MODEL_FUNCTIONS);

@@ -37,7 +37,7 @@ static rp_status check(const rp_task_options *given, const rp_pool *pool)
     rp_status status = check_size(given);
     if (status != RP_OK)
         return status;
-    if (!rpi_starts_fit(given->attempts, given->retries))
+    if (!rpi_wire_starts_fit(given->attempts, given->retries))
         return rpi_error(RP_ERR_INVALID,
                          "options.attempts and retries go from 0 to %d, and so does their sum",
                          RPI_STARTS_MOST);

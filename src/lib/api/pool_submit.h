@@ -40,7 +40,7 @@ static inline uint16_t rpi_pool_submit_plainly(const rp_pool *pool, rp_fn *fn, c
                                                size_t size)
 {
     const struct rpi_master *master = &pool->master;
-    if (!fn || !arg || size > rpi_inline_limit(master->config.batch_limit) ||
+    if (!fn || !arg || size > rpi_wire_inline_limit(master->config.batch_limit) ||
         pool->broken != RP_OK || master->dropped ||
         (master->versions.current | pool->limits.tasks | pool->limits.bytes) != 0)
         return RPI_NO_FUNCTION;

@@ -187,13 +187,13 @@ static rp_status child_options(const rp_task_options *options, struct rpi_frame 
     if (options->worker || options->worker_hard || options->after_count || options->on_done)
         return rpi_error(RP_ERR_INVALID,
                          "rp_spawn: options.worker, after and on_done are not for spawned tasks");
-    if (!rpi_starts_fit(options->attempts, options->retries) || !(options->cost >= 0) ||
+    if (!rpi_wire_starts_fit(options->attempts, options->retries) || !(options->cost >= 0) ||
         !(options->time_limit >= 0))
         return rpi_error(RP_ERR_INVALID,
                          "rp_spawn: options.attempts, retries, cost or time_limit is out of range");
     if (options->time_limit > 0) {
         frame->flags |= RPI_FRAME_RAN;
-        frame->ran = rpi_limit_ns(options->time_limit);
+        frame->ran = rpi_wire_limit_ns(options->time_limit);
     }
     if (options->priority || options->attempts || options->retries || options->cost > 0) {
         frame->flags |= RPI_FRAME_CHUNK;
@@ -220,7 +220,7 @@ static rp_status add_child(rp_call *call, const struct rpi_frame *frame, const v
     struct rpi_writer writer = { .base = call->children,
                                  .used = call->children_used,
                                  .limit = call->children_capacity };
-    rpi_put_payload(rpi_writer_frame(&writer, frame), arg, frame->length);
+    rpi_wire_put_payload(rpi_writer_frame(&writer, frame), arg, frame->length);
     call->children_used = writer.used;
     call->children_count++;
     return RP_OK;

@@ -420,7 +420,7 @@ static rp_status copy_init_arg(struct rpi_child *child)
     return RP_OK;
 }
 
-rp_status rpi_child_init(struct rpi_child *child, const struct rpi_fork_config *config)
+rp_status rpi_child_init(struct rpi_child *child, const struct rpi_child_config *config)
 {
     *child = (struct rpi_child){ .config = *config };
     child->main = (struct rpi_child_main){ .config = config->main, .reports = -1 };

@@ -14,7 +14,7 @@ enum rpi_child_look {
     RPI_CHILD_LOOK_OVER,      /* the pool has failed: stop at once */
 };
 
-struct rpi_fork_config {
+struct rpi_child_config {
     struct rpi_child_main_config main;
     struct rpi_isolation isolation;
     const atomic_bool *cancel; /* the running task must stop */
@@ -26,7 +26,7 @@ struct rpi_fork_config {
 };
 
 struct rpi_child {
-    struct rpi_fork_config config;
+    struct rpi_child_config config;
     struct rpi_child_main main; /* as every process finds it */
     struct rpi_forkserver forkserver;
     struct rpi_postmortem_tail tail;
@@ -70,7 +70,8 @@ struct rpi_child_patience {
 };
 
 /* All but the first process.  RP_ERR_NOMEM, RP_ERR_FULL. */
-RP_MUST_USE rp_status rpi_child_init(struct rpi_child *child, const struct rpi_fork_config *config);
+RP_MUST_USE rp_status rpi_child_init(struct rpi_child *child,
+                                     const struct rpi_child_config *config);
 void rpi_child_fini(struct rpi_child *child);
 
 /* A fresh process, its initializer run.  RP_ERR_BROKEN: that failed; RP_ERR_FULL, RP_ERR_NOMEM. */

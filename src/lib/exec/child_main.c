@@ -190,7 +190,7 @@ static bool share(struct life *life)
     for (uint64_t i = 0; i < area->mailbox->shared; i++) {
         const struct rpi_child_main_datum *from = (const void *)at;
         struct rpi_shared_datum *datum = find(&life->catalogue, from->number);
-        at += sizeof *from + rpi_padded(from->length);
+        at += sizeof *from + rpi_wire_padded(from->length);
         if (datum) {
             rpi_list_remove(&datum->link);
             rpi_list_append(&kept.data, &datum->link);

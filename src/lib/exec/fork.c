@@ -14,7 +14,7 @@
 #define SHORT      4096 /* bytes of an argument: longer ones are not copied ahead of time */
 #define HEAR_TICKS ((uint64_t)1000 * RPI_TICKS_US)
 
-rp_status rpi_fork_open(const struct rpi_fork_config *config, struct rpi_child **child)
+rp_status rpi_fork_open(const struct rpi_child_config *config, struct rpi_child **child)
 {
     struct rpi_alloc alloc = config->main.alloc;
     struct rpi_child *new = rpi_reserve(&alloc, sizeof *new);
@@ -133,7 +133,7 @@ static bool put_datum(const struct rpi_mailbox_area *area, size_t *used,
         return false;
     memcpy(area->in + *used, &entry, sizeof entry);
     memcpy(area->in + *used + sizeof entry, datum->name, length);
-    *used += sizeof entry + rpi_padded(entry.length);
+    *used += sizeof entry + rpi_wire_padded(entry.length);
     return true;
 }
 
@@ -332,7 +332,7 @@ static bool is_short(const struct rpi_task *task)
 /* Tasks that the process is given along with this one; at most `most` in all. */
 static uint32_t follow(struct rpi_child *child, struct rpi_task *tasks, uint32_t most)
 {
-    const struct rpi_fork_config *config = &child->config;
+    const struct rpi_child_config *config = &child->config;
     uint64_t limit = config->isolation.tasks_per_child;
     if (limit && most > limit - child->ran)
         most = (uint32_t)(limit - child->ran);

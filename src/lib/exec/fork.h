@@ -11,7 +11,8 @@
 
 /* Forks, and runs the initializer.  RP_ERR_BROKEN: it failed; RP_ERR_FULL, RP_ERR_NOMEM: no process
  * could be had. `config` is copied. */
-RP_MUST_USE rp_status rpi_fork_open(const struct rpi_fork_config *config, struct rpi_child **child);
+RP_MUST_USE rp_status rpi_fork_open(const struct rpi_child_config *config,
+                                    struct rpi_child **child);
 /* `over`: the pool has failed, no finalizer runs. */
 void rpi_fork_close(struct rpi_child *child, bool over);
 

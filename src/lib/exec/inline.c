@@ -55,8 +55,8 @@ void rpi_inline_fini(struct rpi_inline *executor)
 const void *rpi_inline_align(struct rpi_inline *executor, const struct rpi_task *task)
 {
     size_t item = task->is_chunk ? task->chunk.in_size : task->size;
-    if (rpi_inline_is_aligned(task->arg, item) || (task->is_chunk && item % RPI_ALIGNMENT != 0) ||
-        task->size > executor->room)
+    if (rpi_inline_is_aligned(task->arg, item) ||
+        (task->is_chunk && item % RPI_INLINE_ALIGNMENT != 0) || task->size > executor->room)
         return task->arg;
     memcpy(executor->aligned, task->arg, task->size);
     return executor->aligned;

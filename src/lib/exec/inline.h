@@ -50,12 +50,12 @@ void rpi_inline_execute(struct rpi_inline *executor, const struct rpi_task *task
 /* The outcome of a task, no chunk and without limit, whose function has just returned this. */
 void rpi_inline_judge(struct rpi_inline *executor, rp_status returned, struct rpi_result *result);
 
-#define RPI_ALIGNMENT 16 /* of any type */
+#define RPI_INLINE_ALIGNMENT 16 /* of any type */
 
 /* A batch aligns arguments to 8: enough for short ones. */
 static inline bool rpi_inline_is_aligned(const void *arg, size_t size)
 {
-    return (uintptr_t)arg % RPI_ALIGNMENT == 0 || size < RPI_ALIGNMENT;
+    return (uintptr_t)arg % RPI_INLINE_ALIGNMENT == 0 || size < RPI_INLINE_ALIGNMENT;
 }
 
 /* The task's argument, aligned for any type. */

@@ -95,7 +95,7 @@ rp_status rpi_serve_init(struct rpi_serve *server, const struct rpi_serve_config
     *server = (struct rpi_serve){ .transport = config->transport };
     rpi_worker_init(&server->worker, &worker);
     rp_status status = rpi_inline_init(&server->executor, &config->alloc, config->registry,
-                                       rpi_inline_limit(config->batch_limit), config->number,
+                                       rpi_wire_inline_limit(config->batch_limit), config->number,
                                        config->host);
     server->executor.call.cancel = &server->worker.cancel;
     server->executor.call.look = look_for_news;
@@ -126,21 +126,21 @@ rp_status rpi_serve_isolate(struct rpi_serve *server, const struct rpi_isolation
                             void (*finalizer)(void *worker_data))
 {
     const struct rpi_inline *executor = &server->executor;
-    const struct rpi_fork_config config = { .main = { .alloc = executor->alloc,
-                                                      .registry = executor->registry,
-                                                      .room = executor->room,
-                                                      .number = executor->call.worker,
-                                                      .host = executor->call.host,
-                                                      .seed = executor->call.seed,
-                                                      .initializer = initializer,
-                                                      .init_arg = init_arg,
-                                                      .finalizer = finalizer,
-                                                      .worker = getpid() },
-                                            .isolation = *isolation,
-                                            .cancel = &server->worker.cancel,
-                                            .look = look_around,
-                                            .follow = follow,
-                                            .context = server };
+    const struct rpi_child_config config = { .main = { .alloc = executor->alloc,
+                                                       .registry = executor->registry,
+                                                       .room = executor->room,
+                                                       .number = executor->call.worker,
+                                                       .host = executor->call.host,
+                                                       .seed = executor->call.seed,
+                                                       .initializer = initializer,
+                                                       .init_arg = init_arg,
+                                                       .finalizer = finalizer,
+                                                       .worker = getpid() },
+                                             .isolation = *isolation,
+                                             .cancel = &server->worker.cancel,
+                                             .look = look_around,
+                                             .follow = follow,
+                                             .context = server };
     return rpi_fork_open(&config, &server->child);
 }
 

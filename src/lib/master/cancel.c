@@ -108,7 +108,7 @@ rp_status rpi_master_cancel(struct rpi_master *master, uint64_t id, struct rpi_f
     rp_status status = lost ? RP_OK : tell_worker(master, worker, &frame);
     if (status != RP_OK)
         return status;
-    future->pending.retried = RPI_NEVER_AGAIN;
+    future->pending.retried = RPI_SETTLE_NEVER_AGAIN;
     return RP_OK;
 }
 
@@ -118,7 +118,7 @@ static void forbid_retries(struct rpi_master *master)
     for (uint32_t i = 0; i < master->futures.touched; i++) {
         struct rpi_future *future = rpi_future_slot(&master->futures, i);
         if (future->state == RP_SENT && !(future->flags & (RPI_FUTURE_CHUNK | RPI_FUTURE_MAP)))
-            future->pending.retried = RPI_NEVER_AGAIN;
+            future->pending.retried = RPI_SETTLE_NEVER_AGAIN;
     }
 }
 

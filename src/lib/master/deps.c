@@ -275,14 +275,14 @@ static bool put_outcome(struct rpi_master *master, struct rpi_deps_input *input,
     const struct rpi_future *future = rpi_future_of(&master->futures, input->id);
     const void *data = future->flags & RPI_FUTURE_BUFFER ? future->done.data : future->done.small;
     struct rpi_frame frame = { .id = input->id, .length = future->done.size };
-    if (frame.length > rpi_inline_limit(writer->limit))
+    if (frame.length > rpi_wire_inline_limit(writer->limit))
         frame.flags = RPI_FRAME_LARGE;
     if (!rpi_writer_fits(writer, rpi_frame_size(frame.flags, frame.length)) ||
-        (frame.flags && batch->piece_count == RPI_PIECES))
+        (frame.flags && batch->piece_count == RPI_BATCH_PIECES))
         return false;
     uint8_t *at = rpi_writer_frame(writer, &frame);
     if (!frame.flags) {
-        rpi_put_payload(at, data, frame.length);
+        rpi_wire_put_payload(at, data, frame.length);
         return true;
     }
     batch->pieces[batch->piece_count++] = (struct rpi_piece){ .data = data, .size = frame.length };
@@ -319,7 +319,7 @@ static bool send_outcome(struct rpi_master *master, struct rpi_deps_input *input
 static bool send_list(struct rpi_master *master, const struct rpi_deps_dependent *dependent,
                       int worker)
 {
-    uint32_t most = rpi_inline_limit(master->batches.limit) / 8;
+    uint32_t most = rpi_wire_inline_limit(master->batches.limit) / 8;
     for (uint32_t from = 0; from < dependent->count; from += most) {
         uint32_t count = dependent->count - from < most ? dependent->count - from : most;
         struct rpi_frame frame = {

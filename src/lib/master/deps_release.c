@@ -11,7 +11,7 @@
 /* Shortens a chain of failures that is too long to its first links and its original failure. */
 static void tell_chain(char *text, size_t size, const char *chain)
 {
-    static const char link[] = RPI_BEHIND_A_FAILED ": ", gap[] = "... ";
+    static const char link[] = RPI_SETTLE_BEHIND_A_FAILED ": ", gap[] = "... ";
     const char *last = chain, *next;
     int head = 0;
     while ((next = strstr(last, link)))

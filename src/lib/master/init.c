@@ -61,7 +61,7 @@ void rpi_master_fini(struct rpi_master *master)
     drop_arrivals(master, &master->inflight.arriving);
     drop_arrivals(master, &master->inflight.aside);
     rpi_ready_fini(master);
-    rpi_places_fini(&master->ready.places);
+    rpi_taskq_places_fini(&master->ready.places);
     for (struct rpi_link *link; (link = rpi_list_first(&master->maps));)
         rpi_map_free(master, RPI_MEMBER(link, struct rpi_map, link));
     rpi_idqueue_fini(&master->called.ids, &master->config.alloc);

@@ -34,7 +34,7 @@ static void number_frame(struct filling *filling, struct rpi_frame *frame, uint6
 
 static bool fits(const struct filling *filling, uint8_t flags, uint32_t length)
 {
-    if (flags & RPI_FRAME_LARGE && filling->batch->piece_count == RPI_PIECES)
+    if (flags & RPI_FRAME_LARGE && filling->batch->piece_count == RPI_BATCH_PIECES)
         return false;
     return rpi_writer_fits(&filling->writer, rpi_frame_size(flags | RPI_FRAME_NUMBER, length));
 }
@@ -44,7 +44,7 @@ static void put_frame(struct filling *filling, const struct rpi_frame *frame, co
 {
     uint8_t *at = rpi_writer_frame(&filling->writer, frame);
     if (!(frame->flags & RPI_FRAME_LARGE)) {
-        rpi_put_payload(at, data, frame->length);
+        rpi_wire_put_payload(at, data, frame->length);
         return;
     }
     struct rpi_batch *batch = filling->batch;
@@ -69,7 +69,7 @@ static void tell_options(const struct rpi_master *master, struct rpi_frame *fram
         frame->flags |= RPI_FRAME_MAY_SPAWN;
     if (options->time_limit > 0) {
         frame->flags |= RPI_FRAME_RAN;
-        frame->ran = rpi_limit_ns(options->time_limit);
+        frame->ran = rpi_wire_limit_ns(options->time_limit);
     }
 }
 
@@ -215,7 +215,7 @@ static bool put_chunk(struct rpi_master *master, struct filling *filling,
     if (!chunk_fits(filling))
         return false;
     uint64_t items = rpi_map_portion(map, chunk_room(filling) & ~7U,
-                                     rpi_inline_limit(filling->writer.limit),
+                                     rpi_wire_inline_limit(filling->writer.limit),
                                      filling->grant.tasks - filling->tasks);
     uint64_t run, first = rpi_map_first(map, &run);
     struct rpi_future *chunk = rpi_map_new_chunk(master, map, first, items, &id);

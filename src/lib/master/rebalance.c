@@ -72,7 +72,7 @@ static rp_status take(struct rpi_master *master, const struct rpi_frame *frame,
     bool chunk = future->flags & RPI_FUTURE_CHUNK;
     if (chunk && (future->pending.map->stopped || !rpi_attempts_find(&master->losses, frame->id)))
         return rpi_map_chunk_back(master, frame->id, future);
-    if (!chunk && future->pending.retried == RPI_NEVER_AGAIN)
+    if (!chunk && future->pending.retried == RPI_SETTLE_NEVER_AGAIN)
         return settle_cancelled(master, frame->id, future);
     return rpi_retry_at(master, frame->id, future, 0, RPI_ENTRY_SPENT, place);
 }

@@ -257,7 +257,7 @@ static rp_status check_frame(const struct rpi_master *master, const struct rpi_f
     if (frame->flags & ~known)
         return rpi_reader_bad("a result has flags that no result has");
     if (large && (frame->flags & RPI_FRAME_FAILED ||
-                  frame->length <= rpi_inline_limit(master->config.batch_limit)))
+                  frame->length <= rpi_wire_inline_limit(master->config.batch_limit)))
         return rpi_reader_bad("a result is announced as large, but is not");
     return RP_OK;
 }

@@ -179,7 +179,7 @@ static rp_status start_again(struct rpi_master *master, const struct rpi_retry_r
 static bool is_cancelled(const struct rpi_future *future)
 {
     return future->flags & RPI_FUTURE_CHUNK ? future->pending.map->stopped
-                                            : future->pending.retried == RPI_NEVER_AGAIN;
+                                            : future->pending.retried == RPI_SETTLE_NEVER_AGAIN;
 }
 
 /* A task that may have started at the lost worker. */

@@ -172,7 +172,7 @@ const char *rpi_settle_verb(rp_status status)
            : status == RP_ERR_DEADLINE ? "overran its time limit"
            : status == RP_ERR_CRASHED  ? "crashed"
            : status == RP_ERR_LOST     ? "was lost"
-           : status == RP_ERR_INPUT    ? RPI_BEHIND_A_FAILED
+           : status == RP_ERR_INPUT    ? RPI_SETTLE_BEHIND_A_FAILED
                                        : "failed";
 }
 

@@ -5,7 +5,7 @@
 #include "master/master.h"
 
 /* as many retries as any options allow: it was cancelled at its worker */
-#define RPI_NEVER_AGAIN UINT16_MAX
+#define RPI_SETTLE_NEVER_AGAIN UINT16_MAX
 
 /* What is known of a task when it settles. */
 struct rpi_settled {
@@ -22,7 +22,7 @@ struct rpi_settled {
 /* What became of a failed task, in words. */
 const char *rpi_settle_verb(rp_status status);
 /* for RP_ERR_INPUT; the input's failure follows */
-#define RPI_BEHIND_A_FAILED "was not run, a task before it failed"
+#define RPI_SETTLE_BEHIND_A_FAILED "was not run, a task before it failed"
 
 /* Settles a task with a result, which is copied.  RP_ERR_NOMEM: nothing changed. */
 RP_MUST_USE rp_status rpi_settle_result(struct rpi_master *master, uint64_t id,

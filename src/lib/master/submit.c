@@ -31,7 +31,7 @@ static rp_status set_data(struct rpi_master *master, const struct rpi_request *r
                           struct rpi_entry *entry)
 {
     entry->data = request->arg;
-    if (request->size <= rpi_inline_limit(master->config.batch_limit))
+    if (request->size <= rpi_wire_inline_limit(master->config.batch_limit))
         return RP_OK;
     entry->flags = RPI_ENTRY_LARGE;
     if (request->borrow)

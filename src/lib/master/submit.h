@@ -11,7 +11,7 @@ static inline bool rpi_submit_is_plain(const struct rpi_master *master,
     return !request->options && !request->after_count && !request->key && !request->stored &&
            !request->spawned && !request->released && !request->number && !request->link &&
            !master->versions.current &&
-           request->size <= rpi_inline_limit(master->config.batch_limit);
+           request->size <= rpi_wire_inline_limit(master->config.batch_limit);
 }
 
 /* rpi_master_submit for a plain request of any size. */

@@ -83,7 +83,8 @@ rp_status rpi_subtasks_hold(struct rpi_master *master, int worker, const struct 
     double cost = cost_of(frame);
     if (!(cost >= 0))
         return rpi_reader_bad("a spawned task's cost is no cost");
-    if (frame->flags & RPI_FRAME_CHUNK && !rpi_starts_fit(frame->chunk.in_size, frame->failures))
+    if (frame->flags & RPI_FRAME_CHUNK &&
+        !rpi_wire_starts_fit(frame->chunk.in_size, frame->failures))
         return rpi_reader_bad("a spawned task has more attempts than there are");
     struct rpi_subtasks_held *held = held_of(master, worker, frame->id, frame->attempt);
     if (frame->number > (held ? held->count : 0))

@@ -9,7 +9,7 @@
 #include "proto/transport.h"
 #include "proto/wire.h"
 
-#define RPI_PIECES 8 /* large payloads a batch announces, at the most */
+#define RPI_BATCH_PIECES 8 /* large payloads a batch announces, at the most */
 
 /* A large payload that travels after its batch. */
 struct rpi_piece {
@@ -26,7 +26,7 @@ struct rpi_batch {
     uint16_t sends; /* not reported sent yet */
     uint16_t begun; /* sends handed to the transport */
     uint16_t piece_count;
-    struct rpi_piece pieces[RPI_PIECES];
+    struct rpi_piece pieces[RPI_BATCH_PIECES];
     /* at rank 0 */
     uint32_t remaining; /* tasks without a result */
     bool to_idle;       /* its worker had nothing else */

@@ -55,8 +55,8 @@ uint32_t rpi_share_put(uint8_t *to, const struct rpi_share_message *message)
     rpi_put64(at + 24, message->token);
     rpi_put32(at + 32, message->length);
     rpi_put32(at + 36, 0);
-    rpi_put_payload(at + RPI_SHARE_FIELDS, message->name, message->length);
-    writer.used += RPI_SHARE_FIELDS + rpi_padded(message->length);
+    rpi_wire_put_payload(at + RPI_SHARE_FIELDS, message->name, message->length);
+    writer.used += RPI_SHARE_FIELDS + rpi_wire_padded(message->length);
     rpi_writer_close(&writer, RPI_SHARE, message->version);
     return writer.used;
 }
@@ -69,7 +69,8 @@ rp_status rpi_share_get(const struct rpi_reader *reader, struct rpi_share_messag
     if (what < RPI_SHARE_NEW || what > RPI_SHARE_GONE)
         return rpi_reader_bad("what it says of shared data is cut off or unknown");
     uint32_t length = rpi_get32(at + 32);
-    if (reader->left || length > RPI_SHARE_NAME || room != RPI_SHARE_FIELDS + rpi_padded(length))
+    if (reader->left || length > RPI_SHARE_NAME ||
+        room != RPI_SHARE_FIELDS + rpi_wire_padded(length))
         return rpi_reader_bad("the name of shared data is cut off");
     if (memchr(at + RPI_SHARE_FIELDS, 0, length))
         return rpi_reader_bad("the name of shared data has a zero in it");
@@ -119,7 +120,7 @@ rp_status rpi_failure_get(const uint8_t *from, size_t size, rp_status *status, i
 
 uint32_t rpi_item_failure_size(uint32_t message_length)
 {
-    return RPI_CHUNK_FAILURE + rpi_padded(message_length);
+    return RPI_CHUNK_FAILURE + rpi_wire_padded(message_length);
 }
 
 void rpi_item_failure_put(uint8_t *to, const struct rpi_item_failure *failure)
@@ -128,7 +129,7 @@ void rpi_item_failure_put(uint8_t *to, const struct rpi_item_failure *failure)
     rpi_put32(to + 4, (uint32_t)failure->status);
     rpi_put32(to + 8, (uint32_t)failure->code);
     rpi_put32(to + 12, failure->length);
-    rpi_put_payload(to + RPI_CHUNK_FAILURE, failure->message, failure->length);
+    rpi_wire_put_payload(to + RPI_CHUNK_FAILURE, failure->message, failure->length);
 }
 
 rp_status rpi_item_failure_get(const uint8_t **at, const uint8_t *end,

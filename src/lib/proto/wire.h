@@ -14,14 +14,14 @@
  * error): a start's number travels in a byte, and attempts 0 means three. */
 #define RPI_STARTS_MOST 250
 
-static inline bool rpi_starts_fit(int64_t attempts, int64_t retries)
+static inline bool rpi_wire_starts_fit(int64_t attempts, int64_t retries)
 {
     return attempts >= 0 && retries >= 0 && attempts <= RPI_STARTS_MOST &&
            retries <= RPI_STARTS_MOST - attempts;
 }
 
 /* A time limit above 0 as it travels, in nanoseconds: 0 would mean no limit. */
-static inline uint64_t rpi_limit_ns(double seconds)
+static inline uint64_t rpi_wire_limit_ns(double seconds)
 {
     if (!(seconds < 1e9))
         return (uint64_t)1e18;
@@ -50,7 +50,7 @@ struct rpi_writer {
     uint64_t next; /* the number the next frame has without saying so */
 };
 
-static inline uint32_t rpi_padded(uint32_t size)
+static inline uint32_t rpi_wire_padded(uint32_t size)
 {
     return (size + 7U) & ~7U;
 }
@@ -70,12 +70,12 @@ static inline uint32_t rpi_frame_size(uint8_t flags, uint32_t length)
         size += 8;
     if (flags & RPI_FRAME_CHUNK)
         size += RPI_CHUNK_FIELDS;
-    return flags & RPI_FRAME_LARGE ? size : size + rpi_padded(length);
+    return flags & RPI_FRAME_LARGE ? size : size + rpi_wire_padded(length);
 }
 
 /* The longest payload that travels inside a batch of `limit` bytes, whatever flags its frame
  * has. */
-static inline uint32_t rpi_inline_limit(uint32_t limit)
+static inline uint32_t rpi_wire_inline_limit(uint32_t limit)
 {
     return (limit - RPI_BATCH_HEADER - RPI_FRAME_HEADER - 16 - RPI_CHUNK_FIELDS) & ~7U;
 }
@@ -118,7 +118,7 @@ static inline uint8_t *rpi_writer_frame(struct rpi_writer *writer, const struct 
 }
 
 /* The epoch of all tasks of the batch, before its first frame; the kind is then RPI_SHARED_TASKS.
- * rpi_inline_limit leaves room for it: no frame has all that it counts on. */
+ * rpi_wire_inline_limit leaves room for it: no frame has all that it counts on. */
 static inline void rpi_writer_epoch(struct rpi_writer *writer, uint64_t epoch)
 {
     rpi_put64(writer->base + writer->used, epoch);
@@ -126,7 +126,7 @@ static inline void rpi_writer_epoch(struct rpi_writer *writer, uint64_t epoch)
 }
 
 /* Copies a payload to where rpi_writer_frame said, with its padding. */
-static inline void rpi_put_payload(uint8_t *at, const void *payload, uint32_t length)
+static inline void rpi_wire_put_payload(uint8_t *at, const void *payload, uint32_t length)
 {
     if (length == 8) {
         memcpy(at, payload, 8);
@@ -134,7 +134,7 @@ static inline void rpi_put_payload(uint8_t *at, const void *payload, uint32_t le
     }
     if (length)
         memcpy(at, payload, length);
-    memset(at + length, 0, rpi_padded(length) - length);
+    memset(at + length, 0, rpi_wire_padded(length) - length);
 }
 
 /* Completes the batch; its size is writer->used. */

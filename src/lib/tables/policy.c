@@ -62,7 +62,7 @@ struct rpi_grant rpi_policy_grant(const struct rpi_view *view)
     if (view->mean < 0 || view->mean > LONG * view->round_trip)
         return one_by_one(view);
     bool brief = view->mean < view->round_trip;
-    if (view->in_flight >= RPI_DEPTH ||
+    if (view->in_flight >= RPI_ROSTER_DEPTH ||
         (view->in_flight > 0 && (brief ? !view->fills : view->queued <= view->workers)))
         return none;
     double seconds = LONG * view->round_trip > SLICE ? LONG * view->round_trip : SLICE;

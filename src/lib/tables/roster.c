@@ -10,7 +10,7 @@ rp_status rpi_roster_init(struct rpi_roster *roster, const struct rpi_alloc *all
     if (!roster->seats)
         return rpi_no_memory("the roster of workers");
     roster->deaths = (void *)(roster->seats + workers + 1);
-    for (int i = 0; i <= RPI_DEPTH; i++)
+    for (int i = 0; i <= RPI_ROSTER_DEPTH; i++)
         rpi_list_init(&roster->rings[i]);
     rpi_list_init(&roster->loaded);
     roster->idle = workers;
@@ -34,7 +34,7 @@ void rpi_roster_fini(struct rpi_roster *roster)
 
 int rpi_roster_least(const struct rpi_roster *roster)
 {
-    for (int i = 0; i < RPI_DEPTH; i++) {
+    for (int i = 0; i < RPI_ROSTER_DEPTH; i++) {
         const struct rpi_link *link = rpi_list_first(&roster->rings[i]);
         if (link)
             return (int)(RPI_MEMBER(link, struct rpi_seat, link) - roster->seats);
@@ -47,7 +47,8 @@ static void place(struct rpi_roster *roster, struct rpi_seat *seat)
 {
     rpi_list_remove(&seat->link);
     if (seat != roster->seats && !seat->lost && !seat->alone)
-        rpi_list_append(&roster->rings[seat->halted ? RPI_DEPTH : seat->in_flight], &seat->link);
+        rpi_list_append(&roster->rings[seat->halted ? RPI_ROSTER_DEPTH : seat->in_flight],
+                        &seat->link);
 }
 
 static bool is_idle(const struct rpi_roster *roster, const struct rpi_seat *seat)

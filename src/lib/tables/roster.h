@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define RPI_DEPTH 4 /* batches in flight at one worker, at the most */
+#define RPI_ROSTER_DEPTH 4 /* batches in flight at one worker, at the most */
 
 struct rpi_batch;
 
@@ -40,8 +40,8 @@ struct rpi_roster {
     struct rpi_seat *seats;   /* [1 .. workers]; seat 0 is rank 0's own */
     struct rpi_death *deaths; /* by worker: what it said of its end */
     int workers;
-    int lost;                             /* of them */
-    struct rpi_link rings[RPI_DEPTH + 1]; /* by batches in flight */
+    int lost;                                    /* of them */
+    struct rpi_link rings[RPI_ROSTER_DEPTH + 1]; /* by batches in flight */
     /* workers by their last batch, those left out that have nothing to hand back */
     struct rpi_link loaded;
     int idle, asked; /* workers */
@@ -51,8 +51,8 @@ RP_MUST_USE rp_status rpi_roster_init(struct rpi_roster *roster, const struct rp
                                       int workers);
 void rpi_roster_fini(struct rpi_roster *roster);
 
-/* The worker with the fewest batches in flight, longest in that state; 0: every one has RPI_DEPTH,
- * or may not be served. */
+/* The worker with the fewest batches in flight, longest in that state; 0: every one has
+ * RPI_ROSTER_DEPTH, or may not be served. */
 int rpi_roster_least(const struct rpi_roster *roster);
 
 static inline bool rpi_roster_has_idle(const struct rpi_roster *roster)
@@ -64,7 +64,7 @@ static inline bool rpi_roster_has_idle(const struct rpi_roster *roster)
 static inline bool rpi_roster_has_credit(const struct rpi_roster *roster, int worker)
 {
     const struct rpi_seat *seat = &roster->seats[worker];
-    return !seat->lost && !seat->alone && !seat->halted && seat->in_flight < RPI_DEPTH;
+    return !seat->lost && !seat->alone && !seat->halted && seat->in_flight < RPI_ROSTER_DEPTH;
 }
 
 /* Every worker is lost. */

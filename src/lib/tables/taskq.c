@@ -144,7 +144,7 @@ static struct rpi_place *place_of(struct rpi_places *places, uint64_t id)
     return &at[slot];
 }
 
-void rpi_places_fini(struct rpi_places *places)
+void rpi_taskq_places_fini(struct rpi_places *places)
 {
     rpi_free(&places->alloc, places->at);
     places->at = NULL;

@@ -129,7 +129,7 @@ void rpi_taskq_pop(struct rpi_taskq *queue);
 RP_MUST_USE rp_status rpi_taskq_raise(struct rpi_taskq *queue, struct rpi_places *places,
                                       const struct rpi_futures *futures, uint64_t id,
                                       const struct rpi_rank *rank);
-void rpi_places_fini(struct rpi_places *places);
+void rpi_taskq_places_fini(struct rpi_places *places);
 
 /* The entry that rpi_taskq_peek gave and those after it in its block, *bytes in all: entries
  * without flags are frames (msg.h) of a first attempt.  NULL: it is in the heap. */

@@ -334,14 +334,15 @@ static size_t payload_size(const struct rpi_result *result)
 
 static uint8_t flags_of(const struct rpi_worker *worker, const struct rpi_result *result)
 {
-    return payload_size(result) > rpi_inline_limit(worker->config.batch_limit) ? RPI_FRAME_LARGE
-                                                                               : 0;
+    return payload_size(result) > rpi_wire_inline_limit(worker->config.batch_limit)
+               ? RPI_FRAME_LARGE
+               : 0;
 }
 
 bool rpi_worker_fits(const struct rpi_worker *worker, const struct rpi_result *result)
 {
     uint8_t flags = flags_of(worker, result);
-    if (flags && worker->out->piece_count == RPI_PIECES)
+    if (flags && worker->out->piece_count == RPI_BATCH_PIECES)
         return false;
     return rpi_writer_fits(&worker->writer, rpi_frame_size(flags | RPI_FRAME_RAN | RPI_FRAME_CHUNK,
                                                            (uint32_t)payload_size(result)));
@@ -353,14 +354,14 @@ static void put_payload(struct rpi_worker *worker, uint8_t *at, const struct rpi
     if (result->status != RP_OK) {
         size_t length = strlen(result->message);
         rpi_failure_put(at, result->status, result->code, result->message, length);
-        memset(at + frame->length, 0, rpi_padded(frame->length) - frame->length);
+        memset(at + frame->length, 0, rpi_wire_padded(frame->length) - frame->length);
     } else if (frame->flags & RPI_FRAME_LARGE) {
         struct rpi_batch *out = worker->out;
         out->pieces[out->piece_count++] = (struct rpi_piece){ .data = result->data,
                                                               .size = frame->length,
                                                               .owned = result->owned };
     } else {
-        rpi_put_payload(at, result->data, frame->length);
+        rpi_wire_put_payload(at, result->data, frame->length);
         if (result->owned)
             rpi_buffer_free(result->owned);
     }

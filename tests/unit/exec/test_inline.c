@@ -456,7 +456,7 @@ static void odd_failed(const struct rpi_result *result, rp_status status, int co
                        const char *message)
 {
     const uint8_t *data = result->data, *end = data + result->size;
-    const uint8_t *at = data + rpi_padded(2 * ITEMS);
+    const uint8_t *at = data + rpi_wire_padded(2 * ITEMS);
     CU_ASSERT_EQUAL(result->status, RP_OK);
     CU_ASSERT_EQUAL_FATAL(result->failures, ITEMS / 2);
     for (uint32_t i = 1; i < ITEMS; i += 2) {

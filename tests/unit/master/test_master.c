@@ -88,7 +88,7 @@ static void add_answer(struct rpi_frame frame, const void *payload)
     CU_ASSERT_TRUE_FATAL(rpi_writer_fits(&writer, rpi_frame_size(frame.flags, frame.length)));
     uint8_t *at = rpi_writer_frame(&writer, &frame);
     if (!(frame.flags & RPI_FRAME_LARGE))
-        rpi_put_payload(at, payload, frame.length);
+        rpi_wire_put_payload(at, payload, frame.length);
 }
 
 static rp_status give_answer(int worker)

@@ -85,7 +85,7 @@ static rp_status answer(int worker, const struct rpi_frame *task, uint8_t flags,
     rpi_writer_open(&writer, bytes, BATCH_LIMIT);
     uint8_t *at = rpi_writer_frame(&writer, &frame);
     if (!(flags & RPI_FRAME_LARGE))
-        rpi_put_payload(at, payload, length);
+        rpi_wire_put_payload(at, payload, length);
     rpi_writer_close(&writer, RPI_RESULTS, 1000);
     uint8_t *exact = memcpy(test_room(NULL, writer.used), bytes, writer.used);
     rp_status status = rpi_master_receive(&master, worker, exact, writer.used, now);

@@ -67,7 +67,7 @@ static void answer(const struct rpi_frame *task)
         .id = task->id, .function = task->function, .attempt = task->attempt, .length = 8
     };
     rpi_writer_open(&writer, bytes, sizeof bytes);
-    rpi_put_payload(rpi_writer_frame(&writer, &frame), "a result", 8);
+    rpi_wire_put_payload(rpi_writer_frame(&writer, &frame), "a result", 8);
     rpi_writer_close(&writer, RPI_RESULTS, 1000000000);
     CU_ASSERT_EQUAL(rpi_master_receive(&master, 1, bytes, writer.used, now), RP_OK);
 }

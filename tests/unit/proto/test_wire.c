@@ -117,7 +117,7 @@ static uint32_t write_tasks(uint8_t *bytes, uint32_t room)
         struct rpi_frame frame = task_frame(i);
         uint8_t *at = rpi_writer_frame(&writer, &frame);
         if (!(frame.flags & RPI_FRAME_LARGE))
-            rpi_put_payload(at, payloads[i], frame.length);
+            rpi_wire_put_payload(at, payloads[i], frame.length);
     }
     rpi_writer_close(&writer, RPI_TASKS, task_frame(0).number);
     return writer.used;
@@ -180,18 +180,18 @@ static uint32_t write_results(uint8_t *bytes, uint32_t room)
         .item = 1, .status = RP_ERR_SIZE, .code = -1, .message = "bad", .length = 3
     };
     rpi_writer_open(&writer, bytes, room);
-    rpi_put_payload(rpi_writer_frame(&writer, &hi), "hi", 2);
+    rpi_wire_put_payload(rpi_writer_frame(&writer, &hi), "hi", 2);
     no.ran = 123456789;
     no.length = rpi_failure_size(2);
     uint8_t *at = rpi_writer_frame(&writer, &no);
-    memset(at, 0, rpi_padded(no.length));
+    memset(at, 0, rpi_wire_padded(no.length));
     rpi_failure_put(at, RP_ERR_TASK, -7, "no", 2);
     chunk.ran = 1;
     chunk.failures = 1;
     chunk.chunk = (struct rpi_chunk){ .count = 2, .in_size = 4, .out_size = 3 };
     chunk.length = 8 + rpi_item_failure_size(3);
     at = rpi_writer_frame(&writer, &chunk);
-    rpi_put_payload(at, "abcdef", 6);
+    rpi_wire_put_payload(at, "abcdef", 6);
     rpi_item_failure_put(at + 8, &bad);
     rpi_writer_close(&writer, RPI_RESULTS, 1500);
     return writer.used;
@@ -318,7 +318,7 @@ static void fits_to_the_last_byte(void)
     uint32_t room = sizeof bytes - RPI_BATCH_HEADER;
     CU_ASSERT_TRUE(rpi_writer_fits(&writer, room));
     CU_ASSERT_FALSE(rpi_writer_fits(&writer, room + 1));
-    uint32_t limit = rpi_inline_limit(sizeof bytes);
+    uint32_t limit = rpi_wire_inline_limit(sizeof bytes);
     uint8_t all = RPI_FRAME_NUMBER | RPI_FRAME_RAN | RPI_FRAME_CHUNK | RPI_FRAME_FAILED;
     CU_ASSERT_TRUE(rpi_writer_fits(&writer, rpi_frame_size(all, limit)));
     CU_ASSERT_FALSE(rpi_writer_fits(&writer, rpi_frame_size(all, limit + 8)));
@@ -384,7 +384,7 @@ static bool there_and_back(uint64_t seed)
         memset(payload, (int)frame.id, sizeof payload);
         uint8_t *at = rpi_writer_frame(&writer, &frame);
         if (!(frame.flags & RPI_FRAME_LARGE))
-            rpi_put_payload(at, payload, frame.length);
+            rpi_wire_put_payload(at, payload, frame.length);
     }
     rpi_writer_close(&writer, RPI_TASKS, seed);
     if (rpi_reader_open(&reader, bytes, writer.used) != RP_OK || reader.left != count ||
@@ -654,10 +654,10 @@ static void longest_payload(void)
 /* None becomes 0, which is no limit. */
 static void time_limits(void)
 {
-    CU_ASSERT_EQUAL(rpi_limit_ns(5e-324), 1);
-    CU_ASSERT_EQUAL(rpi_limit_ns(1e-12), 1);
-    CU_ASSERT_EQUAL(rpi_limit_ns(1.5), 1500000000);
-    CU_ASSERT_EQUAL(rpi_limit_ns(1e300), (uint64_t)1e18);
+    CU_ASSERT_EQUAL(rpi_wire_limit_ns(5e-324), 1);
+    CU_ASSERT_EQUAL(rpi_wire_limit_ns(1e-12), 1);
+    CU_ASSERT_EQUAL(rpi_wire_limit_ns(1.5), 1500000000);
+    CU_ASSERT_EQUAL(rpi_wire_limit_ns(1e300), (uint64_t)1e18);
 }
 
 static CU_TestInfo bytes[] = { { "writes_golden_tasks", writes_golden_tasks },

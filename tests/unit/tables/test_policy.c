@@ -59,7 +59,11 @@ static const struct policy_case cases[] = {
       2,
       10 },
     { "middling, full",
-      { .mean = 2 * RT, .round_trip = RT, .queued = 1000, .workers = 4, .in_flight = RPI_DEPTH },
+      { .mean = 2 * RT,
+        .round_trip = RT,
+        .queued = 1000,
+        .workers = 4,
+        .in_flight = RPI_ROSTER_DEPTH },
       0,
       0 },
     { "middling, near the end",
@@ -75,7 +79,11 @@ static const struct policy_case cases[] = {
       200,
       65535 },
     { "short, full",
-      { .mean = 100e-9, .round_trip = RT, .queued = 100000, .workers = 4, .in_flight = RPI_DEPTH },
+      { .mean = 100e-9,
+        .round_trip = RT,
+        .queued = 100000,
+        .workers = 4,
+        .in_flight = RPI_ROSTER_DEPTH },
       0,
       0 },
     { "short, the last",
@@ -147,10 +155,10 @@ static void idle_worker_always_gets_work(void)
 static void check_falling(struct rpi_view view)
 {
     bool refused = false;
-    for (view.in_flight = 0; view.in_flight <= RPI_DEPTH + 1; view.in_flight++) {
+    for (view.in_flight = 0; view.in_flight <= RPI_ROSTER_DEPTH + 1; view.in_flight++) {
         uint32_t tasks = rpi_policy_grant(&view).tasks;
         CU_ASSERT_TRUE(!refused || tasks == 0);
-        CU_ASSERT_TRUE(view.in_flight < RPI_DEPTH || tasks == 0);
+        CU_ASSERT_TRUE(view.in_flight < RPI_ROSTER_DEPTH || tasks == 0);
         refused = tasks == 0;
     }
 }
@@ -165,7 +173,7 @@ static void check_long(struct rpi_view view)
 {
     if (view.mean >= 0 && view.mean <= 10 * view.round_trip * 1.001)
         return;
-    for (view.in_flight = 0; view.in_flight <= RPI_DEPTH; view.in_flight++) {
+    for (view.in_flight = 0; view.in_flight <= RPI_ROSTER_DEPTH; view.in_flight++) {
         uint32_t tasks = rpi_policy_grant(&view).tasks;
         CU_ASSERT_TRUE(tasks <= 1);
         CU_ASSERT_TRUE(view.in_flight < 2 || tasks == 0);

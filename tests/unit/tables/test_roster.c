@@ -31,14 +31,14 @@ static int send_next(void)
 static void all_in_turn(void)
 {
     begin(3);
-    for (int round = 0; round < RPI_DEPTH; round++)
+    for (int round = 0; round < RPI_ROSTER_DEPTH; round++)
         for (int worker = 1; worker <= 3; worker++) {
             CU_ASSERT_EQUAL(rpi_roster_has_idle(&roster), round == 0);
             CU_ASSERT_EQUAL(send_next(), worker);
         }
     CU_ASSERT_EQUAL(rpi_roster_least(&roster), 0);
     for (int worker = 1; worker <= 3; worker++)
-        CU_ASSERT_EQUAL(roster.seats[worker].in_flight, RPI_DEPTH);
+        CU_ASSERT_EQUAL(roster.seats[worker].in_flight, RPI_ROSTER_DEPTH);
     end();
 }
 
@@ -78,7 +78,7 @@ static void random_use(void)
     uint32_t counts[WORKERS + 1] = { 0 }, state = 1;
     begin(WORKERS);
     for (int i = 0; i < 20000; i++) {
-        uint32_t least = RPI_DEPTH;
+        uint32_t least = RPI_ROSTER_DEPTH;
         state = state * 1664525 + 1013904223;
         int worker = 1 + (int)(state >> 16) % WORKERS;
         if (state >> 31 && counts[worker] > 0) {
@@ -90,7 +90,7 @@ static void random_use(void)
         for (int k = 1; k <= WORKERS; k++)
             least = counts[k] < least ? counts[k] : least;
         int next = rpi_roster_least(&roster);
-        CU_ASSERT_EQUAL(next == 0, least == RPI_DEPTH);
+        CU_ASSERT_EQUAL(next == 0, least == RPI_ROSTER_DEPTH);
         CU_ASSERT_TRUE(next == 0 || counts[next] == least);
         CU_ASSERT_EQUAL(rpi_roster_has_idle(&roster), least == 0);
         CU_ASSERT_TRUE(worker == 0 || roster.seats[worker].in_flight == counts[worker]);
@@ -149,7 +149,7 @@ static void who_is_not_present_gets_nothing(void)
     rpi_roster_sent(&roster, 2);
     rpi_roster_alone(&roster, 2);
     CU_ASSERT_EQUAL(roster.lost, 1);
-    for (int i = 0; i < RPI_DEPTH; i++)
+    for (int i = 0; i < RPI_ROSTER_DEPTH; i++)
         CU_ASSERT_EQUAL(send_next(), 3);
     CU_ASSERT_EQUAL(send_next(), 0);
     CU_ASSERT_FALSE(rpi_roster_has_idle(&roster));

@@ -258,7 +258,7 @@ static void steady_flow_needs_one_block(void)
 
 static void longest_inline_argument(void)
 {
-    uint32_t size = rpi_inline_limit(RPI_BATCH_MAX);
+    uint32_t size = rpi_wire_inline_limit(RPI_BATCH_MAX);
     begin();
     push_plain(1, size);
     push_plain(2, 8);

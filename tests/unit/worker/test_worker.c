@@ -30,7 +30,7 @@ static uint8_t *add_frame(struct rpi_frame frame)
 static void add_task(uint64_t id, const char *arg)
 {
     uint32_t length = (uint32_t)strlen(arg);
-    rpi_put_payload(
+    rpi_wire_put_payload(
         add_frame((struct rpi_frame){ .id = id, .function = 1, .attempt = 1, .length = length }),
         arg, length);
 }
@@ -261,7 +261,7 @@ static void large_results(void)
 {
     struct rpi_reader reader;
     struct rpi_alloc alloc = memory_hook(&memory);
-    enum { COUNT = RPI_PIECES + 2 };
+    enum { COUNT = RPI_BATCH_PIECES + 2 };
     begin();
     for (uint64_t id = 1; id <= COUNT; id++)
         add_task(id, "t");
@@ -279,7 +279,7 @@ static void large_results(void)
         rpi_worker_done(&worker, &task, &result, 1e-3);
     }
     rpi_worker_flush(&worker);
-    static const uint16_t pieces[] = { RPI_PIECES, 2 };
+    static const uint16_t pieces[] = { RPI_BATCH_PIECES, 2 };
     uint64_t id = 1;
     for (int b = 0; b < 2; b++) {
         struct rpi_batch *batch = sent_batch(&reader);
@@ -362,7 +362,7 @@ static void chunks(void)
     };
     chunk.chunk = (struct rpi_chunk){ .count = 3, .in_size = 4, .out_size = 1, .first = 1000 };
     begin();
-    rpi_put_payload(add_frame(chunk), "aaaabbbbcccc", 12);
+    rpi_wire_put_payload(add_frame(chunk), "aaaabbbbcccc", 12);
     CU_ASSERT_EQUAL(give(), RP_OK);
     struct rpi_task task = next_task(5);
     CU_ASSERT_TRUE(task.is_chunk && task.chunk.count == 3 && task.chunk.in_size == 4 &&
@@ -719,7 +719,7 @@ static void add_chunk(uint64_t id, uint8_t attempt)
         .id = id, .attempt = attempt, .flags = RPI_FRAME_CHUNK | RPI_FRAME_NUMBER, .length = 12
     };
     chunk.chunk = (struct rpi_chunk){ .count = 3, .in_size = 4, .out_size = 1 };
-    rpi_put_payload(add_frame(chunk), "aaaabbbbcccc", 12);
+    rpi_wire_put_payload(add_frame(chunk), "aaaabbbbcccc", 12);
 }
 
 /* Checks the next message: chunk `id` keeps `items` items (0: it names no chunk), and tasks `ids`
@@ -874,7 +874,7 @@ static void add_list(uint64_t task, uint64_t from, const uint64_t *ids, uint32_t
 static void add_outcome(uint64_t id, const char *text)
 {
     uint32_t length = (uint32_t)strlen(text);
-    rpi_put_payload(add_frame((struct rpi_frame){ .id = id, .length = length }), text, length);
+    rpi_wire_put_payload(add_frame((struct rpi_frame){ .id = id, .length = length }), text, length);
 }
 
 static bool input_is(const struct rpi_task *task, uint32_t i, const char *text)
@@ -1031,7 +1031,7 @@ static uint32_t write_tasks(void)
     open_batch();
     add_task(1, "one");
     add_large(2, 3000);
-    rpi_put_payload(add_frame(chunk), "ababab", 6);
+    rpi_wire_put_payload(add_frame(chunk), "ababab", 6);
     rpi_writer_close(&writer, RPI_TASKS, 100);
     return writer.used;
 }
