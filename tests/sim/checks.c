@@ -466,9 +466,9 @@ struct waiting {
  * them back. */
 static bool has_items_again(const struct sim *sim, const struct rpi_future *map)
 {
-    for (const struct rpi_attempt *loss = NULL;
-         (loss = rpi_attempts_next(&sim->master.losses, loss));) {
-        const struct rpi_future *chunk = rpi_future_of(&sim->master.futures, loss->id);
+    for (const struct rpi_attempt *attempt = NULL;
+         (attempt = rpi_attempts_next(&sim->master.attempts, attempt));) {
+        const struct rpi_future *chunk = rpi_future_of(&sim->master.futures, attempt->id);
         if (chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED &&
             chunk->pending.map == map->pending.map && chunk->pending.items)
             return true;
@@ -511,7 +511,7 @@ static uint32_t depth_due(const struct sim *sim, const struct waiting *waiting)
     double mean = master->timing.functions[sim->model.tasks[waiting->head]->function].mean;
     bool enough = waiting->tasks > (uint64_t)(master->roster.workers - master->roster.lost);
     bool fills = waiting->bytes + waiting->tasks * RPI_FRAME_HEADER >= sim->plan.batch_limit;
-    if (waiting->unsure || master->losses.count || mean < 0 ||
+    if (waiting->unsure || master->attempts.count || mean < 0 ||
         mean > APART * master->timing.round_trip)
         return 1;
     if (mean > LONG * master->timing.round_trip)
@@ -626,9 +626,9 @@ void check_end(struct sim *sim)
     if (sim->plan.ending != SIM_CLOSE || sim->model.violation[0])
         return;
     spawns_end(sim);
-    if (sim->master.losses.count)
+    if (sim->master.attempts.count)
         model_fail(&sim->model, "all is settled, but %llu losses are kept",
-                   NUMBER(sim->master.losses.count));
+                   NUMBER(sim->master.attempts.count));
     if (sim->master.inputs.count && !sim->report->lost)
         model_fail(&sim->model, "all is settled, but %llu outcomes are kept for others",
                    NUMBER(sim->master.inputs.count));

@@ -311,7 +311,7 @@ static void forget_solo(struct sim *sim)
 {
     for (uint64_t i = sim->model.first; i < sim->model.count; i++)
         if (sim->model.tasks[i]->restart &&
-            rpi_attempts_forget(&sim->master.losses, sim->model.tasks[i]->id))
+            rpi_attempts_forget(&sim->master.attempts, sim->model.tasks[i]->id))
             sim->report->faulted = true;
 }
 

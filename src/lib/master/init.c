@@ -29,7 +29,7 @@ rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_con
     rpi_list_init(&master->ready.awake);
     rpi_list_init(&master->inputs.all);
     rpi_list_init(&master->keys.due);
-    rpi_attempts_init(&master->losses, &config->alloc);
+    rpi_attempts_init(&master->attempts, &config->alloc);
     rpi_list_init(&master->inputs.moved);
     rpi_list_init(&master->inputs.urgent);
     rp_status status = rpi_roster_init(&master->roster, &config->alloc, config->workers);
@@ -66,7 +66,7 @@ void rpi_master_fini(struct rpi_master *master)
         rpi_map_free(master, RPI_MEMBER(link, struct rpi_map, link));
     rpi_idqueue_fini(&master->called.ids, &master->config.alloc);
     rpi_futures_fini(&master->futures);
-    rpi_attempts_fini(&master->losses);
+    rpi_attempts_fini(&master->attempts);
     rpi_options_fini(&master->options);
     rpi_shared_versions_fini(&master->versions);
     rpi_batches_fini(&master->batches);

@@ -162,13 +162,13 @@ void rpi_map_settle_empty(struct rpi_master *master, struct rpi_map *map)
 
 /* ---- cancelling */
 
-/* The map's next chunk that waits to go again, after *loss (NULL: the first), or NULL; sets *loss
- * to its record. */
+/* The map's next chunk that waits to go again, after *attempt (NULL: the first), or NULL; sets
+ * *attempt to its record. */
 static struct rpi_future *next_waiting(const struct rpi_master *master, const struct rpi_map *map,
-                                       const struct rpi_attempt **loss)
+                                       const struct rpi_attempt **attempt)
 {
-    while ((*loss = rpi_attempts_next(&master->losses, *loss))) {
-        struct rpi_future *future = rpi_future_of(&master->futures, (*loss)->id);
+    while ((*attempt = rpi_attempts_next(&master->attempts, *attempt))) {
+        struct rpi_future *future = rpi_future_of(&master->futures, (*attempt)->id);
         if (future->flags & RPI_FUTURE_CHUNK && future->state == RP_QUEUED &&
             future->pending.map == map)
             return future;
@@ -179,8 +179,8 @@ static struct rpi_future *next_waiting(const struct rpi_master *master, const st
 static uint64_t waiting_again(const struct rpi_master *master, const struct rpi_map *map)
 {
     uint64_t items = 0;
-    const struct rpi_attempt *loss = NULL;
-    for (const struct rpi_future *chunk; (chunk = next_waiting(master, map, &loss));)
+    const struct rpi_attempt *attempt = NULL;
+    for (const struct rpi_future *chunk; (chunk = next_waiting(master, map, &attempt));)
         items += chunk->pending.items;
     return items;
 }
@@ -196,11 +196,11 @@ static void note_cancelled(struct rpi_map *map, uint64_t from, uint64_t to)
 
 static void drop_waiting_again(struct rpi_master *master, struct rpi_map *map)
 {
-    const struct rpi_attempt *loss = NULL;
-    for (struct rpi_future *chunk; (chunk = next_waiting(master, map, &loss)); loss = NULL) {
-        uint64_t id = loss->id;
+    const struct rpi_attempt *attempt = NULL;
+    for (struct rpi_future *chunk; (chunk = next_waiting(master, map, &attempt)); attempt = NULL) {
+        uint64_t id = attempt->id;
         note_cancelled(map, chunk->pending.number, chunk->pending.number + chunk->pending.items);
-        rpi_settle_losses(master, id);
+        rpi_settle_attempts(master, id);
         rpi_future_free(&master->futures, id, chunk); /* its entry in the queue is void now */
     }
 }
@@ -312,7 +312,7 @@ rp_status rpi_map_chunk_back(struct rpi_master *master, uint64_t id, struct rpi_
     if (status != RP_OK)
         return status;
     rpi_inflight_leave(master, batch, 1, 0);
-    rpi_settle_losses(master, id);
+    rpi_settle_attempts(master, id);
     rpi_future_free(&master->futures, id, chunk);
     return RP_OK;
 }
@@ -356,7 +356,7 @@ rp_status rpi_map_item_failed(struct rpi_master *master, uint64_t id, struct rpi
     chunk->pending.number++;
     if (--chunk->pending.items == 0) {
         rpi_inflight_leave(master, chunk->pending.batch, 1, 0);
-        rpi_settle_losses(master, id);
+        rpi_settle_attempts(master, id);
         rpi_future_free(&master->futures, id, chunk);
     }
     if (map->left == 0)
@@ -417,7 +417,7 @@ rp_status rpi_map_chunk_done(struct rpi_master *master, const struct rpi_frame *
     master->counts.cancelled += stopped;
     master->counts.failed += failed - stopped;
     master->counts.done += items - failed;
-    rpi_settle_losses(master, frame->id);
+    rpi_settle_attempts(master, frame->id);
     rpi_future_free(&master->futures, frame->id, future);
     return RP_OK;
 }

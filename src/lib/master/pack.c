@@ -241,14 +241,14 @@ static struct rpi_future *cut_piece(struct rpi_master *master, const struct rpi_
                                                  whole->piece, id);
     if (!piece)
         return NULL;
-    struct rpi_attempt *loss = rpi_attempts_of(&master->losses, *id);
-    if (!loss) {
+    struct rpi_attempt *attempt = rpi_attempts_of(&master->attempts, *id);
+    if (!attempt) {
         rpi_future_free(&master->futures, *id, piece);
         return NULL;
     }
     piece->attempts = chunk->attempts;
-    loss->times = whole->times;
-    memcpy(loss->workers, whole->workers, sizeof loss->workers);
+    attempt->times = whole->times;
+    memcpy(attempt->workers, whole->workers, sizeof attempt->workers);
     return piece;
 }
 
@@ -257,17 +257,17 @@ static struct rpi_future *cut_piece(struct rpi_master *master, const struct rpi_
 static bool put_chunk_again(struct rpi_master *master, struct filling *filling,
                             const struct rpi_entry *entry, struct rpi_future *chunk)
 {
-    const struct rpi_attempt *loss = rpi_attempts_find(&master->losses, entry->id);
+    const struct rpi_attempt *attempt = rpi_attempts_find(&master->attempts, entry->id);
     if (!chunk_fits(filling))
         return false;
-    if (!loss->piece || loss->piece >= chunk->pending.items) {
+    if (!attempt->piece || attempt->piece >= chunk->pending.items) {
         if (!put_items(master, filling, entry->id, chunk))
             return false;
         rpi_taskq_pop(filling->queue);
         return true;
     }
     uint64_t id;
-    struct rpi_future *piece = cut_piece(master, loss, chunk, &id);
+    struct rpi_future *piece = cut_piece(master, attempt, chunk, &id);
     if (!piece)
         return false;
     chunk->pending.number += piece->pending.items;

@@ -70,7 +70,7 @@ static rp_status take(struct rpi_master *master, const struct rpi_frame *frame,
     struct rpi_batch *batch = master->batches.table[future->pending.batch];
     batch->to_idle = false; /* its time says nothing */
     bool chunk = future->flags & RPI_FUTURE_CHUNK;
-    if (chunk && (future->pending.map->stopped || !rpi_attempts_find(&master->losses, frame->id)))
+    if (chunk && (future->pending.map->stopped || !rpi_attempts_find(&master->attempts, frame->id)))
         return rpi_map_chunk_back(master, frame->id, future);
     if (!chunk && future->pending.retried == RPI_SETTLE_NEVER_AGAIN)
         return settle_cancelled(master, frame->id, future);

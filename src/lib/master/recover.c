@@ -39,13 +39,13 @@ static size_t append(char *text, size_t used, const char *more, int worker, cons
     return now < RPI_MESSAGE_MAX ? now : RPI_MESSAGE_MAX - 1;
 }
 
-static void tell_places(const struct rpi_master *master, const struct rpi_attempt *loss, char *text,
-                        size_t used)
+static void tell_places(const struct rpi_master *master, const struct rpi_attempt *attempt,
+                        char *text, size_t used)
 {
-    uint32_t known = loss->times < RPI_ATTEMPT_PLACES ? loss->times : RPI_ATTEMPT_PLACES;
+    uint32_t known = attempt->times < RPI_ATTEMPT_PLACES ? attempt->times : RPI_ATTEMPT_PLACES;
     for (uint32_t i = 0; i < known; i++)
-        used = append(text, used, i ? ", " : " before that ", loss->workers[i],
-                      master->roster.seats[loss->workers[i]].host);
+        used = append(text, used, i ? ", " : " before that ", attempt->workers[i],
+                      master->roster.seats[attempt->workers[i]].host);
     (void)append(text, used,
                  ".  If it is the task that ends them, isolation = RP_FORK keeps that from the "
                  "workers, where tasks use no "
@@ -55,23 +55,23 @@ static void tell_places(const struct rpi_master *master, const struct rpi_attemp
 
 /* Follows "task NAME (number N) was lost on worker W (HOST): ". */
 static void tell_lost(const struct rpi_master *master, const struct rpi_options *options,
-                      const struct rpi_attempt *loss, char *text)
+                      const struct rpi_attempt *attempt, char *text)
 {
-    uint32_t starts = 1 + (loss ? loss->times : 0);
+    uint32_t starts = 1 + (attempt ? attempt->times : 0);
     if (master->dropped)
         (void)append(text, 0, "the worker is gone, and the pool was ending", 0, NULL);
     else if (options->hard)
         (void)append(text, 0,
                      "the worker is gone; the task may have been running, and may run nowhere else",
                      0, NULL);
-    else if (!loss)
+    else if (!attempt)
         (void)snprintf(text, RPI_MESSAGE_MAX,
                        "the worker is gone; the task may have been running, and options.attempts = "
                        "%lu allows no start more",
                        (unsigned long)rpi_options_attempts(options));
     else
         tell_places(
-            master, loss, text,
+            master, attempt, text,
             (size_t)snprintf(text, RPI_MESSAGE_MAX,
                              "the task was started %lu times, and each time its worker was lost:",
                              (unsigned long)starts));
@@ -120,7 +120,7 @@ static rp_status settle_lost(struct rpi_master *master, const struct rpi_retry_r
                                .worker = retained->batch->peer,
                                .at_worker = true,
                                .function = retained->frame.function };
-    tell_lost(master, options, rpi_attempts_find(&master->losses, retained->frame.id), message);
+    tell_lost(master, options, rpi_attempts_find(&master->attempts, retained->frame.id), message);
     return settle(master, retained, future, &how);
 }
 
@@ -159,16 +159,16 @@ static rp_status start_again(struct rpi_master *master, const struct rpi_retry_r
              items = future->flags & RPI_FUTURE_CHUNK ? future->pending.items : 1;
     int worker = retained->batch->peer;
     uint64_t id = retained->frame.id;
-    struct rpi_attempt *loss = rpi_attempts_of(&master->losses, id);
-    if (!loss)
+    struct rpi_attempt *attempt = rpi_attempts_of(&master->attempts, id);
+    if (!attempt)
         return rpi_no_memory("a task that was lost");
-    struct rpi_attempt before = *loss;
-    rpi_attempt_note(loss, worker);
-    loss->piece = piece_of(items, attempts - starts_of(future));
+    struct rpi_attempt before = *attempt;
+    rpi_attempt_note(attempt, worker);
+    attempt->piece = piece_of(items, attempts - starts_of(future));
     rp_status status = rpi_retry(master, retained, future, 0);
     if (status != RP_OK) {
-        loss->times = before.times;
-        loss->piece = before.piece;
+        attempt->times = before.times;
+        attempt->piece = before.piece;
         return status;
     }
     rpi_inflight_leave(master, batch, 1, 0);
@@ -202,7 +202,8 @@ static rp_status take_one_back(struct rpi_master *master, const struct rpi_retry
     uint32_t batch = future->pending.batch;
     if (is_cancelled(future))
         return settle_cancelled(master, retained, future);
-    if (future->flags & RPI_FUTURE_CHUNK && !rpi_attempts_find(&master->losses, retained->frame.id))
+    if (future->flags & RPI_FUTURE_CHUNK &&
+        !rpi_attempts_find(&master->attempts, retained->frame.id))
         return rpi_map_chunk_back(master, retained->frame.id, future);
     rp_status status = rpi_retry(master, retained, future, 0);
     if (status != RP_OK)
@@ -283,7 +284,7 @@ static rp_status give_up_before(struct rpi_master *master,
     }
     batch->remaining--;
     *movable -= batch->movable;
-    rpi_settle_losses(master, part.frame.id);
+    rpi_settle_attempts(master, part.frame.id);
     rpi_future_free(&master->futures, part.frame.id, before);
     return status;
 }

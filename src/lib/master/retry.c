@@ -60,8 +60,8 @@ static rp_status reuse_piece(struct rpi_master *master, const struct rpi_batch *
 
 static bool was_lost(const struct rpi_master *master, uint64_t id)
 {
-    const struct rpi_attempt *loss = rpi_attempts_find(&master->losses, id);
-    return loss && loss->times > 0;
+    const struct rpi_attempt *attempt = rpi_attempts_find(&master->attempts, id);
+    return attempt && attempt->times > 0;
 }
 
 static void become_queued(struct rpi_future *future)
@@ -114,7 +114,7 @@ static rp_status requeue_chunk(struct rpi_master *master, const struct rpi_frame
     const struct rpi_rank rank = {
         .priority = options->priority, .cost = options->cost, .order = map->number, .back = true
     };
-    if (!rpi_attempts_of(&master->losses, frame->id))
+    if (!rpi_attempts_of(&master->attempts, frame->id))
         return rpi_no_memory("a map's chunk");
     if (was_lost(master, frame->id))
         entry.flags |= RPI_ENTRY_SOLO;

@@ -66,7 +66,7 @@ static void tell(struct rpi_master *master, uint64_t id, struct rpi_future *futu
 {
     bool needed = future->options ? tell_waiting(master, id, future)
                                   : future->flags & RPI_FUTURE_STREAMED;
-    rpi_settle_losses(master, id);
+    rpi_settle_attempts(master, id);
     if (master->inputs.count) {
         rpi_deps_settled(master, id, future);
         needed = needed || rpi_deps_hold(&master->inputs, id);

@@ -44,11 +44,11 @@ RP_MUST_USE rp_status rpi_settle_room(const struct rpi_master *master, const uin
  * and set the data after. */
 void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
                      const struct rpi_settled *how);
-/* Forgets the losses of a task that is settled. */
-static inline void rpi_settle_losses(struct rpi_master *master, uint64_t id)
+/* Forgets the lost attempts of a task that is settled. */
+static inline void rpi_settle_attempts(struct rpi_master *master, uint64_t id)
 {
-    if (master->losses.count)
-        (void)rpi_attempts_forget(&master->losses, id);
+    if (master->attempts.count)
+        (void)rpi_attempts_forget(&master->attempts, id);
 }
 /* Ends settling: tells all that wait for the future, and frees it if it is released and not
  * needed; unless it waits for the journal first. */

@@ -113,7 +113,7 @@ struct rpi_master {
     } called;
     struct rpi_deps inputs;
     struct rpi_keys keys;
-    struct rpi_attempts losses;
+    struct rpi_attempts attempts;
     struct rpi_link maps; /* unfinished */
     struct rpi_timing timing;
     struct rpi_rebalance rebalance;

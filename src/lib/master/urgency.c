@@ -72,13 +72,13 @@ static rp_status raise_map(struct rpi_master *master, struct rpi_map *map, int32
     if (future->state == RP_QUEUED)
         status = rpi_taskq_raise(&master->ready.queue, &master->ready.places, &master->futures,
                                  map->id, &rank);
-    for (const struct rpi_attempt *loss = NULL;
-         status == RP_OK && (loss = rpi_attempts_next(&master->losses, loss));) {
-        const struct rpi_future *chunk = rpi_future_of(&master->futures, loss->id);
+    for (const struct rpi_attempt *attempt = NULL;
+         status == RP_OK && (attempt = rpi_attempts_next(&master->attempts, attempt));) {
+        const struct rpi_future *chunk = rpi_future_of(&master->futures, attempt->id);
         if (chunk && chunk->flags & RPI_FUTURE_CHUNK && chunk->state == RP_QUEUED &&
             chunk->pending.map == map)
             status = rpi_taskq_raise(&master->ready.queue, &master->ready.places, &master->futures,
-                                     loss->id, &rank);
+                                     attempt->id, &rank);
     }
     if (status == RP_OK)
         map->request.options.priority = priority;

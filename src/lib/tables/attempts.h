@@ -22,18 +22,18 @@ struct rpi_attempts {
     uint64_t count;
 };
 
-void rpi_attempts_init(struct rpi_attempts *losses, const struct rpi_alloc *alloc);
-void rpi_attempts_fini(struct rpi_attempts *losses);
+void rpi_attempts_init(struct rpi_attempts *attempts, const struct rpi_alloc *alloc);
+void rpi_attempts_fini(struct rpi_attempts *attempts);
 
 /* NULL: it was never lost. */
-struct rpi_attempt *rpi_attempts_find(const struct rpi_attempts *losses, uint64_t id);
+struct rpi_attempt *rpi_attempts_find(const struct rpi_attempts *attempts, uint64_t id);
 /* Its record, made at the first call with nothing in it; NULL: no memory. */
-struct rpi_attempt *rpi_attempts_of(struct rpi_attempts *losses, uint64_t id);
-void rpi_attempt_note(struct rpi_attempt *loss, int worker);
-/* Walks all of them in some order: the one after `loss` (NULL: the first), or NULL. */
-const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *losses,
-                                            const struct rpi_attempt *loss);
+struct rpi_attempt *rpi_attempts_of(struct rpi_attempts *attempts, uint64_t id);
+void rpi_attempt_note(struct rpi_attempt *attempt, int worker);
+/* Walks all of them in some order: the one after `attempt` (NULL: the first), or NULL. */
+const struct rpi_attempt *rpi_attempts_next(const struct rpi_attempts *attempts,
+                                            const struct rpi_attempt *attempt);
 /* Whether it was in there. */
-bool rpi_attempts_forget(struct rpi_attempts *losses, uint64_t id);
+bool rpi_attempts_forget(struct rpi_attempts *attempts, uint64_t id);
 
 #endif

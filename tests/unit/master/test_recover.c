@@ -127,7 +127,7 @@ static void runs_elsewhere(void)
     rp_outcome outcome = outcome_of(id);
     CU_ASSERT_TRUE(outcome.status == RP_OK && outcome.attempts == 2 && outcome.worker == 2);
     CU_ASSERT_TRUE(master.counts.retried == 1 && master.roster.lost == 1 &&
-                   master.losses.count == 0);
+                   master.attempts.count == 0);
     end_master();
 }
 
@@ -488,7 +488,7 @@ static void poison_item_is_found(void)
     }
     CU_ASSERT_TRUE(master.counts.done == 8 && master.counts.failed == 1 &&
                    master.ready.queue.tasks == 0 && master.ready.queue.bytes == 0 &&
-                   master.losses.count == 0);
+                   master.attempts.count == 0);
     end_master();
 }
 
@@ -525,7 +525,7 @@ static void cancelled_map_and_lost(void)
     for (int i = 0; i < 9; i++)
         CU_ASSERT_EQUAL(statuses[i], i < 6 ? RP_ERR_CANCELLED : RP_OK);
     CU_ASSERT_TRUE(master.counts.cancelled == 6 && master.counts.done == 3 &&
-                   master.losses.count == 0);
+                   master.attempts.count == 0);
     end_master();
 }
 
@@ -582,7 +582,7 @@ static void named_task_fails(void)
     }
     for (int i = 0; i < 6; i++)
         CU_ASSERT_TRUE(i == 3 || outcome_of(ids[i]).status == RP_OK);
-    CU_ASSERT_EQUAL(master.losses.count, 0);
+    CU_ASSERT_EQUAL(master.attempts.count, 0);
     end_master();
 }
 
@@ -685,7 +685,7 @@ static void named_item_fails(void)
     CU_ASSERT_EQUAL(outcome.status, RP_ERR_CRASHED);
     says(outcome.message, "item 4 of a map of add crashed on worker 1 (h1): its process");
     says(outcome.message, "1 of 9 items failed");
-    CU_ASSERT_TRUE(master.losses.count == 0 && master.ready.queue.tasks == 0 &&
+    CU_ASSERT_TRUE(master.attempts.count == 0 && master.ready.queue.tasks == 0 &&
                    master.ready.queue.bytes == 0);
     end_master();
 }
@@ -710,7 +710,7 @@ static void named_item_at_most_once(void)
                                          : i == item           ? RP_ERR_CRASHED
                                                                : RP_OK);
         CU_ASSERT_EQUAL(outcome_of(id).status, item == 0 ? RP_ERR_CRASHED : RP_ERR_LOST);
-        CU_ASSERT_TRUE(master.losses.count == 0 && master.ready.queue.tasks == 0);
+        CU_ASSERT_TRUE(master.attempts.count == 0 && master.ready.queue.tasks == 0);
         end_master();
     }
 }
