@@ -180,8 +180,8 @@ static void submit(struct sim *sim)
         sim->model.tasks[task->after[i]]->dependents++;
     if (task->after_count && !waits_in_vain(sim, task))
         model_urge(&sim->model);
-    if (!rpi_list_empty(&sim->master.inputs.urgent) && sim_fault_now(sim, SIM_FORGET_URGENT))
-        (void)rpi_list_pop(&sim->master.inputs.urgent);
+    if (!rpi_list_empty(&sim->master.deps.urgent) && sim_fault_now(sim, SIM_FORGET_URGENT))
+        (void)rpi_list_pop(&sim->master.deps.urgent);
 }
 
 static void submit_map(struct sim *sim)

@@ -186,7 +186,7 @@ static void check_released(struct sim *sim, uint64_t number)
     struct model_task *task = sim->model.tasks[number];
     const struct rpi_future *future = rpi_future_of(&sim->master.futures, task->id);
     bool needed = (task->options.on_done && !task->calls) ||
-                  rpi_deps_hold(&sim->master.inputs, task->id) ||
+                  rpi_deps_hold(&sim->master.deps, task->id) ||
                   (task->streamed && !task->vanished && !task->delivered);
     if (!task->settled && future && future->state == RP_DONE)
         settle(sim, number, future);
@@ -319,7 +319,7 @@ static void check_chunk(struct sim *sim, uint64_t number, const struct rpi_frame
 /* Where memory was refused for it, what urgent tasks wait for is not raised yet. */
 static bool ranks_before(const struct sim *sim, uint64_t a, uint64_t b)
 {
-    return rpi_list_empty(&sim->master.inputs.urgent) && model_before(&sim->model, a, b);
+    return rpi_list_empty(&sim->master.deps.urgent) && model_before(&sim->model, a, b);
 }
 
 /* The first task that an idle worker gets is not one that ranks lower than one that only it may
@@ -629,9 +629,9 @@ void check_end(struct sim *sim)
     if (sim->master.attempts.count)
         model_fail(&sim->model, "all is settled, but %llu losses are kept",
                    NUMBER(sim->master.attempts.count));
-    if (sim->master.inputs.count && !sim->report->lost)
+    if (sim->master.deps.count && !sim->report->lost)
         model_fail(&sim->model, "all is settled, but %llu outcomes are kept for others",
-                   NUMBER(sim->master.inputs.count));
+                   NUMBER(sim->master.deps.count));
     if (sim->master.unsettled || sim->master.ready.queue.tasks || sim->master.ready.queue.bytes)
         model_fail(&sim->model, "all is settled, but the engine counts %llu",
                    NUMBER(sim->master.unsettled));

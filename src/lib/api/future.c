@@ -93,7 +93,7 @@ rp_status rp_get(rp_pool *pool, rp_future future, double timeout, void *result, 
         return status;
     struct rpi_future *settled_future = rpi_future_of(&pool->master.futures, future.id);
     if (settled_future && result && is_small_success(settled_future, capacity) &&
-        pool->master.inputs.count == 0) { /* nearly every one */
+        pool->master.deps.count == 0) { /* nearly every one */
         memcpy(result, settled_future->done.small, RPI_SMALL_RESULT);
         if (result_size)
             *result_size = RPI_SMALL_RESULT;

@@ -59,7 +59,7 @@ rp_status rp_stats_of(rp_pool *pool, rp_stats *stats)
         stats->retried = counts->retried;
         stats->cancelled = counts->cancelled;
         stats->journaled = rpi_journaling_journaled(pool);
-        stats->waiting = master->inputs.waiting;
+        stats->waiting = master->deps.waiting;
         stats->queued = rpi_master_queued(master);
         stats->sent = counts->submitted - counts->done - counts->failed - counts->cancelled -
                       stats->queued - stats->waiting;

@@ -10,11 +10,11 @@
 
 /* ---- the table of inputs */
 
-static struct rpi_deps_input *find(const struct rpi_deps *inputs, uint64_t id)
+static struct rpi_deps_input *find(const struct rpi_deps *deps, uint64_t id)
 {
-    if (inputs->count == 0)
+    if (deps->count == 0)
         return NULL;
-    const struct rpi_link *head = rpi_table_bucket(&inputs->table, id);
+    const struct rpi_link *head = rpi_table_bucket(&deps->table, id);
     for (struct rpi_link *link = head->next; link != head; link = link->next) {
         struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
         if (input->id == id)
@@ -23,24 +23,24 @@ static struct rpi_deps_input *find(const struct rpi_deps *inputs, uint64_t id)
     return NULL;
 }
 
-bool rpi_deps_hold(const struct rpi_deps *inputs, uint64_t id)
+bool rpi_deps_hold(const struct rpi_deps *deps, uint64_t id)
 {
-    return find(inputs, id);
+    return find(deps, id);
 }
 
 static struct rpi_deps_input *find_or_make(struct rpi_master *master, uint64_t id)
 {
-    struct rpi_deps *inputs = &master->inputs;
-    struct rpi_deps_input *input = find(inputs, id);
-    if (input || !rpi_table_make(&inputs->table, &master->config.alloc, BUCKETS))
+    struct rpi_deps *deps = &master->deps;
+    struct rpi_deps_input *input = find(deps, id);
+    if (input || !rpi_table_make(&deps->table, &master->config.alloc, BUCKETS))
         return input;
     input = rpi_zeroed(&master->config.alloc, sizeof *input);
     if (!input)
         return NULL;
     input->id = id;
     rpi_list_init(&input->edges);
-    rpi_list_append(rpi_table_bucket(&inputs->table, id), &input->link);
-    inputs->count++;
+    rpi_list_append(rpi_table_bucket(&deps->table, id), &input->link);
+    deps->count++;
     return input;
 }
 
@@ -83,7 +83,7 @@ static void forget_at_workers(struct rpi_master *master, const struct rpi_deps_i
 
 void rpi_deps_replaced(struct rpi_master *master, int worker)
 {
-    const struct rpi_table *table = &master->inputs.table;
+    const struct rpi_table *table = &master->deps.table;
     uint64_t id = 0;
     for (struct rpi_link *link = NULL; (link = rpi_table_next(table, link, id));) {
         struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
@@ -96,7 +96,7 @@ void rpi_deps_replaced(struct rpi_master *master, int worker)
 bool rpi_master_needs(const struct rpi_master *master, uint64_t id, const struct rpi_future *future)
 {
     return future->options || future->flags & RPI_FUTURE_STREAMED ||
-           rpi_deps_hold(&master->inputs, id);
+           rpi_deps_hold(&master->deps, id);
 }
 
 void rpi_master_release(struct rpi_master *master, uint64_t id, struct rpi_future *future)
@@ -118,7 +118,7 @@ static void drop_input(struct rpi_master *master, struct rpi_deps_input *input)
     rpi_list_remove(&input->link);
     rpi_free(&master->config.alloc, input->sent);
     rpi_free(&master->config.alloc, input);
-    master->inputs.count--;
+    master->deps.count--;
     if (future && future->flags & RPI_FUTURE_RELEASED && future->state == RP_DONE)
         rpi_master_release(master, id, future);
 }
@@ -164,7 +164,7 @@ rp_status rpi_deps_gather(struct rpi_master *master, const rp_future *after, siz
         return rpi_no_memory("a task's inputs");
     rpi_list_init(&new->link);
     rpi_list_init(&new->urgent);
-    rpi_list_append(&master->inputs.all, &new->all);
+    rpi_list_append(&master->deps.all, &new->all);
     for (size_t i = 0; i < count; i++) {
         if (add_edge(master, new, after[i].id, rpi_master_future(master, after[i].id)))
             continue;
@@ -185,7 +185,7 @@ rp_status rpi_deps_follow(struct rpi_master *master, uint64_t id,
     new->follows = true;
     rpi_list_init(&new->link);
     rpi_list_init(&new->urgent);
-    rpi_list_append(&master->inputs.all, &new->all);
+    rpi_list_append(&master->deps.all, &new->all);
     if (add_edge(master, new, id, rpi_future_of(&master->futures, id))) {
         *dependent = new;
         return RP_OK;
@@ -197,7 +197,7 @@ rp_status rpi_deps_follow(struct rpi_master *master, uint64_t id,
 static void move_on(struct rpi_master *master, struct rpi_deps_dependent *dependent)
 {
     rpi_list_remove(&dependent->link);
-    rpi_list_append(&master->inputs.moved, &dependent->link);
+    rpi_list_append(&master->deps.moved, &dependent->link);
 }
 
 void rpi_deps_submitted(struct rpi_master *master, struct rpi_deps_dependent *dependent,
@@ -205,7 +205,7 @@ void rpi_deps_submitted(struct rpi_master *master, struct rpi_deps_dependent *de
 {
     dependent->id = id;
     dependent->entry = *entry;
-    master->inputs.waiting++;
+    master->deps.waiting++;
     if (dependent->unmet == 0 || dependent->failed)
         move_on(master, dependent);
     else
@@ -214,7 +214,7 @@ void rpi_deps_submitted(struct rpi_master *master, struct rpi_deps_dependent *de
 
 void rpi_deps_settled(struct rpi_master *master, uint64_t id, const struct rpi_future *future)
 {
-    struct rpi_deps_input *input = find(&master->inputs, id);
+    struct rpi_deps_input *input = find(&master->deps, id);
     if (!input)
         return;
     for (struct rpi_link *link; (link = rpi_list_pop(&input->edges));) {
@@ -242,19 +242,19 @@ void rpi_deps_let_go(struct rpi_master *master, struct rpi_deps_dependent *depen
 
 void rpi_deps_fini(struct rpi_master *master)
 {
-    struct rpi_deps *inputs = &master->inputs;
-    for (struct rpi_link *link; (link = rpi_list_pop(&inputs->all));) {
+    struct rpi_deps *deps = &master->deps;
+    for (struct rpi_link *link; (link = rpi_list_pop(&deps->all));) {
         struct rpi_deps_dependent *dependent = RPI_MEMBER(link, struct rpi_deps_dependent, all);
         rpi_buffer_free(dependent->arg);
         rpi_free(&master->config.alloc, dependent);
     }
-    for (struct rpi_link *link; (link = rpi_table_pop(&inputs->table));) {
+    for (struct rpi_link *link; (link = rpi_table_pop(&deps->table));) {
         struct rpi_deps_input *input = RPI_MEMBER(link, struct rpi_deps_input, link);
         rpi_free(&master->config.alloc, input->sent);
         rpi_free(&master->config.alloc, input);
     }
-    rpi_table_free(&inputs->table, &master->config.alloc);
-    inputs->count = 0;
+    rpi_table_free(&deps->table, &master->config.alloc);
+    deps->count = 0;
 }
 
 /* ---- to workers */
@@ -263,7 +263,7 @@ void rpi_deps_fini(struct rpi_master *master)
 static void unpin(void *context, uint64_t id)
 {
     struct rpi_master *master = context;
-    struct rpi_deps_input *input = find(&master->inputs, id);
+    struct rpi_deps_input *input = find(&master->deps, id);
     if (input)
         drop_input(master, input);
 }

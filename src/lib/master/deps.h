@@ -24,7 +24,7 @@ void rpi_deps_settled(struct rpi_master *master, uint64_t id, const struct rpi_f
 /* Lets go of the inputs of a dependent that is settled or was never submitted, and frees it. */
 void rpi_deps_let_go(struct rpi_master *master, struct rpi_deps_dependent *dependent);
 /* Whether any task depends on it. */
-bool rpi_deps_hold(const struct rpi_deps *inputs, uint64_t id);
+bool rpi_deps_hold(const struct rpi_deps *deps, uint64_t id);
 /* Sends the worker the inputs of this task that it lacks.  false: no memory; it may be called
  * again. */
 RP_MUST_USE bool rpi_deps_send(struct rpi_master *master,

@@ -120,13 +120,13 @@ static rp_status queue(struct rpi_master *master, struct rpi_deps_dependent *dep
     dependent->arg = NULL;
     future->state = RP_QUEUED;
     rpi_future_queued(future, dependent->entry.function, dependent->entry.size);
-    master->inputs.waiting--;
+    master->deps.waiting--;
     return RP_OK;
 }
 
 void rpi_deps_advance(struct rpi_master *master)
 {
-    for (struct rpi_link *link; (link = rpi_list_first(&master->inputs.moved));) {
+    for (struct rpi_link *link; (link = rpi_list_first(&master->deps.moved));) {
         struct rpi_deps_dependent *dependent = RPI_MEMBER(link, struct rpi_deps_dependent, link);
         struct rpi_future *future = rpi_future_of(&master->futures, dependent->id);
         bool ends = dependent->follows || dependent->failed;

@@ -211,16 +211,16 @@ void rpi_master_dispatch(struct rpi_master *master, double now)
     master->rebalance.look_again = -1;
     if (!rpi_list_empty(&master->versions.dying) && !rpi_shared_sweep(master))
         return;
-    if (!rpi_list_empty(&master->inputs.urgent) && !master->dropped)
+    if (!rpi_list_empty(&master->deps.urgent) && !master->dropped)
         rpi_urgency_spread(master);
     do {
-        if (!rpi_list_empty(&master->inputs.moved) && !master->dropped)
+        if (!rpi_list_empty(&master->deps.moved) && !master->dropped)
             rpi_deps_advance(master);
-        more = rpi_list_empty(&master->inputs.moved);
+        more = rpi_list_empty(&master->deps.moved);
         all = dispatch_once(master, now);
         /* failing a lost worker's tasks may have moved their dependents, which nothing else may
          * ever wake */
-        more = more && !rpi_list_empty(&master->inputs.moved) && !master->dropped;
+        more = more && !rpi_list_empty(&master->deps.moved) && !master->dropped;
     } while (more);
     if (all && !master->dropped)
         rpi_rebalance_look(master);

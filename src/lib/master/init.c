@@ -27,11 +27,11 @@ rp_status rpi_master_init(struct rpi_master *master, const struct rpi_master_con
     rpi_list_init(&master->inflight.aside);
     rpi_list_init(&master->maps);
     rpi_list_init(&master->ready.awake);
-    rpi_list_init(&master->inputs.all);
+    rpi_list_init(&master->deps.all);
     rpi_list_init(&master->keys.due);
     rpi_attempts_init(&master->attempts, &config->alloc);
-    rpi_list_init(&master->inputs.moved);
-    rpi_list_init(&master->inputs.urgent);
+    rpi_list_init(&master->deps.moved);
+    rpi_list_init(&master->deps.urgent);
     rp_status status = rpi_roster_init(&master->roster, &config->alloc, config->workers);
     if (status != RP_OK)
         return status;

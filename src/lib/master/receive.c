@@ -99,7 +99,7 @@ static uint32_t settle_plain(struct rpi_master *master, int worker, struct rpi_r
     uint32_t most = (uint32_t)(reader->end - at) / PLAIN_FRAME, count = 0, leaving = 0, batch = 0;
     if (most > reader->left)
         most = reader->left;
-    if (!most || master->inputs.count || master->attempts.count ||
+    if (!most || master->deps.count || master->attempts.count ||
         !rpi_list_empty(&master->roster.seats[worker].held))
         return 0;
     const uint64_t alike = rpi_get64(at + 8); /* function, attempt, flags, length */

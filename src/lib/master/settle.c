@@ -17,7 +17,7 @@ void rpi_settle_done(struct rpi_master *master, struct rpi_future *future,
     if (future->state == RP_SENT) /* else it was cancelled before */
         rpi_inflight_leave(master, future->pending.batch, 1, how->ran);
     if (future->state == RP_WAITING)
-        master->inputs.waiting--;
+        master->deps.waiting--;
     future->state = RP_DONE;
     future->status = (uint8_t)how->status;
     future->flags &= (uint8_t)~RPI_FUTURE_ARRIVING;
@@ -67,9 +67,9 @@ static void tell(struct rpi_master *master, uint64_t id, struct rpi_future *futu
     bool needed = future->options ? tell_waiting(master, id, future)
                                   : future->flags & RPI_FUTURE_STREAMED;
     rpi_settle_attempts(master, id);
-    if (master->inputs.count) {
+    if (master->deps.count) {
         rpi_deps_settled(master, id, future);
-        needed = needed || rpi_deps_hold(&master->inputs, id);
+        needed = needed || rpi_deps_hold(&master->deps, id);
     }
     if (future->flags & RPI_FUTURE_RELEASED && !needed)
         rpi_future_free(&master->futures, id, future);

@@ -111,7 +111,7 @@ struct rpi_master {
         struct rpi_idqueue ids; /* settled futures whose on_done is due */
         size_t due;             /* futures with on_done, not delivered */
     } called;
-    struct rpi_deps inputs;
+    struct rpi_deps deps;
     struct rpi_keys keys;
     struct rpi_attempts attempts;
     struct rpi_link maps; /* unfinished */
@@ -180,9 +180,9 @@ struct rpi_deps_edge {
 
 /* A task with inputs. */
 struct rpi_deps_dependent {
-    struct rpi_link link; /* in inputs->moved when it can be queued or settled, else alone */
+    struct rpi_link link; /* in deps->moved when it can be queued or settled, else alone */
     struct rpi_link all;
-    /* in inputs->urgent when it may be more urgent than its inputs, else alone */
+    /* in deps->urgent when it may be more urgent than its inputs, else alone */
     struct rpi_link urgent;
     uint64_t id;
     struct rpi_entry entry; /* while it waits; data is an rpi_buffer, or borrowed */

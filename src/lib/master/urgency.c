@@ -20,7 +20,7 @@ static bool is_less(const struct rpi_master *master, const struct rpi_future *fu
 static void list(struct rpi_master *master, struct rpi_deps_dependent *dependent)
 {
     rpi_list_remove(&dependent->urgent);
-    rpi_list_prepend(&master->inputs.urgent, &dependent->urgent);
+    rpi_list_prepend(&master->deps.urgent, &dependent->urgent);
 }
 
 void rpi_urgency_note(struct rpi_master *master, struct rpi_deps_dependent *dependent)
@@ -96,7 +96,7 @@ static rp_status raise_any(struct rpi_master *master, uint64_t id, struct rpi_fu
  * urgent is walked only from its end. */
 void rpi_urgency_spread(struct rpi_master *master)
 {
-    for (struct rpi_link *link; (link = rpi_list_pop(&master->inputs.urgent));) {
+    for (struct rpi_link *link; (link = rpi_list_pop(&master->deps.urgent));) {
         struct rpi_deps_dependent *dependent = RPI_MEMBER(link, struct rpi_deps_dependent, urgent);
         int32_t priority = priority_of(master, rpi_future_of(&master->futures, dependent->id));
         for (uint32_t i = 0; i < dependent->count; i++) {

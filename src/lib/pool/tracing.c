@@ -91,7 +91,7 @@ static void count(rp_pool *pool)
     const struct rpi_counts *counts = &pool->master.counts;
     uint64_t queued = rpi_master_queued(&pool->master);
     uint64_t unsettled = counts->submitted - counts->done - counts->failed - counts->cancelled;
-    rpi_trace_counts(pool->trace, queued, unsettled - queued - pool->master.inputs.waiting,
+    rpi_trace_counts(pool->trace, queued, unsettled - queued - pool->master.deps.waiting,
                      pool->now);
 }
 

@@ -86,8 +86,8 @@ static bool hand_back(struct rpi_worker *worker, struct answer *answer, uint8_t 
         return false;
     (void)rpi_writer_frame(&answer->writer, &returned);
     at[10] = 0;
-    if (worker->outcomes.list_count)
-        rpi_inputs_done(&worker->outcomes, frame->id);
+    if (worker->inputs.list_count)
+        rpi_inputs_done(&worker->inputs, frame->id);
     return true;
 }
 

@@ -20,52 +20,52 @@ struct list {
     uint64_t ids[];
 };
 
-void rpi_inputs_init(struct rpi_inputs *outcomes, const struct rpi_alloc *alloc)
+void rpi_inputs_init(struct rpi_inputs *inputs, const struct rpi_alloc *alloc)
 {
-    *outcomes = (struct rpi_inputs){ .alloc = *alloc };
+    *inputs = (struct rpi_inputs){ .alloc = *alloc };
 }
 
-static void drop_kept(struct rpi_inputs *outcomes, struct kept *kept)
+static void drop_kept(struct rpi_inputs *inputs, struct kept *kept)
 {
     rpi_list_remove(&kept->link);
     rpi_list_remove(&kept->arrival.link);
     rpi_buffer_free(kept->arrival.buffer);
-    rpi_free(&outcomes->alloc, kept);
+    rpi_free(&inputs->alloc, kept);
 }
 
-static void drop_list(struct rpi_inputs *outcomes, struct list *list)
+static void drop_list(struct rpi_inputs *inputs, struct list *list)
 {
     rpi_list_remove(&list->link);
-    rpi_free(&outcomes->alloc, list);
-    outcomes->list_count--;
+    rpi_free(&inputs->alloc, list);
+    inputs->list_count--;
 }
 
-void rpi_inputs_fini(struct rpi_inputs *outcomes)
+void rpi_inputs_fini(struct rpi_inputs *inputs)
 {
     struct rpi_link *link;
-    while ((link = rpi_table_pop(&outcomes->kept)))
-        drop_kept(outcomes, RPI_MEMBER(link, struct kept, link));
-    while ((link = rpi_table_pop(&outcomes->lists)))
-        drop_list(outcomes, RPI_MEMBER(link, struct list, link));
-    rpi_table_free(&outcomes->kept, &outcomes->alloc);
-    rpi_table_free(&outcomes->lists, &outcomes->alloc);
-    rpi_free(&outcomes->alloc, outcomes->views);
-    outcomes->views = NULL;
+    while ((link = rpi_table_pop(&inputs->kept)))
+        drop_kept(inputs, RPI_MEMBER(link, struct kept, link));
+    while ((link = rpi_table_pop(&inputs->lists)))
+        drop_list(inputs, RPI_MEMBER(link, struct list, link));
+    rpi_table_free(&inputs->kept, &inputs->alloc);
+    rpi_table_free(&inputs->lists, &inputs->alloc);
+    rpi_free(&inputs->alloc, inputs->views);
+    inputs->views = NULL;
 }
 
-static struct kept *find_kept(struct rpi_inputs *outcomes, uint64_t id)
+static struct kept *find_kept(struct rpi_inputs *inputs, uint64_t id)
 {
-    struct rpi_link *head = rpi_table_bucket(&outcomes->kept, id);
+    struct rpi_link *head = rpi_table_bucket(&inputs->kept, id);
     for (struct rpi_link *link = head ? head->next : head; link != head; link = link->next)
         if (RPI_MEMBER(link, struct kept, link)->id == id)
             return RPI_MEMBER(link, struct kept, link);
     return NULL;
 }
 
-static struct list *find_list(struct rpi_inputs *outcomes, uint64_t task)
+static struct list *find_list(struct rpi_inputs *inputs, uint64_t task)
 {
-    struct rpi_link *head = rpi_table_bucket(&outcomes->lists, task);
-    if (outcomes->list_count == 0)
+    struct rpi_link *head = rpi_table_bucket(&inputs->lists, task);
+    if (inputs->list_count == 0)
         return NULL;
     for (struct rpi_link *link = head->next; link != head; link = link->next)
         if (RPI_MEMBER(link, struct list, link)->task == task)
@@ -77,18 +77,18 @@ static struct list *find_list(struct rpi_inputs *outcomes, uint64_t task)
 
 /* A large one, in a message of its own, is taken a second time too: its bytes are on their way, and
  * need their room. */
-static rp_status keep(struct rpi_inputs *outcomes, const struct rpi_frame *frame,
+static rp_status keep(struct rpi_inputs *inputs, const struct rpi_frame *frame,
                       struct rpi_arrival **arrival)
 {
-    if (find_kept(outcomes, frame->id) && !(frame->flags & RPI_FRAME_LARGE))
+    if (find_kept(inputs, frame->id) && !(frame->flags & RPI_FRAME_LARGE))
         return RP_OK; /* the message came before, when memory ran out in it, or this worker was
                          never told to forget it */
     struct kept *kept = NULL;
-    if (rpi_table_make(&outcomes->kept, &outcomes->alloc, BUCKETS))
-        kept = rpi_zeroed(&outcomes->alloc, sizeof *kept);
-    void *buffer = kept ? rpi_buffer_new(&outcomes->alloc, frame->length) : NULL;
+    if (rpi_table_make(&inputs->kept, &inputs->alloc, BUCKETS))
+        kept = rpi_zeroed(&inputs->alloc, sizeof *kept);
+    void *buffer = kept ? rpi_buffer_new(&inputs->alloc, frame->length) : NULL;
     if (!buffer) {
-        rpi_free(&outcomes->alloc, kept);
+        rpi_free(&inputs->alloc, kept);
         return rpi_no_memory("another task's outcome");
     }
     kept->id = frame->id;
@@ -97,7 +97,7 @@ static rp_status keep(struct rpi_inputs *outcomes, const struct rpi_frame *frame
                                           .complete = !(frame->flags & RPI_FRAME_LARGE),
                                           .outcome = true };
     rpi_list_init(&kept->arrival.link);
-    rpi_list_append(rpi_table_bucket(&outcomes->kept, frame->id), &kept->link);
+    rpi_list_append(rpi_table_bucket(&inputs->kept, frame->id), &kept->link);
     if (!kept->arrival.complete)
         *arrival = &kept->arrival;
     else if (frame->length)
@@ -106,88 +106,87 @@ static rp_status keep(struct rpi_inputs *outcomes, const struct rpi_frame *frame
 }
 
 /* A part of a task's list, from number `from`; the parts come in order. */
-static rp_status note_list(struct rpi_inputs *outcomes, const struct rpi_frame *frame)
+static rp_status note_list(struct rpi_inputs *inputs, const struct rpi_frame *frame)
 {
-    struct list *old = find_list(outcomes, frame->id);
+    struct list *old = find_list(inputs, frame->id);
     uint32_t count = frame->length / 8, before = old ? old->count : 0;
     if (frame->number < before)
         return RP_OK; /* it came before */
     if (frame->number != before || frame->flags & RPI_FRAME_LARGE || frame->length % 8)
         return rpi_reader_bad("the list of a task's inputs has a gap");
     struct list *list = NULL;
-    if (rpi_table_make(&outcomes->lists, &outcomes->alloc, BUCKETS))
-        list = rpi_reserve(&outcomes->alloc,
+    if (rpi_table_make(&inputs->lists, &inputs->alloc, BUCKETS))
+        list = rpi_reserve(&inputs->alloc,
                            sizeof *list + ((size_t)before + count) * sizeof *list->ids);
     if (!list)
         return rpi_no_memory("the list of a task's inputs");
     if (old) {
         memcpy(list->ids, old->ids, before * sizeof *list->ids);
-        drop_list(outcomes, old);
+        drop_list(inputs, old);
     }
     list->task = frame->id;
     list->count = before + count;
     for (uint32_t i = 0; i < count; i++)
         list->ids[before + i] = rpi_get64(frame->payload + 8 * (size_t)i);
-    rpi_list_append(rpi_table_bucket(&outcomes->lists, frame->id), &list->link);
-    outcomes->list_count++;
+    rpi_list_append(rpi_table_bucket(&inputs->lists, frame->id), &list->link);
+    inputs->list_count++;
     return RP_OK;
 }
 
 /* What is still coming stays: MPI writes into it. */
-static void forget(struct rpi_inputs *outcomes, uint64_t id)
+static void forget(struct rpi_inputs *inputs, uint64_t id)
 {
-    struct rpi_link *head = rpi_table_bucket(&outcomes->kept, id);
+    struct rpi_link *head = rpi_table_bucket(&inputs->kept, id);
     for (struct rpi_link *link = head ? head->next : head, *next; link != head; link = next) {
         struct kept *kept = RPI_MEMBER(link, struct kept, link);
         next = link->next;
         if (kept->id == id && kept->arrival.complete)
-            drop_kept(outcomes, kept);
+            drop_kept(inputs, kept);
     }
 }
 
-rp_status rpi_inputs_take(struct rpi_inputs *outcomes, const struct rpi_frame *frame,
+rp_status rpi_inputs_take(struct rpi_inputs *inputs, const struct rpi_frame *frame,
                           struct rpi_arrival **arrival)
 {
     *arrival = NULL;
     if (frame->flags & RPI_FRAME_NUMBER)
-        return note_list(outcomes, frame);
+        return note_list(inputs, frame);
     if (!(frame->flags & RPI_FRAME_FAILED))
-        return keep(outcomes, frame, arrival);
-    forget(outcomes, frame->id);
+        return keep(inputs, frame, arrival);
+    forget(inputs, frame->id);
     return RP_OK;
 }
 
 /* ---- giving out */
 
-bool rpi_inputs_for(struct rpi_inputs *outcomes, uint64_t task, const rp_bytes **inputs,
+bool rpi_inputs_for(struct rpi_inputs *inputs, uint64_t task, const rp_bytes **views,
                     uint32_t *count)
 {
-    const struct list *list = find_list(outcomes, task);
+    const struct list *list = find_list(inputs, task);
     *count = 0;
     if (!list)
         return true;
-    if (list->count > outcomes->view_capacity) {
-        rp_bytes *views = rpi_resize(&outcomes->alloc, outcomes->views,
-                                     list->count * sizeof *views);
-        if (!views)
+    if (list->count > inputs->view_capacity) {
+        rp_bytes *room = rpi_resize(&inputs->alloc, inputs->views, list->count * sizeof *room);
+        if (!room)
             return false;
-        outcomes->views = views;
-        outcomes->view_capacity = list->count;
+        inputs->views = room;
+        inputs->view_capacity = list->count;
     }
     for (uint32_t i = 0; i < list->count; i++) {
-        const struct kept *kept = find_kept(outcomes, list->ids[i]);
+        const struct kept *kept = find_kept(inputs, list->ids[i]);
         if (!kept || !kept->arrival.complete)
             return false;
-        outcomes->views[i] = (rp_bytes){ kept->arrival.buffer, kept->arrival.size };
+        inputs->views[i] = (rp_bytes){ kept->arrival.buffer, kept->arrival.size };
     }
-    *inputs = outcomes->views;
+    *views = inputs->views;
     *count = list->count;
     return true;
 }
 
-void rpi_inputs_done(struct rpi_inputs *outcomes, uint64_t task)
+void rpi_inputs_done(struct rpi_inputs *inputs, uint64_t task)
 {
-    struct list *list = find_list(outcomes, task);
+    struct list *list = find_list(inputs, task);
     if (list)
-        drop_list(outcomes, list);
+        drop_list(inputs, list);
 }

@@ -14,18 +14,18 @@ struct rpi_inputs {
     uint32_t view_capacity;
 };
 
-void rpi_inputs_init(struct rpi_inputs *outcomes, const struct rpi_alloc *alloc);
-void rpi_inputs_fini(struct rpi_inputs *outcomes);
+void rpi_inputs_init(struct rpi_inputs *inputs, const struct rpi_alloc *alloc);
+void rpi_inputs_fini(struct rpi_inputs *inputs);
 
 /* One frame of an INPUT message.  A large outcome sets *arrival, to be posted.  RP_ERR_NOMEM: give
  * it again; RP_ERR_BROKEN. */
-RP_MUST_USE rp_status rpi_inputs_take(struct rpi_inputs *outcomes, const struct rpi_frame *frame,
+RP_MUST_USE rp_status rpi_inputs_take(struct rpi_inputs *inputs, const struct rpi_frame *frame,
                                       struct rpi_arrival **arrival);
 
 /* The inputs of a task.  false: not all are here yet (or no memory for the list of them). */
-bool rpi_inputs_for(struct rpi_inputs *outcomes, uint64_t task, const rp_bytes **inputs,
+bool rpi_inputs_for(struct rpi_inputs *inputs, uint64_t task, const rp_bytes **views,
                     uint32_t *count);
 /* The task is done. */
-void rpi_inputs_done(struct rpi_inputs *outcomes, uint64_t task);
+void rpi_inputs_done(struct rpi_inputs *inputs, uint64_t task);
 
 #endif

@@ -21,13 +21,13 @@ struct rpi_worker_config {
 struct rpi_worker {
     struct rpi_worker_config config;
     struct rpi_batches batches;
-    struct rpi_link inbox;      /* batches of tasks, the first one under way */
-    struct rpi_link outgoing;   /* batches to send */
-    struct rpi_link incoming;   /* arrivals to post, in the order of their frames */
-    struct rpi_link arriving;   /* posted, in the same order */
-    struct rpi_link filling;    /* posted, of shared data */
-    struct rpi_inputs outcomes; /* of tasks that others here come after */
-    uint32_t outcomes_coming;
+    struct rpi_link inbox;    /* batches of tasks, the first one under way */
+    struct rpi_link outgoing; /* batches to send */
+    struct rpi_link incoming; /* arrivals to post, in the order of their frames */
+    struct rpi_link arriving; /* posted, in the same order */
+    struct rpi_link filling;  /* posted, of shared data */
+    struct rpi_inputs inputs; /* of tasks that others here come after */
+    uint32_t inputs_coming;
     struct rpi_shared_cache catalogue;
     struct rpi_reader reader; /* of the inbox's first batch */
     bool reading;

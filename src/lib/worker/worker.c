@@ -12,7 +12,7 @@ void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *
     rpi_list_init(&worker->outgoing);
     rpi_list_init(&worker->incoming);
     rpi_list_init(&worker->arriving);
-    rpi_inputs_init(&worker->outcomes, &config->alloc);
+    rpi_inputs_init(&worker->inputs, &config->alloc);
     rpi_list_init(&worker->filling);
     rpi_shared_cache_init(&worker->catalogue, &config->alloc);
 }
@@ -21,7 +21,7 @@ static void drop_arrival(struct rpi_worker *worker, struct rpi_arrival *arrival)
 {
     rpi_list_remove(&arrival->link);
     if (arrival->outcome)
-        return; /* it is the outcomes' own */
+        return; /* it is the inputs' own */
     if (!arrival->datum)
         rpi_buffer_free(arrival->buffer);
     rpi_free(&worker->config.alloc, arrival);
@@ -41,7 +41,7 @@ void rpi_worker_fini(struct rpi_worker *worker)
     rpi_shared_cache_fini(&worker->catalogue);
     if (worker->current)
         drop_arrival(worker, worker->current);
-    rpi_inputs_fini(&worker->outcomes);
+    rpi_inputs_fini(&worker->inputs);
     rpi_batches_fini(&worker->batches);
 }
 
@@ -112,7 +112,7 @@ static void drop_inbox(struct rpi_worker *worker)
         rpi_batch_put(&worker->batches, RPI_MEMBER(link, struct rpi_batch, link));
 }
 
-static rp_status take_outcomes(struct rpi_worker *worker, struct rpi_reader *reader)
+static rp_status take_inputs(struct rpi_worker *worker, struct rpi_reader *reader)
 {
     rp_status status = RP_OK;
     while (reader->left && status == RP_OK) {
@@ -120,10 +120,10 @@ static rp_status take_outcomes(struct rpi_worker *worker, struct rpi_reader *rea
         struct rpi_arrival *arrival = NULL;
         status = rpi_reader_frame(reader, &frame);
         if (status == RP_OK)
-            status = rpi_inputs_take(&worker->outcomes, &frame, &arrival);
+            status = rpi_inputs_take(&worker->inputs, &frame, &arrival);
         if (status == RP_OK && arrival) {
             rpi_list_append(&worker->incoming, &arrival->link);
-            worker->outcomes_coming++;
+            worker->inputs_coming++;
         }
     }
     return status;
@@ -168,7 +168,7 @@ rp_status rpi_worker_receive(struct rpi_worker *worker, const void *data, size_t
     if (reader.kind == RPI_RECALL)
         return rpi_inbox_give_back(worker);
     if (reader.kind == RPI_INPUT)
-        return take_outcomes(worker, &reader);
+        return take_inputs(worker, &reader);
     if (reader.kind == RPI_SHARE)
         return take_share(worker, &reader, data, size);
     if (reader.kind != RPI_TASKS || size > worker->config.batch_limit)
@@ -205,7 +205,7 @@ void rpi_worker_arrived(struct rpi_worker *worker, struct rpi_arrival *arrival)
 {
     arrival->complete = true;
     if (arrival->outcome)
-        worker->outcomes_coming--;
+        worker->inputs_coming--;
     if (arrival->datum) {
         rpi_shared_fetch_arrived(worker, arrival->datum);
         drop_arrival(worker, arrival);
@@ -275,7 +275,7 @@ uint32_t rpi_worker_follow(const struct rpi_worker *worker, struct rpi_task *tas
 {
     struct rpi_reader reader = worker->reader;
     uint32_t count = 0;
-    if (reader.epoch != worker->catalogue.ready || worker->outcomes.list_count)
+    if (reader.epoch != worker->catalogue.ready || worker->inputs.list_count)
         return 0;
     for (; count < most && reader.left && !rpi_inbox_has_left(reader.at); count++) {
         struct rpi_frame frame = { 0 };
@@ -304,7 +304,7 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
     if (reader.epoch != worker->catalogue.ready && !(frame.flags & RPI_FRAME_CANCELLED) &&
         !rpi_shared_fetch_ready(worker, reader.epoch, &task->missing))
         return false;
-    if (!rpi_inputs_for(&worker->outcomes, frame.id, &task->inputs, &task->input_count))
+    if (!rpi_inputs_for(&worker->inputs, frame.id, &task->inputs, &task->input_count))
         return false;
     describe(task, &frame, reader.epoch);
     if (frame.flags & RPI_FRAME_LARGE) {
@@ -389,8 +389,8 @@ void rpi_worker_done(struct rpi_worker *worker, const struct rpi_task *task,
         worker->untimed++;
     }
     worker->busy = false;
-    if (worker->outcomes.list_count)
-        rpi_inputs_done(&worker->outcomes, task->id);
+    if (worker->inputs.list_count)
+        rpi_inputs_done(&worker->inputs, task->id);
     uint8_t *at = rpi_writer_frame(&worker->writer, &frame);
     put_payload(worker, at, &frame, result);
     if (worker->current) {
@@ -469,7 +469,7 @@ bool rpi_worker_finished(const struct rpi_worker *worker)
 {
     uint32_t kept = (worker->out ? 1U : 0U) + (worker->spare ? 1U : 0U);
     uint32_t free = 0;
-    if (!worker->stopping || worker->outcomes_coming || !rpi_list_empty(&worker->inbox) ||
+    if (!worker->stopping || worker->inputs_coming || !rpi_list_empty(&worker->inbox) ||
         !rpi_list_empty(&worker->outgoing) || !rpi_list_empty(&worker->incoming) ||
         !rpi_list_empty(&worker->filling))
         return false;

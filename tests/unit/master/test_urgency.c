@@ -151,7 +151,7 @@ static void no_more_urgent(void)
     submit_middles();
     (void)submit((struct wish){ .priority = 0 }, low);
     (void)submit((struct wish){ .priority = -7 }, low);
-    CU_ASSERT_TRUE(rpi_list_empty(&master.inputs.urgent));
+    CU_ASSERT_TRUE(rpi_list_empty(&master.deps.urgent));
     CU_ASSERT_EQUAL(before(low), middles);
     end();
 }
@@ -320,7 +320,7 @@ static void without_memory(void)
             memory.fail_at = call;
             rpi_urgency_spread(&master);
             refused = memory.refused > 0;
-            CU_ASSERT_EQUAL(refused, !rpi_list_empty(&master.inputs.urgent));
+            CU_ASSERT_EQUAL(refused, !rpi_list_empty(&master.deps.urgent));
             memory.fail_at = 0;
             CU_ASSERT_EQUAL(before(low), 0);
             end();
