@@ -573,7 +573,7 @@ struct sim_plan sim_plan_of(uint64_t seed)
     plan.large = chance_is(&chance, 0.3) ? 30000 : 5000;
     if (chance_is(&chance, 0.3))
         plan.fail_ppm = 5000U << chance_below(&chance, 7);
-    plan.caretaker = chance_is(&chance, 0.6);
+    plan.answers = chance_is(&chance, 0.6);
     plan.recalls = chance_is(&chance, 0.5) ? 0.2 * chance_unit(&chance) : 0;
     if (chance_is(&chance, 0.3))
         plan.function = (int)chance_below(&chance, MODEL_FUNCTIONS);

@@ -82,7 +82,7 @@ struct sim_plan {
     uint32_t large;       /* bytes that an argument or a result has at the most */
     bool plain;           /* every task has 8 bytes, returns 8 bytes and no options; no maps */
     bool cancels;         /* some tasks are cancelled */
-    bool caretaker;       /* workers look at messages while a long task runs */
+    bool answers;         /* workers look at messages while a long task runs */
     double recalls; /* part of the master's steps after which a random worker is asked for what it
                        has not started */
     int function;   /* that all tasks have; -1: any */

@@ -36,7 +36,7 @@ static void play(enum sim_shape shape, int workers, uint64_t chunk, double known
     };
     plan.latency = 5e-6;
     plan.large = 100;
-    plan.caretaker = true;
+    plan.answers = true;
     plan.check_every = 1000;
     plan.shape = shape;
     plan.chunk = chunk;

@@ -34,7 +34,7 @@ static void at_most(double most, struct sim_plan plan)
     plan.pace = 1e-6;
     plan.latency = 5e-6;
     plan.large = 100;
-    plan.plain = plan.caretaker = true;
+    plan.plain = plan.answers = true;
     plan.check_every = 50;
     for (plan.seed = 1; plan.seed <= 10; plan.seed++) {
         struct sim_report report;

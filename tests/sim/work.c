@@ -459,7 +459,7 @@ static void run_one(struct sim *sim, int worker, const struct rpi_task *given, s
     struct sim_worker *self = &sim->workers[worker];
     struct rpi_task task = *given;
     double ran = task.cancelled ? 0 : duration_of(sim, &task);
-    bool is_long = sim->plan.caretaker && ran > CARE;
+    bool is_long = sim->plan.answers && ran > CARE;
     self->began = turn->now;
     sim->until = turn->now + ran;
     if (is_long && task.is_chunk && !task.missing) { /* what is cut from it meanwhile never runs */

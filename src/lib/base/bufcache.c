@@ -54,11 +54,11 @@ _Static_assert(sizeof(struct slab) % _Alignof(max_align_t) == 0,
 _Static_assert(sizeof(struct spare) == offsetof(struct spare, owner) + sizeof(struct rpi_owner),
                "a buffer's bytes begin right after its owner");
 
-static void finish(struct rpi_bufcache *spares)
+static void finish(struct rpi_bufcache *cache)
 {
-    struct rpi_alloc alloc = spares->alloc;
-    (void)pthread_mutex_destroy(&spares->lock);
-    rpi_free(&alloc, spares);
+    struct rpi_alloc alloc = cache->alloc;
+    (void)pthread_mutex_destroy(&cache->lock);
+    rpi_free(&alloc, cache);
 }
 
 /* The least class that holds *size bytes; *size becomes its own: (4 + quarter) * 2^shift. */
@@ -74,49 +74,49 @@ static int class_of(size_t *size)
 
 /* ---- what goes back to the system */
 
-static void forget(struct rpi_bufcache *spares, struct spare *spare)
+static void forget(struct rpi_bufcache *cache, struct spare *spare)
 {
     rpi_list_remove(&spare->link);
     if (rpi_list_empty(&spare->block.link)) /* in use, or cold */
         return;
     rpi_list_remove(&spare->block.link);
-    spares->idle -= spare->size;
+    cache->idle -= spare->size;
 }
 
 /* All its buffers are idle. */
-static void drop_slab(struct rpi_bufcache *spares, struct slab *slab, size_t size,
+static void drop_slab(struct rpi_bufcache *cache, struct slab *slab, size_t size,
                       struct rpi_link *dropped)
 {
     for (uint8_t *at = (uint8_t *)(slab + 1); at < slab->cut; at += sizeof(struct spare) + size)
-        forget(spares, (struct spare *)(void *)at);
+        forget(cache, (struct spare *)(void *)at);
     rpi_list_remove(&slab->block.link);
     rpi_list_append(dropped, &slab->block.link);
 }
 
 /* Gives up an unused buffer's memory: at once, or through `dropped`, which the caller frees after
  * unlocking. */
-static void drop(struct rpi_bufcache *spares, struct spare *spare, struct rpi_link *dropped)
+static void drop(struct rpi_bufcache *cache, struct spare *spare, struct rpi_link *dropped)
 {
     struct slab *slab = spare->slab;
     size_t size = spare->size;
-    forget(spares, spare);
+    forget(cache, spare);
     if (!slab) {
         rpi_list_append(dropped, &spare->block.link);
     } else if (slab->out == 0) {
-        drop_slab(spares, slab, size, dropped);
+        drop_slab(cache, slab, size, dropped);
     } else {
         rpi_pages_empty(spare + 1, size);
         rpi_list_append(&slab->cold, &spare->link);
         rpi_list_remove(&slab->block.link);
-        rpi_list_append(&spares->slabs[class_of(&size)], &slab->block.link);
+        rpi_list_append(&cache->slabs[class_of(&size)], &slab->block.link);
     }
 }
 
 /* The oldest go until at most `limit` bytes are idle. */
-static void shrink(struct rpi_bufcache *spares, size_t limit, struct rpi_link *dropped)
+static void shrink(struct rpi_bufcache *cache, size_t limit, struct rpi_link *dropped)
 {
-    while (spares->idle > limit)
-        drop(spares, RPI_MEMBER(rpi_list_first(&spares->ages), struct spare, block.link), dropped);
+    while (cache->idle > limit)
+        drop(cache, RPI_MEMBER(rpi_list_first(&cache->ages), struct spare, block.link), dropped);
 }
 
 static void free_dropped(const struct rpi_alloc *alloc, struct rpi_link *dropped)
@@ -130,103 +130,103 @@ static void free_dropped(const struct rpi_alloc *alloc, struct rpi_link *dropped
     }
 }
 
-void rpi_bufcache_trim(struct rpi_bufcache *spares)
+void rpi_bufcache_trim(struct rpi_bufcache *cache)
 {
     struct rpi_link dropped;
-    if (!spares)
+    if (!cache)
         return;
     rpi_list_init(&dropped);
-    (void)pthread_mutex_lock(&spares->lock);
-    shrink(spares, 0, &dropped);
-    (void)pthread_mutex_unlock(&spares->lock);
-    free_dropped(&spares->alloc, &dropped);
+    (void)pthread_mutex_lock(&cache->lock);
+    shrink(cache, 0, &dropped);
+    (void)pthread_mutex_unlock(&cache->lock);
+    free_dropped(&cache->alloc, &dropped);
 }
 
-bool rpi_bufcache_watch(struct rpi_bufcache *spares, void (*stir)(void *context), void *context)
+bool rpi_bufcache_watch(struct rpi_bufcache *cache, void (*stir)(void *context), void *context)
 {
-    (void)pthread_mutex_lock(&spares->lock);
-    bool idle = spares->idle > 0;
-    spares->stir = idle ? NULL : stir;
-    spares->context = context;
-    (void)pthread_mutex_unlock(&spares->lock);
+    (void)pthread_mutex_lock(&cache->lock);
+    bool idle = cache->idle > 0;
+    cache->stir = idle ? NULL : stir;
+    cache->context = context;
+    (void)pthread_mutex_unlock(&cache->lock);
     return idle;
 }
 
-static void stir(struct rpi_bufcache *spares)
+static void stir(struct rpi_bufcache *cache)
 {
-    void (*waits)(void *context) = spares->stir;
+    void (*waits)(void *context) = cache->stir;
     if (!waits)
         return;
-    spares->stir = NULL;
-    waits(spares->context);
+    cache->stir = NULL;
+    waits(cache->context);
 }
 
-void rpi_bufcache_end(struct rpi_bufcache *spares)
+void rpi_bufcache_end(struct rpi_bufcache *cache)
 {
-    if (!spares)
+    if (!cache)
         return;
-    rpi_bufcache_trim(spares);
-    (void)pthread_mutex_lock(&spares->lock);
-    spares->ended = true;
-    bool last = spares->out == 0;
-    (void)pthread_mutex_unlock(&spares->lock);
+    rpi_bufcache_trim(cache);
+    (void)pthread_mutex_lock(&cache->lock);
+    cache->ended = true;
+    bool last = cache->out == 0;
+    (void)pthread_mutex_unlock(&cache->lock);
     if (last)
-        finish(spares);
+        finish(cache);
 }
 
 /* An rp_alloc that only frees: what a spare's owner calls. */
 static void *put(void *owner, size_t size, void *user)
 {
-    struct rpi_bufcache *spares = user;
+    struct rpi_bufcache *cache = user;
     struct spare *spare = RPI_MEMBER(owner, struct spare, owner);
-    struct rpi_alloc alloc = spares->alloc;
+    struct rpi_alloc alloc = cache->alloc;
     struct rpi_link dropped;
     (void)size;
     rpi_list_init(&dropped);
-    (void)pthread_mutex_lock(&spares->lock);
-    bool last = --spares->out == 0 && spares->ended;
+    (void)pthread_mutex_lock(&cache->lock);
+    bool last = --cache->out == 0 && cache->ended;
     if (spare->slab)
         spare->slab->out--;
-    if (spares->ended || spare->size > spares->most) {
-        drop(spares, spare, &dropped);
+    if (cache->ended || spare->size > cache->most) {
+        drop(cache, spare, &dropped);
     } else {
-        rpi_list_prepend(&spares->kept[class_of(&spare->size)], &spare->link);
-        rpi_list_append(&spares->ages, &spare->block.link);
-        spares->idle += spare->size;
-        shrink(spares, spares->most, &dropped);
-        stir(spares);
+        rpi_list_prepend(&cache->kept[class_of(&spare->size)], &spare->link);
+        rpi_list_append(&cache->ages, &spare->block.link);
+        cache->idle += spare->size;
+        shrink(cache, cache->most, &dropped);
+        stir(cache);
     }
-    (void)pthread_mutex_unlock(&spares->lock);
+    (void)pthread_mutex_unlock(&cache->lock);
     free_dropped(&alloc, &dropped);
     if (last)
-        finish(spares);
+        finish(cache);
     return NULL;
 }
 
 /* ---- what is handed out */
 
-static struct spare *take_idle(struct rpi_bufcache *spares, int class)
+static struct spare *take_idle(struct rpi_bufcache *cache, int class)
 {
-    struct rpi_link *link = rpi_list_first(&spares->kept[class]);
+    struct rpi_link *link = rpi_list_first(&cache->kept[class]);
     struct spare *spare = link ? RPI_MEMBER(link, struct spare, link) : NULL;
     if (!spare)
         return NULL;
     rpi_list_remove(&spare->link);
     rpi_list_remove(&spare->block.link);
-    spares->idle -= spare->size;
+    cache->idle -= spare->size;
     if (spare->slab)
         spare->slab->out++;
     return spare;
 }
 
-static struct spare *describe(struct spare *spare, struct rpi_bufcache *spares, size_t size,
+static struct spare *describe(struct spare *spare, struct rpi_bufcache *cache, size_t size,
                               struct slab *slab)
 {
     spare->size = size;
     spare->slab = slab;
     rpi_list_init(&spare->block.link);
     rpi_list_init(&spare->link);
-    spare->owner = (struct rpi_owner){ .fn = put, .user = spares };
+    spare->owner = (struct rpi_owner){ .fn = put, .user = cache };
     return spare;
 }
 
@@ -253,99 +253,99 @@ static bool has_room(const struct slab *slab, size_t size)
 }
 
 /* A buffer of a slab that has room. */
-static struct spare *cut(struct rpi_bufcache *spares, struct slab *slab, int class, size_t size)
+static struct spare *cut(struct rpi_bufcache *cache, struct slab *slab, int class, size_t size)
 {
     struct rpi_link *link = rpi_list_pop(&slab->cold);
     struct spare *spare = link ? RPI_MEMBER(link, struct spare, link) : NULL;
     if (!spare) {
-        spare = describe((struct spare *)(void *)slab->cut, spares, size, slab);
+        spare = describe((struct spare *)(void *)slab->cut, cache, size, slab);
         slab->cut += sizeof *spare + size;
     }
     slab->out++;
     rpi_list_remove(&slab->block.link);
     if (has_room(slab, size))
-        rpi_list_prepend(&spares->slabs[class], &slab->block.link);
+        rpi_list_prepend(&cache->slabs[class], &slab->block.link);
     return spare;
 }
 
-static struct spare *cut_any(struct rpi_bufcache *spares, int class, size_t size)
+static struct spare *cut_any(struct rpi_bufcache *cache, int class, size_t size)
 {
-    struct rpi_link *link = rpi_list_first(&spares->slabs[class]);
-    return link ? cut(spares, RPI_MEMBER(link, struct slab, block.link), class, size) : NULL;
+    struct rpi_link *link = rpi_list_first(&cache->slabs[class]);
+    return link ? cut(cache, RPI_MEMBER(link, struct slab, block.link), class, size) : NULL;
 }
 
-static struct spare *make_shared(struct rpi_bufcache *spares, int class, size_t size)
+static struct spare *make_shared(struct rpi_bufcache *cache, int class, size_t size)
 {
     struct slab *slab = make_slab(size);
     if (!slab)
         return NULL;
-    (void)pthread_mutex_lock(&spares->lock);
-    struct spare *spare = cut(spares, slab, class, size);
-    (void)pthread_mutex_unlock(&spares->lock);
+    (void)pthread_mutex_lock(&cache->lock);
+    struct spare *spare = cut(cache, slab, class, size);
+    (void)pthread_mutex_unlock(&cache->lock);
     return spare;
 }
 
-static struct spare *make_alone(struct rpi_bufcache *spares, size_t size)
+static struct spare *make_alone(struct rpi_bufcache *cache, size_t size)
 {
     size_t whole = sizeof(struct spare) + size;
-    bool pages = whole >= RPI_PAGES_HUGE && rpi_has_pages(&spares->alloc);
-    struct spare *spare = pages ? rpi_pages_new(whole) : rpi_reserve(&spares->alloc, whole);
+    bool pages = whole >= RPI_PAGES_HUGE && rpi_has_pages(&cache->alloc);
+    struct spare *spare = pages ? rpi_pages_new(whole) : rpi_reserve(&cache->alloc, whole);
     if (!spare)
         return NULL;
-    describe(spare, spares, size, NULL);
+    describe(spare, cache, size, NULL);
     spare->block.pages = pages ? whole : 0;
     return spare;
 }
 
-static struct spare *make(struct rpi_bufcache *spares, int class, size_t size)
+static struct spare *make(struct rpi_bufcache *cache, int class, size_t size)
 {
     struct spare *spare = NULL;
-    if (size < RPI_PAGES_HUGE && rpi_has_pages(&spares->alloc))
-        spare = make_shared(spares, class, size);
-    return spare ? spare : make_alone(spares, size);
+    if (size < RPI_PAGES_HUGE && rpi_has_pages(&cache->alloc))
+        spare = make_shared(cache, class, size);
+    return spare ? spare : make_alone(cache, size);
 }
 
 /* The hook of struct rpi_alloc. */
-static void *large(void *cache, size_t size)
+static void *large(void *context, size_t size)
 {
-    struct rpi_bufcache *spares = cache;
+    struct rpi_bufcache *cache = context;
     if (size > LARGEST)
         return NULL;
     int class = class_of(&size);
-    (void)pthread_mutex_lock(&spares->lock);
-    struct spare *spare = take_idle(spares, class);
+    (void)pthread_mutex_lock(&cache->lock);
+    struct spare *spare = take_idle(cache, class);
     if (!spare)
-        spare = cut_any(spares, class, size);
-    spares->out++;
-    (void)pthread_mutex_unlock(&spares->lock);
+        spare = cut_any(cache, class, size);
+    cache->out++;
+    (void)pthread_mutex_unlock(&cache->lock);
     if (!spare)
-        spare = make(spares, class, size);
+        spare = make(cache, class, size);
     if (!spare) {
-        rpi_bufcache_trim(spares);
-        spare = make(spares, class, size);
+        rpi_bufcache_trim(cache);
+        spare = make(cache, class, size);
     }
     if (spare)
         return spare + 1;
-    (void)pthread_mutex_lock(&spares->lock);
-    spares->out--;
-    (void)pthread_mutex_unlock(&spares->lock);
+    (void)pthread_mutex_lock(&cache->lock);
+    cache->out--;
+    (void)pthread_mutex_unlock(&cache->lock);
     return NULL;
 }
 
 bool rpi_bufcache_begin(struct rpi_alloc *alloc, size_t most)
 {
-    struct rpi_bufcache *spares = rpi_zeroed(alloc, sizeof *spares);
-    if (!spares)
+    struct rpi_bufcache *cache = rpi_zeroed(alloc, sizeof *cache);
+    if (!cache)
         return false;
-    spares->alloc = *alloc;
-    spares->most = most;
-    (void)pthread_mutex_init(&spares->lock, NULL); /* cannot fail with these arguments */
-    rpi_list_init(&spares->ages);
+    cache->alloc = *alloc;
+    cache->most = most;
+    (void)pthread_mutex_init(&cache->lock, NULL); /* cannot fail with these arguments */
+    rpi_list_init(&cache->ages);
     for (int i = 0; i < CLASSES; i++) {
-        rpi_list_init(&spares->kept[i]);
-        rpi_list_init(&spares->slabs[i]);
+        rpi_list_init(&cache->kept[i]);
+        rpi_list_init(&cache->slabs[i]);
     }
     alloc->large = large;
-    alloc->cache = spares;
+    alloc->cache = cache;
     return true;
 }

@@ -411,7 +411,7 @@ static enum rpi_child_end execute(struct rpi_child *child, struct rpi_task *task
 
 /* Keeps what the process, which got `given` items, did before it died, and fails the item that it
  * died of.  RP_ERR_CRASHED: what it left is damaged. */
-static rp_status save(struct rpi_child *child, struct rpi_chunk_resume *salvage,
+static rp_status save(struct rpi_child *child, struct rpi_chunk_resume *resume,
                       const struct rpi_task *rest, uint32_t given, const struct rpi_result *how)
 {
     const struct rpi_mailbox_area *area = &child->main.area;
@@ -425,20 +425,20 @@ static rp_status save(struct rpi_child *child, struct rpi_chunk_resume *salvage,
         size > (uint64_t)count * rpi_item_failure_size(RPI_MESSAGE_MAX) || at > area->out_room ||
         size > area->out_room - at)
         return status;
-    uint8_t *failures = rpi_reserve(&salvage->alloc, size);
+    uint8_t *failures = rpi_reserve(&resume->alloc, size);
     if (!failures)
         return rpi_no_memory("a chunk's results");
     memcpy(failures, area->out + at, size);
     if (rpi_child_result_failures(failures, size, count, items))
-        status = rpi_chunk_resume_add(salvage, area->out + RPI_CHILD_RESULT_DATA, items, failures,
+        status = rpi_chunk_resume_add(resume, area->out + RPI_CHILD_RESULT_DATA, items, failures,
                                       (uint32_t)size, count);
-    rpi_free(&salvage->alloc, failures);
+    rpi_free(&resume->alloc, failures);
     bool died_in_one = items < rest->chunk.count; /* else after the last */
-    return status == RP_OK && died_in_one ? rpi_chunk_resume_fail(salvage, 1, how) : status;
+    return status == RP_OK && died_in_one ? rpi_chunk_resume_fail(resume, 1, how) : status;
 }
 
 /* Adds the last process's result to what is saved. */
-static rp_status conclude(struct rpi_chunk_resume *salvage, const struct rpi_task *rest,
+static rp_status conclude(struct rpi_chunk_resume *resume, const struct rpi_task *rest,
                           const struct rpi_result *result)
 {
     const uint8_t *data = result->data;
@@ -446,8 +446,8 @@ static rp_status conclude(struct rpi_chunk_resume *salvage, const struct rpi_tas
              at = (results + 7U) & ~(uint64_t)7;
     uint32_t size = result->failures ? (uint32_t)(result->size - at) : 0;
     if (result->status != RP_OK)
-        return rpi_chunk_resume_fail(salvage, rest->chunk.count, result);
-    return rpi_chunk_resume_add(salvage, data, rest->chunk.count, size ? data + at : data, size,
+        return rpi_chunk_resume_fail(resume, rest->chunk.count, result);
+    return rpi_chunk_resume_add(resume, data, rest->chunk.count, size ? data + at : data, size,
                                 result->failures);
 }
 
@@ -457,27 +457,27 @@ static void go_on(struct rpi_child *child, const struct rpi_task *task, struct r
                   uint32_t given, const struct rpi_shared_cache *catalogue, enum rpi_child_end end,
                   struct rpi_result *result)
 {
-    struct rpi_chunk_resume salvage;
-    rp_status status = rpi_chunk_resume_begin(&salvage, &child->config.main.alloc, task);
+    struct rpi_chunk_resume resume;
+    rp_status status = rpi_chunk_resume_begin(&resume, &child->config.main.alloc, task);
     while (status == RP_OK) {
-        rpi_chunk_resume_cut(&salvage, salvage.done + rest->chunk.count);
+        rpi_chunk_resume_cut(&resume, resume.done + rest->chunk.count);
         if (end == RPI_CHILD_END_DIED || end == RPI_CHILD_END_OVERRAN) {
-            status = save(child, &salvage, rest, given, result);
+            status = save(child, &resume, rest, given, result);
         } else {
-            status = conclude(&salvage, rest, result);
+            status = conclude(&resume, rest, result);
             rpi_buffer_free(result->owned);
         }
-        if (status != RP_OK || salvage.done == salvage.items)
+        if (status != RP_OK || resume.done == resume.items)
             break;
-        rpi_chunk_resume_rest(&salvage, rest);
-        child->saved = salvage.done;
+        rpi_chunk_resume_rest(&resume, rest);
+        child->saved = resume.done;
         end = execute(child, rest, catalogue, &given, result);
     }
     if (status == RP_OK)
-        rpi_chunk_resume_finish(&salvage, result);
+        rpi_chunk_resume_finish(&resume, result);
     else if (status == RP_ERR_NOMEM)
         (void)refuse(child, "the worker has no memory for a chunk's results", result);
-    rpi_chunk_resume_drop(&salvage);
+    rpi_chunk_resume_drop(&resume);
 }
 
 /* ---- any task */

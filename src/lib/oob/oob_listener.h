@@ -27,12 +27,12 @@ struct rpi_oob_listener {
 };
 
 /* Makes the token and listens on that one address.  RP_ERR_BROKEN: it cannot. */
-RP_MUST_USE rp_status rpi_oob_listener_open(struct rpi_oob_listener *gate, uint32_t ip);
+RP_MUST_USE rp_status rpi_oob_listener_open(struct rpi_oob_listener *listener, uint32_t ip);
 /* A proven connection: its file and the number, from 1 to `most`, that it gave.  False: none now.
  * Never waits. */
-bool rpi_oob_listener_next(struct rpi_oob_listener *gate, double now, int most, int *worker,
+bool rpi_oob_listener_next(struct rpi_oob_listener *listener, double now, int most, int *worker,
                            int *file);
 /* Closes it; a log line tells how many connections were refused, if any. */
-void rpi_oob_listener_close(struct rpi_oob_listener *gate, const struct rpi_log *log);
+void rpi_oob_listener_close(struct rpi_oob_listener *listener, const struct rpi_log *log);
 
 #endif

@@ -5,20 +5,20 @@
 
 #include <time.h>
 
-void rpi_idle_init(struct rpi_idle *rest)
+void rpi_idle_init(struct rpi_idle *idle)
 {
     pthread_condattr_t attributes;
     (void)pthread_condattr_init(&attributes); /* none of these can fail with these arguments */
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&rest->lock, NULL);
-    (void)pthread_cond_init(&rest->wake, &attributes);
+    (void)pthread_mutex_init(&idle->lock, NULL);
+    (void)pthread_cond_init(&idle->wake, &attributes);
     (void)pthread_condattr_destroy(&attributes);
 }
 
-void rpi_idle_fini(struct rpi_idle *rest)
+void rpi_idle_fini(struct rpi_idle *idle)
 {
-    (void)pthread_cond_destroy(&rest->wake);
-    (void)pthread_mutex_destroy(&rest->lock);
+    (void)pthread_cond_destroy(&idle->wake);
+    (void)pthread_mutex_destroy(&idle->lock);
 }
 
 /* Grows with all that a waiting call may wait for. */
@@ -28,21 +28,21 @@ static uint64_t progress(const rp_pool *pool)
     return counts->done + counts->failed + counts->cancelled + counts->messages_in + pool->turns;
 }
 
-static void wake_others(struct rpi_idle *rest)
+static void wake_others(struct rpi_idle *idle)
 {
-    (void)pthread_mutex_lock(&rest->lock);
-    rest->news++;
-    (void)pthread_cond_broadcast(&rest->wake);
-    (void)pthread_mutex_unlock(&rest->lock);
+    (void)pthread_mutex_lock(&idle->lock);
+    idle->news++;
+    (void)pthread_cond_broadcast(&idle->wake);
+    (void)pthread_mutex_unlock(&idle->lock);
 }
 
 static void rouse(rp_pool *pool)
 {
-    struct rpi_idle *rest = &pool->idle;
-    if (rest->parked)
+    struct rpi_idle *idle = &pool->idle;
+    if (idle->parked)
         pool->transport->ops->wake(pool->transport);
-    if (rest->sleepers > rest->parked)
-        wake_others(rest);
+    if (idle->sleepers > idle->parked)
+        wake_others(idle);
 }
 
 void rpi_idle_rouse_now(rp_pool *pool)
@@ -90,23 +90,23 @@ double rpi_idle_limit(const rp_pool *pool, struct rpi_backoff *backoff)
     return rest;
 }
 
-static bool sleep_beside(struct rpi_idle *rest, uint64_t seen, double seconds)
+static bool sleep_beside(struct rpi_idle *idle, uint64_t seen, double seconds)
 {
     double end = rpi_now() + seconds;
     const struct timespec until = rpi_timespec(end);
     int code = 0;
-    (void)pthread_mutex_lock(&rest->lock);
-    while (rest->news == seen && code == 0)
-        code = pthread_cond_timedwait(&rest->wake, &rest->lock, &until);
-    (void)pthread_mutex_unlock(&rest->lock);
+    (void)pthread_mutex_lock(&idle->lock);
+    while (idle->news == seen && code == 0)
+        code = pthread_cond_timedwait(&idle->wake, &idle->lock, &until);
+    (void)pthread_mutex_unlock(&idle->lock);
     return code == 0;
 }
 
-static uint64_t news_of(struct rpi_idle *rest)
+static uint64_t news_of(struct rpi_idle *idle)
 {
-    (void)pthread_mutex_lock(&rest->lock);
-    uint64_t news = rest->news;
-    (void)pthread_mutex_unlock(&rest->lock);
+    (void)pthread_mutex_lock(&idle->lock);
+    uint64_t news = idle->news;
+    (void)pthread_mutex_unlock(&idle->lock);
     return news;
 }
 
@@ -120,31 +120,31 @@ static void take_lock_politely(rp_pool *pool)
 
 bool rpi_idle_take(rp_pool *pool, double seconds, bool polite)
 {
-    struct rpi_idle *rest = &pool->idle;
+    struct rpi_idle *idle = &pool->idle;
     struct rpi_transport *transport = pool->transport;
-    bool leads = !rest->parked;
-    uint64_t news = news_of(rest); /* it grows only under the pool's lock */
+    bool leads = !idle->parked;
+    uint64_t news = news_of(idle); /* it grows only under the pool's lock */
     double began = rpi_now();
-    if (rest->sleepers++ == 0)
-        rest->seen = progress(pool);
+    if (idle->sleepers++ == 0)
+        idle->seen = progress(pool);
     if (seconds >= RPI_BACKOFF_IDLE_MOST)
         rpi_bufcache_trim(pool->alloc.cache);
-    rest->parked = true;
+    idle->parked = true;
     rpi_biased_lock_give(&pool->lock);
     if (leads)
         transport->ops->park(transport, seconds);
     else
-        (void)sleep_beside(rest, news, seconds);
+        (void)sleep_beside(idle, news, seconds);
     if (polite)
         take_lock_politely(pool);
     else
         rpi_biased_lock_take(&pool->lock);
-    rest->sleepers--;
+    idle->sleepers--;
     pool->now = rpi_now(); /* a sleep is not counted as time without a step */
     if (leads) {
-        rest->parked = false;
-        if (rest->sleepers)
-            wake_others(rest); /* one of them sleeps on the transport next */
+        idle->parked = false;
+        if (idle->sleepers)
+            wake_others(idle); /* one of them sleeps on the transport next */
     }
     return pool->now < began + seconds;
 }

@@ -6,8 +6,8 @@
 
 #include "pool/state.h"
 
-void rpi_idle_init(struct rpi_idle *rest);
-void rpi_idle_fini(struct rpi_idle *rest);
+void rpi_idle_init(struct rpi_idle *idle);
+void rpi_idle_fini(struct rpi_idle *idle);
 
 /* Whether a thread may sleep after one more step that finds nothing: not while something goes on
  * whose progress wakes no thread. */

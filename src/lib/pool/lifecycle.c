@@ -197,7 +197,7 @@ rp_status rpi_pool_make(const rp_config *config, struct rpi_pool_parts *parts, r
     take_parts(new, config, parts);
     status = make_hosts(new, parts);
     if (status != RP_OK)
-        goto end_spares;
+        goto end_bufcache;
     status = rpi_members_init(new, parts->transport ? parts->transport->peers + 1 : 2,
                               parts->transport ? config->lost_after : 0);
     if (status != RP_OK)
@@ -230,7 +230,7 @@ free_ranks:
 free_hosts:
     if (!parts->hosts)
         rpi_free(&alloc, new->hosts);
-end_spares:
+end_bufcache:
     rpi_bufcache_end(new->alloc.cache);
 free_pool:
     rpi_free(&alloc, new);

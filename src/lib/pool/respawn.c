@@ -27,7 +27,7 @@ static void *run(void *context)
         (void)snprintf(errand->why, sizeof errand->why, "%s", rp_error_message());
     atomic_store(&respawn->over, true);
     if (!atomic_load(&respawn->forsaken))
-        respawn->pool->ops->wake(respawn->pool);
+        respawn->transport->ops->wake(respawn->transport);
     return NULL;
 }
 
@@ -95,7 +95,7 @@ static void send_for(rp_pool *pool, int worker)
     respawn->waiting--;
     respawn->left--;
     respawn->registry = &pool->registry;
-    respawn->pool = pool->transport;
+    respawn->transport = pool->transport;
     respawn->errand = (struct rpi_respawn_errand){ .worker = worker,
                                                    .abroad = is_abroad(pool, worker),
                                                    .beside = neighbours(pool, worker) };

@@ -57,7 +57,7 @@ struct rpi_respawn {
     bool stuck;      /* the last one was */
     bool closed;     /* no more replacements are sent for */
     /* the replacement that is sent for */
-    struct rpi_transport *pool; /* to be woken */
+    struct rpi_transport *transport; /* the pool's: to be woken */
     pthread_t thread;
     bool busy;
     atomic_bool over, forsaken;

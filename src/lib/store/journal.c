@@ -15,7 +15,7 @@
 #define COMMIT_EVERY   0.4           /* seconds: the rest of half a second is the disk's */
 #define MOST_UNWRITTEN (64ULL << 20) /* bytes: more are not taken before some are written */
 
-/* An outcome on its way into the ledger. */
+/* An outcome on its way into the file. */
 struct record {
     struct record *next;
     struct rpi_journal_db_title title;
@@ -42,12 +42,12 @@ struct rpi_journal {
     char why[1200];
     pthread_cond_t moved; /* written has grown */
 
-    pthread_mutex_t reading; /* guards the ledger; taken before the other lock */
-    struct rpi_journal_db ledger;
+    pthread_mutex_t reading; /* guards `db`; taken before the other lock */
+    struct rpi_journal_db db;
 
     atomic_uint_fast64_t passed, committed;
 
-    /* the pool's threads': hashes of the keys that may be in the ledger; open addressing, 0 is
+    /* the pool's threads': hashes of the keys that may be in the file; open addressing, 0 is
      * empty */
     uint64_t *known;
     size_t known_count, known_capacity;
@@ -158,7 +158,7 @@ static bool write_waiting(struct rpi_journal *journal)
     (void)pthread_mutex_unlock(&journal->lock);
     uint64_t count = 0;
     for (const struct record *record = first; record && !failed; record = record->next, count++)
-        failed = rpi_journal_db_put(&journal->ledger, &record->title, &record->result) != RP_OK;
+        failed = rpi_journal_db_put(&journal->db, &record->title, &record->result) != RP_OK;
     (void)pthread_mutex_lock(&journal->lock);
     spend(journal, first);
     journal->written += count;
@@ -175,7 +175,7 @@ static void commit(struct rpi_journal *journal)
     uint64_t upto = journal->written;
     journal->commit = false;
     (void)pthread_mutex_unlock(&journal->lock);
-    rp_status status = rpi_journal_db_commit(&journal->ledger);
+    rp_status status = rpi_journal_db_commit(&journal->db);
     (void)pthread_mutex_lock(&journal->lock);
     if (status != RP_OK) {
         give_up(journal);
@@ -270,11 +270,11 @@ rp_status rpi_journal_open(const struct rpi_journal_config *config, struct rpi_j
         status = check_kind(new->path);
     }
     if (status == RP_OK) {
-        status = rpi_journal_db_open(&new->ledger, new->path);
+        status = rpi_journal_db_open(&new->db, new->path);
     }
     if (status != RP_OK)
         goto free_journal;
-    status = rpi_journal_db_each(&new->ledger, learn, new);
+    status = rpi_journal_db_each(&new->db, learn, new);
     if (status == RP_OK)
         status = start_thread(new);
     if (status != RP_OK)
@@ -283,7 +283,7 @@ rp_status rpi_journal_open(const struct rpi_journal_config *config, struct rpi_j
     return RP_OK;
 
 close_ledger:
-    rpi_journal_db_close(&new->ledger);
+    rpi_journal_db_close(&new->db);
 free_journal:
     free_all(new);
     return status;
@@ -307,7 +307,7 @@ rp_status rpi_journal_close(struct rpi_journal *journal)
     rpi_wakeup_end(&journal->wakeup);
     (void)pthread_join(journal->thread, NULL); /* it has committed */
     rpi_wakeup_fini(&journal->wakeup);
-    rpi_journal_db_close(&journal->ledger);
+    rpi_journal_db_close(&journal->db);
     free_spent(journal);
     rp_status status = rpi_journal_sound(journal);
     (void)pthread_cond_destroy(&journal->moved);
@@ -353,11 +353,11 @@ rp_status rpi_journal_find(struct rpi_journal *journal, const struct rpi_journal
         return RP_OK;
     catch_up(journal);
     (void)pthread_mutex_lock(&journal->reading);
-    rp_status status = rpi_journal_db_find(&journal->ledger, title, found, &result);
+    rp_status status = rpi_journal_db_find(&journal->db, title, found, &result);
     if (status == RP_OK) {
         if (*found == RPI_FOUND)
             status = copy(journal, &result, buffer, size);
-        rpi_journal_db_seen(&journal->ledger);
+        rpi_journal_db_seen(&journal->db);
     } else if (status == RP_ERR_IO) {
         *found = RPI_JOURNAL_DB_FOUND_NOTHING;
         (void)pthread_mutex_lock(&journal->lock);
@@ -433,7 +433,7 @@ rp_status rpi_journal_put(struct rpi_journal *journal, const struct rpi_journal_
     *number = 0;
     if (has_failed(journal))
         return RP_OK;
-    if (title->key.size + result->size > journal->ledger.limit) {
+    if (title->key.size + result->size > journal->db.limit) {
         rpi_say(&journal->log, RP_LOG_WARNING,
                 "a result of %zu bytes is too long for the journal: a task of %s will run again in "
                 "a later run",

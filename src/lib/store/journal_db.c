@@ -64,48 +64,48 @@ static const char *advice(int code, const char *path)
     }
 }
 
-static rp_status failed(const struct rpi_journal_db *ledger, const char *what)
+static rp_status failed(const struct rpi_journal_db *journal, const char *what)
 {
-    int code = sqlite3_extended_errcode(ledger->db), number = sqlite3_system_errno(ledger->db);
+    int code = sqlite3_extended_errcode(journal->db), number = sqlite3_system_errno(journal->db);
     bool system = ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR) && number;
     return rpi_error(RP_ERR_IO, "the journal %s cannot be %s: %s%s%s (SQLite error %d); %s",
-                     ledger->path, what, sqlite3_errmsg(ledger->db), system ? ": " : "",
-                     system ? strerror(number) : "", code, advice(code, ledger->path));
+                     journal->path, what, sqlite3_errmsg(journal->db), system ? ": " : "",
+                     system ? strerror(number) : "", code, advice(code, journal->path));
 }
 
-static rp_status run(const struct rpi_journal_db *ledger, const char *sql, const char *what)
+static rp_status run(const struct rpi_journal_db *journal, const char *sql, const char *what)
 {
-    return sqlite3_exec(ledger->db, sql, NULL, NULL, NULL) == SQLITE_OK ? RP_OK
-                                                                        : failed(ledger, what);
+    return sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK ? RP_OK
+                                                                         : failed(journal, what);
 }
 
-static rp_status prepare(const struct rpi_journal_db *ledger, const char *sql,
+static rp_status prepare(const struct rpi_journal_db *journal, const char *sql,
                          sqlite3_stmt **statement)
 {
-    int code = sqlite3_prepare_v3(ledger->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
-    return code == SQLITE_OK ? RP_OK : failed(ledger, "read");
+    int code = sqlite3_prepare_v3(journal->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    return code == SQLITE_OK ? RP_OK : failed(journal, "read");
 }
 
 /* ---- opening */
 
-static rp_status ask_number(const struct rpi_journal_db *ledger, const char *sql, int64_t *number)
+static rp_status ask_number(const struct rpi_journal_db *journal, const char *sql, int64_t *number)
 {
     sqlite3_stmt *statement;
-    rp_status status = prepare(ledger, sql, &statement);
+    rp_status status = prepare(journal, sql, &statement);
     if (status != RP_OK)
         return status;
     if (sqlite3_step(statement) == SQLITE_ROW)
         *number = sqlite3_column_int64(statement, 0);
     else
-        status = failed(ledger, "read");
+        status = failed(journal, "read");
     (void)sqlite3_finalize(statement);
     return status;
 }
 
-static rp_status make(const struct rpi_journal_db *ledger)
+static rp_status make(const struct rpi_journal_db *journal)
 {
     return run(
-        ledger,
+        journal,
         "BEGIN IMMEDIATE;"
         "CREATE TABLE outcome(function TEXT NOT NULL, key BLOB NOT NULL, argument BLOB NOT NULL,"
         " result BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY(function, key));"
@@ -117,113 +117,113 @@ static rp_status make(const struct rpi_journal_db *ledger)
 }
 
 /* Nothing is written before it is known to be a journal. */
-static rp_status identify(const struct rpi_journal_db *ledger)
+static rp_status identify(const struct rpi_journal_db *journal)
 {
     int64_t application = 0, format = 0, tables = 0;
-    rp_status status = ask_number(ledger, "PRAGMA application_id", &application);
+    rp_status status = ask_number(journal, "PRAGMA application_id", &application);
     if (status == RP_OK)
-        status = ask_number(ledger, "PRAGMA user_version", &format);
+        status = ask_number(journal, "PRAGMA user_version", &format);
     if (status == RP_OK)
-        status = ask_number(ledger, "SELECT count(*) FROM sqlite_master", &tables);
+        status = ask_number(journal, "SELECT count(*) FROM sqlite_master", &tables);
     if (status != RP_OK)
         return status;
     if (application == 0 && format == 0 && tables == 0)
-        return make(ledger);
+        return make(journal);
     if (application != APPLICATION)
         return rpi_error(RP_ERR_IO,
                          "the journal %s is a database of another program: give another path",
-                         ledger->path);
+                         journal->path);
     if (format != FORMAT)
         return rpi_error(RP_ERR_IO,
                          "the journal %s has format %lld, this rankpool (%s) knows format %d only: "
                          "use the rankpool that "
                          "wrote it, or another path",
-                         ledger->path, (long long)format, rp_version(), FORMAT);
+                         journal->path, (long long)format, rp_version(), FORMAT);
     return RP_OK;
 }
 
-static rp_status set_mode(const struct rpi_journal_db *ledger)
+static rp_status set_mode(const struct rpi_journal_db *journal)
 {
     sqlite3_stmt *statement;
-    rp_status status = prepare(ledger, "PRAGMA journal_mode = WAL", &statement);
+    rp_status status = prepare(journal, "PRAGMA journal_mode = WAL", &statement);
     if (status != RP_OK)
         return status;
     if (sqlite3_step(statement) != SQLITE_ROW)
-        status = failed(ledger, "written");
+        status = failed(journal, "written");
     else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0)
         status = rpi_error(
             RP_ERR_IO,
             "the journal %s cannot be put in WAL mode: its file system does not allow it",
-            ledger->path);
+            journal->path);
     (void)sqlite3_finalize(statement);
     /* writing what stands there already shows now whether writing works */
     return status == RP_OK
-               ? run(ledger, "PRAGMA synchronous = FULL; PRAGMA user_version = " NUMBER(FORMAT),
+               ? run(journal, "PRAGMA synchronous = FULL; PRAGMA user_version = " NUMBER(FORMAT),
                      "written")
                : status;
 }
 
-static rp_status set_up(struct rpi_journal_db *ledger)
+static rp_status set_up(struct rpi_journal_db *journal)
 {
-    rp_status status = run(ledger, "PRAGMA locking_mode = EXCLUSIVE", "opened");
-    if (status == RP_OK && sqlite3_db_readonly(ledger->db, "main") == 1)
+    rp_status status = run(journal, "PRAGMA locking_mode = EXCLUSIVE", "opened");
+    if (status == RP_OK && sqlite3_db_readonly(journal->db, "main") == 1)
         status = rpi_error(
             RP_ERR_IO, "the journal %s is read-only: the file and its directory must be writable",
-            ledger->path);
+            journal->path);
     if (status == RP_OK)
-        status = identify(ledger);
+        status = identify(journal);
     if (status == RP_OK)
-        status = set_mode(ledger);
+        status = set_mode(journal);
     if (status == RP_OK)
         status = prepare(
-            ledger, "SELECT argument, result, seal FROM outcome WHERE function = ?1 AND key = ?2",
-            &ledger->find);
+            journal, "SELECT argument, result, seal FROM outcome WHERE function = ?1 AND key = ?2",
+            &journal->find);
     if (status == RP_OK)
-        status = prepare(ledger,
+        status = prepare(journal,
                          "INSERT OR REPLACE INTO outcome(function, key, argument, result, seal) "
                          "VALUES(?1, ?2, ?3, ?4, ?5)",
-                         &ledger->put);
+                         &journal->put);
     return status;
 }
 
-rp_status rpi_journal_db_open(struct rpi_journal_db *ledger, const char *path)
+rp_status rpi_journal_db_open(struct rpi_journal_db *journal, const char *path)
 {
     char name[4096 + 3];
-    *ledger = (struct rpi_journal_db){ .path = path };
+    *journal = (struct rpi_journal_db){ .path = path };
     /* ":memory:" and the like are names of files here */
     int length = snprintf(name, sizeof name, "%s%s", path[0] == '/' ? "" : "./", path);
     if (length < 0 || (size_t)length >= sizeof name)
         return rpi_error(RP_ERR_IO, "the journal's path is over 4,096 bytes: %.100s...", path);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     rp_status status = RP_OK;
-    if (sqlite3_open_v2(name, &ledger->db, flags, NULL) != SQLITE_OK)
-        status = ledger->db ? failed(ledger, "opened") : rpi_no_memory("the journal");
+    if (sqlite3_open_v2(name, &journal->db, flags, NULL) != SQLITE_OK)
+        status = journal->db ? failed(journal, "opened") : rpi_no_memory("the journal");
     if (status == RP_OK)
-        status = set_up(ledger);
+        status = set_up(journal);
     if (status != RP_OK)
-        rpi_journal_db_close(ledger);
+        rpi_journal_db_close(journal);
     else
-        ledger->limit = (uint64_t)sqlite3_limit(ledger->db, SQLITE_LIMIT_LENGTH, -1) - 1000;
+        journal->limit = (uint64_t)sqlite3_limit(journal->db, SQLITE_LIMIT_LENGTH, -1) - 1000;
     return status;
 }
 
-void rpi_journal_db_close(struct rpi_journal_db *ledger)
+void rpi_journal_db_close(struct rpi_journal_db *journal)
 {
-    (void)sqlite3_finalize(ledger->find);
-    (void)sqlite3_finalize(ledger->put);
-    (void)sqlite3_close(ledger->db);
-    *ledger = (struct rpi_journal_db){ .path = ledger->path };
+    (void)sqlite3_finalize(journal->find);
+    (void)sqlite3_finalize(journal->put);
+    (void)sqlite3_close(journal->db);
+    *journal = (struct rpi_journal_db){ .path = journal->path };
 }
 
 /* ---- reading */
 
-rp_status rpi_journal_db_each(struct rpi_journal_db *ledger,
+rp_status rpi_journal_db_each(struct rpi_journal_db *journal,
                               bool (*see)(void *context, const char *function, const rp_bytes *key),
                               void *context)
 {
     sqlite3_stmt *statement;
     int code;
-    rp_status status = prepare(ledger, "SELECT function, key FROM outcome",
+    rp_status status = prepare(journal, "SELECT function, key FROM outcome",
                                &statement); /* it reads the index alone */
     if (status != RP_OK)
         return status;
@@ -235,7 +235,7 @@ rp_status rpi_journal_db_each(struct rpi_journal_db *ledger,
             status = rpi_no_memory("the journal's keys");
     }
     if (code != SQLITE_DONE && status == RP_OK)
-        status = failed(ledger, "read");
+        status = failed(journal, "read");
     (void)sqlite3_finalize(statement);
     return status;
 }
@@ -291,41 +291,41 @@ static int bind_title(sqlite3_stmt *statement, const struct rpi_journal_db_title
                : code;
 }
 
-rp_status rpi_journal_db_find(struct rpi_journal_db *ledger,
+rp_status rpi_journal_db_find(struct rpi_journal_db *journal,
                               const struct rpi_journal_db_title *title,
                               enum rpi_journal_db_found *found, rp_bytes *result)
 {
-    if (bind_title(ledger->find, title) != SQLITE_OK)
-        return failed(ledger, "read");
+    if (bind_title(journal->find, title) != SQLITE_OK)
+        return failed(journal, "read");
     rp_status status = RP_OK;
-    int code = sqlite3_step(ledger->find);
+    int code = sqlite3_step(journal->find);
     *found = RPI_JOURNAL_DB_FOUND_NOTHING;
     if (code == SQLITE_ROW)
-        status = judge(ledger->find, title, found, result);
+        status = judge(journal->find, title, found, result);
     else if (code != SQLITE_DONE)
-        status = failed(ledger, "read");
+        status = failed(journal, "read");
     if (status != RP_OK)
-        rpi_journal_db_seen(ledger);
+        rpi_journal_db_seen(journal);
     return status;
 }
 
-void rpi_journal_db_seen(struct rpi_journal_db *ledger)
+void rpi_journal_db_seen(struct rpi_journal_db *journal)
 {
-    (void)sqlite3_reset(ledger->find); /* it repeats what the last step gave */
-    (void)sqlite3_clear_bindings(ledger->find);
+    (void)sqlite3_reset(journal->find); /* it repeats what the last step gave */
+    (void)sqlite3_clear_bindings(journal->find);
 }
 
 /* ---- writing */
 
-rp_status rpi_journal_db_put(struct rpi_journal_db *ledger,
+rp_status rpi_journal_db_put(struct rpi_journal_db *journal,
                              const struct rpi_journal_db_title *title, const rp_bytes *result)
 {
     uint8_t digest[RPI_SHA256];
-    sqlite3_stmt *put = ledger->put;
+    sqlite3_stmt *put = journal->put;
     rp_status status = seal(title, result, digest);
-    if (status == RP_OK && !ledger->writing) {
-        status = run(ledger, "BEGIN IMMEDIATE", "written");
-        ledger->writing = status == RP_OK;
+    if (status == RP_OK && !journal->writing) {
+        status = run(journal, "BEGIN IMMEDIATE", "written");
+        journal->writing = status == RP_OK;
     }
     if (status != RP_OK)
         return status;
@@ -338,16 +338,16 @@ rp_status rpi_journal_db_put(struct rpi_journal_db *ledger,
     if (code == SQLITE_OK)
         code = sqlite3_bind_blob(put, 5, digest, RPI_SHA256, SQLITE_STATIC);
     if (code != SQLITE_OK || sqlite3_step(put) != SQLITE_DONE)
-        status = failed(ledger, "written");
+        status = failed(journal, "written");
     (void)sqlite3_reset(put); /* it repeats what the step gave */
     (void)sqlite3_clear_bindings(put);
     return status;
 }
 
-rp_status rpi_journal_db_commit(struct rpi_journal_db *ledger)
+rp_status rpi_journal_db_commit(struct rpi_journal_db *journal)
 {
-    if (!ledger->writing)
+    if (!journal->writing)
         return RP_OK;
-    ledger->writing = false;
-    return run(ledger, "COMMIT", "written");
+    journal->writing = false;
+    return run(journal, "COMMIT", "written");
 }

@@ -46,13 +46,13 @@ struct rpi_journal_db_title {
 };
 
 /* Opens or makes it, and tries to write to it.  RP_ERR_IO. */
-RP_MUST_USE rp_status rpi_journal_db_open(struct rpi_journal_db *ledger, const char *path);
+RP_MUST_USE rp_status rpi_journal_db_open(struct rpi_journal_db *journal, const char *path);
 /* What is not committed is dropped. */
-void rpi_journal_db_close(struct rpi_journal_db *ledger);
+void rpi_journal_db_close(struct rpi_journal_db *journal);
 
 /* Calls see for every outcome's function and key until it is refused: RP_ERR_NOMEM then.
  * RP_ERR_IO. */
-RP_MUST_USE rp_status rpi_journal_db_each(struct rpi_journal_db *ledger,
+RP_MUST_USE rp_status rpi_journal_db_each(struct rpi_journal_db *journal,
                                           bool (*see)(void *context, const char *function,
                                                       const rp_bytes *key),
                                           void *context);
@@ -66,16 +66,16 @@ enum rpi_journal_db_found {
 
 /* Looks for an outcome, uncommitted ones too; OTHER: its argument was another.  The result is valid
  * until rpi_journal_db_seen. RP_ERR_IO, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_journal_db_find(struct rpi_journal_db *ledger,
+RP_MUST_USE rp_status rpi_journal_db_find(struct rpi_journal_db *journal,
                                           const struct rpi_journal_db_title *title,
                                           enum rpi_journal_db_found *found, rp_bytes *result);
-void rpi_journal_db_seen(struct rpi_journal_db *ledger);
+void rpi_journal_db_seen(struct rpi_journal_db *journal);
 
 /* Writes an outcome, which replaces an older one of its key; it counts from the next commit on.
  * RP_ERR_IO, RP_ERR_NOMEM. */
-RP_MUST_USE rp_status rpi_journal_db_put(struct rpi_journal_db *ledger,
+RP_MUST_USE rp_status rpi_journal_db_put(struct rpi_journal_db *journal,
                                          const struct rpi_journal_db_title *title,
                                          const rp_bytes *result);
-RP_MUST_USE rp_status rpi_journal_db_commit(struct rpi_journal_db *ledger);
+RP_MUST_USE rp_status rpi_journal_db_commit(struct rpi_journal_db *journal);
 
 #endif
