@@ -58,7 +58,7 @@ static void begin(void)
     MUST(rpi_inline_init(&executor, &hook, &registry, rpi_wire_inline_limit(LIMIT), 1, "here") ==
          RP_OK);
     executor.call.cancel = &worker.cancel;
-    executor.call.catalogue = &worker.catalogue;
+    executor.call.shared_cache = &worker.shared_cache;
 }
 
 static void end(void)

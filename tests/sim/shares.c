@@ -150,7 +150,7 @@ void shares_open_worker(struct sim *sim, int worker)
 
 void shares_close_worker(struct sim *sim, int worker)
 {
-    struct rpi_link *data = &sim->workers[worker].engine.catalogue.data;
+    struct rpi_link *data = &sim->workers[worker].engine.shared_cache.data;
     for (struct rpi_link *link = data->next; link != data; link = link->next)
         unmap(&rpi_shared_datum_of(link)->segment);
     if (sim->workers[worker].pid)
@@ -257,7 +257,7 @@ void shares_check_rest(struct sim *sim)
     if (!rpi_list_empty(&sim->master.versions.dying) && !sim->report->lost)
         model_fail(&sim->model, "all is settled, but versions are dying still");
     for (int i = 1; i <= sim->plan.workers; i++) {
-        struct rpi_link *data = &sim->workers[i].engine.catalogue.data;
+        struct rpi_link *data = &sim->workers[i].engine.shared_cache.data;
         for (struct rpi_link *link = data->next; link != data && !sim->workers[i].dead;
              link = link->next)
             if (!rpi_shared_versions_find(&sim->master.versions, rpi_shared_datum_of(link)->number))

@@ -39,7 +39,7 @@ void sim_open_worker(struct sim *sim, int number)
                         rpi_wire_inline_limit(sim->plan.batch_limit), number, "simhost") != RP_OK)
         model_fail(&sim->model, "no executor: %s", rp_error_message());
     worker->executor.call.cancel = &worker->engine.cancel;
-    worker->executor.call.catalogue = &worker->engine.catalogue;
+    worker->executor.call.shared_cache = &worker->engine.shared_cache;
     shares_open_worker(sim, number);
 }
 

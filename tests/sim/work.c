@@ -493,7 +493,7 @@ static bool next_task(struct sim *sim, int worker, const struct turn *turn, stru
     self->plain = rpi_worker_next_plain(&self->engine, task);
     if (self->plain || rpi_worker_next(&self->engine, task))
         return true;
-    if (!self->engine.catalogue.work || !shares_supply(sim, worker))
+    if (!self->engine.shared_cache.work || !shares_supply(sim, worker))
         return false;
     work_pump(sim, worker, turn->now);
     return rpi_worker_next(&self->engine, task);

@@ -166,8 +166,8 @@ const void *rp_input(const rp_call *call, size_t index, size_t *size)
 const void *rp_shared(const rp_call *call, const char *name, size_t *size)
 {
     const struct rpi_shared_datum *datum = NULL;
-    if (call && name && call->catalogue && call->task->epoch)
-        datum = rpi_shared_cache_named(call->catalogue, name, call->task->epoch);
+    if (call && name && call->shared_cache && call->task->epoch)
+        datum = rpi_shared_cache_named(call->shared_cache, name, call->task->epoch);
     if (size)
         *size = datum ? (size_t)datum->segment.size : 0;
     return datum ? datum->segment.data : NULL;

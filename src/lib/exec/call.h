@@ -19,7 +19,7 @@ struct rp_call {
     uint64_t seed; /* the pool's */
     uint64_t item; /* of a map */
     const struct rpi_registry *registry;
-    const struct rpi_shared_cache *catalogue; /* of shared data; NULL: none yet */
+    const struct rpi_shared_cache *shared_cache; /* of shared data; NULL: none yet */
     uint8_t *children;  /* spawned so far, as the frames that will announce them */
     size_t child_limit; /* bytes of a child's argument: it travels inside a batch */
     uint32_t children_used, children_capacity, children_count;

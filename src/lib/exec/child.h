@@ -45,7 +45,7 @@ struct rpi_child {
                        run; 0: no chunk */
     uint32_t saved; /* of the same chunk, by processes before it */
     struct rpi_task *coming; /* the chunk that waits until the process is ready; or NULL */
-    uint64_t changes;        /* of the catalogue, when its shared data were brought in line */
+    uint64_t changes;        /* of the shared cache, when its shared data were brought in line */
     char message[RPI_MESSAGE_MAX + 1];
     uint64_t heard; /* ticks, when its standard error was passed on */
     void *init_arg;

@@ -21,7 +21,7 @@ struct life {
     size_t at;     /* in `out`, of the next report */
     uint64_t rang; /* ticks */
     struct rpi_inline executor;
-    struct rpi_shared_cache catalogue;
+    struct rpi_shared_cache shared_cache;
     struct rpi_task task;
 };
 
@@ -149,18 +149,19 @@ static void run(struct life *life, const struct rpi_task *task, struct rpi_resul
     rpi_inline_execute(&life->executor, &life->task, result);
 }
 
-static struct rpi_shared_datum *find(const struct rpi_shared_cache *catalogue, uint64_t number)
+static struct rpi_shared_datum *find(const struct rpi_shared_cache *shared_cache, uint64_t number)
 {
-    for (struct rpi_link *link = catalogue->data.next; link != &catalogue->data; link = link->next)
+    for (struct rpi_link *link = shared_cache->data.next; link != &shared_cache->data;
+         link = link->next)
         if (rpi_shared_datum_of(link)->number == number)
             return rpi_shared_datum_of(link);
     return NULL;
 }
 
-static bool map(struct rpi_shared_cache *catalogue, const struct rpi_child_main_datum *from,
+static bool map(struct rpi_shared_cache *shared_cache, const struct rpi_child_main_datum *from,
                 int64_t worker)
 {
-    struct rpi_shared_datum *datum = rpi_shared_cache_add(catalogue, from->number,
+    struct rpi_shared_datum *datum = rpi_shared_cache_add(shared_cache, from->number,
                                                           (const char *)(from + 1), from->length);
     if (!datum)
         return false;
@@ -169,14 +170,14 @@ static bool map(struct rpi_shared_cache *catalogue, const struct rpi_child_main_
     datum->state = RPI_READY;
     if (from->size == 0 || rpi_shm_map(&datum->segment, worker, from->fd, false))
         return true;
-    rpi_shared_cache_remove(catalogue, datum);
+    rpi_shared_cache_remove(shared_cache, datum);
     return false;
 }
 
-static void unmap(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum)
+static void unmap(struct rpi_shared_cache *shared_cache, struct rpi_shared_datum *datum)
 {
     rpi_shm_free(&datum->segment);
-    rpi_shared_cache_remove(catalogue, datum);
+    rpi_shared_cache_remove(shared_cache, datum);
 }
 
 /* Maps what the list names and unmaps the rest; both are in the order of their numbers. */
@@ -189,7 +190,7 @@ static bool share(struct life *life)
     rpi_shared_cache_init(&kept, &life->child->config.alloc);
     for (uint64_t i = 0; i < area->mailbox->shared; i++) {
         const struct rpi_child_main_datum *from = (const void *)at;
-        struct rpi_shared_datum *datum = find(&life->catalogue, from->number);
+        struct rpi_shared_datum *datum = find(&life->shared_cache, from->number);
         at += sizeof *from + rpi_wire_padded(from->length);
         if (datum) {
             rpi_list_remove(&datum->link);
@@ -198,10 +199,10 @@ static bool share(struct life *life)
             all = map(&kept, from, life->child->config.worker) && all;
         }
     }
-    for (struct rpi_link *link; (link = rpi_list_first(&life->catalogue.data));)
-        unmap(&life->catalogue, rpi_shared_datum_of(link));
+    for (struct rpi_link *link; (link = rpi_list_first(&life->shared_cache.data));)
+        unmap(&life->shared_cache, rpi_shared_datum_of(link));
     for (struct rpi_link *link; (link = rpi_list_pop(&kept.data));)
-        rpi_list_append(&life->catalogue.data, link);
+        rpi_list_append(&life->shared_cache.data, link);
     return all;
 }
 
@@ -251,14 +252,14 @@ static rp_status prepare(struct life *life)
 {
     const struct rpi_child_main_config *config = &life->child->config;
     const struct rpi_mailbox_area *area = &life->child->area;
-    rpi_shared_cache_init(&life->catalogue, &config->alloc);
+    rpi_shared_cache_init(&life->shared_cache, &config->alloc);
     rp_status status = rpi_inline_init(&life->executor, &config->alloc, config->registry,
                                        config->room, config->number, config->host);
     if (status != RP_OK)
         return status;
     life->executor.call.cancel = &area->mailbox->cancel;
     life->executor.call.seed = config->seed;
-    life->executor.call.catalogue = &life->catalogue;
+    life->executor.call.shared_cache = &life->shared_cache;
     return RP_OK;
 }
 

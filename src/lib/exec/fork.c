@@ -138,11 +138,12 @@ static bool put_datum(const struct rpi_mailbox_area *area, size_t *used,
 }
 
 /* All that is here, which is all that a task can see. */
-static bool put_list(const struct rpi_mailbox_area *area, const struct rpi_shared_cache *catalogue)
+static bool put_list(const struct rpi_mailbox_area *area,
+                     const struct rpi_shared_cache *shared_cache)
 {
     size_t used = 0;
     area->mailbox->shared = 0;
-    for (const struct rpi_link *link = catalogue->data.next; link != &catalogue->data;
+    for (const struct rpi_link *link = shared_cache->data.next; link != &shared_cache->data;
          link = link->next) {
         const struct rpi_shared_datum *datum = rpi_shared_datum_of(link);
         if (datum->state != RPI_READY || datum->dropped)
@@ -156,16 +157,16 @@ static bool put_list(const struct rpi_mailbox_area *area, const struct rpi_share
 
 /* Brings the process's shared data in line with the worker's.  RPI_CHILD_END_DONE: *all tells
  * whether it has them all. */
-static enum rpi_child_end share(struct rpi_child *child, const struct rpi_shared_cache *catalogue,
-                                bool *all)
+static enum rpi_child_end share(struct rpi_child *child,
+                                const struct rpi_shared_cache *shared_cache, bool *all)
 {
     static const struct rpi_child_patience patience;
     const struct rpi_task none = { 0 };
     struct rpi_result result;
     *all = true;
-    if (child->changes == catalogue->changes)
+    if (child->changes == shared_cache->changes)
         return RPI_CHILD_END_DONE;
-    *all = put_list(&child->main.area, catalogue);
+    *all = put_list(&child->main.area, shared_cache);
     if (!*all)
         return RPI_CHILD_END_DONE;
     rpi_child_command(child, RPI_MAILBOX_ORDER_SHARED);
@@ -174,7 +175,7 @@ static enum rpi_child_end share(struct rpi_child *child, const struct rpi_shared
         return end;
     *all = rpi_child_report(child, &none, &result) == RP_OK && result.status == RP_OK;
     if (*all)
-        child->changes = catalogue->changes;
+        child->changes = shared_cache->changes;
     return end;
 }
 
@@ -343,13 +344,13 @@ static uint32_t follow(struct rpi_child *child, struct rpi_task *tasks, uint32_t
 
 /* Gives the process the task, with all that it can see, and those that may go along. */
 static enum rpi_child_end hand_over(struct rpi_child *child, const struct rpi_task *task,
-                                    const struct rpi_shared_cache *catalogue,
+                                    const struct rpi_shared_cache *shared_cache,
                                     struct rpi_result *result)
 {
     const struct rpi_mailbox_area *area = &child->main.area;
     struct rpi_task tasks[RPI_LINE];
     bool shared;
-    enum rpi_child_end end = share(child, catalogue, &shared);
+    enum rpi_child_end end = share(child, shared_cache, &shared);
     if (end != RPI_CHILD_END_DONE)
         return end == RPI_CHILD_END_DIED ? RPI_CHILD_END_EARLY : end;
     if (!shared && task->epoch)
@@ -370,11 +371,12 @@ static enum rpi_child_end hand_over(struct rpi_child *child, const struct rpi_ta
 
 /* *given: the items of a chunk that its process got. */
 static enum rpi_child_end run(struct rpi_child *child, struct rpi_task *task,
-                              const struct rpi_shared_cache *catalogue, uint32_t *given,
+                              const struct rpi_shared_cache *shared_cache, uint32_t *given,
                               struct rpi_result *result)
 {
-    enum rpi_child_end end = rpi_child_has_next(child) ? RPI_CHILD_END_DONE
-                                                       : hand_over(child, task, catalogue, result);
+    enum rpi_child_end end = rpi_child_has_next(child)
+                                 ? RPI_CHILD_END_DONE
+                                 : hand_over(child, task, shared_cache, result);
     *given = task->chunk.count;
     if (end != RPI_CHILD_END_DONE)
         return end;
@@ -391,7 +393,7 @@ static enum rpi_child_end run(struct rpi_child *child, struct rpi_task *task,
 /* Runs a task, in another process if one dies before it has begun, which is not the task's doing.
  * *task has then the items that a chunk keeps, *given those that its process got. */
 static enum rpi_child_end execute(struct rpi_child *child, struct rpi_task *task,
-                                  const struct rpi_shared_cache *catalogue, uint32_t *given,
+                                  const struct rpi_shared_cache *shared_cache, uint32_t *given,
                                   struct rpi_result *result)
 {
     enum rpi_child_end end;
@@ -400,7 +402,7 @@ static enum rpi_child_end execute(struct rpi_child *child, struct rpi_task *task
         child->coming = task->is_chunk ? task : NULL;
         *given = task->chunk.count;
         bool ready = rpi_child_has_next(child) || make_ready(child, &births, result);
-        end = ready ? run(child, task, catalogue, given, result) : RPI_CHILD_END_REFUSED;
+        end = ready ? run(child, task, shared_cache, given, result) : RPI_CHILD_END_REFUSED;
         child->coming = NULL;
     } while (end == RPI_CHILD_END_EARLY);
     tell(child, task, *given, end, result);
@@ -454,8 +456,8 @@ static rp_status conclude(struct rpi_chunk_resume *resume, const struct rpi_task
 /* Completes a chunk whose process died with `given` of its items, and which keeps `rest`.  *result
  * tells how it died, and becomes the whole chunk's. */
 static void go_on(struct rpi_child *child, const struct rpi_task *task, struct rpi_task *rest,
-                  uint32_t given, const struct rpi_shared_cache *catalogue, enum rpi_child_end end,
-                  struct rpi_result *result)
+                  uint32_t given, const struct rpi_shared_cache *shared_cache,
+                  enum rpi_child_end end, struct rpi_result *result)
 {
     struct rpi_chunk_resume resume;
     rp_status status = rpi_chunk_resume_begin(&resume, &child->config.main.alloc, task);
@@ -471,7 +473,7 @@ static void go_on(struct rpi_child *child, const struct rpi_task *task, struct r
             break;
         rpi_chunk_resume_rest(&resume, rest);
         child->saved = resume.done;
-        end = execute(child, rest, catalogue, &given, result);
+        end = execute(child, rest, shared_cache, &given, result);
     }
     if (status == RP_OK)
         rpi_chunk_resume_finish(&resume, result);
@@ -490,13 +492,13 @@ static void recycle(struct rpi_child *child)
 }
 
 void rpi_fork_execute(struct rpi_child *child, const struct rpi_task *task,
-                      const struct rpi_shared_cache *catalogue, struct rpi_result *result)
+                      const struct rpi_shared_cache *shared_cache, struct rpi_result *result)
 {
     struct rpi_task rest = *task;
     uint32_t given;
     child->saved = 0;
-    enum rpi_child_end end = execute(child, &rest, catalogue, &given, result);
+    enum rpi_child_end end = execute(child, &rest, shared_cache, &given, result);
     if (task->is_chunk && (end == RPI_CHILD_END_DIED || end == RPI_CHILD_END_OVERRAN))
-        go_on(child, task, &rest, given, catalogue, end, result);
+        go_on(child, task, &rest, given, shared_cache, end, result);
     recycle(child);
 }

@@ -22,6 +22,6 @@ uint32_t rpi_fork_cut(struct rpi_child *child);
 
 /* Runs the task (of a chunk, as much as it keeps); *result is valid until the next run. */
 void rpi_fork_execute(struct rpi_child *child, const struct rpi_task *task,
-                      const struct rpi_shared_cache *catalogue, struct rpi_result *result);
+                      const struct rpi_shared_cache *shared_cache, struct rpi_result *result);
 
 #endif

@@ -101,7 +101,7 @@ rp_status rpi_serve_init(struct rpi_serve *server, const struct rpi_serve_config
     server->executor.call.look = look_for_news;
     server->executor.call.look_context = server;
     server->executor.call.seed = config->seed;
-    server->executor.call.catalogue = &server->worker.catalogue;
+    server->executor.call.shared_cache = &server->worker.shared_cache;
     return status;
 }
 
@@ -321,7 +321,7 @@ static void execute(struct rpi_serve *server, const struct rpi_task *task,
         server->pause(server->context);
     rpi_handoff_out(&server->handoff);
     if (server->child)
-        rpi_fork_execute(server->child, task, &server->worker.catalogue, result);
+        rpi_fork_execute(server->child, task, &server->worker.shared_cache, result);
     else
         rpi_inline_execute(&server->executor, task, result);
     rpi_handoff_back(&server->handoff);
@@ -334,10 +334,10 @@ static bool next(struct rpi_serve *server, struct rpi_task *task)
 {
     if (rpi_worker_next(&server->worker, task))
         return true;
-    if (!server->worker.catalogue.work)
+    if (!server->worker.shared_cache.work)
         return false;
     rpi_shared_io(&server->worker, server->child);
-    if (server->worker.catalogue.work) /* only memory for the word about it was missing */
+    if (server->worker.shared_cache.work) /* only memory for the word about it was missing */
         note(server, RP_ERR_NOMEM);
     (void)rpi_serve_pump(server); /* an error is kept in server->broken */
     return rpi_worker_next(&server->worker, task);

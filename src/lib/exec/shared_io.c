@@ -40,7 +40,7 @@ void rpi_shared_io(struct rpi_worker *worker, bool keep)
 
 void rpi_shared_io_end(struct rpi_worker *worker)
 {
-    for (struct rpi_link *link = worker->catalogue.data.next; link != &worker->catalogue.data;
+    for (struct rpi_link *link = worker->shared_cache.data.next; link != &worker->shared_cache.data;
          link = link->next)
         rpi_shm_free(&rpi_shared_datum_of(link)->segment);
 }

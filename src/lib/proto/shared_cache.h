@@ -53,9 +53,9 @@ struct rpi_shared_cache {
     uint64_t changes;     /* counted, so that the owner of a copy can see that it is old */
 };
 
-void rpi_shared_cache_init(struct rpi_shared_cache *catalogue, const struct rpi_alloc *alloc);
+void rpi_shared_cache_init(struct rpi_shared_cache *shared_cache, const struct rpi_alloc *alloc);
 /* Segments are not its own. */
-void rpi_shared_cache_fini(struct rpi_shared_cache *catalogue);
+void rpi_shared_cache_fini(struct rpi_shared_cache *shared_cache);
 
 static inline struct rpi_shared_datum *rpi_shared_datum_of(const struct rpi_link *link)
 {
@@ -69,17 +69,17 @@ static inline bool rpi_shared_cache_is_work(enum rpi_shared_state state)
 }
 
 /* NULL: no memory. */
-struct rpi_shared_datum *rpi_shared_cache_add(struct rpi_shared_cache *catalogue, uint64_t number,
-                                              const char *name, size_t length);
-void rpi_shared_cache_remove(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum);
+struct rpi_shared_datum *rpi_shared_cache_add(struct rpi_shared_cache *shared_cache,
+                                              uint64_t number, const char *name, size_t length);
+void rpi_shared_cache_remove(struct rpi_shared_cache *shared_cache, struct rpi_shared_datum *datum);
 /* By its number, dropped ones not; NULL: unknown. */
-struct rpi_shared_datum *rpi_shared_cache_numbered(const struct rpi_shared_cache *catalogue,
+struct rpi_shared_datum *rpi_shared_cache_numbered(const struct rpi_shared_cache *shared_cache,
                                                    uint64_t number);
 /* What `name` meant in this epoch; NULL: nothing. */
-struct rpi_shared_datum *rpi_shared_cache_named(const struct rpi_shared_cache *catalogue,
+struct rpi_shared_datum *rpi_shared_cache_named(const struct rpi_shared_cache *shared_cache,
                                                 const char *name, uint64_t epoch);
 /* Moves a datum to another state, and counts the work. */
-void rpi_shared_cache_set(struct rpi_shared_cache *catalogue, struct rpi_shared_datum *datum,
+void rpi_shared_cache_set(struct rpi_shared_cache *shared_cache, struct rpi_shared_datum *datum,
                           enum rpi_shared_state state);
 
 #endif

@@ -278,11 +278,11 @@ rp_status rpi_journal_open(const struct rpi_journal_config *config, struct rpi_j
     if (status == RP_OK)
         status = start_thread(new);
     if (status != RP_OK)
-        goto close_ledger;
+        goto close_db;
     *journal = new;
     return RP_OK;
 
-close_ledger:
+close_db:
     rpi_journal_db_close(&new->db);
 free_journal:
     free_all(new);

@@ -28,7 +28,7 @@ struct rpi_worker {
     struct rpi_link filling;  /* posted, of shared data */
     struct rpi_inputs inputs; /* of tasks that others here come after */
     uint32_t inputs_coming;
-    struct rpi_shared_cache catalogue;
+    struct rpi_shared_cache shared_cache;
     struct rpi_reader reader; /* of the inbox's first batch */
     bool reading;
     struct rpi_arrival *current;   /* holds the running task's argument, or NULL */

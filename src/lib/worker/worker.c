@@ -14,7 +14,7 @@ void rpi_worker_init(struct rpi_worker *worker, const struct rpi_worker_config *
     rpi_list_init(&worker->arriving);
     rpi_inputs_init(&worker->inputs, &config->alloc);
     rpi_list_init(&worker->filling);
-    rpi_shared_cache_init(&worker->catalogue, &config->alloc);
+    rpi_shared_cache_init(&worker->shared_cache, &config->alloc);
 }
 
 static void drop_arrival(struct rpi_worker *worker, struct rpi_arrival *arrival)
@@ -38,7 +38,7 @@ void rpi_worker_fini(struct rpi_worker *worker)
     drop_list(worker, &worker->incoming);
     drop_list(worker, &worker->arriving);
     drop_list(worker, &worker->filling);
-    rpi_shared_cache_fini(&worker->catalogue);
+    rpi_shared_cache_fini(&worker->shared_cache);
     if (worker->current)
         drop_arrival(worker, worker->current);
     rpi_inputs_fini(&worker->inputs);
@@ -275,7 +275,7 @@ uint32_t rpi_worker_follow(const struct rpi_worker *worker, struct rpi_task *tas
 {
     struct rpi_reader reader = worker->reader;
     uint32_t count = 0;
-    if (reader.epoch != worker->catalogue.ready || worker->inputs.list_count)
+    if (reader.epoch != worker->shared_cache.ready || worker->inputs.list_count)
         return 0;
     for (; count < most && reader.left && !rpi_inbox_has_left(reader.at); count++) {
         struct rpi_frame frame = { 0 };
@@ -301,7 +301,7 @@ bool rpi_worker_next(struct rpi_worker *worker, struct rpi_task *task)
     if (rpi_reader_frame(&reader, &frame) != RP_OK)
         return false; /* cannot be: it was read through when it came */
     task->missing = NULL;
-    if (reader.epoch != worker->catalogue.ready && !(frame.flags & RPI_FRAME_CANCELLED) &&
+    if (reader.epoch != worker->shared_cache.ready && !(frame.flags & RPI_FRAME_CANCELLED) &&
         !rpi_shared_fetch_ready(worker, reader.epoch, &task->missing))
         return false;
     if (!rpi_inputs_for(&worker->inputs, frame.id, &task->inputs, &task->input_count))

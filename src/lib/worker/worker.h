@@ -39,8 +39,8 @@ static inline bool rpi_worker_next_plain(struct rpi_worker *worker, struct rpi_t
     struct rpi_reader *reader = &worker->reader;
     const uint8_t *at = reader->at; /* it was read through when it came */
     if (!worker->reading || !reader->left || at[11] & ~RPI_FRAME_MAY_SPAWN || !at[10] ||
-        reader->epoch != worker->catalogue.ready || worker->inputs.list_count || !worker->spare ||
-        !rpi_writer_fits(&worker->writer, rpi_frame_size(0, RPI_SMALL_RESULT)))
+        reader->epoch != worker->shared_cache.ready || worker->inputs.list_count ||
+        !worker->spare || !rpi_writer_fits(&worker->writer, rpi_frame_size(0, RPI_SMALL_RESULT)))
         return false;
     task->id = rpi_get64(at);
     task->number = reader->next;

@@ -326,8 +326,8 @@ static bool run(int worker, const char *name, uint64_t *number, bool *missing)
     struct rpi_result result = { .status = RP_OK, .message = "" };
     if (!rpi_worker_next(&workers[worker], &task))
         return false;
-    const struct rpi_shared_datum *datum = rpi_shared_cache_named(&workers[worker].catalogue, name,
-                                                                  task.epoch);
+    const struct rpi_shared_datum *datum = rpi_shared_cache_named(&workers[worker].shared_cache,
+                                                                  name, task.epoch);
     *number = datum ? datum->number : 0;
     *missing = task.missing;
     rpi_worker_done(&workers[worker], &task, &result, 1e-3);
@@ -603,7 +603,7 @@ static void dead_versions_are_dropped(void)
     share("a", 0);
     (void)submit_to(1);
     expect(1, "a", 0);
-    CU_ASSERT_EQUAL(count_of(&workers[1].catalogue.data), 0);
+    CU_ASSERT_EQUAL(count_of(&workers[1].shared_cache.data), 0);
     expect(1, "a", 1);
     expect(1, "a", 3);
     expect(1, "a", 0);
@@ -611,8 +611,8 @@ static void dead_versions_are_dropped(void)
     CU_ASSERT_EQUAL(count_of(&master.versions.dying), 0);
     (void)submit_to(1);
     expect(1, "b", 2);
-    CU_ASSERT_EQUAL(count_of(&workers[1].catalogue.data), 1);
-    CU_ASSERT_EQUAL(count_of(&workers[2].catalogue.data), 0);
+    CU_ASSERT_EQUAL(count_of(&workers[1].shared_cache.data), 1);
+    CU_ASSERT_EQUAL(count_of(&workers[2].shared_cache.data), 0);
     (void)submit_to(2);
     expect(2, "b", 2);
     for (struct rpi_shared_version *version;
@@ -639,7 +639,7 @@ static void each_allocation_fails(void)
         expect(2, "a", 2);
         refused = memory.refused > 0;
         CU_ASSERT_EQUAL(filled_count, 2);
-        CU_ASSERT_EQUAL(count_of(&workers[2].catalogue.data), 1);
+        CU_ASSERT_EQUAL(count_of(&workers[2].shared_cache.data), 1);
         CU_ASSERT_EQUAL(count_of(&master.versions.dead), 1);
         close_engines();
         if (fail > 500)

@@ -620,9 +620,9 @@ static void who_does_not_follow(void)
     CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8), 1);
     CU_ASSERT(tasks[0].id == 2 && tasks[0].attempt == 2 && tasks[0].limit > 0.49 &&
               tasks[0].limit < 0.51);
-    worker.catalogue.ready++; /* of other shared data than was promised */
+    worker.shared_cache.ready++; /* of other shared data than was promised */
     CU_ASSERT_EQUAL(rpi_worker_follow(&worker, tasks, 8), 0);
-    worker.catalogue.ready--;
+    worker.shared_cache.ready--;
     answer(&task, "", 0, 0);
     end();
 }
