@@ -334,7 +334,7 @@ static void live(void *child)
     rpi_child_main_live(child);
 }
 
-static rp_status start_zygote(struct rpi_child *child)
+static rp_status start_forkserver(struct rpi_child *child)
 {
     const struct rpi_forkserver_config config = { .live = live,
                                                   .context = &child->main,
@@ -375,7 +375,7 @@ static rp_status judge_start(struct rpi_child *child, enum rpi_child_end end)
 rp_status rpi_child_start(struct rpi_child *child)
 {
     static const struct rpi_child_patience patience;
-    rp_status status = child->forkserver.pid ? RP_OK : start_zygote(child);
+    rp_status status = child->forkserver.pid ? RP_OK : start_forkserver(child);
     if (status != RP_OK)
         return status;
     drain(child->main.reports);

@@ -14,7 +14,7 @@
 
 /* All signals are blocked over the fork: no handler of the application's runs in the fork server.
  */
-static pid_t fork_zygote(int socket, const struct rpi_forkserver_config *config)
+static pid_t fork_server(int socket, const struct rpi_forkserver_config *config)
 {
     sigset_t all, before;
     pid_t parent = getpid();
@@ -39,7 +39,7 @@ rp_status rpi_forkserver_start(struct rpi_forkserver *forkserver,
     *forkserver = (struct rpi_forkserver){ .socket = -1 };
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return rpi_error(RP_ERR_FULL, "no socket for a task's process: %s", strerror(errno));
-    pid_t pid = fork_zygote(ends[1], config);
+    pid_t pid = fork_server(ends[1], config);
     int error = errno;
     (void)close(ends[1]);
     if (pid < 0) {
