@@ -44,7 +44,7 @@ static struct {
 } prey;
 
 static int faults;
-static bool calm; /* no worker will be lost, or silent */
+static bool calm; /* no worker will be lost */
 
 static void fault(const char *what, uint64_t number, const char *more)
 {

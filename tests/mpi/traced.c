@@ -1,6 +1,6 @@
 /* A program for traced.sh: what becomes of workers and tasks, in a trace that SQLite's JSON
  * functions then read.
- *   traced faults FILE    workers are lost, replaced, silent, given up; tasks lost, retried,
+ *   traced faults FILE    workers are lost, replaced, given up for silence; tasks lost, retried,
  *                         cancelled, too long; 5 ranks, where workers may end
  *   traced crash FILE     tasks in children, which crash, and are killed
  *   traced end FILE       every worker is killed */

@@ -15,6 +15,6 @@ traced() # RANKS KIND
     return $rc
 }
 
-check "workers lost, replaced, silent and given up; tasks lost, retried, cancelled, too long" traced 5 faults
+check "workers lost, replaced, given up for silence; tasks lost, retried, cancelled, too long" traced 5 faults
 check "children that crash, and that are killed" traced 3 crash
 check "no worker is left" traced 3 end
