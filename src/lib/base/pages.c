@@ -23,14 +23,14 @@ static void unmap(uintptr_t begin, uintptr_t end)
 void *rpi_pages_new(size_t size)
 {
     size = round_up(size, page_size());
+    size_t room = size + RPI_PAGES_HUGE;
     /* cppcheck-suppress invalidFunctionArg ; MAP_ANONYMOUS wants fd -1 */
-    void *map = mmap(NULL, size + RPI_PAGES_HUGE, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *map = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
         return NULL;
     uintptr_t pages = round_up((uintptr_t)map, RPI_PAGES_HUGE);
     unmap((uintptr_t)map, pages);
-    unmap(pages + size, (uintptr_t)map + size + RPI_PAGES_HUGE);
+    unmap(pages + size, (uintptr_t)map + room);
     (void)madvise((void *)pages, size, MADV_HUGEPAGE); /* without it they are small */
     return (void *)pages;
 }
