@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves that tests/run goes red: each program of tests/self that must fail, fails, is counted, and
 # says why.
-# limit: 120
+# limit: 300
 . tests/support/shell.sh
 group=self
 
