@@ -229,7 +229,7 @@ static void poison(rp_pool *pool)
 }
 
 /* The others go on, and the pool ends. */
-static void without_heirs(rp_pool *pool, int victim, int losses)
+static void without_replacement(rp_pool *pool, int victim, int losses)
 {
     double end = now() + PATIENT;
     int others = (int)rp_workers(pool) - losses;
@@ -279,35 +279,72 @@ static bool make(const char *name)
     return file >= 0;
 }
 
+/* What the program's words ask for. */
+struct plan {
+    bool hangs, gone, full, away, once;
+};
+
+static struct plan read_words(int argc, char **argv)
+{
+    return (struct plan){ .hangs = strcmp(argv[1], "hangs") == 0,
+                          .gone = strcmp(argv[1], "gone") == 0,
+                          .full = strcmp(argv[1], "full") == 0,
+                          .away = argc > 3 && strcmp(argv[1], "away") == 0,
+                          .once = argc > 3 && strcmp(argv[1], "once") == 0 };
+}
+
+static void configure(rp_config *config, const struct plan *plan)
+{
+    if (plan->once)
+        config->open_timeout = 10;
+    if (plan->hangs || plan->gone || plan->full || plan->away) {
+        config->open_timeout = 10;
+        config->log = listen_for_refusal;
+    }
+    if (plan->full) {
+        config->lost_after = 0.2;
+        end_signal = SIGSTOP;
+    }
+    config->initializer = prepare;
+    config->init_arg = (rp_bytes){ &init_arg, sizeof init_arg };
+    config->finalizer = put_away;
+    config->isolation = getenv("FORK") ? RP_FORK : RP_INLINE;
+    config->processes = getenv("PROCESSES") ? atoi(getenv("PROCESSES")) : 0;
+}
+
+static void play(rp_pool *pool, const struct plan *plan, const char *word, int respawn,
+                 unsigned seed)
+{
+    if (strcmp(word, "poison") == 0)
+        poison(pool);
+    else if (strcmp(word, "none") == 0)
+        work(pool, 0);
+    else if (strcmp(word, "storm") == 0)
+        storm(pool);
+    else if (strcmp(word, "close") == 0)
+        work(pool, 1);
+    else if (plan->once)
+        kill_by_turns(pool, 1, respawn, 0);
+    else if (plan->hangs || plan->gone || plan->full)
+        without_replacement(pool, 1, 1);
+    else if (plan->away)
+        without_replacement(pool, 0, 2);
+    else
+        kill_by_turns(pool, atoi(word), respawn, seed);
+}
+
 int main(int argc, char **argv)
 {
     rp_pool *pool;
     rp_config config = RP_CONFIG_INIT;
     if (argc < 2)
         return 2;
-    bool hangs = strcmp(argv[1], "hangs") == 0, gone = strcmp(argv[1], "gone") == 0,
-         full = strcmp(argv[1], "full") == 0;
-    bool away = argc > 3 && strcmp(argv[1], "away") == 0;
-    bool once = argc > 3 && strcmp(argv[1], "once") == 0;
-    bool is_first = once && getenv("RANKPOOL_SPAWNED") && make(argv[3]);
-    while ((hangs || is_first) && getenv("RANKPOOL_SPAWNED"))
+    struct plan plan = read_words(argc, argv);
+    bool is_first = plan.once && getenv("RANKPOOL_SPAWNED") && make(argv[3]);
+    while ((plan.hangs || is_first) && getenv("RANKPOOL_SPAWNED"))
         (void)sleep(1);
-    if (once)
-        config.open_timeout = 10;
-    if (hangs || gone || full || away) {
-        config.open_timeout = 10;
-        config.log = listen_for_refusal;
-    }
-    if (full) {
-        config.lost_after = 0.2;
-        end_signal = SIGSTOP;
-    }
+    configure(&config, &plan);
     config.respawn = argc > 2 ? atoi(argv[2]) : 5;
-    config.initializer = prepare;
-    config.init_arg = (rp_bytes){ &init_arg, sizeof init_arg };
-    config.finalizer = put_away;
-    config.isolation = getenv("FORK") ? RP_FORK : RP_INLINE;
-    config.processes = getenv("PROCESSES") ? atoi(getenv("PROCESSES")) : 0;
     if (rp_open(&config, &pool) != RP_OK) {
         printf("open: %s\n", rp_error_message());
         return 1;
@@ -318,25 +355,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < 100; i++)
         table[i] = 1000 * i;
     expect(rp_share(pool, "table", table, sizeof table) == RP_OK, "share");
-    expect(!gone || unlink(argv[0]) == 0, "unlink");
-    if (away)
+    expect(!plan.gone || unlink(argv[0]) == 0, "unlink");
+    if (plan.away)
         (void)make(argv[3]);
-    if (strcmp(argv[1], "poison") == 0)
-        poison(pool);
-    else if (strcmp(argv[1], "none") == 0)
-        work(pool, 0);
-    else if (strcmp(argv[1], "storm") == 0)
-        storm(pool);
-    else if (strcmp(argv[1], "close") == 0)
-        work(pool, 1);
-    else if (once)
-        kill_by_turns(pool, 1, config.respawn, 0);
-    else if (hangs || gone || full)
-        without_heirs(pool, 1, 1);
-    else if (away)
-        without_heirs(pool, 0, 2);
-    else
-        kill_by_turns(pool, atoi(argv[1]), config.respawn, argc > 3 ? (unsigned)atoi(argv[3]) : 0);
+    play(pool, &plan, argv[1], config.respawn, argc > 3 ? (unsigned)atoi(argv[3]) : 0);
     rp_status status = rp_close(&pool);
     printf("close: %s\n", status == RP_OK ? "fine" : rp_error_message());
     return wrong > 0;

@@ -4,7 +4,7 @@
  *   unfinished pool       the application initialises MPI, uses a pool, and never finalises MPI;
  *                         open: nor closes the pool
  *   unfinished daemon     a daemon of rank 0's holds its standard output and error open for 30 s
- *   unfinished heirs      likewise without a session of its own; ahead: of each rank's, from before
+ *   unfinished child      likewise without a session of its own; ahead: of each rank's, from before
  *                         MPI is initialised
  *   unfinished deaf       workers ignore every signal that can be ignored, for ever
  *   unfinished barrier    workers wait in MPI for rank 0
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
         _exit(STATUS);
     if (strcmp(what, "pool") == 0 || strcmp(what, "open") == 0)
         return use_pool(what[0] == 'p');
-    if (rank == 0 && (strcmp(what, "daemon") == 0 || strcmp(what, "heirs") == 0))
+    if (rank == 0 && (strcmp(what, "daemon") == 0 || strcmp(what, "child") == 0))
         leave_a_process(what[0] == 'd');
     if (rank != 0 && strcmp(what, "deaf") == 0)
         stay_for_ever();

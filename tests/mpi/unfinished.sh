@@ -47,7 +47,7 @@ ends "every rank ends by _exit" 20 quick
 ends "a pool, and MPI is not finalised" 20 pool
 ends "a pool that is not closed, and MPI is not finalised" 20 open
 ends "a daemon of rank 0's holds its output" 25 daemon stays
-ends "a child of rank 0's holds its output" 25 heirs
+ends "a child of rank 0's holds its output" 25 child
 ends "a child of each rank's, from before MPI_Init" 25 ahead
 ends "workers that ignore signals" 25 deaf
 ends "workers that wait in MPI" 25 barrier
