@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Calls on a pool after exit() has begun, and up to the process's end: each is answered, and the
 # process ends.
-# limit: 120
+# limit: 400
 . tests/support/shell.sh
 
 with_leaks
-export TIMEOUT=20
+export TIMEOUT=60
 leaving=$BUILD/tests/mpi/leaving
 
 on() # RANKS WHEN [HOW]
